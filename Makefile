@@ -1,0 +1,71 @@
+# aion: durable workflows inside PostgreSQL
+#
+# make, make install    build and install with PGXS (PG_CONFIG names the server)
+# make installcheck     the suites that need no root, against what is installed
+# make demo, make test  set up everything on a fresh Debian machine, then do what they say
+# test/README.md tells how to run a single test.
+
+EXTENSION = aion
+MODULE_big = aion
+EXTENSION_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" aion.control)
+
+# State comes first, in this order; then whatever can be replaced at any time.
+SCHEMA_PARTS = schema owner fence deploy run event timer activity inspect
+SQL_PARTS = $(SCHEMA_PARTS:%=sql/schema/%.sql) $(sort $(wildcard sql/api/*.sql)) sql/privileges.sql
+ASSEMBLED_SQL = sql/aion--$(EXTENSION_VERSION).sql
+
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+DATA = $(ASSEMBLED_SQL)
+PG_CPPFLAGS = -Isrc -DAION_VERSION='"$(EXTENSION_VERSION)"'
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter $(AION_CFLAGS)
+EXTRA_CLEAN = $(ASSEMBLED_SQL) output
+
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_PREP = output/regress/expected output/isolation/expected
+REGRESS_OPTS = --inputdir=test --outputdir=output/regress --load-extension=aion \
+	--temp-instance=output/regress/instance --temp-config=test/aion.conf
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=output/isolation --load-extension=aion \
+	--temp-instance=output/isolation/instance --temp-config=test/aion.conf
+TAP_TESTS = 1
+PROVE_TESTS = $(sort $(wildcard test/tap/*.pl))
+PROVE_FLAGS = -I test/tap/lib
+
+PG_CONFIG ?= pg_config
+
+ifneq ($(shell command -v $(PG_CONFIG)),)
+override autodepend = yes
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+endif
+ifneq ($(wildcard $(PGXS)),)
+include $(PGXS)
+all: $(ASSEMBLED_SQL)
+else ifeq ($(filter demo test check-style,$(MAKECMDGOALS)),)
+$(error aion is built with PGXS: install the development package of PostgreSQL, or use "make test")
+endif
+
+$(ASSEMBLED_SQL): $(SQL_PARTS) aion.control Makefile
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION aion" to load this file. \quit' \
+		'SET LOCAL check_function_bodies = off;' && cat $(SQL_PARTS); } \
+		| sed 's/^CREATE OR REPLACE /CREATE /' > $@.new
+	mv $@.new $@
+
+# pg_regress looks for expected/ below its output directory; ours is at the top.
+output/%/expected:
+	mkdir -p $(@D)
+	ln -sfn $(CURDIR)/expected $@
+
+.PHONY: accept check-style demo test
+
+# Takes over the output of the last run; look at "git diff expected" before committing it.
+accept:
+	for out in output/*/results/*.out; do cp "$$out" expected/; done
+
+check-style:
+	test/check_style
+
+demo:
+	examples/demo
+
+test:
+	test/run

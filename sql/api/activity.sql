@@ -1,0 +1,22 @@
+/* Activities. */
+
+CREATE OR REPLACE FUNCTION aion.register_activity(name text, handler regprocedure DEFAULT NULL,
+	mode text DEFAULT 'inline', task_queue text DEFAULT 'default', retry jsonb DEFAULT NULL,
+	start_to_close_timeout interval DEFAULT NULL, schedule_to_start_timeout interval DEFAULT NULL,
+	schedule_to_close_timeout interval DEFAULT NULL, heartbeat_timeout interval DEFAULT NULL,
+	on_cancel text DEFAULT 'try') RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_register_activity';
+COMMENT ON FUNCTION aion.register_activity(text, regprocedure, text, text, jsonb, interval,
+	interval, interval, interval, text)
+	IS 'makes a function an activity that workflow code can run by name';
+
+CREATE OR REPLACE FUNCTION aion.run(activity text, input jsonb DEFAULT '{}',
+	options jsonb DEFAULT NULL) RETURNS jsonb
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_run';
+COMMENT ON FUNCTION aion.run(text, jsonb, jsonb)
+	IS 'in workflow code: runs an activity and returns its result';
+
+CREATE OR REPLACE FUNCTION aion.run_sql(query text, args jsonb DEFAULT '[]') RETURNS jsonb
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_run_sql';
+COMMENT ON FUNCTION aion.run_sql(text, jsonb)
+	IS 'in workflow code: executes one statement and returns its rows as an array of objects';

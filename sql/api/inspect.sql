@@ -1,0 +1,107 @@
+/*
+ * Seeing runs. The views belong to the owner of the extension and show each user the rows of the
+ * owners whose privileges he has; payloads only to those, not to monitors.
+ */
+
+CREATE OR REPLACE VIEW aion.workflow_run WITH (security_barrier) AS
+	SELECT r.run_key, r.workflow_id, r.run_id, v.workflow_type, v.version, r.status, r.blocked,
+		o.name AS owner,
+		CASE WHEN r.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN
+			(SELECT e.attributes -> 'input' FROM aion._event e
+				WHERE e.run_key = r.run_key AND e.seq = 1) END AS input,
+		CASE WHEN r.status = 'completed'
+				AND r.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN
+			(SELECT e.attributes -> 'result' FROM aion._event e
+				WHERE e.run_key = r.run_key AND e.seq = r.head) END AS result,
+		CASE WHEN r.status = 'failed'
+				AND r.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN
+			(SELECT e.attributes -> 'error' FROM aion._event e
+				WHERE e.run_key = r.run_key AND e.seq = r.head) END AS error,
+		NULL::text AS parent_workflow_id,
+		r.started_at, r.closed_at, r.head AS history_events, r.failures AS turn_failures,
+		CASE WHEN r.owner_key = ANY ((SELECT aion._visible_owners(true))::int[])
+			THEN a.search_attributes END AS search_attributes,
+		CASE WHEN r.owner_key = ANY ((SELECT aion._visible_owners(true))::int[])
+			THEN a.memo END AS memo
+	FROM aion._run r
+		JOIN aion._version v USING (version_key)
+		JOIN aion._owner o ON o.owner_key = r.owner_key
+		LEFT JOIN aion._attribute a ON a.run_key = r.run_key
+	WHERE r.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.workflow_run IS 'runs of workflows';
+
+CREATE OR REPLACE VIEW aion.history_event WITH (security_barrier) AS
+	SELECT r.run_id, e.seq, e.recorded_at, e.event_type::text AS event_type, e.key,
+		CASE WHEN e.owner_key = ANY ((SELECT aion._visible_owners(true))::int[])
+			THEN e.attributes END AS attributes,
+		r.workflow_id, e.run_key
+	FROM aion._event e JOIN aion._run r USING (run_key)
+	WHERE e.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.history_event IS 'what happened in runs: append-only, written by the engine alone';
+
+CREATE OR REPLACE TRIGGER guard INSTEAD OF INSERT OR UPDATE OR DELETE ON aion.history_event
+	FOR EACH ROW EXECUTE FUNCTION aion._guard_history();
+
+CREATE OR REPLACE VIEW aion.timer WITH (security_barrier) AS
+	SELECT r.workflow_id, t.name AS timer, t.fire_at, r.run_id, t.run_key
+	FROM aion._timer t JOIN aion._run r USING (run_key)
+	WHERE t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.timer IS 'timers that are live';
+
+CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS
+	SELECT r.workflow_id, w.value ->> 'awaiting' AS awaiting, w.value ->> 'key' AS key,
+		r.awaiting_since AS since, (w.value ->> 'until')::timestamptz AS until, r.run_id, r.run_key
+	FROM aion._run r CROSS JOIN LATERAL jsonb_array_elements(r.awaiting) w
+	WHERE r.closed_at IS NULL
+		AND r.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.pending_await IS 'what the code of each open run waits for, and since when';
+
+CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
+	SELECT v.workflow_type, v.version, v.version_key = w.version_key AS routed, o.name AS owner,
+		v.handler, v.copied AS pinned, v.settings, w.timeout, w.task_queue, v.registered_at,
+		(SELECT count(*) FROM aion._run r
+			WHERE r.version_key = v.version_key AND r.closed_at IS NULL) AS open_runs
+	FROM aion._version v
+		JOIN aion._workflow w ON w.name = v.workflow_type
+		JOIN aion._owner o ON o.owner_key = v.owner_key
+	WHERE v.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.workflow_version IS 'registered workflows and the versions of their code';
+
+CREATE OR REPLACE FUNCTION aion._find_run(workflow_id text, run_id uuid DEFAULT NULL) RETURNS bigint
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	found bigint;
+BEGIN
+	SELECT w.run_key INTO found FROM aion.workflow_run w
+		WHERE w.workflow_id = _find_run.workflow_id
+			AND (_find_run.run_id IS NULL OR w.run_id = _find_run.run_id)
+		ORDER BY w.closed_at DESC LIMIT 1;
+	IF found IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'WF001',
+			MESSAGE = format('workflow "%s" does not exist', coalesce(workflow_id, ''));
+	END IF;
+	RETURN found;
+END $$;
+COMMENT ON FUNCTION aion._find_run(text, uuid) IS 'the run that a workflow id means: the open one, else the latest';
+
+CREATE OR REPLACE FUNCTION aion.describe_workflow(workflow_id text, run_id uuid DEFAULT NULL)
+	RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT to_jsonb(w) || jsonb_build_object(
+			'awaiting', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('awaiting', p.awaiting,
+				'key', p.key, 'since', p.since, 'until', p.until))), '[]')
+				FROM aion.pending_await p WHERE p.run_key = w.run_key),
+			'timers', (SELECT coalesce(jsonb_object_agg(t.timer, t.fire_at), '{}')
+				FROM aion.timer t WHERE t.run_key = w.run_key))
+		FROM aion.workflow_run w
+		WHERE w.run_key = aion._find_run(describe_workflow.workflow_id, describe_workflow.run_id)
+$$;
+COMMENT ON FUNCTION aion.describe_workflow(text, uuid) IS 'a run, what it waits for, and its timers, as an object';
+
+CREATE OR REPLACE FUNCTION aion.history(workflow_id text, run_id uuid DEFAULT NULL)
+	RETURNS SETOF aion.event LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT h.run_id, h.seq, h.recorded_at, h.event_type, h.key, h.attributes
+		FROM aion.history_event h
+		WHERE h.run_key = aion._find_run(history.workflow_id, history.run_id)
+		ORDER BY h.seq
+$$;
+COMMENT ON FUNCTION aion.history(text, uuid) IS 'what happened in a run, event by event';

@@ -1,0 +1,135 @@
+/*
+ * Invariants that one database can check: every view and queue follows from the history. A row is a
+ * violation; no rows means sound.
+ */
+
+CREATE OR REPLACE VIEW aion._lifecycle AS
+	SELECT DISTINCT ON (e.run_key) e.run_key,
+		CASE e.event_type
+			WHEN 'WorkflowCompleted' THEN 'completed' WHEN 'WorkflowFailed' THEN 'failed'
+			WHEN 'WorkflowCancelled' THEN 'cancelled' WHEN 'WorkflowTerminated' THEN 'terminated'
+			WHEN 'WorkflowTimedOut' THEN 'timed_out' WHEN 'WorkflowBlocked' THEN 'blocked'
+			WHEN 'TimerStarted' THEN 'scheduled' ELSE 'running' END AS status
+	FROM aion._event e
+	WHERE e.event_type IN ('WorkflowStarted', 'WorkflowCompleted', 'WorkflowFailed',
+			'WorkflowCancelled', 'WorkflowTerminated', 'WorkflowTimedOut', 'WorkflowBlocked',
+			'WorkflowUnblocked')
+		OR e.event_type IN ('TimerStarted', 'TimerFired') AND e.key = 'start:'
+	ORDER BY e.run_key, e.seq DESC;
+COMMENT ON VIEW aion._lifecycle IS 'the status of each run as its history has it';
+
+CREATE OR REPLACE VIEW aion._live_timer AS
+	SELECT l.run_key, l.key, l.seq, (l.attributes ->> 'fire_at')::timestamptz AS fire_at
+	FROM (SELECT DISTINCT ON (e.run_key, e.key) e.*
+		FROM aion._event e
+		WHERE e.event_type IN ('TimerStarted', 'TimerFired', 'TimerCancelled')
+		ORDER BY e.run_key, e.key, e.seq DESC) l
+	WHERE l.event_type = 'TimerStarted';
+COMMENT ON VIEW aion._live_timer IS 'the timers that are live as the histories have it';
+
+CREATE OR REPLACE VIEW aion._violation AS
+	WITH terminal AS (
+		SELECT run_key, seq FROM aion._event
+		WHERE event_type IN ('WorkflowCompleted', 'WorkflowFailed', 'WorkflowCancelled',
+			'WorkflowTerminated', 'WorkflowTimedOut'))
+	SELECT 'history has gaps' AS violation, run_key,
+		format('%s events, the last is %s', count(*), max(seq)) AS detail
+		FROM aion._event GROUP BY run_key HAVING count(*) <> max(seq) OR min(seq) <> 1
+	UNION ALL
+	SELECT 'history belongs to no run', e.run_key, NULL
+		FROM (SELECT DISTINCT run_key FROM aion._event) e
+		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = e.run_key)
+	UNION ALL
+	SELECT 'run does not know the length of its history', r.run_key,
+		format('head is %s, history has %s', r.head, max(e.seq))
+		FROM aion._run r LEFT JOIN aion._event e USING (run_key)
+		GROUP BY r.run_key, r.head HAVING r.head IS DISTINCT FROM max(e.seq)
+	UNION ALL
+	SELECT 'history does not begin with its start', e.run_key, e.event_type::text
+		FROM aion._event e
+		WHERE (e.seq = 1) <> (e.event_type = 'WorkflowStarted')
+	UNION ALL
+	SELECT 'more than one terminal event', run_key, string_agg(seq::text, ', ')
+		FROM terminal GROUP BY run_key HAVING count(*) > 1
+	UNION ALL
+	SELECT 'something happened after the end', t.run_key, format('event %s', e.seq)
+		FROM terminal t JOIN aion._event e ON e.run_key = t.run_key AND e.seq = t.seq + 1
+	UNION ALL
+	SELECT 'status is not what history says', r.run_key, format('%s, history: %s', r.status, l.status)
+		FROM aion._run r LEFT JOIN aion._lifecycle l USING (run_key)
+		WHERE r.status IS DISTINCT FROM l.status
+	UNION ALL
+	SELECT 'closed without an end, or open after it', r.run_key, r.closed_at::text
+		FROM aion._run r LEFT JOIN terminal t USING (run_key)
+		WHERE (r.closed_at IS NULL) <> (t.seq IS NULL)
+	UNION ALL
+	SELECT 'closed run wants a turn', run_key, format('ready %s, retry %s', ready_at, retry_at)
+		FROM aion._run
+		WHERE closed_at IS NOT NULL AND (ready_at IS NOT NULL OR retry_at IS NOT NULL)
+	UNION ALL
+	SELECT 'two open runs of one workflow id', max(run_key), workflow_id
+		FROM aion._run WHERE closed_at IS NULL GROUP BY workflow_id HAVING count(*) > 1
+	UNION ALL
+	SELECT 'time goes backwards', e.run_key, format('event %s', e.seq)
+		FROM (SELECT run_key, seq, recorded_at,
+				lag(recorded_at) OVER (PARTITION BY run_key ORDER BY seq) AS before
+			FROM aion._event) e
+		WHERE e.recorded_at < e.before
+	UNION ALL
+	SELECT 'timer is live and has no row, or the other way round', coalesce(l.run_key, t.run_key),
+		coalesce(l.key, t.name)
+		FROM aion._live_timer l FULL JOIN (SELECT * FROM aion._timer WHERE name <> 'retry:') t
+			ON t.run_key = l.run_key AND t.name = l.key AND t.started_seq = l.seq
+				AND t.fire_at = l.fire_at
+		WHERE l.run_key IS NULL OR t.run_key IS NULL
+	UNION ALL
+	SELECT 'retry without a timer, or the other way round', coalesce(r.run_key, t.run_key),
+		format('%s, %s', r.retry_at, t.fire_at)
+		FROM (SELECT * FROM aion._run WHERE retry_at IS NOT NULL) r
+			FULL JOIN (SELECT * FROM aion._timer WHERE name = 'retry:') t USING (run_key)
+		WHERE r.retry_at IS DISTINCT FROM t.fire_at
+	UNION ALL
+	SELECT 'timer fired before it was due', f.run_key, format('event %s', f.seq)
+		FROM aion._event f CROSS JOIN LATERAL (SELECT s.attributes FROM aion._event s
+				WHERE s.run_key = f.run_key AND s.seq < f.seq AND s.key = f.key
+					AND s.event_type = 'TimerStarted' ORDER BY s.seq DESC LIMIT 1) s
+		WHERE f.event_type = 'TimerFired'
+			AND f.recorded_at < (s.attributes ->> 'fire_at')::timestamptz
+	UNION ALL
+	SELECT 'timer was settled and had not been started', e.run_key, format('event %s', e.seq)
+		FROM (SELECT run_key, seq, event_type,
+				lag(event_type) OVER (PARTITION BY run_key, key ORDER BY seq) AS before
+			FROM aion._event WHERE event_type IN ('TimerStarted', 'TimerFired', 'TimerCancelled')) e
+		WHERE (e.event_type = 'TimerStarted') = (e.before IS NOT DISTINCT FROM 'TimerStarted')
+	UNION ALL
+	SELECT 'activity has outcomes without a command, or too many', e.run_key, format('activity %s', e.key)
+		FROM aion._event e
+		WHERE e.event_type IN ('ActivityScheduled', 'ActivityCompleted', 'ActivityFailed', 'ActivityCancelled')
+		GROUP BY e.run_key, e.key
+		HAVING count(*) FILTER (WHERE e.event_type = 'ActivityScheduled') <> 1 OR count(*) > 2
+			OR min(e.seq) <> min(e.seq) FILTER (WHERE e.event_type = 'ActivityScheduled')
+	UNION ALL
+	SELECT 'activities are not numbered one by one', e.run_key, format('%s of %s', count(*), max(e.key::int))
+		FROM aion._event e WHERE e.event_type = 'ActivityScheduled'
+		GROUP BY e.run_key HAVING count(*) <> max(e.key::int)
+	UNION ALL
+	SELECT 'activity is open in a closed run', a.run_key, format('activity %s', a.key)
+		FROM aion._event a JOIN terminal t USING (run_key)
+		WHERE a.event_type = 'ActivityScheduled' AND NOT EXISTS (SELECT FROM aion._event o
+			WHERE o.run_key = a.run_key AND o.key = a.key
+				AND o.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled'))
+	UNION ALL
+	SELECT 'run has no version or no owner', r.run_key, format('version %s, owner %s', r.version_key, r.owner_key)
+		FROM aion._run r
+		WHERE NOT EXISTS (SELECT FROM aion._version v WHERE v.version_key = r.version_key)
+			OR NOT EXISTS (SELECT FROM aion._owner o WHERE o.owner_key = r.owner_key)
+	UNION ALL
+	SELECT 'attributes or timers belong to no run', x.run_key, NULL
+		FROM (SELECT run_key FROM aion._attribute UNION ALL SELECT run_key FROM aion._timer) x
+		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = x.run_key);
+COMMENT ON VIEW aion._violation IS 'what should not be';
+
+CREATE OR REPLACE FUNCTION aion.check_integrity(OUT violation text, OUT workflow_id text,
+	OUT run_id uuid, OUT detail text) RETURNS SETOF record
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_check_integrity';
+COMMENT ON FUNCTION aion.check_integrity() IS 'violations of what must always hold; no rows means sound';

@@ -1,0 +1,65 @@
+/* Who may do what. Nothing is granted to PUBLIC. */
+
+CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+		WHERE n.nspname IN ('aion', 'aion_test')
+			AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+			AND CASE level
+				WHEN 'admin' THEN p.proname NOT IN ('grant_usage', 'revoke_usage', '_apply_grant', '_functions_of')
+				WHEN 'user' THEN p.proname NOT IN ('grant_usage', 'revoke_usage', '_apply_grant', '_functions_of',
+					'adopt_database', 'check_integrity')
+				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'history', 'explain', 'value',
+					'check_integrity', '_find_run', '_visible_owners', '_abbreviate', '_narrate')
+				ELSE p.proname IN ('value') END
+$$;
+COMMENT ON FUNCTION aion._functions_of(text) IS 'the functions that a level of access comprises';
+
+CREATE OR REPLACE FUNCTION aion._apply_grant(role text, level text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	object record;
+BEGIN
+	EXECUTE format('GRANT USAGE ON SCHEMA aion, aion_test TO %I', role);
+	EXECUTE format('GRANT USAGE ON TYPE aion.handle, aion.event TO %I', role);
+	FOR object IN SELECT f.oid::regprocedure AS name FROM aion._functions_of(level) AS f(oid) LOOP
+		EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', object.name, role);
+	END LOOP;
+	IF level <> 'worker' THEN
+		FOR object IN SELECT c.oid::regclass AS name FROM pg_class c
+				WHERE c.relnamespace = 'aion'::regnamespace AND c.relkind = 'v' AND c.relname !~ '^_' LOOP
+			EXECUTE format('GRANT SELECT ON %s TO %I', object.name, role);
+		END LOOP;
+	END IF;
+END $$;
+COMMENT ON FUNCTION aion._apply_grant(text, text) IS 'makes the grants of a level of access';
+
+CREATE OR REPLACE FUNCTION aion.grant_usage(role name, level text DEFAULT 'user') RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF level IS NULL OR level NOT IN ('user', 'worker', 'monitor', 'admin') THEN
+		RAISE EXCEPTION USING ERRCODE = 'WF014', MESSAGE = format('invalid level: "%s"', level),
+			HINT = 'Possible values are: user, worker, monitor, admin.';
+	END IF;
+	IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role);
+	END IF;
+	PERFORM aion._apply_grant(role, level);
+	INSERT INTO aion._grant VALUES (role, level) ON CONFLICT DO NOTHING;
+END $$;
+COMMENT ON FUNCTION aion.grant_usage(name, text)
+	IS 'lets a role use aion: user (own runs), worker (external activities), monitor (sees all but payloads) or admin';
+
+CREATE OR REPLACE FUNCTION aion.revoke_usage(role name) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role);
+	END IF;
+	EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA aion, aion_test FROM %I', role);
+	EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA aion FROM %I', role);
+	EXECUTE format('REVOKE ALL ON TYPE aion.handle, aion.event FROM %I', role);
+	EXECUTE format('REVOKE ALL ON SCHEMA aion, aion_test FROM %I', role);
+	DELETE FROM aion._grant g WHERE g.role = revoke_usage.role;
+END $$;
+COMMENT ON FUNCTION aion.revoke_usage(name) IS 'takes back all that aion.grant_usage() has granted to a role';

@@ -1,0 +1,5 @@
+/* Last in every script: nothing for PUBLIC, and again what was granted before. */
+
+REVOKE ALL ON ALL ROUTINES IN SCHEMA aion, aion_test FROM PUBLIC;
+REVOKE ALL ON TYPE aion.handle, aion.event, aion.event_type FROM PUBLIC;
+SELECT aion._apply_grant(g.role, g.level) FROM aion._grant g JOIN pg_roles r ON r.rolname = g.role;

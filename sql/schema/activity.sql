@@ -1,0 +1,15 @@
+/* Registered activities. */
+
+CREATE TABLE aion._activity (
+	name text PRIMARY KEY,
+	owner_key int NOT NULL,
+	handler text NOT NULL,
+	mode text NOT NULL CHECK (mode IN ('inline', 'background', 'external')),
+	task_queue text NOT NULL
+);
+COMMENT ON TABLE aion._activity IS 'registered activities: who owns the name, and which function it calls';
+SELECT pg_extension_config_dump('aion._activity', '');
+
+ALTER TABLE aion._activity ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON aion._activity FOR SELECT
+	USING (owner_key = ANY ((SELECT aion._visible_owners(true))::int[]));

@@ -1,0 +1,12 @@
+/* Where this database was adopted. No row is written here before the first registration or start. */
+
+CREATE TABLE aion._adoption (
+	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+	system_identifier text NOT NULL,
+	database oid NOT NULL,
+	extension oid NOT NULL,
+	adopted_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE aion._adoption IS 'the place where this database executes its runs';
+SELECT pg_extension_config_dump('aion._adoption', '');
+ALTER TABLE aion._adoption ENABLE ROW LEVEL SECURITY;

@@ -1,0 +1,13 @@
+/* The schemas of aion. Plain CREATE: whatever somebody has planted under these names stops the installation. */
+
+CREATE SCHEMA aion;
+COMMENT ON SCHEMA aion IS 'durable workflows';
+
+CREATE SCHEMA aion_code;
+COMMENT ON SCHEMA aion_code IS 'pinned copies of workflow code; nobody but the engine uses them';
+
+CREATE SCHEMA aion_test;
+COMMENT ON SCHEMA aion_test IS 'testing workflows inside one transaction';
+
+CREATE DOMAIN aion.handle AS text;
+COMMENT ON DOMAIN aion.handle IS 'names something that workflow code can await';

@@ -1,0 +1,31 @@
+/*
+ * aion.c
+ *		Durable workflows inside PostgreSQL: what happens when the library is loaded.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "engine/definition.h"
+#include "engine/guard.h"
+#include "engine/primitive.h"
+#include "engine/testing.h"
+#include "engine/wait.h"
+#include "guc.h"
+#include "support/wakeup.h"
+
+PG_MODULE_MAGIC;
+
+void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	aion_guc_define();
+	aion_wakeup_init();
+	aion_guard_init();
+	aion_definition_init();
+	aion_wait_init();
+	aion_testing_init();
+	aion_primitives_init();
+}

@@ -1,0 +1,406 @@
+/*
+ * advance.c
+ *		Executing the turns that a run is ready for.
+ *
+ * Caller has claimed the run: holds its lock and is its owner.  All that happens to the run is in
+ * one subtransaction, its share of the transaction: if the machine fails in the middle, the share
+ * is rolled back, the failure is noted outside of it, and whatever else the transaction holds is
+ * not touched.  This is the stepwise turn: inline activities are executed between two executions
+ * of the code, each in a subtransaction of its own.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "engine/advance.h"
+#include "engine/due.h"
+#include "engine/failure.h"
+#include "engine/owner.h"
+#include "engine/primitive.h"
+#include "engine/turn.h"
+#include "guc.h"
+#include "support/clock.h"
+#include "support/extension.h"
+#include "support/payload.h"
+
+/* The code of a run, or why it cannot be executed. */
+typedef struct Code
+{
+	const Handler *handler;
+	const CodeSettings *settings;
+	const char *blocked; /* NULL: it can */
+	Jsonb *detail;
+} Code;
+
+static void advance_share(Run *run, Budget *budget);
+static void begin_share(Run *run, Code *code);
+static bool work(Run *run, const Code *code, Budget *budget);
+static Progress perform(Run *run, const Budget *budget);
+static void take_turn(Run *run, const Code *code);
+static void apply(Run *run, Turn *turn);
+static void record_commands(Run *run, Turn *turn);
+static void note_awaiting(Run *run, const Turn *turn);
+static void end_share(Run *run, bool unfinished);
+static void block_after_failures(Run *run, const ErrorData *error);
+static void find_code(Run *run, Code *code);
+static Jsonb *code_detail(const Version *version);
+static bool time_is_up(const Budget *budget);
+static void add_context(void *run);
+
+/*
+ * Takes a run as far as it can go, or as its budget allows.
+ */
+void
+aion_run_advance(Run *run, Budget *budget)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData *volatile error = NULL;
+	ErrorContextCallback context = {error_context_stack, add_context, run};
+	int64 outer = aion_run_set_executing(run->run_key);
+
+	error_context_stack = &context;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(run->context);
+	PG_TRY();
+	{
+		advance_share(run, budget);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	error_context_stack = context.previous;
+	(void) aion_run_set_executing(outer);
+
+	if (error == NULL)
+		return;
+	if (aion_failure_is_cancel(error))
+		ReThrowError(error);
+	aion_run_note_failure(run->run_key, error);
+}
+
+/*
+ * Notes, after what it did was rolled back, that a run met a failure of the machine: its turn is
+ * tried again later, and after too many times the run is blocked and tried again more rarely.
+ */
+void
+aion_run_note_failure(int64 run_key, const ErrorData *error)
+{
+	Authority authority;
+	Run *run;
+
+	aion_authority_assume(&authority);
+	run = aion_run_lock(run_key, CurrentMemoryContext);
+	if (run != NULL && aion_run_is_closed(run))
+		run = NULL; /* somebody ended it meanwhile */
+	if (run != NULL)
+		aion_run_postpone(run);
+	aion_authority_drop(&authority);
+	if (run == NULL)
+		return;
+	ereport(LOG, (errmsg("a turn of workflow \"%s\" failed with SQLSTATE %s and will be repeated",
+						 run->workflow_id, unpack_sql_state(error->sqlerrcode))));
+	if (run->failures >= aion_turn_attempts)
+		block_after_failures(run, error);
+}
+
+/*
+ * Executes the code of a loaded run once against its history, appending and executing nothing.
+ * Returns how they differ, NULL if they agree; the result if the code came to its end.
+ */
+Difference *
+aion_run_replay(Run *run, Jsonb **result)
+{
+	Authority authority;
+	Code code;
+	Turn *turn;
+
+	aion_authority_assume(&authority);
+	find_code(run, &code);
+	aion_authority_drop(&authority);
+	if (code.blocked != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot replay workflow \"%s\": %s", run->workflow_id, code.blocked)));
+	turn = aion_turn_create(run);
+	aion_turn_execute(turn, code.handler, code.settings);
+	if (turn->verdict == TURN_FAILED || turn->verdict == TURN_TIMED_OUT)
+		ReThrowError(turn->error);
+	*result = turn->verdict == TURN_RETURNED ? turn->result : NULL;
+	return turn->difference;
+}
+
+static void
+advance_share(Run *run, Budget *budget)
+{
+	Code code;
+	bool unfinished = false;
+
+	begin_share(run, &code);
+	if (!aion_run_is_closed(run) && code.blocked == NULL)
+		unfinished = work(run, &code, budget);
+	end_share(run, unfinished);
+}
+
+/*
+ * Reads the history, moves what arrived into it, and finds the code.
+ */
+static void
+begin_share(Run *run, Code *code)
+{
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	aion_run_load(run);
+	aion_due_arrive(run);
+	if (!aion_run_is_closed(run))
+	{
+		find_code(run, code);
+		if (code->blocked != NULL)
+			aion_run_block(run, code->blocked, code->detail);
+	}
+	aion_authority_drop(&authority);
+}
+
+/*
+ * Alternates between activities and turns until there is nothing new to tell the code.  Returns
+ * whether the budget ended before that.
+ */
+static bool
+work(Run *run, const Code *code, Budget *budget)
+{
+	bool must_run = true; /* whatever it was that woke the run, the code sees it once */
+
+	for (;;)
+	{
+		Progress progress = perform(run, budget);
+
+		if (progress == PROGRESS_BLOCKED)
+			return false;
+		if (progress == PROGRESS_NONE && !must_run)
+			return false;
+		if (budget->turns <= 0 || (!must_run && time_is_up(budget)))
+			return true;
+		take_turn(run, code);
+		budget->turns--;
+		if (aion_run_is_closed(run) || run->status == RUN_BLOCKED)
+			return false;
+		must_run = false;
+	}
+}
+
+/*
+ * Executes activities that the commands so far ask for, until the time is up.
+ */
+static Progress
+perform(Run *run, const Budget *budget)
+{
+	Progress progress = PROGRESS_NONE;
+
+	for (;;)
+	{
+		Progress step = aion_primitives_perform(run);
+
+		CHECK_FOR_INTERRUPTS();
+		if (step == PROGRESS_NONE || step == PROGRESS_BLOCKED)
+			return step == PROGRESS_NONE ? progress : step;
+		progress = PROGRESS_MADE;
+		if (time_is_up(budget))
+			return progress;
+	}
+}
+
+static void
+take_turn(Run *run, const Code *code)
+{
+	Turn *turn = aion_turn_create(run);
+	int seen = run->history->count;
+	Authority authority;
+
+	CHECK_FOR_INTERRUPTS();
+	aion_turn_execute(turn, code->handler, code->settings);
+	if (turn->verdict == TURN_FAILED)
+		ReThrowError(turn->error); /* the whole share is made again */
+	run->seen = seen;
+
+	aion_authority_assume(&authority);
+	apply(run, turn);
+	aion_authority_drop(&authority);
+	aion_turn_free(turn);
+}
+
+/*
+ * Does what a turn decided.
+ */
+static void
+apply(Run *run, Turn *turn)
+{
+	switch (turn->verdict)
+	{
+		case TURN_MISMATCHED:
+			aion_run_block(run, BLOCKED_MISMATCH, aion_replay_difference(turn->difference));
+			return;
+		case TURN_TIMED_OUT:
+			aion_run_block(run, BLOCKED_TURN_TIMEOUT,
+						   aion_failure_make("57014", "the turn took longer than aion.turn_timeout",
+											 "Move the work into an activity."));
+			return;
+		default:
+			break;
+	}
+	aion_run_unblock(run);
+	aion_run_forget_failures(run);
+	record_commands(run, turn);
+	if (turn->verdict == TURN_SUSPENDED)
+		note_awaiting(run, turn);
+	else if (turn->verdict == TURN_RETURNED)
+		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
+	else
+		aion_run_close(run, EVENT_WORKFLOW_FAILED,
+					   aion_event_error(aion_failure_of(turn->error, NULL)));
+}
+
+static void
+record_commands(Run *run, Turn *turn)
+{
+	int known = run->history->command_count;
+
+	for (int i = turn->known; i < turn->command_count; i++)
+	{
+		Command *command = turn->commands[i];
+
+		(void) command->class->record(run, command);
+		if (run->history->command_count != ++known)
+			elog(ERROR, "command %d of run " INT64_FORMAT " was not recorded once", i + 1,
+				 run->run_key);
+		command->recorded = run->history->commands[known - 1];
+	}
+}
+
+/*
+ * Notes what the code waits for, and since when if that is new.
+ */
+static void
+note_awaiting(Run *run, const Turn *turn)
+{
+	Jsonb **awaits = palloc(turn->awaited_count * sizeof(Jsonb *));
+	Jsonb *awaiting;
+
+	for (int i = 0; i < turn->awaited_count; i++)
+	{
+		const Command *command = turn->awaited[i];
+		JsonObject object;
+
+		aion_object_begin(&object);
+		aion_object_text(&object, "awaiting", command->class->awaiting);
+		aion_object_text(&object, "key", command->recorded->event->key);
+		aion_object_timestamp(&object, "until", aion_event_read_fire_at(command->recorded->event));
+		awaits[i] = aion_object_end(&object);
+	}
+	awaiting = aion_json_array(awaits, turn->awaited_count);
+	if (run->awaiting != NULL && aion_json_equal(run->awaiting, awaiting))
+		return;
+	run->awaiting = awaiting;
+	run->awaiting_since = aion_clock_now();
+}
+
+static void
+end_share(Run *run, bool unfinished)
+{
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	if (!aion_run_is_closed(run))
+		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;
+	aion_run_save(run);
+	aion_authority_drop(&authority);
+}
+
+/*
+ * Blocks a run because of the machine.  If even that fails, its history perhaps cannot be read:
+ * nothing is changed, and no other run suffers.
+ */
+static void
+block_after_failures(Run *run, const ErrorData *error)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Authority authority;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(run->context);
+	PG_TRY();
+	{
+		aion_authority_assume(&authority);
+		aion_run_load(run);
+		aion_run_block(run, BLOCKED_ERROR, aion_failure_of(error, NULL));
+		aion_run_save(run);
+		aion_authority_drop(&authority);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+}
+
+/*
+ * Finds the code of a run's version, checked, and whether its owner may still execute it.
+ */
+static void
+find_code(Run *run, Code *code)
+{
+	Version *version = aion_version_get(run->version_key);
+
+	memset(code, 0, sizeof(Code));
+	code->settings = &version->settings;
+	code->handler = aion_version_callable(version);
+	if (code->handler == NULL)
+		code->blocked = BLOCKED_MISSING_CODE;
+	else if (!aion_version_may_execute(version, aion_owner_role(run->owner_key)))
+		code->blocked = BLOCKED_MISSING_RIGHT;
+	if (code->blocked != NULL)
+		code->detail = code_detail(version);
+}
+
+static Jsonb *
+code_detail(const Version *version)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "workflow_type", version->workflow_type);
+	aion_object_text(&object, "version", version->version);
+	aion_object_text(&object, "function", version->handler);
+	aion_object_text(&object, "code", version->code);
+	return aion_object_end(&object);
+}
+
+static bool
+time_is_up(const Budget *budget)
+{
+	return budget->until != DT_NOEND && GetCurrentTimestamp() >= budget->until;
+}
+
+static void
+add_context(void *run)
+{
+	errcontext(AION_TURN_CONTEXT, ((Run *) run)->workflow_id);
+}

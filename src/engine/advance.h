@@ -1,0 +1,21 @@
+/*
+ * advance.h
+ *		Executing the turns that a run is ready for.
+ */
+#ifndef AION_ADVANCE_H
+#define AION_ADVANCE_H
+
+#include "engine/run.h"
+
+/* How far a run is taken. */
+typedef struct Budget
+{
+	int64 turns;	   /* left to execute */
+	TimestampTz until; /* by the machine's clock; DT_NOEND: no limit */
+} Budget;
+
+extern void aion_run_advance(Run *run, Budget *budget);
+extern void aion_run_note_failure(int64 run_key, const ErrorData *error);
+extern Difference *aion_run_replay(Run *run, Jsonb **result);
+
+#endif

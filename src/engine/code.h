@@ -1,0 +1,38 @@
+/*
+ * code.h
+ *		Pinned code: private copies of handlers, and the settings they are read under.
+ */
+#ifndef AION_CODE_H
+#define AION_CODE_H
+
+#include "utils/jsonb.h"
+
+/* A setting that decides how the code of a version reads. */
+typedef struct CodeSetting
+{
+	const char *name;
+	const char *value;
+} CodeSetting;
+
+#define CODE_SETTINGS 5
+
+typedef struct CodeSettings
+{
+	int count;
+	CodeSetting setting[CODE_SETTINGS];
+} CodeSettings;
+
+/* These want the engine's authority. */
+extern char *aion_code_digest(Oid function);
+extern bool aion_code_is_copyable(Oid function);
+extern char *aion_code_copy(Oid function, const char *digest);
+extern Oid aion_code_resolve(const char *signature, bool copied);
+
+/* These do not. */
+extern void aion_code_capture_settings(Oid function, CodeSettings *settings);
+extern Jsonb *aion_code_settings_to_json(const CodeSettings *settings);
+extern void aion_code_settings_from_json(const Jsonb *json, CodeSettings *settings);
+extern int aion_code_enter_settings(const CodeSettings *settings);
+extern void aion_code_leave_settings(int level);
+
+#endif

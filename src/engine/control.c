@@ -1,0 +1,210 @@
+/*
+ * control.c
+ *		What operators do to runs.
+ *
+ * Each takes the run's lock, so it waits for a turn in progress and is decided before or after it,
+ * never in the middle.  A refused request leaves the history as it was.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "engine/control.h"
+#include "engine/guard.h"
+#include "engine/owner.h"
+#include "engine/wait.h"
+#include "support/clock.h"
+#include "support/duration.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/payload.h"
+#include "support/statement.h"
+
+static Statement delete_closed =
+	STATEMENT(DELETE_RETURNING,
+			  "DELETE FROM aion._run WHERE run_key IN ("
+			  "SELECT run_key FROM aion._run WHERE closed_at < $1 AND owner_key = ANY ($2)"
+			  " AND ($3 IS NULL OR version_key IN"
+			  " (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
+			  " AND ($4 IS NULL OR status = ANY ($4))"
+			  " ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED) RETURNING run_key",
+			  TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID);
+static Statement delete_attributes =
+	STATEMENT(DELETE, "DELETE FROM aion._attribute WHERE run_key = $1", INT8OID);
+static Statement select_owners = STATEMENT(SELECT, "SELECT owner_key FROM aion._owner");
+
+static Run *lock_found(const char *workflow_id, Oid user);
+static Datum controlled_owners(Oid user);
+
+/*
+ * Ends a run at once, without a turn; returns the status it has then.
+ */
+RunStatus
+aion_control_terminate(int64 run_key, const char *reason)
+{
+	Run *run = aion_run_lock(run_key, CurrentMemoryContext);
+
+	if (run == NULL)
+		return RUN_TERMINATED; /* purged in this moment */
+	if (!aion_run_is_closed(run))
+	{
+		aion_run_load(run);
+		aion_run_close(run, EVENT_WORKFLOW_TERMINATED,
+					   aion_event_reason(reason, GetUserNameFromId(GetOuterUserId(), false)));
+		aion_run_save(run);
+		aion_wait_note_touched(run_key);
+	}
+	return run->status;
+}
+
+/*
+ * Finds a run by its workflow id and takes its lock.
+ */
+static Run *
+lock_found(const char *workflow_id, Oid user)
+{
+	int64 run_key = aion_run_find(workflow_id, user);
+	Run *run = aion_run_lock(run_key, CurrentMemoryContext);
+
+	if (run == NULL)
+		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
+						errmsg("workflow \"%s\" does not exist", workflow_id)));
+	return run;
+}
+
+/*
+ * Returns the keys of the owners a user controls, as an array.
+ */
+static Datum
+controlled_owners(Oid user)
+{
+	uint64 count = aion_statement_execute(&select_owners, NULL);
+	Datum *keys = palloc(Max(count, 1) * sizeof(Datum));
+	int controlled = 0;
+
+	for (uint64 row = 0; row < count; row++)
+		keys[row] = Int32GetDatum(aion_row_int32(row, 1));
+	for (uint64 row = 0; row < count; row++)
+	{
+		if (aion_owner_controls(user, DatumGetInt32(keys[row])))
+			keys[controlled++] = keys[row];
+	}
+	return PointerGetDatum(
+		construct_array(keys, controlled, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_terminate_workflow);
+PG_FUNCTION_INFO_V1(aion_set_workflow_version);
+PG_FUNCTION_INFO_V1(aion_purge_workflows);
+
+/*
+ * terminate_workflow(workflow_id, reason) -> status
+ */
+Datum
+aion_terminate_workflow(PG_FUNCTION_ARGS)
+{
+	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Oid user = GetUserId();
+	Authority authority;
+	RunStatus status;
+
+	aion_guard_client_call("aion.terminate_workflow");
+	aion_authority_assume(&authority);
+	status = aion_control_terminate(aion_run_find(workflow_id, user), reason);
+	aion_authority_drop(&authority);
+	PG_RETURN_TEXT_P(cstring_to_text(aion_status_name(status)));
+}
+
+/*
+ * set_workflow_version(workflow_id, version) -> version
+ */
+Datum
+aion_set_workflow_version(PG_FUNCTION_ARGS)
+{
+	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *wanted = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Oid user = GetUserId();
+	Authority authority;
+	Run *run;
+	Version *old;
+	Version *new;
+	char *name;
+
+	aion_guard_client_call("aion.set_workflow_version");
+	aion_authority_assume(&authority);
+	run = lock_found(workflow_id, user);
+	if (aion_run_is_closed(run))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_WORKFLOW_STATE),
+						errmsg("workflow \"%s\" is %s and has no version to change", workflow_id,
+							   aion_status_name(run->status))));
+	old = aion_version_get(run->version_key);
+	if (wanted != NULL)
+		new = aion_version_find(old->workflow_type, wanted);
+	else
+		new = aion_version_get(aion_workflow_find(old->workflow_type)->version_key);
+	if (new == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
+				 errmsg("workflow type \"%s\" has no version \"%s\"", old->workflow_type, wanted),
+				 errhint("See aion.workflow_version.")));
+	aion_run_load(run);
+	if (new->version_key != old->version_key)
+		aion_recorder_append(run->history, EVENT_VERSION_CHANGED, NULL,
+							 aion_event_version_changed(old->version, new->version));
+	run->version_key = new->version_key;
+	aion_run_forget_failures(run);
+	if (run->status != RUN_SCHEDULED)
+		run->ready_at = aion_clock_now();
+	aion_run_save(run);
+	aion_wait_note_touched(run->run_key);
+	name = pstrdup(new->version);
+	aion_authority_drop(&authority);
+	PG_RETURN_TEXT_P(cstring_to_text(name));
+}
+
+/*
+ * purge_workflows(older_than, workflow_type, status, max_runs) -> number of runs
+ */
+Datum
+aion_purge_workflows(PG_FUNCTION_ARGS)
+{
+	Interval *older_than = PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0);
+	int64 most = PG_ARGISNULL(3) ? PG_INT64_MAX : PG_GETARG_INT64(3);
+	Oid user = GetUserId();
+	Authority authority;
+	NullableDatum args[5];
+	uint64 count;
+	int64 *keys;
+
+	aion_guard_client_call("aion.purge_workflows");
+	aion_duration_check(older_than, true, "older_than");
+	args[0] =
+		aion_arg(DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(aion_clock_now()),
+									 IntervalPGetDatum(older_than)));
+	args[2] = (NullableDatum){PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1), PG_ARGISNULL(1)};
+	args[3] = (NullableDatum){PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2), PG_ARGISNULL(2)};
+	args[4] = aion_arg_int64(most);
+
+	aion_authority_assume(&authority);
+	args[1] = aion_arg(controlled_owners(user));
+	count = aion_statement_execute(&delete_closed, args);
+	keys = palloc(Max(count, 1) * sizeof(int64));
+	for (uint64 row = 0; row < count; row++)
+		keys[row] = aion_row_int64(row, 1);
+	for (uint64 row = 0; row < count; row++)
+	{
+		NullableDatum key[] = {aion_arg_int64(keys[row])};
+
+		(void) aion_statement_execute(&delete_attributes, key);
+		aion_recorder_erase(keys[row]);
+	}
+	aion_authority_drop(&authority);
+	PG_RETURN_INT64((int64) count);
+}

@@ -1,0 +1,219 @@
+/*
+ * definition.c
+ *		Registered workflows and their versions.
+ *
+ * A name belongs to the role that registered it.  A version is the digest of the function's
+ * definition and of the settings it reads under; its row never changes.  Which version new starts
+ * use is a column of the workflow's row: one update routes, and concurrent starts see the old or
+ * the new one.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "engine/definition.h"
+#include "engine/owner.h"
+#include "support/pg_compat.h"
+#include "support/registry.h"
+#include "support/statement.h"
+
+#define VERSION_COLUMNS                                                                            \
+	"version_key, workflow_type, version, handler, code, copied, digest, settings"
+
+static Statement select_workflow =
+	STATEMENT(SELECT,
+			  "SELECT owner_key, handler, digest, version_key, timeout, task_queue"
+			  " FROM aion._workflow WHERE name = $1",
+			  TEXTOID);
+static Statement select_version = STATEMENT(
+	SELECT, "SELECT " VERSION_COLUMNS " FROM aion._version WHERE version_key = $1", INT4OID);
+static Statement select_version_by_name = STATEMENT(
+	SELECT,
+	"SELECT " VERSION_COLUMNS " FROM aion._version WHERE workflow_type = $1 AND version = $2",
+	TEXTOID, TEXTOID);
+static Registry workflows = {.table = "_workflow"};
+static Registry versions = {.table = "_version"};
+
+static Version *read_version(void);
+
+void
+aion_definition_init(void)
+{
+	aion_registry_init(&workflows);
+	aion_registry_init(&versions);
+}
+
+/*
+ * Finds a workflow by name; NULL if nobody registered it.
+ */
+Workflow *
+aion_workflow_find(const char *name)
+{
+	ListCell *cell;
+	NullableDatum args[1];
+	MemoryContext caller;
+	Workflow *workflow = NULL;
+	bool isnull;
+
+	aion_registry_refresh(&workflows);
+	foreach (cell, workflows.entries)
+	{
+		workflow = lfirst(cell);
+		if (strcmp(workflow->name, name) == 0)
+			return workflow;
+	}
+	args[0] = aion_arg_text(name);
+	if (aion_statement_execute(&select_workflow, args) == 0)
+		return NULL;
+	caller = MemoryContextSwitchTo(workflows.context);
+	workflow = palloc0(sizeof(Workflow));
+	workflow->name = pstrdup(name);
+	workflow->owner_key = aion_row_int32(0, 1);
+	workflow->handler = aion_row_text(0, 2);
+	workflow->digest = aion_row_text(0, 3);
+	workflow->version_key = aion_row_int32(0, 4);
+	if (!aion_row_isnull(0, 5))
+	{
+		workflow->timeout = palloc(sizeof(Interval));
+		*workflow->timeout = *DatumGetIntervalP(
+			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5, &isnull));
+	}
+	workflow->task_queue = aion_row_text(0, 6);
+	workflows.entries = lappend(workflows.entries, workflow);
+	MemoryContextSwitchTo(caller);
+	return workflow;
+}
+
+/*
+ * Returns a version by its key.
+ */
+Version *
+aion_version_get(int32 version_key)
+{
+	ListCell *cell;
+	NullableDatum args[] = {aion_arg_int32(version_key)};
+
+	aion_registry_refresh(&versions);
+	foreach (cell, versions.entries)
+	{
+		Version *version = lfirst(cell);
+
+		if (version->version_key == version_key)
+			return version;
+	}
+	if (aion_statement_execute(&select_version, args) == 0)
+		elog(ERROR, "version %d does not exist", version_key);
+	return read_version();
+}
+
+/*
+ * Finds a version of a workflow by its name; NULL if there is none.
+ */
+Version *
+aion_version_find(const char *workflow_type, const char *version)
+{
+	NullableDatum args[] = {aion_arg_text(workflow_type), aion_arg_text(version)};
+
+	aion_registry_refresh(&versions);
+	if (aion_statement_execute(&select_version_by_name, args) == 0)
+		return NULL;
+	return aion_version_get(aion_row_int32(0, 1));
+}
+
+/*
+ * Tells every backend that registrations changed, once this transaction commits.
+ */
+void
+aion_definition_changed(void)
+{
+	aion_registry_changed(&workflows);
+	aion_registry_changed(&versions);
+}
+
+/*
+ * Remembers a handler that was found to be as it was deployed, so that it is not read again.
+ */
+void
+aion_workflow_remember(Workflow *workflow, Oid function)
+{
+	MemoryContext caller = MemoryContextSwitchTo(workflows.context);
+
+	workflow->seen = aion_handler_read(function);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Returns the function of a version, checked to be what was registered; NULL if it is gone or has
+ * changed.
+ */
+const Handler *
+aion_version_callable(Version *version)
+{
+	Oid function;
+	MemoryContext caller;
+
+	if (version->checked_epoch == aion_registry_function_epoch())
+		return version->callable;
+	if (version->callable == NULL || !aion_handler_is_current(version->callable))
+	{
+		version->callable = NULL;
+		function = aion_code_resolve(version->code, version->copied);
+		if (OidIsValid(function) && strcmp(aion_code_digest(function), version->digest) == 0)
+		{
+			caller = MemoryContextSwitchTo(versions.context);
+			version->callable = aion_handler_read(function);
+			MemoryContextSwitchTo(caller);
+		}
+	}
+	version->checked_epoch = aion_registry_function_epoch();
+	return version->callable;
+}
+
+/*
+ * Tells whether a role may execute the function that a version was made from.  A function that no
+ * longer exists forbids nothing.
+ */
+bool
+aion_version_may_execute(const Version *version, Oid role)
+{
+	Oid function = aion_handler_resolve(version->handler);
+
+	return !OidIsValid(function) || aion_compat_may_execute(function, role);
+}
+
+/*
+ * Tells whether runs of a role may use what another one registered: nobody's code runs as somebody
+ * who does not trust him.
+ */
+bool
+aion_registered_for(int32 registered_by, Oid role)
+{
+	Oid registrant = aion_owner_role(registered_by);
+
+	return OidIsValid(registrant) &&
+		   (superuser_arg(registrant) || has_privs_of_role(role, registrant));
+}
+
+/*
+ * Makes the row that select_version read an entry of the registry.
+ */
+static Version *
+read_version(void)
+{
+	MemoryContext caller = MemoryContextSwitchTo(versions.context);
+	Version *version = palloc0(sizeof(Version));
+
+	version->version_key = aion_row_int32(0, 1);
+	version->workflow_type = aion_row_text(0, 2);
+	version->version = aion_row_text(0, 3);
+	version->handler = aion_row_text(0, 4);
+	version->code = aion_row_text(0, 5);
+	version->copied = aion_row_bool(0, 6);
+	version->digest = aion_row_text(0, 7);
+	aion_code_settings_from_json(aion_row_jsonb(0, 8), &version->settings);
+	versions.entries = lappend(versions.entries, version);
+	MemoryContextSwitchTo(caller);
+	return version;
+}

@@ -1,0 +1,132 @@
+/*
+ * drive.c
+ *		The engine as a function: CALL aion.drive() executes what is ready of the caller's runs.
+ *
+ * The loop that any executor of turns has: claim, advance, commit.  It needs no background process
+ * and can be called by hand or by pg_cron.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "engine/advance.h"
+#include "engine/failure.h"
+#include "engine/fence.h"
+#include "engine/guard.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "guc.h"
+#include "support/errors.h"
+#include "support/extension.h"
+
+static void begin_transaction(void);
+static bool drive_one(Oid user, Budget *budget, MemoryContext parent);
+static void commit_turns(int64 run_key);
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_drive);
+
+/*
+ * CALL drive(max_turns)
+ */
+Datum
+aion_drive(PG_FUNCTION_ARGS)
+{
+	Budget budget = {PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0), DT_NOEND};
+	MemoryContext scratch;
+	Oid user = GetUserId();
+
+	aion_guard_waiting_call("aion.drive");
+	PreventCommandDuringRecovery("aion.drive()");
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		((CallContext *) fcinfo->context)->atomic)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+						errmsg("aion.drive() commits and cannot be called inside a transaction"),
+						errhint("Use CALL outside of BEGIN, of functions and of DO.")));
+
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "aion drive", ALLOCSET_DEFAULT_SIZES);
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	SPI_commit(); /* what the caller's transaction has done so far */
+	begin_transaction();
+	while (budget.turns > 0 && drive_one(user, &budget, scratch))
+		MemoryContextReset(scratch);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Makes the transaction that has just begun what the engine needs, whatever the session's defaults
+ * are.
+ */
+static void
+begin_transaction(void)
+{
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+}
+
+/*
+ * Takes one run of a user as far as it goes within the time of a batch, and commits.
+ */
+static bool
+drive_one(Oid user, Budget *budget, MemoryContext parent)
+{
+	MemoryContext caller = MemoryContextSwitchTo(parent);
+	Authority authority;
+	Run *run;
+	int64 run_key = 0;
+
+	CHECK_FOR_INTERRUPTS();
+	aion_authority_assume(&authority);
+	aion_fence_require_adopted();
+	run = aion_ready_claim(aion_owner_key(user), parent);
+	aion_authority_drop(&authority);
+	if (run != NULL)
+	{
+		run_key = run->run_key;
+		budget->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
+		aion_run_advance(run, budget);
+	}
+	MemoryContextSwitchTo(caller);
+	commit_turns(run_key);
+	return run != NULL;
+}
+
+/*
+ * Commits.  If that fails, what made it fail (a cursor WITH HOLD, say) is the run's, and the next
+ * transaction notes it.
+ */
+static void
+commit_turns(int64 run_key)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorData *volatile error = NULL;
+
+	PG_TRY();
+	{
+		SPI_commit();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	begin_transaction();
+	if (error == NULL)
+		return;
+	if (run_key == 0 || aion_failure_is_cancel(error))
+		ReThrowError(error);
+	aion_run_note_failure(run_key, error);
+	SPI_commit();
+	begin_transaction();
+}

@@ -1,0 +1,148 @@
+/*
+ * failure.c
+ *		Errors as outcomes: kept as jsonb, told apart by whose fault they are, raised again.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "engine/failure.h"
+#include "support/errors.h"
+#include "support/payload.h"
+
+static char *clean(const char *text);
+static void add_text(JsonObject *object, const char *key, const char *value);
+
+/*
+ * Tells whether an error is this session's own cancel or shutdown, which nobody may take for an
+ * outcome.
+ */
+bool
+aion_failure_is_cancel(const ErrorData *error)
+{
+	if (error->sqlerrcode != ERRCODE_QUERY_CANCELED)
+		return false;
+	return error->funcname != NULL && strcmp(error->funcname, "ProcessInterrupts") == 0;
+}
+
+/*
+ * Tells whether an error is the machine's and not the code's: the turn is made again later.
+ */
+bool
+aion_failure_is_machine(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return true;
+		default:
+			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+				   error->sqlerrcode == ERRCODE_OBJECT_IN_USE;
+	}
+}
+
+/*
+ * Keeps an error; details are members that say more about it.
+ */
+Jsonb *
+aion_failure_of(const ErrorData *error, const Jsonb *details)
+{
+	JsonObject object;
+	Jsonb *failure;
+
+	aion_object_begin(&object);
+	add_text(&object, "sqlstate", unpack_sql_state(error->sqlerrcode));
+	add_text(&object, "message", error->message != NULL ? error->message : "unknown error");
+	add_text(&object, "detail", error->detail);
+	add_text(&object, "hint", error->hint);
+	add_text(&object, "context", aion_failure_code_context(error->context));
+	add_text(&object, "schema", error->schema_name);
+	add_text(&object, "table", error->table_name);
+	add_text(&object, "column", error->column_name);
+	add_text(&object, "datatype", error->datatype_name);
+	add_text(&object, "constraint", error->constraint_name);
+	failure = aion_object_end(&object);
+	if (details == NULL)
+		return failure;
+	return DatumGetJsonbP(
+		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(failure), JsonbPGetDatum(details)));
+}
+
+/*
+ * Makes a failure that was no error.
+ */
+Jsonb *
+aion_failure_make(const char *sqlstate, const char *message, const char *hint)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "sqlstate", sqlstate);
+	aion_object_text(&object, "message", message);
+	aion_object_text(&object, "hint", hint);
+	return aion_object_end(&object);
+}
+
+/*
+ * Raises a failure again, under the SQLSTATE of what it is here.
+ */
+void
+aion_failure_raise(int sqlerrcode, const Jsonb *failure)
+{
+	char *message = aion_json_text(failure, "message");
+	char *detail = aion_json_text(failure, "detail");
+	char *hint = aion_json_text(failure, "hint");
+
+	ereport(ERROR, (errcode(sqlerrcode),
+					errmsg_internal("%s", message != NULL ? message : "unknown error"),
+					detail != NULL ? errdetail_internal("%s", detail) : 0,
+					hint != NULL ? errhint("%s", hint) : 0));
+	pg_unreachable();
+}
+
+/*
+ * Returns the lines of a context that are about the code; NULL if there are none.
+ */
+char *
+aion_failure_code_context(const char *context)
+{
+	const char *mark = AION_TURN_CONTEXT;
+	const char *line = context;
+	int prefix = strchr(mark, '%') - mark;
+
+	while (line != NULL && strncmp(line, mark, prefix) != 0)
+	{
+		line = strchr(line, '\n');
+		if (line != NULL)
+			line++;
+	}
+	if (line == NULL)
+		return context != NULL ? pstrdup(context) : NULL;
+	return line > context ? pnstrdup(context, line - context - 1) : NULL;
+}
+
+static void
+add_text(JsonObject *object, const char *key, const char *value)
+{
+	if (value != NULL)
+		aion_object_text(object, key, clean(value));
+}
+
+/*
+ * Bounds what an error may add to history.
+ */
+static char *
+clean(const char *text)
+{
+	const int limit = 10000;
+
+	if (strlen(text) <= (size_t) limit)
+		return unconstify(char *, text);
+	return psprintf("%.*s...", pg_mbcliplen(text, strlen(text), limit), text);
+}

@@ -1,0 +1,23 @@
+/*
+ * failure.h
+ *		Errors as outcomes: kept as jsonb, told apart by whose fault they are, raised again.
+ */
+#ifndef AION_FAILURE_H
+#define AION_FAILURE_H
+
+#include "utils/elog.h"
+#include "utils/jsonb.h"
+
+#include "support/pg_compat.h"
+
+/* Ends the context of code in a turn: what follows it is who executed the turn. */
+#define AION_TURN_CONTEXT "workflow \"%s\""
+
+extern bool aion_failure_is_cancel(const ErrorData *error);
+extern bool aion_failure_is_machine(const ErrorData *error);
+extern Jsonb *aion_failure_of(const ErrorData *error, const Jsonb *details);
+extern Jsonb *aion_failure_make(const char *sqlstate, const char *message, const char *hint);
+pg_noreturn extern void aion_failure_raise(int sqlerrcode, const Jsonb *failure);
+extern char *aion_failure_code_context(const char *context);
+
+#endif

@@ -1,0 +1,167 @@
+/*
+ * fence.c
+ *		Copies of a database execute nothing until somebody adopts them.
+ *
+ * The first registration or start writes down where it happened: system identifier, oid of the
+ * database, oid of the extension.  A restored dump, a cloned template or an upgraded cluster
+ * carries that row to another place, and the engine stands still there.  CREATE EXTENSION itself
+ * writes nothing, so that a restored row meets an empty table.
+ *
+ * A copy that no datum tells apart (base backup, snapshot) is not recognised here.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "engine/fence.h"
+#include "engine/owner.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/statement.h"
+
+static Statement select_adoption =
+	STATEMENT(SELECT, "SELECT system_identifier, database, extension FROM aion._adoption");
+static Statement insert_adoption =
+	STATEMENT(INSERT,
+			  "INSERT INTO aion._adoption (system_identifier, database, extension)"
+			  " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+			  TEXTOID, OIDOID, OIDOID);
+static Statement update_adoption =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._adoption SET system_identifier = $1, database = $2, extension = $3,"
+			  " adopted_at = pg_catalog.now()",
+			  TEXTOID, OIDOID, OIDOID);
+
+/* The generation of the extension that is known to be adopted by a committed row. */
+static uint64 adopted_generation = 0;
+static TransactionId settled_by = InvalidTransactionId;
+
+static void here(NullableDatum *args);
+
+/*
+ * Tells whether this database is where it was adopted.
+ */
+FenceState
+aion_fence_state(void)
+{
+	const Extension *ext = aion_extension();
+	NullableDatum place[3];
+
+	if (adopted_generation == ext->generation)
+		return FENCE_ADOPTED;
+	if (aion_statement_execute(&select_adoption, NULL) == 0)
+		return FENCE_VIRGIN;
+	here(place);
+	if (strcmp(aion_row_text(0, 1), TextDatumGetCString(place[0].value)) != 0 ||
+		aion_row_oid(0, 2) != MyDatabaseId || aion_row_oid(0, 3) != ext->oid)
+		return FENCE_COPY;
+
+	/* Our own row may still be rolled back, so that answer holds for this transaction only. */
+	if (!TransactionIdIsValid(settled_by) || settled_by != GetTopTransactionIdIfAny())
+		adopted_generation = ext->generation;
+	return FENCE_ADOPTED;
+}
+
+/*
+ * Makes a database where nothing was registered or started so far an adopted one.
+ */
+void
+aion_fence_settle(void)
+{
+	NullableDatum place[3];
+
+	if (aion_fence_state() != FENCE_VIRGIN)
+		return;
+	here(place);
+	(void) aion_statement_execute(&insert_adoption, place);
+	settled_by = GetTopTransactionId();
+}
+
+/*
+ * Refuses to execute anything in a copy.
+ */
+void
+aion_fence_require_adopted(void)
+{
+	if (aion_fence_state() == FENCE_COPY)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_ADOPTED),
+				 errmsg("this database is a copy and has not been adopted"),
+				 errdetail("Starts are recorded, but nothing is executed."),
+				 errhint("If the database it was copied from no longer executes workflows, use "
+						 "SELECT aion.adopt_database().")));
+}
+
+static void
+here(NullableDatum *args)
+{
+	args[0] = aion_arg_text(psprintf(UINT64_FORMAT, GetSystemIdentifier()));
+	args[1] = aion_arg_oid(MyDatabaseId);
+	args[2] = aion_arg_oid(aion_extension()->oid);
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_adopt_database);
+PG_FUNCTION_INFO_V1(aion_guard_history);
+
+/*
+ * Lets a copy execute its runs, as the roles that are called as their owners were.
+ */
+Datum
+aion_adopt_database(PG_FUNCTION_ARGS)
+{
+	Oid user = GetUserId();
+	Authority authority;
+	NullableDatum place[3];
+
+	aion_authority_assume(&authority);
+	if (aion_owner_access(user) != ACCESS_ADMIN)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("only an administrator of aion can adopt a database")));
+	aion_fence_settle();
+	if (aion_fence_state() == FENCE_COPY)
+	{
+		here(place);
+		(void) aion_statement_execute(&update_adoption, place);
+		aion_owner_readopt();
+		settled_by = GetTopTransactionId();
+	}
+	aion_authority_drop(&authority);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Refuses to change history through the executor, which the recorder does not use.  Only a
+ * superuser's restore passes, and only into a database that is not adopted.
+ */
+Datum
+aion_guard_history(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool restore;
+	Authority authority;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("function must be called by a trigger")));
+	restore = superuser() && TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+			  !TRIGGER_FIRED_INSTEAD(trigger->tg_event);
+	if (restore)
+	{
+		aion_authority_assume(&authority);
+		restore = aion_fence_state() != FENCE_ADOPTED;
+		aion_authority_drop(&authority);
+	}
+	if (!restore)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("history of workflow runs cannot be changed"),
+						errdetail("It is append-only, and only the engine appends."),
+						errhint("To remove closed runs, use aion.purge_workflows().")));
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,20 @@
+/*
+ * fence.h
+ *		Copies of a database execute nothing until somebody adopts them.
+ */
+#ifndef AION_FENCE_H
+#define AION_FENCE_H
+
+typedef enum FenceState
+{
+	FENCE_VIRGIN, /* nothing was ever registered or started here */
+	FENCE_ADOPTED,
+	FENCE_COPY /* made from a database that was adopted elsewhere */
+} FenceState;
+
+/* These want the engine's authority. */
+extern FenceState aion_fence_state(void);
+extern void aion_fence_settle(void);
+extern void aion_fence_require_adopted(void);
+
+#endif

@@ -1,0 +1,214 @@
+/*
+ * guard.c
+ *		Whose code is on the stack, and what it must not do there.
+ *
+ * Workflow code is executed any number of times and its subtransaction is rolled back, or, if all
+ * went well, released.  Either way it must leave nothing behind, and a read-only transaction lets
+ * a few things through: temporary tables, NOTIFY, large objects, advisory locks, settings of the
+ * session, prepared statements.  The hooks below refuse those while workflow code is on the stack
+ * and cost a comparison at any other time.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "tcop/cmdtag.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+
+#include "engine/guard.h"
+#include "support/errors.h"
+
+#define HINT_ACTIVITY "Do it in an activity: aion.run() or aion.run_sql()."
+
+/* Functions of the server whose effects outlive a rolled back or released subtransaction. */
+static const char *const forbidden_prefixes[] = {"lo_",
+												 "loread",
+												 "lowrite",
+												 "pg_advisory_",
+												 "pg_create_",
+												 "pg_drop_",
+												 "pg_export_snapshot",
+												 "pg_logical_emit_message",
+												 "pg_notify",
+												 "pg_replication_",
+												 "pg_try_advisory_",
+												 "set_config"};
+
+static UserFrame current_frame = FRAME_NONE;
+
+static ExecutorStart_hook_type next_executor_start = NULL;
+static ProcessUtility_hook_type next_process_utility = NULL;
+static object_access_hook_type next_object_access = NULL;
+
+static void forget_frame(XactEvent event, void *argument);
+static void guard_executor_start(QueryDesc *query, int flags);
+static void guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+								  ProcessUtilityContext context, ParamListInfo parameters,
+								  QueryEnvironment *environment, DestReceiver *receiver,
+								  QueryCompletion *completion);
+static void guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg);
+static bool is_allowed_in_body(Node *statement);
+static bool is_forbidden_function(Oid function);
+
+void
+aion_guard_init(void)
+{
+	RegisterXactCallback(forget_frame, NULL);
+	next_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = guard_executor_start;
+	next_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = guard_process_utility;
+	next_object_access = object_access_hook;
+	object_access_hook = guard_object_access;
+}
+
+/*
+ * Notes that code of a user is entered; aion_guard_leave() follows, also after an error.
+ *
+ * The current user is the owner of the run.  Where he is not the session's user the code must not
+ * find the way back to that one: SET ROLE and the like are refused as in a security-definer
+ * function.
+ */
+void
+aion_guard_enter(UserFrame frame, GuardState *outside)
+{
+	outside->frame = current_frame;
+	GetUserIdAndSecContext(&outside->userid, &outside->security_context);
+	if (outside->userid != GetSessionUserId())
+		SetUserIdAndSecContext(outside->userid,
+							   outside->security_context | SECURITY_LOCAL_USERID_CHANGE);
+	current_frame = frame;
+}
+
+void
+aion_guard_leave(const GuardState *outside)
+{
+	SetUserIdAndSecContext(outside->userid, outside->security_context);
+	current_frame = outside->frame;
+}
+
+UserFrame
+aion_guard_frame(void)
+{
+	return current_frame;
+}
+
+/*
+ * Refuses a client's function in workflow code.
+ */
+void
+aion_guard_client_call(const char *function)
+{
+	if (current_frame == FRAME_BODY)
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("%s() cannot be called in workflow code", function),
+						errhint(HINT_ACTIVITY)));
+}
+
+/*
+ * Refuses a function that waits in workflow and activity code.
+ */
+void
+aion_guard_waiting_call(const char *function)
+{
+	aion_guard_client_call(function);
+	if (current_frame == FRAME_ACTIVITY)
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("%s() cannot be called in an activity", function),
+						errdetail("The activity is part of a turn, and what it waits for may need "
+								  "that turn to end.")));
+}
+
+static void
+forget_frame(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		current_frame = FRAME_NONE;
+}
+
+static void
+guard_executor_start(QueryDesc *query, int flags)
+{
+	if (current_frame == FRAME_BODY &&
+		(query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE))
+		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+						errmsg("workflow code cannot change data"), errhint(HINT_ACTIVITY)));
+	if (next_executor_start != NULL)
+		next_executor_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+}
+
+static void
+guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+					  ProcessUtilityContext context, ParamListInfo parameters,
+					  QueryEnvironment *environment, DestReceiver *receiver,
+					  QueryCompletion *completion)
+{
+	if (current_frame == FRAME_BODY && !is_allowed_in_body(statement->utilityStmt))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("workflow code cannot execute %s",
+							   CreateCommandName(statement->utilityStmt)),
+						errhint(HINT_ACTIVITY)));
+	if (next_process_utility != NULL)
+		next_process_utility(statement, text, read_only_tree, context, parameters, environment,
+							 receiver, completion);
+	else
+		standard_ProcessUtility(statement, text, read_only_tree, context, parameters, environment,
+								receiver, completion);
+}
+
+static void
+guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg)
+{
+	if (next_object_access != NULL)
+		next_object_access(access, class, object, sub, arg);
+	if (current_frame == FRAME_BODY && access == OAT_FUNCTION_EXECUTE &&
+		class == ProcedureRelationId && is_forbidden_function(object))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("workflow code cannot call %s()", get_func_name(object)),
+						errhint(HINT_ACTIVITY)));
+}
+
+/*
+ * Statements that leave nothing behind when the settings level of the body ends.
+ */
+static bool
+is_allowed_in_body(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_VariableSetStmt:
+			return ((VariableSetStmt *) statement)->is_local;
+		case T_VariableShowStmt:
+		case T_ExplainStmt:
+		case T_DoStmt:
+		case T_CallStmt:
+		case T_FetchStmt:
+		case T_ClosePortalStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+is_forbidden_function(Oid function)
+{
+	char *name;
+
+	if (get_func_namespace(function) != PG_CATALOG_NAMESPACE)
+		return false;
+	name = get_func_name(function);
+	for (size_t i = 0; i < lengthof(forbidden_prefixes); i++)
+	{
+		if (strncmp(name, forbidden_prefixes[i], strlen(forbidden_prefixes[i])) == 0)
+			return true;
+	}
+	return false;
+}

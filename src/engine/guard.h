@@ -1,0 +1,33 @@
+/*
+ * guard.h
+ *		Whose code is on the stack, and what it must not do there.
+ */
+#ifndef AION_GUARD_H
+#define AION_GUARD_H
+
+typedef enum UserFrame
+{
+	FRAME_NONE, /* a client */
+	FRAME_BODY, /* workflow code */
+	FRAME_ACTIVITY
+} UserFrame;
+
+extern void aion_guard_init(void);
+
+/* What there was before code of a user was entered. */
+typedef struct GuardState
+{
+	UserFrame frame;
+	Oid userid;
+	int security_context;
+} GuardState;
+
+extern void aion_guard_enter(UserFrame frame, GuardState *outside);
+extern void aion_guard_leave(const GuardState *outside);
+extern UserFrame aion_guard_frame(void);
+
+/* Refusals, for functions that are not for every place. */
+extern void aion_guard_client_call(const char *function);
+extern void aion_guard_waiting_call(const char *function);
+
+#endif

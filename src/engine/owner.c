@@ -1,0 +1,229 @@
+/*
+ * owner.c
+ *		Roles as the engine knows them: keys of owners, who may see and do what.
+ *
+ * Oids of roles do not survive a dump, names do.  Runs and registrations therefore carry a key of
+ * aion._owner, whose row has both: the oid is what counts while the database is where it was
+ * adopted, so renaming a role is transparent; the name is what a restored copy is resolved by.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_authid.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+
+#include "engine/fence.h"
+#include "engine/owner.h"
+#include "guc.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/pg_compat.h"
+#include "support/statement.h"
+
+static Statement select_by_role =
+	STATEMENT(SELECT, "SELECT owner_key, name FROM aion._owner WHERE role = $1", OIDOID);
+static Statement select_by_name =
+	STATEMENT(SELECT, "SELECT owner_key FROM aion._owner WHERE name = $1", TEXTOID);
+static Statement insert_owner = STATEMENT(INSERT,
+										  "INSERT INTO aion._owner (name, role) VALUES ($1, $2)"
+										  " ON CONFLICT (name) DO NOTHING",
+										  TEXTOID, OIDOID);
+static Statement rename_owner =
+	STATEMENT(UPDATE, "UPDATE aion._owner SET name = $2 WHERE owner_key = $1", INT4OID, TEXTOID);
+static Statement refresh_name = STATEMENT(
+	UPDATE,
+	"UPDATE aion._owner o SET name = coalesce((SELECT r.rolname FROM pg_catalog.pg_roles r"
+	" WHERE r.oid = o.role), o.name || ' (dropped, ' || o.role || ')')"
+	" WHERE o.name = $1 AND o.role <> $2",
+	TEXTOID, OIDOID);
+static Statement select_owner =
+	STATEMENT(SELECT, "SELECT role, name FROM aion._owner WHERE owner_key = $1", INT4OID);
+static Statement select_owners = STATEMENT(SELECT, "SELECT owner_key, role, name FROM aion._owner");
+static Statement select_grants =
+	STATEMENT(SELECT, "SELECT r.oid, g.level FROM aion._grant g"
+					  " JOIN pg_catalog.pg_roles r ON r.rolname = g.role"
+					  " WHERE g.level IN ('admin', 'monitor')");
+static Statement resolve_names = STATEMENT(
+	UPDATE, "UPDATE aion._owner o SET role = coalesce((SELECT r.oid FROM pg_catalog.pg_roles r"
+			" WHERE r.rolname = o.name), 0)");
+
+static Oid resolve(Oid role, const char *name);
+
+/*
+ * Returns the key of a role, making one for a role that has none.
+ */
+int32
+aion_owner_key(Oid role)
+{
+	const char *name = GetUserNameFromId(role, false);
+	bool by_role = aion_fence_state() == FENCE_ADOPTED;
+	Statement *lookup = by_role ? &select_by_role : &select_by_name;
+	NullableDatum args[] = {by_role ? aion_arg_oid(role) : aion_arg_text(name)};
+	int32 key;
+
+	if (aion_statement_execute(lookup, args) == 0)
+	{
+		NullableDatum row[] = {aion_arg_text(name), aion_arg_oid(role)};
+
+		if (by_role) /* the name may still stand for a role that was renamed or dropped */
+			(void) aion_statement_execute(&refresh_name, row);
+		(void) aion_statement_execute(&insert_owner, row);
+		if (aion_statement_execute(lookup, args) == 0)
+			elog(ERROR, "could not make a key for role \"%s\"", name);
+	}
+	key = aion_row_int32(0, 1);
+	if (by_role && strcmp(aion_row_text(0, 2), name) != 0)
+	{
+		NullableDatum row[] = {aion_arg_int32(key), aion_arg_text(name)};
+
+		(void) aion_statement_execute(&rename_owner, row);
+	}
+	return key;
+}
+
+/*
+ * Returns the role that a key stands for, InvalidOid if it is not (or no longer) in this server.
+ */
+Oid
+aion_owner_role(int32 owner_key)
+{
+	NullableDatum args[] = {aion_arg_int32(owner_key)};
+
+	if (aion_statement_execute(&select_owner, args) == 0)
+		return InvalidOid;
+	return resolve(aion_row_oid(0, 1), aion_row_text(0, 2));
+}
+
+/*
+ * Returns the widest access that a role has been granted, by grant_usage() or by being superuser.
+ */
+AccessLevel
+aion_owner_access(Oid role)
+{
+	AccessLevel access = ACCESS_OWN;
+	uint64 count;
+
+	if (superuser_arg(role))
+		return ACCESS_ADMIN;
+	count = aion_statement_execute(&select_grants, NULL);
+	for (uint64 row = 0; row < count; row++)
+	{
+		AccessLevel level =
+			strcmp(aion_row_text(row, 2), "admin") == 0 ? ACCESS_ADMIN : ACCESS_MONITOR;
+
+		if (level > access && has_privs_of_role(role, aion_row_oid(row, 1)))
+			access = level;
+	}
+	return access;
+}
+
+/*
+ * Tells whether a role may control what an owner has.
+ */
+bool
+aion_owner_controls(Oid role, int32 owner_key)
+{
+	Oid owner = aion_owner_role(owner_key);
+
+	if (OidIsValid(owner) && has_privs_of_role(role, owner))
+		return true;
+	return aion_owner_access(role) == ACCESS_ADMIN;
+}
+
+/*
+ * Finds the roles of this server that the owners of a copied database are called by.
+ */
+void
+aion_owner_readopt(void)
+{
+	(void) aion_statement_execute(&resolve_names, NULL);
+}
+
+/*
+ * Refuses to start what its owner could not run.
+ */
+void
+aion_owner_check_eligible(Oid role)
+{
+	HeapTuple tuple;
+	bool may_login;
+
+	if (superuser_arg(role) && !aion_allow_superuser_workflows)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("superuser \"%s\" cannot own a workflow run",
+							   GetUserNameFromId(role, false)),
+						errhint("Start it as an ordinary role (run_as), or set "
+								"aion.allow_superuser_workflows.")));
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for role %u", role);
+	may_login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	ReleaseSysCache(tuple);
+	if (AION_COMPAT_WORKER_NEEDS_LOGIN && !may_login)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" cannot own a workflow run because it is not permitted "
+						"to log in",
+						GetUserNameFromId(role, false)),
+				 errhint("Its runs execute in sessions of its own. Use ALTER ROLE ... LOGIN, "
+						 "or start the workflow as another role (run_as).")));
+	if (!aion_compat_may_connect(MyDatabaseId, role))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("role \"%s\" cannot own a workflow run because it is not permitted "
+							   "to connect to this database",
+							   GetUserNameFromId(role, false)),
+						errhint("Use GRANT CONNECT ON DATABASE %s.",
+								quote_identifier(get_database_name(MyDatabaseId)))));
+}
+
+/*
+ * Returns the role of a row of aion._owner.  In a copy that is not adopted oids may mean anybody,
+ * so the name decides.
+ */
+static Oid
+resolve(Oid role, const char *name)
+{
+	if (aion_fence_state() != FENCE_ADOPTED)
+		return get_role_oid(name, true);
+	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)) ? role : InvalidOid;
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_visible_owners);
+
+/*
+ * Returns the keys of the owners whose rows the current user may see: all of a row, or all but
+ * its payloads.
+ */
+Datum
+aion_visible_owners(PG_FUNCTION_ARGS)
+{
+	bool payloads = PG_GETARG_BOOL(0);
+	Oid user = GetUserId();
+	Authority authority;
+	AccessLevel access;
+	uint64 count;
+	Datum *keys;
+	int visible = 0;
+
+	aion_authority_assume(&authority);
+	access = aion_owner_access(user);
+	count = aion_statement_execute(&select_owners, NULL);
+	keys = palloc(Max(count, 1) * sizeof(Datum));
+	for (uint64 row = 0; row < count; row++)
+	{
+		Oid owner = resolve(aion_row_oid(row, 2), aion_row_text(row, 3));
+
+		if (access == ACCESS_ADMIN || (access == ACCESS_MONITOR && !payloads) ||
+			(OidIsValid(owner) && has_privs_of_role(user, owner)))
+			keys[visible++] = Int32GetDatum(aion_row_int32(row, 1));
+	}
+	aion_authority_drop(&authority);
+	PG_RETURN_ARRAYTYPE_P(
+		construct_array(keys, visible, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}

@@ -1,0 +1,25 @@
+/*
+ * owner.h
+ *		Roles as the engine knows them: keys of owners, who may see and do what.
+ */
+#ifndef AION_OWNER_H
+#define AION_OWNER_H
+
+typedef enum AccessLevel
+{
+	ACCESS_OWN,		/* what belongs to roles one is a member of */
+	ACCESS_MONITOR, /* sees everything but payloads */
+	ACCESS_ADMIN	/* sees and controls everything */
+} AccessLevel;
+
+/* These want the engine's authority; role is whom the question is about. */
+extern int32 aion_owner_key(Oid role);
+extern Oid aion_owner_role(int32 owner_key);
+extern AccessLevel aion_owner_access(Oid role);
+extern bool aion_owner_controls(Oid role, int32 owner_key);
+extern void aion_owner_readopt(void);
+
+/* These do not. */
+extern void aion_owner_check_eligible(Oid role);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * primitive.c
+ *		The seam between the engine and what workflows can do.
+ */
+#include "postgres.h"
+
+#include "engine/primitive.h"
+
+static Primitive *primitives = NULL;
+
+/*
+ * Takes in a primitive.  Runs before _PG_init(), so it must not use anything of the server.
+ */
+void
+aion_primitive_register(Primitive *primitive)
+{
+	primitive->next = primitives;
+	primitives = primitive;
+}
+
+void
+aion_primitives_init(void)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->init != NULL)
+			primitive->init();
+	}
+}
+
+/*
+ * Does the next piece of work that commands of a run ask for.
+ */
+Progress
+aion_primitives_perform(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		Progress progress = primitive->perform != NULL ? primitive->perform(run) : PROGRESS_NONE;
+
+		if (progress != PROGRESS_NONE)
+			return progress;
+	}
+	return PROGRESS_NONE;
+}
+
+void
+aion_primitives_close(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->close != NULL)
+			primitive->close(run);
+	}
+}

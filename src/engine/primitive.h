@@ -1,0 +1,48 @@
+/*
+ * primitive.h
+ *		The seam between the engine and what workflows can do.
+ *
+ * A primitive registers itself when the library is loaded; the engine asks all of them and names
+ * none.  What code asks for while it runs goes through turn.h.
+ */
+#ifndef AION_PRIMITIVE_H
+#define AION_PRIMITIVE_H
+
+#include "engine/run.h"
+
+typedef enum Progress
+{
+	PROGRESS_NONE,	 /* nothing to do */
+	PROGRESS_MADE,	 /* something was recorded that the code has not seen */
+	PROGRESS_BLOCKED /* the run was blocked */
+} Progress;
+
+typedef struct Primitive
+{
+	const char *name;
+
+	/* Called once, when the library is loaded. */
+	void (*init)(void);
+
+	/* Does one piece of work that commands ask for within the turn; without authority. */
+	Progress (*perform)(Run *run);
+
+	/* Records what becomes of what is open in a run that ends; with authority. */
+	void (*close)(Run *run);
+
+	struct Primitive *next;
+} Primitive;
+
+#define AION_REGISTER_PRIMITIVE(primitive)                                                         \
+	static __attribute__((constructor)) void register_primitive(void)                              \
+	{                                                                                              \
+		aion_primitive_register(&(primitive));                                                     \
+	}                                                                                              \
+	extern int aion_primitive_no_semicolon
+
+extern void aion_primitive_register(Primitive *primitive);
+extern void aion_primitives_init(void);
+extern Progress aion_primitives_perform(Run *run);
+extern void aion_primitives_close(Run *run);
+
+#endif

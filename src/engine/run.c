@@ -1,0 +1,359 @@
+/*
+ * run.c
+ *		One run: its row, its history, and the transitions between its states.
+ *
+ * The row is what is needed to find and claim a run; everything in it follows from the history and
+ * is written in the same transaction.  Whoever changes a run holds the lock on its row, taken by a
+ * statement before the one that reads the history, so that it sees all that earlier holders wrote.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "engine/due.h"
+#include "engine/owner.h"
+#include "engine/primitive.h"
+#include "engine/run.h"
+#include "support/clock.h"
+#include "support/errors.h"
+#include "support/payload.h"
+#include "support/statement.h"
+#include "support/wakeup.h"
+
+/* Of a blocked run that is looked at again by itself, and of a turn that failed. */
+#define RETRY_FIRST_MS 100
+#define RETRY_MAX_MS (60 * 1000)
+#define RECHECK_MAX_MS (10 * 60 * 1000)
+
+static const char *const status_names[] = {
+	[RUN_SCHEDULED] = "scheduled",	 [RUN_RUNNING] = "running",	   [RUN_BLOCKED] = "blocked",
+	[RUN_COMPLETED] = "completed",	 [RUN_FAILED] = "failed",	   [RUN_CANCELLED] = "cancelled",
+	[RUN_TERMINATED] = "terminated", [RUN_TIMED_OUT] = "timed_out"};
+
+static Statement lock_run = STATEMENT(
+	SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1 FOR UPDATE", INT8OID);
+static Statement find_run =
+	STATEMENT(SELECT,
+			  "SELECT run_key, owner_key FROM aion._run WHERE workflow_id = $1"
+			  " ORDER BY closed_at DESC LIMIT 1",
+			  TEXTOID);
+static Statement update_run = STATEMENT(
+	UPDATE,
+	"UPDATE aion._run SET version_key = $2, status = $3, blocked = $4, seen = $5, failures = $6,"
+	" ready_at = $7, retry_at = $8, awaiting = $9, awaiting_since = $10, closed_at = $11,"
+	" head = $12 WHERE run_key = $1",
+	INT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
+
+static Statement postpone_run = STATEMENT(
+	UPDATE, "UPDATE aion._run SET failures = $2, retry_at = $3, ready_at = NULL WHERE run_key = $1",
+	INT8OID, INT4OID, TIMESTAMPTZOID);
+
+static void retry_later(Run *run);
+static int64 executing = 0; /* run_key of the run whose turn this backend is in */
+
+static RunStatus status_of_name(const char *name);
+static void set_status(Run *run, RunStatus to);
+static bool is_blocked_so(const Run *run, const char *reason, const Jsonb *attributes);
+
+const char *
+aion_status_name(RunStatus status)
+{
+	return status_names[status];
+}
+
+bool
+aion_run_is_closed(const Run *run)
+{
+	return run->status >= RUN_COMPLETED;
+}
+
+/*
+ * Notes whose turn this backend is in, 0 for none; returns what it was before.
+ */
+int64
+aion_run_set_executing(int64 run_key)
+{
+	int64 previous = executing;
+
+	executing = run_key;
+	return previous;
+}
+
+/*
+ * Makes a run of a row of RUN_COLUMNS.
+ */
+Run *
+aion_run_read(uint64 row, MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "aion run", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Run *run = palloc0(sizeof(Run));
+
+	run->context = context;
+	run->run_key = aion_row_int64(row, 1);
+	run->workflow_id = aion_row_text(row, 2);
+	run->run_id = aion_row_uuid(row, 3);
+	run->owner_key = aion_row_int32(row, 4);
+	run->version_key = aion_row_int32(row, 5);
+	run->status = status_of_name(aion_row_text(row, 6));
+	run->blocked = aion_row_text(row, 7);
+	run->seen = aion_row_int32(row, 8);
+	run->failures = aion_row_int32(row, 9);
+	run->ready_at = aion_row_timestamp(row, 10);
+	run->retry_at = aion_row_timestamp(row, 11);
+	run->awaiting = aion_row_jsonb(row, 12);
+	run->awaiting_since = aion_row_timestamp(row, 13);
+	run->closed_at = aion_row_timestamp(row, 14);
+	MemoryContextSwitchTo(caller);
+	return run;
+}
+
+/*
+ * Waits for the lock of a run and reads its row.  NULL if it is gone.  An activity cannot have its
+ * own run: the turn it is part of holds in memory what would be changed.
+ */
+Run *
+aion_run_lock(int64 run_key, MemoryContext parent)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+
+	if (run_key == executing)
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("an activity cannot control the run it belongs to")));
+	return aion_statement_execute(&lock_run, args) == 1 ? aion_run_read(0, parent) : NULL;
+}
+
+/*
+ * Finds the run that a workflow id means to a user: the open one, else the latest.  What does not
+ * exist and what is not his answer alike.
+ */
+int64
+aion_run_find(const char *workflow_id, Oid user)
+{
+	NullableDatum args[] = {aion_arg_text(workflow_id)};
+	int64 run_key = 0;
+
+	if (workflow_id != NULL && aion_statement_execute(&find_run, args) == 1)
+	{
+		int32 owner_key = aion_row_int32(0, 2);
+
+		run_key = aion_row_int64(0, 1);
+		if (!aion_owner_controls(user, owner_key))
+			run_key = 0;
+	}
+	if (run_key == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WORKFLOW_NOT_FOUND),
+				 errmsg("workflow \"%s\" does not exist", workflow_id != NULL ? workflow_id : "")));
+	return run_key;
+}
+
+/*
+ * Reads the history of a run whose lock is held.
+ */
+void
+aion_run_load(Run *run)
+{
+	MemoryContext caller;
+
+	run->history = aion_history_load(run->run_key, run->owner_key, run->context);
+	if (run->history->count == 0 || run->history->events[0]->type != EVENT_WORKFLOW_STARTED)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("history of run " INT64_FORMAT " does not begin with its start",
+							   run->run_key)));
+	caller = MemoryContextSwitchTo(run->context);
+	aion_event_read_workflow_started(run->history->events[0], &run->started);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Lets a run that was scheduled for later begin.
+ */
+void
+aion_run_begin(Run *run)
+{
+	set_status(run, RUN_RUNNING);
+}
+
+/*
+ * Blocks a run until what is in its way is gone; it is looked at again by itself, ever more rarely.
+ */
+void
+aion_run_block(Run *run, const char *reason, const Jsonb *detail)
+{
+	Jsonb *attributes = aion_event_blocked(reason, detail);
+
+	if (!is_blocked_so(run, reason, attributes))
+	{
+		aion_recorder_append(run->history, EVENT_WORKFLOW_BLOCKED, NULL, attributes);
+		set_status(run, RUN_BLOCKED);
+		run->blocked = MemoryContextStrdup(run->context, reason);
+	}
+	retry_later(run);
+}
+
+/*
+ * Lets a blocked run go on; does nothing to any other.
+ */
+void
+aion_run_unblock(Run *run)
+{
+	if (run->status != RUN_BLOCKED)
+		return;
+	aion_recorder_append(run->history, EVENT_WORKFLOW_UNBLOCKED, NULL, NULL);
+	set_status(run, RUN_RUNNING);
+	run->blocked = NULL;
+}
+
+/*
+ * Ends a run: cancels what is open and appends the terminal event, which is the last one.
+ */
+void
+aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
+{
+	static const RunStatus status_of[] = {[EVENT_WORKFLOW_COMPLETED] = RUN_COMPLETED,
+										  [EVENT_WORKFLOW_FAILED] = RUN_FAILED,
+										  [EVENT_WORKFLOW_CANCELLED] = RUN_CANCELLED,
+										  [EVENT_WORKFLOW_TERMINATED] = RUN_TERMINATED,
+										  [EVENT_WORKFLOW_TIMED_OUT] = RUN_TIMED_OUT};
+	Event *event;
+
+	aion_primitives_close(run);
+	aion_due_cancel_all(run);
+	aion_run_forget_failures(run);
+	event = aion_recorder_append(run->history, terminal, NULL, attributes);
+	set_status(run, status_of[terminal]);
+	run->blocked = NULL;
+	run->closed_at = event->recorded_at;
+	run->ready_at = run->awaiting_since = DT_NOEND;
+	run->awaiting = NULL;
+	aion_wakeup_waiters(run->run_key);
+}
+
+/*
+ * Writes the history appended so far, and the row.
+ */
+void
+aion_run_save(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key),
+							aion_arg_int32(run->version_key),
+							aion_arg_text(aion_status_name(run->status)),
+							aion_arg_text(run->blocked),
+							aion_arg_int32(run->seen),
+							aion_arg_int32(run->failures),
+							aion_arg_timestamp(run->ready_at),
+							aion_arg_timestamp(run->retry_at),
+							aion_arg_jsonb(run->awaiting),
+							aion_arg_timestamp(run->awaiting_since),
+							aion_arg_timestamp(run->closed_at),
+							aion_arg_int32(run->history->count)};
+
+	aion_recorder_write(run->history);
+	(void) aion_statement_execute(&update_run, args);
+}
+
+/*
+ * Puts the next turn of a run off, in its row alone: its history may be what cannot be read.
+ */
+void
+aion_run_postpone(Run *run)
+{
+	retry_later(run);
+	{
+		NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(run->failures),
+								aion_arg_timestamp(run->retry_at)};
+
+		(void) aion_statement_execute(&postpone_run, args);
+	}
+}
+
+/*
+ * Notes that a turn went through.
+ */
+void
+aion_run_forget_failures(Run *run)
+{
+	if (run->retry_at != DT_NOEND)
+		aion_due_disarm(run, TIMER_RETRY);
+	run->retry_at = DT_NOEND;
+	run->failures = 0;
+}
+
+/*
+ * Lets the run be looked at again later, the later the more often that was in vain.
+ */
+static void
+retry_later(Run *run)
+{
+	int64 delay = RETRY_FIRST_MS;
+	int64 most = run->status == RUN_BLOCKED ? RECHECK_MAX_MS : RETRY_MAX_MS;
+
+	for (int i = 0; i < run->failures && delay < most; i++)
+		delay *= 2;
+	run->failures++;
+	run->ready_at = DT_NOEND;
+	run->retry_at = TimestampTzPlusMilliseconds(aion_clock_now(), Min(delay, most));
+	aion_due_arm(run, TIMER_RETRY, run->retry_at, 0);
+}
+
+static RunStatus
+status_of_name(const char *name)
+{
+	for (size_t i = 0; i < lengthof(status_names); i++)
+	{
+		if (strcmp(name, status_names[i]) == 0)
+			return (RunStatus) i;
+	}
+	elog(ERROR, "unknown status \"%s\"", name);
+}
+
+/*
+ * The one place where a run changes its state; the diagram is in src/README.md.
+ */
+static void
+set_status(Run *run, RunStatus to)
+{
+	bool legal = false;
+
+	switch (run->status)
+	{
+		case RUN_SCHEDULED:
+			legal = to == RUN_RUNNING || to >= RUN_COMPLETED;
+			break;
+		case RUN_RUNNING:
+			legal = to == RUN_BLOCKED || to >= RUN_COMPLETED;
+			break;
+		case RUN_BLOCKED:
+			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_COMPLETED;
+			break;
+		default:
+			break;
+	}
+	if (!legal)
+		elog(ERROR, "run " INT64_FORMAT " cannot become %s, it is %s", run->run_key,
+			 aion_status_name(to), aion_status_name(run->status));
+	run->status = to;
+}
+
+/*
+ * Tells whether the history says already that the run is blocked, and by exactly this.
+ */
+static bool
+is_blocked_so(const Run *run, const char *reason, const Jsonb *attributes)
+{
+	if (run->status != RUN_BLOCKED || strcmp(run->blocked, reason) != 0)
+		return false;
+	for (int i = run->history->count - 1; i >= 0; i--)
+	{
+		const Event *event = run->history->events[i];
+
+		if (event->type == EVENT_WORKFLOW_BLOCKED)
+			return aion_json_equal(event->attributes, attributes);
+	}
+	return false;
+}

@@ -1,0 +1,77 @@
+/*
+ * run.h
+ *		One run: its row, its history, and the transitions between its states.
+ */
+#ifndef AION_RUN_H
+#define AION_RUN_H
+
+#include "engine/definition.h"
+#include "history/recorder.h"
+#include "utils/uuid.h"
+
+typedef enum RunStatus
+{
+	RUN_SCHEDULED, /* next: RUNNING, any closed */
+	RUN_RUNNING,   /* next: BLOCKED, any closed */
+	RUN_BLOCKED,   /* next: RUNNING, any closed */
+	RUN_COMPLETED, /* from here on: closed */
+	RUN_FAILED,
+	RUN_CANCELLED,
+	RUN_TERMINATED,
+	RUN_TIMED_OUT
+} RunStatus;
+
+typedef struct Run
+{
+	MemoryContext context;
+	int64 run_key;
+	char *workflow_id;
+	pg_uuid_t run_id;
+	int32 owner_key;
+	int32 version_key;
+	RunStatus status;
+	char *blocked;		  /* why; NULL unless the status is blocked */
+	int32 seen;			  /* events there were when the code last ran */
+	int32 failures;		  /* of the machine, since the last turn that went through */
+	TimestampTz ready_at; /* wants a turn since then; DT_NOEND: does not */
+	TimestampTz retry_at; /* timers wake it not before then; DT_NOEND: no such limit */
+	Jsonb *awaiting;	  /* what the code waits for; NULL: nothing */
+	TimestampTz awaiting_since;
+	TimestampTz closed_at; /* DT_NOEND: open */
+
+	History *history; /* once loaded */
+	WorkflowStarted started;
+	bool claimed_by_timer; /* some row of aion._timer said that it was due */
+	int performed;		   /* commands before this one have nothing left to do */
+} Run;
+
+/* Why a run is blocked. */
+#define BLOCKED_ERROR "error"
+#define BLOCKED_MISMATCH "mismatch"
+#define BLOCKED_MISSING_CODE "missing code"
+#define BLOCKED_MISSING_RIGHT "missing right"
+#define BLOCKED_TURN_TIMEOUT "turn_timeout"
+
+#define RUN_COLUMNS                                                                                \
+	"run_key, workflow_id, run_id, owner_key, version_key, status, blocked, seen, failures,"       \
+	" ready_at, retry_at, awaiting, awaiting_since, closed_at"
+#define RUN_COLUMN_COUNT 14
+
+extern const char *aion_status_name(RunStatus status);
+extern int64 aion_run_set_executing(int64 run_key);
+extern bool aion_run_is_closed(const Run *run);
+
+/* All want the engine's authority, and those that change a run its lock. */
+extern Run *aion_run_read(uint64 row, MemoryContext parent);
+extern Run *aion_run_lock(int64 run_key, MemoryContext parent);
+extern int64 aion_run_find(const char *workflow_id, Oid user);
+extern void aion_run_load(Run *run);
+extern void aion_run_begin(Run *run);
+extern void aion_run_block(Run *run, const char *reason, const Jsonb *detail);
+extern void aion_run_unblock(Run *run);
+extern void aion_run_close(Run *run, EventType terminal, const Jsonb *attributes);
+extern void aion_run_save(Run *run);
+extern void aion_run_postpone(Run *run);
+extern void aion_run_forget_failures(Run *run);
+
+#endif

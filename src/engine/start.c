@@ -1,0 +1,493 @@
+/*
+ * start.c
+ *		Starting runs.
+ *
+ * A start is two inserts in the caller's transaction, and takes effect with its commit.  The
+ * partial unique index on open workflow ids decides between concurrent starts: the loser waits for
+ * the winner's transaction, and only then the answer that his policy names is found.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/uuid.h"
+
+#include "aion.h"
+#include "engine/control.h"
+#include "engine/deploy.h"
+#include "engine/due.h"
+#include "engine/fence.h"
+#include "engine/guard.h"
+#include "engine/owner.h"
+#include "engine/run.h"
+#include "engine/start.h"
+#include "engine/testing.h"
+#include "engine/wait.h"
+#include "guc.h"
+#include "support/clock.h"
+#include "support/duration.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/payload.h"
+#include "support/statement.h"
+
+static Statement insert_run = STATEMENT(
+	INSERT,
+	"INSERT INTO aion._run (run_key, workflow_id, run_id, owner_key, version_key, status, head,"
+	" ready_at, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+	" ON CONFLICT (workflow_id) WHERE closed_at IS NULL DO NOTHING",
+	INT8OID, TEXTOID, UUIDOID, INT4OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+static Statement delete_run =
+	STATEMENT(DELETE, "DELETE FROM aion._run WHERE run_key = $1", INT8OID);
+static Statement select_open = STATEMENT(SELECT,
+										 "SELECT run_key, owner_key FROM aion._run"
+										 " WHERE workflow_id = $1 AND closed_at IS NULL",
+										 TEXTOID);
+static Statement select_closed = STATEMENT(SELECT,
+										   "SELECT status, owner_key FROM aion._run"
+										   " WHERE workflow_id = $1 AND closed_at IS NOT NULL"
+										   " ORDER BY closed_at DESC LIMIT 1",
+										   TEXTOID);
+static Statement insert_attributes =
+	STATEMENT(INSERT,
+			  "INSERT INTO aion._attribute (run_key, owner_key, search_attributes, memo)"
+			  " VALUES ($1, $2, $3, $4)",
+			  INT8OID, INT4OID, JSONBOID, JSONBOID);
+
+/* What an attempt to start came to. */
+typedef enum StartOutcome
+{
+	START_DONE,
+	START_EXISTS, /* the policy says that this is the answer */
+	START_AGAIN	  /* what was in the way is gone */
+} StartOutcome;
+
+static void check_definer_frame(void);
+static Run *make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id);
+static bool insert(const Run *run);
+static StartOutcome answer_for_open(const StartRequest *request, const char *workflow_id);
+static StartOutcome answer_for_closed(const StartRequest *request, const Run *run);
+static void write_run(const StartRequest *request, Run *run);
+static pg_uuid_t make_uuid(const char *workflow_id);
+static int64 next_run_key(void);
+static StartPolicy policy_of(const char *name, bool of_closed);
+static void read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
+
+/*
+ * Finds out, for any number of starts that are alike, what they start and whether they may.
+ */
+void
+aion_start_prepare(StartRequest *request)
+{
+	Authority authority;
+	Workflow *workflow;
+	Version *version;
+
+	aion_guard_client_call("aion.start_workflow");
+	check_definer_frame();
+	aion_owner_check_eligible(request->owner);
+
+	aion_authority_assume(&authority);
+	aion_fence_settle();
+	workflow = aion_workflow_find(request->workflow_type);
+	if (workflow == NULL || !aion_registered_for(workflow->owner_key, request->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
+				 errmsg("workflow type \"%s\" does not exist", request->workflow_type),
+				 errhint("A run uses names registered by its owner, by a role that its owner is a "
+						 "member of, or by a superuser. Use aion.register_workflow().")));
+	aion_workflow_deploy_if_changed(workflow);
+	workflow = aion_workflow_find(request->workflow_type);
+	version = request->version != NULL ? aion_version_find(request->workflow_type, request->version)
+									   : aion_version_get(workflow->version_key);
+	if (version == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
+						errmsg("workflow type \"%s\" has no version \"%s\"", request->workflow_type,
+							   request->version),
+						errhint("See aion.workflow_version.")));
+	request->code = version;
+	request->handler = aion_version_callable(version);
+	if (request->handler == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("code of workflow type \"%s\", version \"%s\", is gone or was changed",
+						request->workflow_type, version->version),
+				 errhint("Register the workflow again.")));
+	if (!aion_version_may_execute(version, request->owner))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied for function %s", version->handler),
+						errdetail("Role \"%s\" would own the run and cannot execute it.",
+								  GetUserNameFromId(request->owner, false))));
+	if (request->timeout == NULL)
+		request->timeout = workflow->timeout;
+	aion_authority_drop(&authority);
+}
+
+/*
+ * Starts a run, or finds the one that a policy names.  Returns its workflow id.
+ */
+char *
+aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id)
+{
+	Authority authority;
+	StartOutcome outcome;
+	TimestampTz begin;
+	StartRequest own = *request;
+	int level;
+
+	aion_payload_check(input, "input");
+	if (workflow_id == NULL)
+	{
+		pg_uuid_t uuid = make_uuid(NULL);
+
+		workflow_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&uuid)));
+	}
+	else
+		aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
+
+	/* As the caller, and as the code will read it. */
+	level = aion_code_enter_settings(&request->code->settings);
+	input = aion_handler_complete(request->handler, input);
+	begin = aion_clock_now();
+	if (request->start_at != DT_NOEND && request->start_at > begin)
+		begin = request->start_at;
+	own.deadline = DT_NOEND;
+	if (request->timeout != NULL)
+		own.deadline = aion_duration_after(begin, request->timeout, "timeout");
+	aion_code_leave_settings(level);
+
+	aion_authority_assume(&authority);
+	do
+	{
+		Run *run = make_run(&own, input, workflow_id);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!insert(run))
+			outcome = answer_for_open(request, workflow_id);
+		else
+			outcome = answer_for_closed(request, run);
+		if (outcome == START_DONE)
+			write_run(request, run);
+		MemoryContextDelete(run->context);
+	} while (outcome == START_AGAIN);
+	aion_authority_drop(&authority);
+	return unconstify(char *, workflow_id);
+}
+
+/*
+ * A function that runs with its definer's rights would make the definer owner of a run that the
+ * caller has chosen.
+ */
+static void
+check_definer_frame(void)
+{
+	if (aion_allow_definer_start || !InLocalUserIdChange() || GetUserId() == GetOuterUserId())
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("cannot start a workflow inside a security-definer function"),
+					errdetail("The run would belong to role \"%s\".",
+							  GetUserNameFromId(GetUserId(), false)),
+					errhint("Make the function SECURITY INVOKER, or set "
+							"aion.allow_definer_start.")));
+}
+
+/*
+ * Makes a run in memory, with the events that every run begins with.
+ */
+static Run *
+make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "aion start", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Run *run = palloc0(sizeof(Run));
+	WorkflowStarted *started = &run->started;
+
+	run->context = context;
+	run->run_key = next_run_key();
+	run->workflow_id = pstrdup(workflow_id);
+	run->run_id = make_uuid(workflow_id);
+	run->owner_key = aion_owner_key(request->owner);
+	run->version_key = request->code->version_key;
+	run->history = aion_history_create(run->run_key, run->owner_key, context);
+
+	started->workflow_type = request->workflow_type;
+	started->version = request->code->version;
+	started->input = unconstify(Jsonb *, input);
+	started->task_queue = request->task_queue;
+	started->started_by = GetUserNameFromId(GetOuterUserId(), false);
+	started->start_at = request->start_at;
+	started->deadline = request->deadline;
+	started->search_attributes = request->search_attributes;
+	started->memo = request->memo;
+	aion_recorder_append(run->history, EVENT_WORKFLOW_STARTED, NULL,
+						 aion_event_workflow_started(started));
+	run->status = RUN_RUNNING;
+	run->ready_at = aion_history_last(run->history)->recorded_at;
+	if (request->start_at != DT_NOEND && request->start_at > run->ready_at)
+	{
+		run->status = RUN_SCHEDULED;
+		run->ready_at = DT_NOEND;
+		aion_recorder_append(run->history, EVENT_TIMER_STARTED, TIMER_START,
+							 aion_event_timer_started(request->start_at, NULL));
+	}
+	if (request->deadline != DT_NOEND)
+		aion_recorder_append(run->history, EVENT_TIMER_STARTED, TIMER_DEADLINE,
+							 aion_event_timer_started(request->deadline, NULL));
+	MemoryContextSwitchTo(caller);
+	return run;
+}
+
+/*
+ * Inserts the row of a run, unless an open run has the workflow id.
+ */
+static bool
+insert(const Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key),
+							aion_arg_text(run->workflow_id),
+							aion_arg(UUIDPGetDatum(&run->run_id)),
+							aion_arg_int32(run->owner_key),
+							aion_arg_int32(run->version_key),
+							aion_arg_text(aion_status_name(run->status)),
+							aion_arg_int32(run->history->count),
+							aion_arg_timestamp(run->ready_at),
+							aion_arg_timestamp(run->history->events[0]->recorded_at)};
+
+	return aion_statement_execute(&insert_run, args) == 1;
+}
+
+/*
+ * Does what the policy says about an open run of the same workflow id.
+ */
+static StartOutcome
+answer_for_open(const StartRequest *request, const char *workflow_id)
+{
+	NullableDatum args[] = {aion_arg_text(workflow_id)};
+	int64 run_key;
+	int32 owner_key;
+
+	if (aion_statement_execute(&select_open, args) == 0)
+		return START_AGAIN; /* it ended in this moment */
+	run_key = aion_row_int64(0, 1);
+	owner_key = aion_row_int32(0, 2);
+	if (request->if_running != POLICY_ERROR && aion_owner_controls(request->owner, owner_key))
+	{
+		if (request->if_running == POLICY_USE_EXISTING)
+			return START_EXISTS;
+		(void) aion_control_terminate(run_key, "replaced by a new start");
+		return START_AGAIN;
+	}
+	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_RUNNING),
+					errmsg("workflow \"%s\" is already running", workflow_id),
+					errhint("Choose another workflow id, or see the parameter if_running.")));
+}
+
+/*
+ * Does what the policy says about the latest closed run of the same workflow id, whose successor
+ * has just been inserted: no other start can come between.
+ */
+static StartOutcome
+answer_for_closed(const StartRequest *request, const Run *run)
+{
+	NullableDatum args[] = {aion_arg_text(run->workflow_id)};
+	NullableDatum key[] = {aion_arg_int64(run->run_key)};
+	char *status;
+
+	if (request->if_closed == POLICY_ALLOW || aion_statement_execute(&select_closed, args) == 0)
+		return START_DONE;
+	status = aion_row_text(0, 1);
+	if (!aion_owner_controls(request->owner, aion_row_int32(0, 2)))
+		return START_DONE;
+	if (request->if_closed == POLICY_ALLOW_FAILED_ONLY &&
+		strcmp(status, aion_status_name(RUN_COMPLETED)) != 0)
+		return START_DONE;
+	if (request->if_closed == POLICY_USE_EXISTING)
+	{
+		(void) aion_statement_execute(&delete_run, key);
+		return START_EXISTS;
+	}
+	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_CLOSED),
+					errmsg("workflow \"%s\" has run before and is %s", run->workflow_id, status),
+					errhint("Choose another workflow id, or see the parameter if_closed.")));
+}
+
+/*
+ * Writes what belongs to the row of a new run.
+ */
+static void
+write_run(const StartRequest *request, Run *run)
+{
+	List *timers = aion_history_open_timers(run->history);
+	ListCell *cell;
+
+	aion_recorder_write(run->history);
+	foreach (cell, timers)
+	{
+		const Event *timer = lfirst(cell);
+
+		aion_due_arm(run, timer->key, aion_event_read_fire_at(timer), timer->seq);
+	}
+	if (request->search_attributes != NULL || request->memo != NULL)
+	{
+		NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(run->owner_key),
+								aion_arg_jsonb(request->search_attributes),
+								aion_arg_jsonb(request->memo)};
+
+		(void) aion_statement_execute(&insert_attributes, args);
+	}
+	aion_wait_note_started(run->run_key);
+}
+
+/*
+ * Makes an id by chance; in a test it is the same every time the test runs.
+ */
+static pg_uuid_t
+make_uuid(const char *workflow_id)
+{
+	if (aion_clock_is_virtual())
+		return aion_testing_uuid(workflow_id);
+	return *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
+}
+
+static int64
+next_run_key(void)
+{
+	return nextval_internal(get_relname_relid("_run_run_key_seq", aion_extension()->schema), false);
+}
+
+static StartPolicy
+policy_of(const char *name, bool of_closed)
+{
+	static const char *const names[] = {[POLICY_ERROR] = "error",
+										[POLICY_USE_EXISTING] = "use_existing",
+										[POLICY_TERMINATE_EXISTING] = "terminate_existing",
+										[POLICY_ALLOW] = "allow",
+										[POLICY_ALLOW_FAILED_ONLY] = "allow_failed_only"};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		bool fits = i <= POLICY_USE_EXISTING || (i >= POLICY_ALLOW) == of_closed;
+
+		if (name != NULL && strcmp(name, names[i]) == 0 && fits)
+			return (StartPolicy) i;
+	}
+	ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+					errmsg("invalid value for %s: \"%s\"", of_closed ? "if_closed" : "if_running",
+						   name != NULL ? name : "NULL"),
+					errhint("Possible values are: %s.",
+							of_closed ? "allow, allow_failed_only, use_existing, error"
+									  : "error, use_existing, terminate_existing")));
+}
+
+/*
+ * Reads the arguments that all functions that start have in common, from if_running on.
+ */
+static void
+read_request(FunctionCallInfo fcinfo, int first, StartRequest *request)
+{
+#define TEXT_ARG(n) (PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n)))
+#define JSONB_ARG(n) (PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n))
+	memset(request, 0, sizeof(StartRequest));
+	request->workflow_type = TEXT_ARG(0);
+	aion_name_check(request->workflow_type, AION_NAME_MAX, "workflow type");
+	request->if_running = policy_of(TEXT_ARG(first), false);
+	request->if_closed = policy_of(TEXT_ARG(first + 1), true);
+	request->start_at = PG_ARGISNULL(first + 2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(first + 2);
+	if (!PG_ARGISNULL(first + 2) && TIMESTAMP_NOT_FINITE(request->start_at))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("start_at must be finite")));
+	if (!PG_ARGISNULL(first + 3))
+	{
+		request->timeout = PG_GETARG_INTERVAL_P(first + 3);
+		aion_duration_check(request->timeout, false, "timeout");
+	}
+	request->task_queue = TEXT_ARG(first + 4);
+	if (request->task_queue != NULL)
+		aion_name_check(request->task_queue, AION_NAME_MAX, "task queue");
+	request->search_attributes = JSONB_ARG(first + 5);
+	request->memo = JSONB_ARG(first + 6);
+	if (request->search_attributes != NULL && !aion_json_is_object(request->search_attributes))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_INPUT), errmsg("search_attributes must be an object")));
+	aion_payload_check(request->search_attributes, "search_attributes");
+	aion_payload_check(request->memo, "memo");
+	request->version = TEXT_ARG(first + 7);
+	request->owner = GetUserId();
+	if (!PG_ARGISNULL(first + 8))
+	{
+		request->owner = get_role_oid(NameStr(*PG_GETARG_NAME(first + 8)), false);
+		if (!has_privs_of_role(GetUserId(), request->owner))
+			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+							errmsg("must have the privileges of role \"%s\" to start a workflow "
+								   "as it",
+								   NameStr(*PG_GETARG_NAME(first + 8)))));
+	}
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_start_workflow);
+PG_FUNCTION_INFO_V1(aion_start_workflows);
+
+/*
+ * start_workflow(workflow_type, input, workflow_id, if_running, ...) -> workflow id
+ */
+Datum
+aion_start_workflow(PG_FUNCTION_ARGS)
+{
+	StartRequest request;
+
+	read_request(fcinfo, 3, &request);
+	aion_start_prepare(&request);
+	PG_RETURN_TEXT_P(cstring_to_text(aion_start(&request, JSONB_ARG(1), TEXT_ARG(2))));
+}
+
+/*
+ * start_workflows(workflow_type, inputs, workflow_ids, if_running, ...) -> set of workflow ids
+ */
+Datum
+aion_start_workflows(PG_FUNCTION_ARGS)
+{
+	StartRequest request;
+	Datum *inputs;
+	bool *input_nulls;
+	int count = 0;
+	Datum *ids = NULL;
+	bool *id_nulls = NULL;
+	int id_count = 0;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	read_request(fcinfo, 3, &request);
+	if (!PG_ARGISNULL(1))
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONBOID, -1, false, TYPALIGN_INT, &inputs,
+						  &input_nulls, &count);
+	if (!PG_ARGISNULL(2))
+	{
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &ids,
+						  &id_nulls, &id_count);
+		if (id_count != count)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_INPUT),
+					 errmsg("there must be as many workflow ids as inputs"),
+					 errdetail("There are %d workflow ids and %d inputs.", id_count, count)));
+	}
+	aion_start_prepare(&request);
+	for (int i = 0; i < count; i++)
+	{
+		Jsonb *input = input_nulls[i] ? NULL : DatumGetJsonbP(inputs[i]);
+		char *id = ids == NULL || id_nulls[i] ? NULL : TextDatumGetCString(ids[i]);
+		Datum started = CStringGetTextDatum(aion_start(&request, input, id));
+		ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+		bool isnull = false;
+
+		tuplestore_putvalues(set->setResult, set->setDesc, &started, &isnull);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,42 @@
+/*
+ * start.h
+ *		Starting runs.
+ */
+#ifndef AION_START_H
+#define AION_START_H
+
+#include "engine/definition.h"
+
+/* What to do about a run of the same workflow id. */
+typedef enum StartPolicy
+{
+	POLICY_ERROR,
+	POLICY_USE_EXISTING,
+	POLICY_TERMINATE_EXISTING, /* of an open one */
+	POLICY_ALLOW,			   /* of a closed one */
+	POLICY_ALLOW_FAILED_ONLY
+} StartPolicy;
+
+typedef struct StartRequest
+{
+	const char *workflow_type;
+	StartPolicy if_running;
+	StartPolicy if_closed;
+	TimestampTz start_at;	/* DT_NOEND: at once */
+	Interval *timeout;		/* NULL: that of the registration */
+	const char *task_queue; /* NULL: that of the registration */
+	Jsonb *search_attributes;
+	Jsonb *memo;
+	const char *version; /* NULL: the routed one */
+	Oid owner;
+
+	/* Filled by aion_start_prepare(). */
+	Version *code;
+	const Handler *handler;
+	TimestampTz deadline;
+} StartRequest;
+
+extern void aion_start_prepare(StartRequest *request);
+extern char *aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id);
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * testing.c
+ *		Tests of workflows inside one transaction that is rolled back.
+ *
+ * aion_test.begin() makes the engine's clock stand still for the rest of the transaction; advance()
+ * moves it from one due moment to the next.  The loop is the one of aion.drive() without its
+ * commits, and it touches only runs that this transaction has started: nobody else can see those.
+ * What was done under a virtual clock must not be kept, so such a transaction cannot commit.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "engine/advance.h"
+#include "engine/fence.h"
+#include "engine/guard.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/testing.h"
+#include "engine/wait.h"
+#include "support/clock.h"
+#include "support/digest.h"
+#include "support/duration.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/payload.h"
+#include "support/statement.h"
+
+static Statement next_due = STATEMENT(SELECT,
+									  "SELECT min(greatest(t.fire_at, r.retry_at)) FROM "
+									  "aion._timer t JOIN aion._run r USING (run_key)"
+									  " WHERE t.run_key = ANY ($1)",
+									  INT8ARRAYOID);
+
+static int uuids_made = 0;
+
+static void transaction_ends(XactEvent event, void *argument);
+static int64 run_until_idle(int64 max_turns);
+static TimestampTz next_moment(void);
+
+void
+aion_testing_init(void)
+{
+	RegisterXactCallback(transaction_ends, NULL);
+}
+
+/*
+ * Makes an id that is the same every time a test runs, and so is the chance of its runs.
+ */
+pg_uuid_t
+aion_testing_uuid(const char *workflow_id)
+{
+	char *text = psprintf("test %d %s", uuids_made++, workflow_id != NULL ? workflow_id : "");
+	uint8 digest[AION_DIGEST_LENGTH];
+	pg_uuid_t uuid;
+
+	aion_digest(text, strlen(text), digest);
+	memcpy(uuid.data, digest, UUID_LEN);
+	return uuid;
+}
+
+/*
+ * Refuses what only makes sense in a test.
+ */
+void
+aion_testing_require(const char *function)
+{
+	aion_guard_waiting_call(function);
+	if (!aion_clock_is_virtual())
+		ereport(ERROR, (errcode(ERRCODE_INVALID_WORKFLOW_STATE),
+						errmsg("%s() can only be used in a test", function),
+						errhint("Use SELECT aion_test.begin() first.")));
+}
+
+static void
+transaction_ends(XactEvent event, void *argument)
+{
+	if (!aion_clock_is_virtual())
+		return;
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+						errmsg("a transaction that used aion_test.begin() cannot be committed"),
+						errdetail("What happened in it happened under a virtual clock."),
+						errhint("Use ROLLBACK.")));
+	if (event == XACT_EVENT_ABORT)
+	{
+		aion_clock_reset();
+		uuids_made = 0;
+	}
+}
+
+/*
+ * Executes turns of the test's runs until none is ready; returns how many that were.
+ */
+static int64
+run_until_idle(int64 max_turns)
+{
+	Budget budget = {max_turns, DT_NOEND};
+	MemoryContext scratch =
+		AllocSetContextCreate(CurrentMemoryContext, "aion test", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(scratch);
+	Run *run;
+
+	do
+	{
+		Authority authority;
+		int count;
+		const int64 *keys = aion_wait_started(&count);
+
+		MemoryContextReset(scratch);
+		aion_authority_assume(&authority);
+		aion_fence_require_adopted();
+		run = budget.turns > 0 ? aion_ready_claim_one_of(keys, count, scratch) : NULL;
+		aion_authority_drop(&authority);
+		if (run != NULL)
+			aion_run_advance(run, &budget);
+		CHECK_FOR_INTERRUPTS();
+	} while (run != NULL);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+	return max_turns - budget.turns;
+}
+
+/*
+ * Returns the next moment at which something of the test is due, DT_NOEND if nothing ever is.
+ */
+static TimestampTz
+next_moment(void)
+{
+	Authority authority;
+	int count;
+	const int64 *keys = aion_wait_started(&count);
+	Datum *elements = palloc(Max(count, 1) * sizeof(Datum));
+	NullableDatum args[1];
+	TimestampTz moment;
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum(keys[i]);
+	args[0] = aion_arg(PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
+													   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+	aion_authority_assume(&authority);
+	(void) aion_statement_execute(&next_due, args);
+	moment = aion_row_timestamp(0, 1);
+	aion_authority_drop(&authority);
+	return moment;
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_test_begin);
+PG_FUNCTION_INFO_V1(aion_test_now);
+PG_FUNCTION_INFO_V1(aion_test_run_until_idle);
+PG_FUNCTION_INFO_V1(aion_test_advance);
+PG_FUNCTION_INFO_V1(aion_test_replay);
+
+/*
+ * begin(at) -> the moment at which the virtual clock stands
+ */
+Datum
+aion_test_begin(PG_FUNCTION_ARGS)
+{
+	TimestampTz at = PG_ARGISNULL(0) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(0);
+
+	aion_guard_waiting_call("aion_test.begin");
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_INPUT), errmsg("a test must begin at a finite time")));
+	if (aion_clock_is_virtual())
+		ereport(ERROR, (errcode(ERRCODE_INVALID_WORKFLOW_STATE),
+						errmsg("a test has begun in this transaction already")));
+	if (!IsTransactionBlock())
+		ereport(ERROR, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
+						errmsg("aion_test.begin() must be called in a transaction block"),
+						errhint("Use BEGIN before and ROLLBACK after the test.")));
+	aion_clock_set(at);
+	PG_RETURN_TIMESTAMPTZ(at);
+}
+
+Datum
+aion_test_now(PG_FUNCTION_ARGS)
+{
+	aion_testing_require("aion_test.now");
+	PG_RETURN_TIMESTAMPTZ(aion_clock_now());
+}
+
+/*
+ * run_until_idle(max_turns) -> number of turns executed
+ */
+Datum
+aion_test_run_until_idle(PG_FUNCTION_ARGS)
+{
+	aion_testing_require("aion_test.run_until_idle");
+	PG_RETURN_INT64(run_until_idle(PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0)));
+}
+
+/*
+ * advance(duration) -> number of turns executed
+ *
+ * Whatever falls due on the way happens at its own moment, and so does what follows from it.
+ */
+Datum
+aion_test_advance(PG_FUNCTION_ARGS)
+{
+	Interval *duration = PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0);
+	TimestampTz end;
+	TimestampTz next;
+	int64 turns;
+
+	aion_testing_require("aion_test.advance");
+	aion_duration_check(duration, true, "duration");
+	end = aion_duration_after(aion_clock_now(), duration, "duration");
+	turns = run_until_idle(PG_INT64_MAX);
+	while ((next = next_moment()) <= end)
+	{
+		aion_clock_set(Max(next, aion_clock_now()));
+		turns += run_until_idle(PG_INT64_MAX);
+	}
+	aion_clock_set(end);
+	PG_RETURN_INT64(turns);
+}
+
+/*
+ * replay(workflow_id) -> a line of TAP
+ *
+ * Works on any run its caller may control, also outside of a test.
+ */
+Datum
+aion_test_replay(PG_FUNCTION_ARGS)
+{
+	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid user = GetUserId();
+	Authority authority;
+	Run *run;
+	Difference *difference;
+	Jsonb *result;
+	const char *verdict;
+	Oid owner;
+
+	aion_guard_waiting_call("aion_test.replay");
+	aion_authority_assume(&authority);
+	run = aion_run_lock(aion_run_find(workflow_id, user), CurrentMemoryContext);
+	aion_run_load(run);
+	owner = aion_owner_role(run->owner_key);
+	aion_authority_drop(&authority);
+	if (owner != user)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("only its owner can replay workflow \"%s\"", workflow_id),
+						errdetail("The code would run with the rights of the current user."),
+						errhint("Use SET ROLE.")));
+	difference = aion_run_replay(run, &result);
+	if (difference == NULL && run->status == RUN_COMPLETED &&
+		!aion_json_equal(result, aion_event_read_result(run->history->terminal)))
+		verdict = psprintf("the result was %s, now it is %s",
+						   aion_json_abbreviated(aion_event_read_result(run->history->terminal)),
+						   aion_json_abbreviated(result));
+	else if (difference != NULL)
+		verdict = aion_json_cstring(aion_replay_difference(difference));
+	else
+		PG_RETURN_TEXT_P(
+			cstring_to_text(psprintf("ok - replay of %s agrees with its history", workflow_id)));
+	PG_RETURN_TEXT_P(cstring_to_text(
+		psprintf("not ok - replay of %s agrees with its history\n# %s", workflow_id, verdict)));
+}

@@ -1,0 +1,14 @@
+/*
+ * testing.h
+ *		Tests of workflows inside one transaction that is rolled back.
+ */
+#ifndef AION_TESTING_H
+#define AION_TESTING_H
+
+#include "utils/uuid.h"
+
+extern void aion_testing_init(void);
+extern pg_uuid_t aion_testing_uuid(const char *workflow_id);
+extern void aion_testing_require(const char *function);
+
+#endif

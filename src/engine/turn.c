@@ -1,0 +1,402 @@
+/*
+ * turn.c
+ *		One execution of workflow code against its history, and what the code may ask for.
+ *
+ * The code runs from its first line in a read-only subtransaction, as the owner, and the
+ * subtransaction is rolled back: it decides, it never writes.  What it asked for lives in memory
+ * outside of it.  Everything the code can observe is decided by the history as it was when the
+ * turn began, which is in memory too, so no SQL of the engine is executed while it runs.
+ *
+ * Where the code needs an answer that history does not have, the turn suspends: an error unwinds
+ * it.  It is recognised by the turn's verdict and never by its SQLSTATE, so code that catches it
+ * gains nothing: every further call fails the same way, and the result is discarded.  A difference
+ * between code and history unwinds likewise.
+ *
+ * Begins and ends no transaction.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "engine/failure.h"
+#include "engine/guard.h"
+#include "engine/turn.h"
+#include "guc.h"
+#include "support/errors.h"
+#include "support/payload.h"
+#include "support/pg_compat.h"
+#include "support/stopwatch.h"
+
+/* The levels of messages while a turn says again what was said before. */
+typedef struct MessageLevels
+{
+	int client;
+	int log;
+} MessageLevels;
+
+static Turn *current = NULL;
+static MessageLevels loud;
+
+static void run_body(Turn *turn, const Handler *handler, const CodeSettings *settings);
+static void judge(Turn *turn, bool time_was_up);
+pg_noreturn static void unwind(Turn *turn, TurnVerdict verdict);
+pg_noreturn static void differ(Turn *turn, Difference *difference);
+static void consume(Turn *turn, const Event *event);
+static void make_quiet(Turn *turn);
+static void make_loud(Turn *turn);
+
+/*
+ * Prepares a turn of a run whose history is loaded.
+ */
+Turn *
+aion_turn_create(Run *run)
+{
+	MemoryContext context =
+		AllocSetContextCreate(run->context, "aion turn", ALLOCSET_DEFAULT_SIZES);
+	Turn *turn = MemoryContextAllocZero(context, sizeof(Turn));
+	const Event *started = run->history->events[0];
+
+	turn->context = context;
+	turn->run = run;
+	turn->known = run->history->command_count;
+	turn->now = started->recorded_at;
+	if (run->started.start_at != DT_NOEND && run->started.start_at > turn->now)
+		turn->now = run->started.start_at;
+	return turn;
+}
+
+/*
+ * Executes the code once and judges how that ended.  Raises only what ends the session's own
+ * statement.
+ */
+void
+aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settings)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	MessageLevels levels = {client_min_messages, log_min_messages};
+	GuardState outside;
+	bool time_was_up;
+
+	Assert(current == NULL);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(turn->context);
+	current = turn;
+	aion_guard_enter(FRAME_BODY, &outside);
+	loud = levels;
+	if (turn->run->seen > 0)
+		make_quiet(turn);
+	PG_TRY();
+	{
+		run_body(turn, handler, settings);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(turn->context);
+		turn->error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	time_was_up = aion_stopwatch_stop();
+	current = NULL;
+	aion_guard_leave(&outside);
+	RollbackAndReleaseCurrentSubTransaction();
+	client_min_messages = levels.client; /* after the rollback of what the code set */
+	log_min_messages = levels.log;
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+
+	judge(turn, time_was_up);
+}
+
+void
+aion_turn_free(Turn *turn)
+{
+	MemoryContextDelete(turn->context);
+}
+
+/*
+ * Returns the turn that a function was called in; refuses to be called anywhere else.
+ */
+Turn *
+aion_turn_current(const char *function)
+{
+	if (current == NULL || aion_guard_frame() != FRAME_BODY)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_IN_WORKFLOW),
+				 errmsg("%s() can only be called in workflow code", function),
+				 errhint("Call it in a function that was registered with "
+						 "aion.register_workflow() and started with aion.start_workflow().")));
+	if (current->verdict != TURN_GOING)
+		unwind(current, current->verdict);
+	return current;
+}
+
+/*
+ * Returns the turn that is being executed, NULL if there is none.
+ */
+Turn *
+aion_turn_peek(void)
+{
+	return current;
+}
+
+/*
+ * Gives a command: finds it in history, or notes it as new.
+ */
+Command *
+aion_turn_command(Turn *turn, const CommandClass *class, const char *name, const Jsonb *input,
+				  const void *detail)
+{
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+	History *history = turn->run->history;
+	int position = turn->command_count;
+	Fingerprint issued = {class->kind, name, input};
+	Command *command = palloc0(sizeof(Command));
+
+	if (position < turn->known)
+	{
+		Difference *difference =
+			aion_replay_compare(history, position, &issued, aion_json_hash(input), turn->consumed);
+
+		if (difference != NULL)
+			differ(turn, difference);
+		command->recorded = history->commands[position];
+		command->fingerprint = (Fingerprint){class->kind, command->recorded->name, NULL};
+	}
+	else
+	{
+		if (history->terminal != NULL)
+			differ(turn, aion_replay_surplus(&issued));
+		if (history->count + position - turn->known >= aion_max_history_events)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("history of workflow \"%s\" is too long", turn->run->workflow_id),
+					 errdetail("aion.max_history_events is %d.", aion_max_history_events)));
+		command->fingerprint = (Fingerprint){class->kind, pstrdup(name), NULL};
+		if (input != NULL)
+			command->fingerprint.input = DatumGetJsonbPCopy(JsonbPGetDatum(input));
+		command->detail = detail;
+	}
+	command->class = class;
+	command->number = position + 1;
+	command->previous = turn->latest[class->kind];
+	turn->latest[class->kind] = command;
+	turn->ordinals[class->kind]++;
+	if (position == turn->command_room)
+	{
+		Size size;
+
+		turn->command_room = Max(16, turn->command_room * 2);
+		size = turn->command_room * sizeof(Command *);
+		turn->commands = turn->commands == NULL ? palloc(size) : repalloc(turn->commands, size);
+	}
+	turn->commands[turn->command_count++] = command;
+	MemoryContextSwitchTo(caller);
+	return command;
+}
+
+/*
+ * Counts the commands of a kind given so far.
+ */
+int
+aion_turn_ordinal(const Turn *turn, CommandKind kind)
+{
+	return turn->ordinals[kind];
+}
+
+/*
+ * Answers with the outcome that was recorded first among those of some commands, or suspends the
+ * turn if history has none.
+ */
+Jsonb *
+aion_turn_await(Turn *turn, Command **commands, int count, int *index)
+{
+	int first = -1;
+	int32 first_seq = PG_INT32_MAX;
+
+	for (int i = 0; i < count; i++)
+	{
+		const Command *command = commands[i];
+
+		if (command->recorded != NULL && command->recorded->outcome != NULL &&
+			command->recorded->outcome->seq < first_seq)
+		{
+			first = i;
+			first_seq = command->recorded->outcome->seq;
+		}
+		else if (command->cancelled_by != NULL && first_seq == PG_INT32_MAX &&
+				 (first < 0 ||
+				  command->cancelled_by->number < commands[first]->cancelled_by->number))
+			first = i; /* in this very turn: after all that is recorded */
+	}
+	if (first < 0)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(turn->context);
+
+		turn->awaited = palloc(count * sizeof(Command *));
+		memcpy(turn->awaited, commands, count * sizeof(Command *));
+		turn->awaited_count = count;
+		MemoryContextSwitchTo(caller);
+		unwind(turn, TURN_SUSPENDED);
+	}
+	if (commands[first]->recorded != NULL && commands[first]->recorded->outcome != NULL)
+		consume(turn, commands[first]->recorded->outcome);
+	if (index != NULL)
+		*index = first;
+	return commands[first]->class->answer(turn, commands[first]);
+}
+
+/*
+ * Returns the text by which code refers to a command: its kind, number and name.
+ */
+char *
+aion_turn_handle(const Command *command)
+{
+	return psprintf("%s:%d:%s", command->class->awaiting, command->number,
+					command->fingerprint.name);
+}
+
+/*
+ * Finds the command that a handle of this run stands for.
+ */
+Command *
+aion_turn_command_of(Turn *turn, const char *handle)
+{
+	const char *colon = handle != NULL ? strchr(handle, ':') : NULL;
+	int number = colon != NULL ? atoi(colon + 1) : 0;
+
+	if (number >= 1 && number <= turn->command_count)
+	{
+		Command *command = turn->commands[number - 1];
+
+		if (command->class->awaiting != NULL && strcmp(aion_turn_handle(command), handle) == 0)
+			return command;
+	}
+	ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+					errmsg("\"%s\" is not a handle of this run", handle != NULL ? handle : "NULL"),
+					errhint("Handles come from functions like aion.start_timer().")));
+}
+
+/*
+ * Calls the code, inside of the subtransaction that aion_turn_execute() began.
+ */
+static void
+run_body(Turn *turn, const Handler *handler, const CodeSettings *settings)
+{
+	XactReadOnly = true;
+	(void) aion_code_enter_settings(settings);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	aion_stopwatch_start(aion_turn_timeout);
+	turn->result = aion_handler_call(handler, turn->run->started.input);
+	aion_payload_check(turn->result, "result");
+	if (turn->verdict == TURN_GOING)
+		turn->verdict = TURN_RETURNED;
+}
+
+/*
+ * Decides how the turn ended.
+ */
+static void
+judge(Turn *turn, bool time_was_up)
+{
+	if (turn->error != NULL && aion_failure_is_cancel(turn->error) && !time_was_up)
+		ReThrowError(turn->error);
+	if (turn->verdict == TURN_SUSPENDED || turn->verdict == TURN_MISMATCHED)
+	{
+		if (!time_was_up)
+			return;
+	}
+	if (time_was_up)
+		turn->verdict = TURN_TIMED_OUT;
+	else if (turn->error != NULL)
+		turn->verdict = aion_failure_is_machine(turn->error) ? TURN_FAILED : TURN_RAISED;
+	if (turn->verdict == TURN_RETURNED || turn->verdict == TURN_RAISED)
+	{
+		const char *found = "the code returned";
+
+		if (turn->verdict == TURN_RAISED)
+			found = psprintf("the code raised: %s", turn->error->message);
+		if (turn->command_count < turn->known)
+		{
+			turn->difference = aion_replay_missing(turn->run->history, turn->command_count, found);
+			turn->verdict = TURN_MISMATCHED;
+		}
+	}
+}
+
+/*
+ * Leaves the code.  SQLSTATE P0004 is one that EXCEPTION WHEN OTHERS does not catch.
+ */
+static void
+unwind(Turn *turn, TurnVerdict verdict)
+{
+	if (verdict == TURN_SUSPENDED && turn->command_count < turn->known)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(turn->context);
+		Difference *difference = aion_replay_missing(
+			turn->run->history, turn->command_count,
+			psprintf("the code waits for %s", aion_turn_handle(turn->awaited[0])));
+
+		MemoryContextSwitchTo(caller);
+		differ(turn, difference);
+	}
+	turn->verdict = verdict;
+	ereport(ERROR, (errcode(ERRCODE_ASSERT_FAILURE), errmsg("workflow turn has ended"),
+					errdetail("The engine executes the code again when there is something new."),
+					errhint("Do not catch this error; nothing after it has an effect.")));
+	pg_unreachable();
+}
+
+/*
+ * Notes a difference between code and history, and leaves the code.
+ */
+static void
+differ(Turn *turn, Difference *difference)
+{
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+
+	difference->context = aion_failure_code_context(GetErrorContextStack());
+	turn->difference = difference;
+	MemoryContextSwitchTo(caller);
+	unwind(turn, TURN_MISMATCHED);
+}
+
+/*
+ * Lets an event answer an await: time goes on, and what follows is new if the event is.
+ */
+static void
+consume(Turn *turn, const Event *event)
+{
+	if (event->seq > turn->consumed)
+		turn->consumed = event->seq;
+	if (event->recorded_at > turn->now && event->type != EVENT_TIMER_CANCELLED)
+		turn->now = event->recorded_at;
+	if (turn->quiet && event->seq > turn->run->seen)
+		make_loud(turn);
+}
+
+/*
+ * Withholds messages until the code is where it has not been before.
+ */
+static void
+make_quiet(Turn *turn)
+{
+	turn->quiet = true;
+	client_min_messages = ERROR;
+	log_min_messages = Max(log_min_messages, ERROR);
+}
+
+static void
+make_loud(Turn *turn)
+{
+	turn->quiet = false;
+	client_min_messages = loud.client;
+	log_min_messages = loud.log;
+}

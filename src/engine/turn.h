@@ -1,0 +1,87 @@
+/*
+ * turn.h
+ *		One execution of workflow code against its history, and what the code may ask for.
+ */
+#ifndef AION_TURN_H
+#define AION_TURN_H
+
+#include "engine/run.h"
+
+typedef struct Turn Turn;
+typedef struct Command Command;
+
+/* What a primitive says about a kind of command. */
+typedef struct CommandClass
+{
+	CommandKind kind;
+	const char *awaiting; /* what pending_await calls it */
+
+	/* Appends the event of a new command and what it implies; with authority. */
+	Event *(*record)(Run *run, Command *command);
+
+	/* Gives the code the outcome: returns it (NULL is SQL NULL) or raises it. */
+	Jsonb *(*answer)(Turn *turn, Command *command);
+} CommandClass;
+
+/* One command of this turn, replayed or new. */
+struct Command
+{
+	const CommandClass *class;
+	int number; /* among all commands of the run, from 1 */
+	Fingerprint fingerprint;
+	RecordedCommand *recorded; /* NULL: new */
+	Command *cancelled_by;	   /* NULL: nothing in this turn */
+	Command *previous;		   /* of the same kind */
+	const void *detail;		   /* the primitive's own */
+};
+
+typedef enum TurnVerdict
+{
+	TURN_GOING,
+	TURN_RETURNED,
+	TURN_RAISED, /* the code failed */
+	TURN_SUSPENDED,
+	TURN_MISMATCHED,
+	TURN_TIMED_OUT,
+	TURN_FAILED /* the machine failed */
+} TurnVerdict;
+
+struct Turn
+{
+	Run *run;
+	MemoryContext context; /* what a turn leaves behind, outside of its subtransaction */
+	int known;			   /* commands that were recorded when it began */
+	Command **commands;
+	int command_count;
+	int command_room;
+	Command *latest[COMMAND_KINDS];
+	int ordinals[COMMAND_KINDS];
+	int32 consumed; /* seq of the latest event that answered an await */
+	TimestampTz now;
+	int draws;			  /* of chance */
+	bool quiet;			  /* says again what it said in an earlier turn */
+	const Jsonb *failure; /* the outcome raised last */
+	Command **awaited;	  /* what it suspended on */
+	int awaited_count;
+	TurnVerdict verdict;
+	Difference *difference;
+	Jsonb *result;
+	ErrorData *error;
+};
+
+/* One turn; without authority. */
+extern Turn *aion_turn_create(Run *run);
+extern void aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settings);
+extern void aion_turn_free(Turn *turn);
+
+/* For functions that are called by workflow code. */
+extern Turn *aion_turn_current(const char *function);
+extern Turn *aion_turn_peek(void);
+extern Command *aion_turn_command(Turn *turn, const CommandClass *class, const char *name,
+								  const Jsonb *input, const void *detail);
+extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
+extern Jsonb *aion_turn_await(Turn *turn, Command **commands, int count, int *index);
+extern char *aion_turn_handle(const Command *command);
+extern Command *aion_turn_command_of(Turn *turn, const char *handle);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * guc.c
+ *		Every setting of aion, sorted by name.
+ *
+ * What bounds the engine's patience or somebody else's rights can be set by superusers only.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "guc.h"
+
+bool aion_allow_definer_start = false;
+bool aion_allow_superuser_workflows = false;
+bool aion_auto_deploy = true;
+int aion_batch_time = 10;
+int aion_max_history_events = 50000;
+int aion_max_payload_size = 16 * 1024;
+int aion_turn_attempts = 8;
+int aion_turn_timeout = 10 * 1000;
+
+void
+aion_guc_define(void)
+{
+	DefineCustomBoolVariable(
+		"aion.allow_definer_start",
+		"Allows starting workflows inside a security-definer function of another role.",
+		"The run would belong to the owner of that function.", &aion_allow_definer_start, false,
+		PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable(
+		"aion.allow_superuser_workflows", "Allows runs that are owned by a superuser.", NULL,
+		&aion_allow_superuser_workflows, false, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("aion.auto_deploy",
+							 "Makes a replaced handler function the version that new starts use.",
+							 NULL, &aion_auto_deploy, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"aion.batch_time", "Sets how long the turns of one transaction may take before it commits.",
+		NULL, &aion_batch_time, 10, 1, 10000, PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"aion.max_history_events", "Sets the number of events beyond which a run is not continued.",
+		NULL, &aion_max_history_events, 50000, 10, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.max_payload_size", "Sets the largest input, result or message.",
+							NULL, &aion_max_payload_size, 16 * 1024, 1, 200 * 1024, PGC_SUSET,
+							GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.turn_attempts",
+							"Sets how often a turn is repeated after a failure of the machine "
+							"until its run is blocked.",
+							NULL, &aion_turn_attempts, 8, 1, 1000, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.turn_timeout",
+							"Sets how long a turn or an inline activity may take.", NULL,
+							&aion_turn_timeout, 10 * 1000, 1, 24 * 60 * 60 * 1000, PGC_SUSET,
+							GUC_UNIT_MS, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("aion");
+}

@@ -1,0 +1,19 @@
+/*
+ * guc.h
+ *		Every setting of aion.
+ */
+#ifndef AION_GUC_H
+#define AION_GUC_H
+
+extern bool aion_allow_definer_start;
+extern bool aion_allow_superuser_workflows;
+extern bool aion_auto_deploy;
+extern int aion_batch_time; /* ms */
+extern int aion_max_history_events;
+extern int aion_max_payload_size; /* kB */
+extern int aion_turn_attempts;
+extern int aion_turn_timeout; /* ms */
+
+extern void aion_guc_define(void);
+
+#endif

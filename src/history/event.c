@@ -1,0 +1,388 @@
+/*
+ * event.c
+ *		The kinds of events a history is made of, and what each carries: the only encoder and
+ *		decoder.
+ *
+ * Encoding is additive: an attribute that an old row lacks reads as a default that means what was
+ * true when such rows were written.  Attributes that say nothing are left out, and an event
+ * without any has no attributes at all.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+
+#include "history/event.h"
+#include "support/extension.h"
+#include "support/payload.h"
+
+typedef struct EventKind
+{
+	const char *label;
+	EventRole role;
+	EventFamily family;
+} EventKind;
+
+static const EventKind kinds[EVENT_TYPES] = {
+	[EVENT_WORKFLOW_STARTED] = {"WorkflowStarted", ROLE_START, FAMILY_NONE},
+	[EVENT_WORKFLOW_COMPLETED] = {"WorkflowCompleted", ROLE_TERMINAL, FAMILY_NONE},
+	[EVENT_WORKFLOW_FAILED] = {"WorkflowFailed", ROLE_TERMINAL, FAMILY_NONE},
+	[EVENT_WORKFLOW_CANCELLED] = {"WorkflowCancelled", ROLE_TERMINAL, FAMILY_NONE},
+	[EVENT_WORKFLOW_TERMINATED] = {"WorkflowTerminated", ROLE_TERMINAL, FAMILY_NONE},
+	[EVENT_WORKFLOW_TIMED_OUT] = {"WorkflowTimedOut", ROLE_TERMINAL, FAMILY_NONE},
+	[EVENT_WORKFLOW_BLOCKED] = {"WorkflowBlocked", ROLE_MARK, FAMILY_NONE},
+	[EVENT_WORKFLOW_UNBLOCKED] = {"WorkflowUnblocked", ROLE_MARK, FAMILY_NONE},
+	[EVENT_VERSION_CHANGED] = {"VersionChanged", ROLE_MARK, FAMILY_NONE},
+	[EVENT_COMMAND_ANSWERED] = {"CommandAnswered", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_ACTIVITY_SCHEDULED] = {"ActivityScheduled", ROLE_COMMAND, FAMILY_ACTIVITY},
+	[EVENT_ACTIVITY_COMPLETED] = {"ActivityCompleted", ROLE_OUTCOME, FAMILY_ACTIVITY},
+	[EVENT_ACTIVITY_FAILED] = {"ActivityFailed", ROLE_OUTCOME, FAMILY_ACTIVITY},
+	[EVENT_ACTIVITY_CANCELLED] = {"ActivityCancelled", ROLE_OUTCOME, FAMILY_ACTIVITY},
+	[EVENT_TIMER_STARTED] = {"TimerStarted", ROLE_COMMAND, FAMILY_TIMER},
+	[EVENT_TIMER_FIRED] = {"TimerFired", ROLE_OUTCOME, FAMILY_TIMER},
+	[EVENT_TIMER_CANCELLED] = {"TimerCancelled", ROLE_OUTCOME, FAMILY_TIMER},
+};
+
+/* What commands are called in messages and in CommandAnswered. */
+static const char *const command_words[COMMAND_KINDS] = {
+	[COMMAND_NONE] = "nothing",
+	[COMMAND_ACTIVITY] = "run",
+	[COMMAND_SLEEP] = "sleep",
+	[COMMAND_TIMER] = "start_timer",
+	[COMMAND_CANCEL_TIMER] = "cancel_timer",
+};
+
+static Oid label_oids[EVENT_TYPES];
+static uint64 labels_known_of = 0; /* generation of the extension that label_oids belong to */
+
+static void know_labels(void);
+static bool has_prefix(const char *text, const char *prefix);
+static Jsonb *timer_wish(const Event *event);
+static CommandKind command_of_word(const char *word);
+
+const char *
+aion_event_label(EventType type)
+{
+	return kinds[type].label;
+}
+
+/*
+ * Finds the type of an event by the oid of its label in aion.event_type.
+ */
+EventType
+aion_event_type(Oid label)
+{
+	know_labels();
+	for (int i = 0; i < EVENT_TYPES; i++)
+	{
+		if (label_oids[i] == label)
+			return (EventType) i;
+	}
+	elog(ERROR, "unknown event type %u", label);
+}
+
+Oid
+aion_event_label_oid(EventType type)
+{
+	know_labels();
+	return label_oids[type];
+}
+
+EventRole
+aion_event_role(const Event *event)
+{
+	return kinds[event->type].role;
+}
+
+EventFamily
+aion_event_family(const Event *event)
+{
+	return kinds[event->type].family;
+}
+
+/*
+ * Tells whether an event records something the code asked for, and what that was.
+ */
+bool
+aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
+{
+	fingerprint->kind = COMMAND_NONE;
+	fingerprint->name = event->key;
+	fingerprint->input = NULL;
+	switch (event->type)
+	{
+		case EVENT_ACTIVITY_SCHEDULED:
+			fingerprint->kind = COMMAND_ACTIVITY;
+			fingerprint->name = aion_event_read_activity(event);
+			fingerprint->input = aion_event_read_activity_input(event);
+			break;
+		case EVENT_TIMER_STARTED:
+			if (has_prefix(event->key, TIMER_START) || has_prefix(event->key, TIMER_DEADLINE))
+				break; /* the engine's own */
+			fingerprint->kind = has_prefix(event->key, TIMER_SLEEP) ? COMMAND_SLEEP : COMMAND_TIMER;
+			fingerprint->input = timer_wish(event);
+			break;
+		case EVENT_TIMER_CANCELLED:
+			if (aion_event_read_cancel_cause(event) == CANCEL_BY_WORKFLOW)
+				fingerprint->kind = COMMAND_CANCEL_TIMER;
+			break;
+		case EVENT_COMMAND_ANSWERED:
+			fingerprint->kind = command_of_word(aion_json_text(event->attributes, "command"));
+			fingerprint->input = aion_json_member(event->attributes, "input");
+			break;
+		default:
+			break;
+	}
+	return fingerprint->kind != COMMAND_NONE;
+}
+
+const char *
+aion_command_word(CommandKind kind)
+{
+	return command_words[kind];
+}
+
+Jsonb *
+aion_event_workflow_started(const WorkflowStarted *started)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "workflow_type", started->workflow_type);
+	aion_object_text(&object, "version", started->version);
+	aion_object_json(&object, "input", started->input);
+	aion_object_text(&object, "task_queue", started->task_queue);
+	aion_object_text(&object, "started_by", started->started_by);
+	aion_object_timestamp(&object, "start_at", started->start_at);
+	aion_object_timestamp(&object, "deadline", started->deadline);
+	aion_object_json(&object, "search_attributes", started->search_attributes);
+	aion_object_json(&object, "memo", started->memo);
+	return aion_object_end(&object);
+}
+
+void
+aion_event_read_workflow_started(const Event *event, WorkflowStarted *started)
+{
+	const Jsonb *attributes = event->attributes;
+
+	started->workflow_type = aion_json_text(attributes, "workflow_type");
+	started->version = aion_json_text(attributes, "version");
+	started->input = aion_json_member(attributes, "input");
+	started->task_queue = aion_json_text(attributes, "task_queue");
+	started->started_by = aion_json_text(attributes, "started_by");
+	started->start_at = aion_json_timestamp(attributes, "start_at");
+	started->deadline = aion_json_timestamp(attributes, "deadline");
+	started->search_attributes = aion_json_member(attributes, "search_attributes");
+	started->memo = aion_json_member(attributes, "memo");
+}
+
+/*
+ * Encodes a result: without the attribute it is SQL NULL, json null is a value.
+ */
+Jsonb *
+aion_event_result(const Jsonb *result)
+{
+	JsonObject object;
+
+	if (result == NULL)
+		return NULL;
+	aion_object_begin(&object);
+	aion_object_json(&object, "result", result);
+	return aion_object_end(&object);
+}
+
+Jsonb *
+aion_event_read_result(const Event *event)
+{
+	return aion_json_member(event->attributes, "result");
+}
+
+Jsonb *
+aion_event_error(const Jsonb *error)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_json(&object, "error", error);
+	return aion_object_end(&object);
+}
+
+Jsonb *
+aion_event_read_error(const Event *event)
+{
+	return aion_json_member(event->attributes, "error");
+}
+
+/*
+ * Encodes why somebody outside ended a run, and who.
+ */
+Jsonb *
+aion_event_reason(const char *reason, const char *by)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "reason", reason);
+	aion_object_text(&object, "by", by);
+	return aion_object_end(&object);
+}
+
+Jsonb *
+aion_event_blocked(const char *reason, const Jsonb *difference)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "reason", reason);
+	aion_object_json(&object, "detail", difference);
+	return aion_object_end(&object);
+}
+
+Jsonb *
+aion_event_version_changed(const char *from, const char *to)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "from", from);
+	aion_object_text(&object, "to", to);
+	return aion_object_end(&object);
+}
+
+/*
+ * Encodes the answer to a command that changed nothing, because it rested on what was not there.
+ */
+Jsonb *
+aion_event_command_answered(const Fingerprint *command, const char *answer, const Jsonb *error)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "command", aion_command_word(command->kind));
+	aion_object_json(&object, "input", command->input);
+	aion_object_text(&object, "answer", answer);
+	aion_object_json(&object, "error", error);
+	return aion_object_end(&object);
+}
+
+char *
+aion_event_read_answer(const Event *event)
+{
+	return aion_json_text(event->attributes, "answer");
+}
+
+Jsonb *
+aion_event_activity_scheduled(const char *activity, const Jsonb *input)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "activity", activity);
+	aion_object_json(&object, "input", input);
+	return aion_object_end(&object);
+}
+
+char *
+aion_event_read_activity(const Event *event)
+{
+	return aion_json_text(event->attributes, "activity");
+}
+
+Jsonb *
+aion_event_read_activity_input(const Event *event)
+{
+	return aion_json_member(event->attributes, "input");
+}
+
+/*
+ * Encodes a timer: when it is due, and what the code asked for (a duration or a moment).
+ */
+Jsonb *
+aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_timestamp(&object, "fire_at", fire_at);
+	aion_object_json(&object, "duration", aion_json_member(wish, "duration"));
+	aion_object_json(&object, "until", aion_json_member(wish, "until"));
+	return aion_object_end(&object);
+}
+
+TimestampTz
+aion_event_read_fire_at(const Event *event)
+{
+	return aion_json_timestamp(event->attributes, "fire_at");
+}
+
+Jsonb *
+aion_event_timer_cancelled(TimerCancelCause cause)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "cause", cause == CANCEL_BY_CLOSE ? "close" : "workflow");
+	return aion_object_end(&object);
+}
+
+/*
+ * Reads why a timer was cancelled; without the attribute it was the workflow's own wish.
+ */
+TimerCancelCause
+aion_event_read_cancel_cause(const Event *event)
+{
+	char *cause = aion_json_text(event->attributes, "cause");
+
+	return cause != NULL && strcmp(cause, "close") == 0 ? CANCEL_BY_CLOSE : CANCEL_BY_WORKFLOW;
+}
+
+static void
+know_labels(void)
+{
+	const Extension *ext = aion_extension();
+	Oid type;
+
+	if (labels_known_of == ext->generation)
+		return;
+	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("event_type"),
+						   ObjectIdGetDatum(ext->schema));
+	for (int i = 0; i < EVENT_TYPES; i++)
+	{
+		label_oids[i] = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type),
+										CStringGetDatum(kinds[i].label));
+		if (!OidIsValid(label_oids[i]))
+			elog(ERROR, "aion.event_type has no label \"%s\"", kinds[i].label);
+	}
+	labels_known_of = ext->generation;
+}
+
+static bool
+has_prefix(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static Jsonb *
+timer_wish(const Event *event)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_json(&object, "duration", aion_json_member(event->attributes, "duration"));
+	aion_object_json(&object, "until", aion_json_member(event->attributes, "until"));
+	return aion_object_end(&object);
+}
+
+static CommandKind
+command_of_word(const char *word)
+{
+	for (int i = 0; word != NULL && i < COMMAND_KINDS; i++)
+	{
+		if (strcmp(word, command_words[i]) == 0)
+			return (CommandKind) i;
+	}
+	return COMMAND_NONE;
+}

@@ -1,0 +1,136 @@
+/*
+ * event.h
+ *		The kinds of events a history is made of, and what each carries.
+ */
+#ifndef AION_EVENT_H
+#define AION_EVENT_H
+
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+
+/* In the order of the labels in event.c and of the SQL type aion.event_type. */
+typedef enum EventType
+{
+	EVENT_WORKFLOW_STARTED,
+	EVENT_WORKFLOW_COMPLETED,
+	EVENT_WORKFLOW_FAILED,
+	EVENT_WORKFLOW_CANCELLED,
+	EVENT_WORKFLOW_TERMINATED,
+	EVENT_WORKFLOW_TIMED_OUT,
+	EVENT_WORKFLOW_BLOCKED,
+	EVENT_WORKFLOW_UNBLOCKED,
+	EVENT_VERSION_CHANGED,
+	EVENT_COMMAND_ANSWERED,
+	EVENT_ACTIVITY_SCHEDULED,
+	EVENT_ACTIVITY_COMPLETED,
+	EVENT_ACTIVITY_FAILED,
+	EVENT_ACTIVITY_CANCELLED,
+	EVENT_TIMER_STARTED,
+	EVENT_TIMER_FIRED,
+	EVENT_TIMER_CANCELLED,
+} EventType;
+
+#define EVENT_TYPES (EVENT_TIMER_CANCELLED + 1)
+
+typedef enum EventRole
+{
+	ROLE_START,
+	ROLE_TERMINAL, /* ends a lease */
+	ROLE_COMMAND,  /* what the code asked for */
+	ROLE_OUTCOME,  /* settles a command */
+	ROLE_MARK	   /* invisible to the code */
+} EventRole;
+
+/* What an outcome has in common with the command it settles. */
+typedef enum EventFamily
+{
+	FAMILY_NONE,
+	FAMILY_ACTIVITY,
+	FAMILY_TIMER
+} EventFamily;
+
+/* What code can ask for. */
+typedef enum CommandKind
+{
+	COMMAND_NONE,
+	COMMAND_ACTIVITY,
+	COMMAND_SLEEP,
+	COMMAND_TIMER,
+	COMMAND_CANCEL_TIMER
+} CommandKind;
+
+#define COMMAND_KINDS (COMMAND_CANCEL_TIMER + 1)
+
+/* Why a timer was cancelled. */
+typedef enum TimerCancelCause
+{
+	CANCEL_BY_WORKFLOW,
+	CANCEL_BY_CLOSE
+} TimerCancelCause;
+
+typedef struct Event
+{
+	int32 seq;
+	TimestampTz recorded_at;
+	EventType type;
+	char *key;		   /* NULL where there is none */
+	Jsonb *attributes; /* NULL where there are none */
+} Event;
+
+/* What identifies a command: equal in every replay of the same code. */
+typedef struct Fingerprint
+{
+	CommandKind kind;
+	const char *name;
+	const Jsonb *input;
+} Fingerprint;
+
+typedef struct WorkflowStarted
+{
+	const char *workflow_type;
+	const char *version;
+	Jsonb *input;
+	const char *task_queue; /* NULL: that of the registration */
+	const char *started_by;
+	TimestampTz start_at; /* DT_NOEND: at once */
+	TimestampTz deadline; /* DT_NOEND: none */
+	Jsonb *search_attributes;
+	Jsonb *memo;
+} WorkflowStarted;
+
+/* Names of timers that authors cannot use begin so. */
+#define TIMER_SLEEP "sleep:"
+#define TIMER_START "start:"
+#define TIMER_DEADLINE "deadline:"
+#define TIMER_RETRY "retry:"
+
+extern const char *aion_event_label(EventType type);
+extern EventType aion_event_type(Oid label);
+extern Oid aion_event_label_oid(EventType type);
+extern EventRole aion_event_role(const Event *event);
+extern EventFamily aion_event_family(const Event *event);
+extern bool aion_event_fingerprint(const Event *event, Fingerprint *fingerprint);
+extern const char *aion_command_word(CommandKind kind);
+
+/* Encoders: the attributes of one event.  Decoders: absent attributes read as their default. */
+extern Jsonb *aion_event_workflow_started(const WorkflowStarted *started);
+extern void aion_event_read_workflow_started(const Event *event, WorkflowStarted *started);
+extern Jsonb *aion_event_result(const Jsonb *result);
+extern Jsonb *aion_event_read_result(const Event *event);
+extern Jsonb *aion_event_error(const Jsonb *error);
+extern Jsonb *aion_event_read_error(const Event *event);
+extern Jsonb *aion_event_reason(const char *reason, const char *by);
+extern Jsonb *aion_event_blocked(const char *reason, const Jsonb *difference);
+extern Jsonb *aion_event_version_changed(const char *from, const char *to);
+extern Jsonb *aion_event_command_answered(const Fingerprint *command, const char *answer,
+										  const Jsonb *error);
+extern char *aion_event_read_answer(const Event *event);
+extern Jsonb *aion_event_activity_scheduled(const char *activity, const Jsonb *input);
+extern char *aion_event_read_activity(const Event *event);
+extern Jsonb *aion_event_read_activity_input(const Event *event);
+extern Jsonb *aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish);
+extern TimestampTz aion_event_read_fire_at(const Event *event);
+extern Jsonb *aion_event_timer_cancelled(TimerCancelCause cause);
+extern TimerCancelCause aion_event_read_cancel_cause(const Event *event);
+
+#endif

@@ -1,0 +1,391 @@
+/*
+ * replay.c
+ *		A run's history in memory: its events, the commands among them, and how each was settled.
+ *
+ * Loaded once by whoever holds the run's lock; what the recorder appends is added as it is
+ * appended, so that memory and table tell the same story until the transaction decides.
+ *
+ * Commands are matched strictly: the n-th command of the code is the n-th command of the history,
+ * of the same kind, name and input.  An outcome settles the command of its family and key that is
+ * open; the first one recorded wins, for every reader.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "history/event.h"
+#include "history/replay.h"
+#include "support/extension.h"
+#include "support/payload.h"
+#include "support/statement.h"
+
+typedef struct OpenKey
+{
+	EventFamily family;
+	const char *key;
+} OpenKey;
+
+typedef struct OpenEntry
+{
+	OpenKey key;
+	RecordedCommand *command;
+	char status;
+} OpenEntry;
+
+static inline uint32
+open_hash(OpenKey key)
+{
+	return hash_bytes((const unsigned char *) key.key, strlen(key.key)) + key.family;
+}
+
+static inline bool
+open_equal(OpenKey a, OpenKey b)
+{
+	return a.family == b.family && strcmp(a.key, b.key) == 0;
+}
+
+#define SH_PREFIX openset
+#define SH_ELEMENT_TYPE OpenEntry
+#define SH_KEY_TYPE OpenKey
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) open_hash(key)
+#define SH_EQUAL(tb, a, b) open_equal(a, b)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+enum
+{
+	EVENT_SEQ = 1,
+	EVENT_RECORDED_AT,
+	EVENT_TYPE,
+	EVENT_KEY,
+	EVENT_ATTRIBUTES
+};
+
+static Statement select_events = STATEMENT(SELECT,
+										   "SELECT seq, recorded_at, event_type, key, attributes"
+										   " FROM aion._event WHERE run_key = $1 ORDER BY seq",
+										   INT8OID);
+
+static void open_command(History *history, Event *event);
+static void settle(History *history, Event *event);
+static RecordedCommand *add_command(History *history, Event *event);
+static bool matches(const RecordedCommand *recorded, const Fingerprint *issued, uint64 input_hash);
+static Difference *make_difference(const char *kind, const RecordedCommand *recorded,
+								   const Fingerprint *issued);
+static char *describe(const Fingerprint *fingerprint);
+
+/*
+ * Makes the history of a run that has none yet.
+ */
+History *
+aion_history_create(int64 run_key, int32 owner_key, MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "aion history", ALLOCSET_DEFAULT_SIZES);
+	History *history = MemoryContextAllocZero(context, sizeof(History));
+
+	history->context = context;
+	history->run_key = run_key;
+	history->owner_key = owner_key;
+	history->open = openset_create(context, 16, NULL);
+	return history;
+}
+
+/*
+ * Reads the history of a run.  Caller holds the run's lock, taken by an earlier statement, and the
+ * engine's authority.
+ */
+History *
+aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent)
+{
+	History *history = aion_history_create(run_key, owner_key, parent);
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	uint64 count = aion_statement_execute(&select_events, args);
+	MemoryContext caller = MemoryContextSwitchTo(history->context);
+
+	for (uint64 row = 0; row < count; row++)
+	{
+		Event *event = palloc(sizeof(Event));
+
+		event->seq = aion_row_int32(row, EVENT_SEQ);
+		event->recorded_at = aion_row_timestamp(row, EVENT_RECORDED_AT);
+		event->type = aion_event_type(aion_row_oid(row, EVENT_TYPE));
+		event->key = aion_row_text(row, EVENT_KEY);
+		event->attributes = aion_row_jsonb(row, EVENT_ATTRIBUTES);
+		if (event->seq != history->count + 1)
+			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+							errmsg("history of run " INT64_FORMAT " has event %d where %d belongs",
+								   run_key, event->seq, history->count + 1)));
+		aion_history_add(history, event);
+	}
+	MemoryContextSwitchTo(caller);
+	history->written = history->count;
+	return history;
+}
+
+/*
+ * Adds the next event, which lives as long as the history.
+ */
+void
+aion_history_add(History *history, Event *event)
+{
+	MemoryContext caller = MemoryContextSwitchTo(history->context);
+
+	if (history->count == history->room)
+	{
+		history->room = Max(16, history->room * 2);
+		history->events = history->events == NULL
+							  ? palloc(history->room * sizeof(Event *))
+							  : repalloc(history->events, history->room * sizeof(Event *));
+	}
+	history->events[history->count++] = event;
+
+	switch (aion_event_role(event))
+	{
+		case ROLE_START:
+			history->terminal = NULL;
+			break;
+		case ROLE_TERMINAL:
+			history->terminal = event;
+			break;
+		case ROLE_COMMAND:
+			open_command(history, event);
+			break;
+		case ROLE_OUTCOME:
+			settle(history, event);
+			break;
+		case ROLE_MARK:
+			break;
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+Event *
+aion_history_last(const History *history)
+{
+	Assert(history->count > 0);
+	return history->events[history->count - 1];
+}
+
+/*
+ * Finds what is open under a key: a command that has no outcome yet, or one of the engine's own
+ * timers.
+ */
+RecordedCommand *
+aion_history_open(const History *history, EventFamily family, const char *key)
+{
+	OpenEntry *entry = openset_lookup(history->open, (OpenKey){family, key});
+
+	return entry != NULL ? entry->command : NULL;
+}
+
+/*
+ * Lists the events of all timers that are live, in the order they were started.
+ */
+List *
+aion_history_open_timers(const History *history)
+{
+	List *timers = NIL;
+
+	if (history->open_timers == 0)
+		return NIL;
+	for (int i = 0; i < history->count; i++)
+	{
+		Event *event = history->events[i];
+		RecordedCommand *open;
+
+		if (event->type != EVENT_TIMER_STARTED)
+			continue;
+		open = aion_history_open(history, FAMILY_TIMER, event->key);
+		if (open != NULL && open->event == event)
+			timers = lappend(timers, event);
+	}
+	return timers;
+}
+
+/*
+ * Compares the command the code gives at a position with the recorded one; NULL if they agree.
+ *
+ * consumed is the seq of the latest event that answered an await of this turn: a command recorded
+ * before it cannot have been given after it, so something moved.
+ */
+Difference *
+aion_replay_compare(const History *history, int position, const Fingerprint *issued,
+					uint64 input_hash, int32 consumed)
+{
+	const RecordedCommand *recorded = history->commands[position];
+	Difference *difference;
+
+	if (matches(recorded, issued, input_hash))
+	{
+		if (recorded->event->seq > consumed)
+			return NULL;
+		difference = make_difference("order", recorded, issued);
+		difference->found =
+			psprintf("%s, after the answer of event %d", difference->found, consumed);
+		return difference;
+	}
+	for (int i = position + 1; i < history->command_count; i++)
+	{
+		const RecordedCommand *later = history->commands[i];
+
+		if (matches(later, issued, input_hash))
+		{
+			difference = make_difference("order", recorded, issued);
+			difference->found =
+				psprintf("%s, which is event %d", difference->found, later->event->seq);
+			return difference;
+		}
+	}
+	if (recorded->kind != issued->kind)
+		return make_difference("kind", recorded, issued);
+	if (strcmp(recorded->name, issued->name) != 0)
+		return make_difference("name", recorded, issued);
+	return make_difference("input", recorded, issued);
+}
+
+/*
+ * Describes commands of the history that the code did not give before it ended or waited.
+ */
+Difference *
+aion_replay_missing(const History *history, int position, const char *found)
+{
+	Difference *difference = make_difference("missing", history->commands[position], NULL);
+
+	difference->found = pstrdup(found);
+	return difference;
+}
+
+/*
+ * Describes a command that the code gives although its history had ended.
+ */
+Difference *
+aion_replay_surplus(const Fingerprint *issued)
+{
+	return make_difference("surplus", NULL, issued);
+}
+
+Jsonb *
+aion_replay_difference(const Difference *difference)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "difference", difference->kind);
+	if (difference->seq > 0)
+		aion_object_int(&object, "event", difference->seq);
+	aion_object_text(&object, "expected", difference->expected);
+	aion_object_text(&object, "found", difference->found);
+	aion_object_text(&object, "context", difference->context);
+	return aion_object_end(&object);
+}
+
+/*
+ * Takes in an event that the code asked for, or a timer of the engine's own.
+ */
+static void
+open_command(History *history, Event *event)
+{
+	RecordedCommand *command = add_command(history, event);
+	EventFamily family = aion_event_family(event);
+	OpenEntry *entry;
+	bool found;
+
+	if (family == FAMILY_NONE)
+		return;
+	entry = openset_insert(history->open, (OpenKey){family, event->key}, &found);
+	entry->command = command;
+	if (family == FAMILY_TIMER)
+		history->open_timers++;
+}
+
+/*
+ * Lets an outcome settle what is open under its key; an outcome that comes second settles nothing.
+ */
+static void
+settle(History *history, Event *event)
+{
+	EventFamily family = aion_event_family(event);
+	RecordedCommand *command = aion_history_open(history, family, event->key);
+
+	if (command != NULL)
+	{
+		command->outcome = event;
+		openset_delete(history->open, (OpenKey){family, event->key});
+		if (family == FAMILY_TIMER)
+			history->open_timers--;
+	}
+	(void) add_command(history, event); /* cancelling is a command, too */
+}
+
+/*
+ * Appends to the commands of the code, if the event is one of them.
+ */
+static RecordedCommand *
+add_command(History *history, Event *event)
+{
+	RecordedCommand *recorded = palloc0(sizeof(RecordedCommand));
+	Fingerprint fingerprint;
+
+	recorded->event = event;
+	if (!aion_event_fingerprint(event, &fingerprint))
+		return recorded;
+	recorded->kind = fingerprint.kind;
+	recorded->name = fingerprint.name;
+	recorded->input_hash = aion_json_hash(fingerprint.input);
+	if (fingerprint.input != NULL)
+		pfree(unconstify(Jsonb *, fingerprint.input)); /* the event has it */
+	if (history->command_count == history->command_room)
+	{
+		Size size;
+
+		history->command_room = Max(16, history->command_room * 2);
+		size = history->command_room * sizeof(RecordedCommand *);
+		history->commands =
+			history->commands == NULL ? palloc(size) : repalloc(history->commands, size);
+	}
+	history->commands[history->command_count++] = recorded;
+	return recorded;
+}
+
+/*
+ * Tells whether the code asks again for what it asked for when history was made.
+ */
+static bool
+matches(const RecordedCommand *recorded, const Fingerprint *issued, uint64 input_hash)
+{
+	return recorded->kind == issued->kind && recorded->input_hash == input_hash &&
+		   strcmp(recorded->name, issued->name) == 0;
+}
+
+static Difference *
+make_difference(const char *kind, const RecordedCommand *recorded, const Fingerprint *issued)
+{
+	Difference *difference = palloc0(sizeof(Difference));
+	Fingerprint expected;
+
+	difference->kind = kind;
+	if (recorded != NULL && aion_event_fingerprint(recorded->event, &expected))
+	{
+		difference->seq = recorded->event->seq;
+		difference->expected = describe(&expected);
+	}
+	if (issued != NULL)
+		difference->found = describe(issued);
+	return difference;
+}
+
+static char *
+describe(const Fingerprint *fingerprint)
+{
+	const char *input = "";
+
+	if (fingerprint->input != NULL)
+		input = psprintf(" %s", aion_json_abbreviated(fingerprint->input));
+	return psprintf("%s \"%s\"%s", aion_command_word(fingerprint->kind), fingerprint->name, input);
+}

@@ -1,0 +1,65 @@
+/*
+ * replay.h
+ *		A run's history in memory: its events, the commands among them, and how each was settled.
+ */
+#ifndef AION_REPLAY_H
+#define AION_REPLAY_H
+
+#include "history/event.h"
+
+/* A command as it stands in history. */
+typedef struct RecordedCommand
+{
+	Event *event;
+	Event *outcome; /* what settled it first; NULL while it is open */
+	CommandKind kind;
+	const char *name;
+	uint64 input_hash;
+} RecordedCommand;
+
+struct openset_hash;
+
+typedef struct History
+{
+	MemoryContext context;
+	int64 run_key;
+	int32 owner_key;
+	Event **events;
+	int count;
+	int room;
+	int written;				/* how many of them are in the table */
+	TimestampTz stamp;			/* of the next event, 0 while nobody has asked */
+	RecordedCommand **commands; /* in the order the code gave them */
+	int command_count;
+	int command_room;
+	Event *terminal;		   /* of the current lease; NULL while the run is open */
+	int open_timers;		   /* started and not settled, the engine's own included */
+	struct openset_hash *open; /* (family, key) -> the command or timer that is open */
+} History;
+
+/* How code and history differ; what it says goes to users as jsonb. */
+typedef struct Difference
+{
+	const char *kind; /* kind, name, input, order, missing, surplus */
+	int32 seq;		  /* of the recorded event, 0 where there is none */
+	const char *expected;
+	const char *found;
+	const char *context; /* where in the code */
+} Difference;
+
+extern History *aion_history_create(int64 run_key, int32 owner_key, MemoryContext parent);
+extern History *aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent);
+extern void aion_history_add(History *history, Event *event);
+extern Event *aion_history_last(const History *history);
+extern RecordedCommand *aion_history_open(const History *history, EventFamily family,
+										  const char *key);
+extern List *aion_history_open_timers(const History *history);
+
+extern Difference *aion_replay_compare(const History *history, int position,
+									   const Fingerprint *issued, uint64 input_hash,
+									   int32 consumed);
+extern Difference *aion_replay_missing(const History *history, int position, const char *found);
+extern Difference *aion_replay_surplus(const Fingerprint *issued);
+extern Jsonb *aion_replay_difference(const Difference *difference);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * activity.h
+ *		Registered activities, and the stand-ins that tests put in their place.
+ */
+#ifndef AION_ACTIVITY_H
+#define AION_ACTIVITY_H
+
+#include "engine/run.h"
+
+/* The activity without a name, whose input is a statement. */
+#define ACTIVITY_RUN_SQL "run_sql"
+
+/* How an attempt ended. */
+typedef struct Attempt
+{
+	bool failed;
+	Jsonb *value; /* result, or what is known about the failure */
+} Attempt;
+
+extern bool aion_mock_attempt(const char *activity, Attempt *attempt);
+extern void aion_mock_init(void);
+extern Jsonb *aion_sql_execute(const Jsonb *input);
+
+#endif

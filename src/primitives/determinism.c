@@ -1,0 +1,164 @@
+/*
+ * determinism.c
+ *		What workflow code may know: who it is, what time it is, and chance that can be repeated.
+ *
+ * Chance is a digest of workflow id, run id and the number of the draw, so every replay draws the
+ * same, a new run draws anew, and no release or platform changes it.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "engine/turn.h"
+#include "support/digest.h"
+#include "support/errors.h"
+#include "support/payload.h"
+
+static void draw(Turn *turn, uint8 *bytes);
+static uint64 first_bits(const uint8 *bytes);
+
+/*
+ * Draws AION_DIGEST_LENGTH bytes.
+ */
+static void
+draw(Turn *turn, uint8 *bytes)
+{
+	const Run *run = turn->run;
+	char *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->run_id)));
+	char *text = psprintf("aion chance %d %s %s", ++turn->draws, id, run->workflow_id);
+
+	aion_digest(text, strlen(text), bytes);
+}
+
+static uint64
+first_bits(const uint8 *bytes)
+{
+	uint64 bits = 0;
+
+	for (int i = 0; i < 8; i++)
+		bits = bits << 8 | bytes[i];
+	return bits;
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_workflow_id);
+PG_FUNCTION_INFO_V1(aion_run_id);
+PG_FUNCTION_INFO_V1(aion_now);
+PG_FUNCTION_INFO_V1(aion_random);
+PG_FUNCTION_INFO_V1(aion_random_int);
+PG_FUNCTION_INFO_V1(aion_uuid);
+PG_FUNCTION_INFO_V1(aion_failure);
+PG_FUNCTION_INFO_V1(aion_await);
+
+Datum
+aion_workflow_id(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.workflow_id");
+
+	PG_RETURN_TEXT_P(cstring_to_text(turn->run->workflow_id));
+}
+
+Datum
+aion_run_id(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.run_id");
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+
+	*id = turn->run->run_id;
+	PG_RETURN_UUID_P(id);
+}
+
+Datum
+aion_now(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(aion_turn_current("aion.now")->now);
+}
+
+/*
+ * random() -> [0, 1), with the 53 bits a float8 has room for
+ */
+Datum
+aion_random(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.random");
+	uint8 bytes[AION_DIGEST_LENGTH];
+
+	draw(turn, bytes);
+	PG_RETURN_FLOAT8((float8) (first_bits(bytes) >> 11) / (float8) (UINT64CONST(1) << 53));
+}
+
+/*
+ * random_int(low, high) -> low to high, each as likely as the others
+ */
+Datum
+aion_random_int(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.random_int");
+	int64 low;
+	int64 high;
+	uint64 span;
+	uint64 bits;
+	uint8 bytes[AION_DIGEST_LENGTH];
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_GETARG_INT64(0) > PG_GETARG_INT64(1))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("low must not be greater than high, and neither null")));
+	low = PG_GETARG_INT64(0);
+	high = PG_GETARG_INT64(1);
+	span = (uint64) high - (uint64) low + 1; /* 0: all of them */
+	do
+	{
+		draw(turn, bytes);
+		bits = first_bits(bytes);
+	} while (span != 0 && bits >= PG_UINT64_MAX - PG_UINT64_MAX % span);
+	PG_RETURN_INT64((int64) ((uint64) low + (span != 0 ? bits % span : bits)));
+}
+
+/*
+ * uuid() -> a version 4 uuid
+ */
+Datum
+aion_uuid(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.uuid");
+	uint8 bytes[AION_DIGEST_LENGTH];
+	pg_uuid_t *uuid = palloc(sizeof(pg_uuid_t));
+
+	draw(turn, bytes);
+	memcpy(uuid->data, bytes, UUID_LEN);
+	uuid->data[6] = (uuid->data[6] & 0x0f) | 0x40;
+	uuid->data[8] = (uuid->data[8] & 0x3f) | 0x80;
+	PG_RETURN_UUID_P(uuid);
+}
+
+/*
+ * failure() -> what is known about the outcome that was raised last
+ */
+Datum
+aion_failure(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.failure");
+
+	if (turn->failure == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(unconstify(Jsonb *, turn->failure));
+}
+
+/*
+ * await(handle) -> the outcome of what the handle stands for
+ */
+Datum
+aion_await(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.await");
+	char *handle = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Command *command = aion_turn_command_of(turn, handle);
+	Jsonb *answer = aion_turn_await(turn, &command, 1, NULL);
+
+	if (answer == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(answer);
+}

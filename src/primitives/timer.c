@@ -1,0 +1,313 @@
+/*
+ * timer.c
+ *		Sleeps and named timers of workflow code.
+ *
+ * Starting a timer and cancelling one are commands.  An answer that rests on what was not there
+ * (the timer is live already, it is not live any more) is recorded too, because a later replay may
+ * see more than the turn that decided.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "aion.h"
+#include "engine/definition.h"
+#include "engine/due.h"
+#include "engine/failure.h"
+#include "engine/turn.h"
+#include "support/clock.h"
+#include "support/duration.h"
+#include "support/errors.h"
+#include "support/payload.h"
+
+/* How a new timer was asked for. */
+typedef struct TimerWish
+{
+	Interval *duration; /* NULL: until */
+	TimestampTz until;
+	bool refused; /* a timer of that name is live */
+} TimerWish;
+
+static Event *record_start(Run *run, Command *command);
+static Event *record_cancel(Run *run, Command *command);
+static Jsonb *answer_timer(Turn *turn, Command *command);
+
+static const CommandClass sleep_class = {COMMAND_SLEEP, "timer", record_start, answer_timer};
+static const CommandClass timer_class = {COMMAND_TIMER, "timer", record_start, answer_timer};
+static const CommandClass cancel_class = {COMMAND_CANCEL_TIMER, NULL, record_cancel, NULL};
+
+static Command *start(Turn *turn, const CommandClass *class, const char *name,
+					  const Interval *duration, TimestampTz until, bool refused);
+static TimestampTz moment_of(Run *run, const TimerWish *wish);
+static const char *state_of(const Command *timer);
+static Command *latest_timer(const Turn *turn, const char *name);
+static Jsonb *refusal(const char *name);
+static bool is_refused(const Command *command);
+static char *author_name(FunctionCallInfo fcinfo, int argument);
+static void check_moment(TimestampTz until, const char *what);
+static void sleep_for(Turn *turn, const Interval *duration, TimestampTz until);
+
+/*
+ * Appends the start of a timer, due its duration after this moment, or the refusal to start it.
+ */
+static Event *
+record_start(Run *run, Command *command)
+{
+	const TimerWish *wish = command->detail;
+	TimestampTz fire_at;
+	Event *event;
+
+	if (wish->refused)
+		return aion_recorder_append(
+			run->history, EVENT_COMMAND_ANSWERED, command->fingerprint.name,
+			aion_event_command_answered(&command->fingerprint, NULL,
+										refusal(command->fingerprint.name)));
+	fire_at = moment_of(run, wish);
+	event = aion_recorder_append(run->history, EVENT_TIMER_STARTED, command->fingerprint.name,
+								 aion_event_timer_started(fire_at, command->fingerprint.input));
+	aion_due_arm(run, event->key, fire_at, event->seq);
+	return event;
+}
+
+/*
+ * Appends the cancel of a timer, or that there was nothing to cancel.
+ */
+static Event *
+record_cancel(Run *run, Command *command)
+{
+	const char *name = command->fingerprint.name;
+	const char *found = command->detail;
+
+	if (strcmp(found, "pending") != 0)
+		return aion_recorder_append(
+			run->history, EVENT_COMMAND_ANSWERED, name,
+			aion_event_command_answered(&command->fingerprint, found, NULL));
+	aion_due_disarm(run, name);
+	return aion_recorder_append(run->history, EVENT_TIMER_CANCELLED, name,
+								aion_event_timer_cancelled(CANCEL_BY_WORKFLOW));
+}
+
+/*
+ * Lets an await of a timer return when it fired, and fail when it was cancelled.
+ */
+static Jsonb *
+answer_timer(Turn *turn, Command *command)
+{
+	if (command->recorded != NULL && command->recorded->outcome != NULL &&
+		command->recorded->outcome->type == EVENT_TIMER_FIRED)
+		return NULL;
+	ereport(ERROR, (errcode(ERRCODE_TIMER_CANCELLED),
+					errmsg("timer \"%s\" was cancelled", command->fingerprint.name)));
+}
+
+static Command *
+start(Turn *turn, const CommandClass *class, const char *name, const Interval *duration,
+	  TimestampTz until, bool refused)
+{
+	TimerWish *wish = MemoryContextAllocZero(turn->context, sizeof(TimerWish));
+	JsonObject object;
+
+	aion_object_begin(&object);
+	if (duration != NULL)
+	{
+		wish->duration = MemoryContextAlloc(turn->context, sizeof(Interval));
+		*wish->duration = *duration;
+		aion_object_text(&object, "duration", aion_duration_text(duration));
+	}
+	else
+	{
+		wish->until = until;
+		aion_object_timestamp(&object, "until", until);
+	}
+	wish->refused = refused;
+	return aion_turn_command(turn, class, name, aion_object_end(&object), wish);
+}
+
+/*
+ * Returns when a timer is due whose start is the next event.  Days and months are those of the time
+ * zone that the code was registered under.
+ */
+static TimestampTz
+moment_of(Run *run, const TimerWish *wish)
+{
+	TimestampTz now = aion_recorder_stamp(run->history);
+	const Version *version;
+	TimestampTz moment;
+	int level;
+
+	if (wish->duration == NULL)
+		return wish->until;
+	if (wish->duration->month == 0 && wish->duration->day == 0)
+		return aion_duration_after(now, wish->duration, "duration");
+	version = aion_version_get(run->version_key);
+	level = aion_code_enter_settings(&version->settings);
+	moment = aion_duration_after(now, wish->duration, "duration");
+	aion_code_leave_settings(level);
+	return moment;
+}
+
+/*
+ * Tells how a timer stands at this point of the code.
+ */
+static const char *
+state_of(const Command *timer)
+{
+	if (timer == NULL)
+		return "unknown";
+	if (timer->cancelled_by != NULL)
+		return "cancelled";
+	if (timer->recorded == NULL || timer->recorded->outcome == NULL)
+		return "pending";
+	return timer->recorded->outcome->type == EVENT_TIMER_FIRED ? "fired" : "cancelled";
+}
+
+/*
+ * Finds the timer that was started last under a name, so far in this turn.
+ */
+static Command *
+latest_timer(const Turn *turn, const char *name)
+{
+	for (Command *timer = turn->latest[COMMAND_TIMER]; timer != NULL; timer = timer->previous)
+	{
+		if (strcmp(timer->fingerprint.name, name) == 0 && !is_refused(timer))
+			return timer;
+	}
+	return NULL;
+}
+
+static Jsonb *
+refusal(const char *name)
+{
+	return aion_failure_make("WF014", psprintf("timer \"%s\" is live already", name),
+							 "Cancel it first, or use another name.");
+}
+
+static bool
+is_refused(const Command *command)
+{
+	if (command->recorded != NULL)
+		return command->recorded->event->type == EVENT_COMMAND_ANSWERED;
+	return ((const TimerWish *) command->detail)->refused;
+}
+
+/*
+ * Reads the name of a timer and refuses those that belong to the engine.
+ */
+static char *
+author_name(FunctionCallInfo fcinfo, int argument)
+{
+	static const char *const reserved[] = {TIMER_SLEEP, TIMER_START, TIMER_DEADLINE,
+										   TIMER_RETRY, "schedule:", "timeout:"};
+	char *name = PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
+
+	aion_name_check(name, AION_NAME_MAX, "timer name");
+	for (size_t i = 0; i < lengthof(reserved); i++)
+	{
+		if (strncmp(name, reserved[i], strlen(reserved[i])) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_INPUT), errmsg("timer name \"%s\" is reserved", name),
+					 errdetail("Names that begin with \"%s\" are the engine's own.", reserved[i])));
+	}
+	return name;
+}
+
+static void
+check_moment(TimestampTz until, const char *what)
+{
+	if (TIMESTAMP_NOT_FINITE(until))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("%s must be finite", what)));
+}
+
+static void
+sleep_for(Turn *turn, const Interval *duration, TimestampTz until)
+{
+	char *name = psprintf(TIMER_SLEEP "%d", aion_turn_ordinal(turn, COMMAND_SLEEP) + 1);
+	Command *command = start(turn, &sleep_class, name, duration, until, false);
+
+	(void) aion_turn_await(turn, &command, 1, NULL);
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_sleep);
+PG_FUNCTION_INFO_V1(aion_sleep_until);
+PG_FUNCTION_INFO_V1(aion_start_timer);
+PG_FUNCTION_INFO_V1(aion_cancel_timer);
+
+Datum
+aion_sleep(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.sleep");
+	Interval *duration = PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0);
+
+	aion_duration_check(duration, true, "duration");
+	(void) aion_duration_after(turn->now, duration, "duration");
+	sleep_for(turn, duration, 0);
+	PG_RETURN_VOID();
+}
+
+Datum
+aion_sleep_until(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.sleep_until");
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("until must not be null")));
+	check_moment(PG_GETARG_TIMESTAMPTZ(0), "until");
+	sleep_for(turn, NULL, PG_GETARG_TIMESTAMPTZ(0));
+	PG_RETURN_VOID();
+}
+
+/*
+ * start_timer(name, duration, until) -> handle
+ */
+Datum
+aion_start_timer(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.start_timer");
+	char *name = author_name(fcinfo, 0);
+	Interval *duration = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
+	TimestampTz until = PG_ARGISNULL(2) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(2);
+	Command *command;
+
+	if (PG_ARGISNULL(1) == PG_ARGISNULL(2))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("a timer needs either a duration or a moment"),
+						errhint("Pass one of duration and until.")));
+	if (duration != NULL)
+	{
+		aion_duration_check(duration, true, "duration");
+		(void) aion_duration_after(turn->now, duration, "duration");
+	}
+	else
+		check_moment(until, "until");
+	command = start(turn, &timer_class, name, duration, until,
+					strcmp(state_of(latest_timer(turn, name)), "pending") == 0);
+	if (is_refused(command))
+		aion_failure_raise(ERRCODE_INVALID_INPUT, refusal(name));
+	PG_RETURN_TEXT_P(cstring_to_text(aion_turn_handle(command)));
+}
+
+/*
+ * cancel_timer(name) -> the state it was in: pending, fired, cancelled or unknown
+ */
+Datum
+aion_cancel_timer(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.cancel_timer");
+	char *name = author_name(fcinfo, 0);
+	Command *timer = latest_timer(turn, name);
+	const char *found = state_of(timer);
+	Command *command;
+
+	command = aion_turn_command(turn, &cancel_class, name, NULL, found);
+	if (command->recorded != NULL)
+		found = command->recorded->event->type == EVENT_TIMER_CANCELLED
+					? "pending"
+					: aion_event_read_answer(command->recorded->event);
+	if (strcmp(found, "pending") == 0 && timer != NULL)
+		timer->cancelled_by = command;
+	PG_RETURN_TEXT_P(cstring_to_text(found));
+}

@@ -1,0 +1,30 @@
+/*
+ * extension.h
+ *		The extension as it is installed in this database, and the right to work on its tables.
+ */
+#ifndef AION_EXTENSION_H
+#define AION_EXTENSION_H
+
+typedef struct Extension
+{
+	Oid oid;
+	Oid owner;
+	Oid schema;
+	uint64 generation; /* counts the extensions this backend has seen: never the same twice */
+} Extension;
+
+/* What a backend was before it began to speak for the engine. */
+typedef struct Authority
+{
+	Oid userid;
+	int security_context;
+	int guc_level;
+} Authority;
+
+extern const Extension *aion_extension(void);
+extern bool aion_extension_exists(void);
+
+extern void aion_authority_assume(Authority *authority);
+extern void aion_authority_drop(Authority *authority);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * pg_compat.h
+ *		Differences between the supported majors of PostgreSQL, 15 to 18: the only place that
+ *		looks at PG_VERSION_NUM.
+ */
+#ifndef AION_PG_COMPAT_H
+#define AION_PG_COMPAT_H
+
+#include "catalog/pg_database.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 150000
+#error "aion needs PostgreSQL 15 or newer"
+#endif
+
+/* 16 replaced the check of each kind of object by one of all. */
+#if PG_VERSION_NUM >= 160000
+#define aion_compat_owns_function(fn, role) object_ownercheck(ProcedureRelationId, (fn), (role))
+#define aion_compat_may_execute(fn, role)                                                          \
+	(object_aclcheck(ProcedureRelationId, (fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#define aion_compat_may_connect(db, role)                                                          \
+	(object_aclcheck(DatabaseRelationId, (db), (role), ACL_CONNECT) == ACLCHECK_OK)
+#else
+#define aion_compat_owns_function(fn, role) pg_proc_ownercheck((fn), (role))
+#define aion_compat_may_execute(fn, role)                                                          \
+	(pg_proc_aclcheck((fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#define aion_compat_may_connect(db, role)                                                          \
+	(pg_database_aclcheck((db), (role), ACL_CONNECT) == ACLCHECK_OK)
+#endif
+
+/* 16 can insert into summarizing indexes alone. */
+#if PG_VERSION_NUM >= 160000
+#define aion_compat_insert_index_tuples(target, slot, estate)                                      \
+	ExecInsertIndexTuples((target), (slot), (estate), false, false, NULL, NIL, false)
+#else
+#define aion_compat_insert_index_tuples(target, slot, estate)                                      \
+	ExecInsertIndexTuples((target), (slot), (estate), false, false, NULL, NIL)
+#endif
+
+/* 16 can report bad names softly. */
+#if PG_VERSION_NUM >= 160000
+#define AION_COMPAT_HARD_ERRORS , NULL
+#else
+#define AION_COMPAT_HARD_ERRORS
+#endif
+
+/* 17 lets a background worker connect as a role without LOGIN. */
+#if PG_VERSION_NUM >= 170000
+#define AION_COMPAT_WORKER_NEEDS_LOGIN false
+#else
+#define AION_COMPAT_WORKER_NEEDS_LOGIN true
+#endif
+
+/* 17 has infinite intervals. */
+#if PG_VERSION_NUM >= 170000
+#define aion_compat_interval_is_finite(i) (!INTERVAL_NOT_FINITE(i))
+#else
+#define aion_compat_interval_is_finite(i) true
+#endif
+
+/* 18 says it before the declaration. */
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
+/* 18 records the types of TRANSFORM clauses as dependencies. */
+#if PG_VERSION_NUM >= 180000
+#define AION_COMPAT_TRANSFORM_DEPENDENCIES NIL,
+#else
+#define AION_COMPAT_TRANSFORM_DEPENDENCIES
+#endif
+
+/* 17 numbers backends from 0 and renamed what MyProc is found by. */
+#if PG_VERSION_NUM >= 170000
+#define AION_COMPAT_MY_PROC_NUMBER MyProcNumber
+#else
+#define AION_COMPAT_MY_PROC_NUMBER MyProc->pgprocno
+#endif
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * registry.c
+ *		What a backend remembers of the tables that say which code there is.
+ *
+ * Registrations change rarely and are looked at in every turn.  Whoever changes one of their
+ * tables sends a relcache invalidation of that table; it reaches every backend when the change
+ * commits, as news of the catalogs do.  The callbacks only set flags: they may come at any time
+ * and must not look at anything.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "support/extension.h"
+#include "support/registry.h"
+
+static List *registries = NIL;
+static uint64 function_epoch = 1;
+
+static void table_changed(Datum argument, Oid table);
+static void function_changed(Datum argument, int cache, uint32 hash);
+
+/*
+ * Makes a registry known.  Called once per backend, when the library is loaded.
+ */
+void
+aion_registry_init(Registry *registry)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+	if (registries == NIL)
+	{
+		CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+	}
+	registries = lappend(registries, registry);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Forgets what is out of date.  Entries somebody still points to live until the transaction ends.
+ */
+void
+aion_registry_refresh(Registry *registry)
+{
+	const Extension *ext = aion_extension();
+
+	if (registry->context != NULL && !registry->stale && registry->generation == ext->generation)
+		return;
+	if (registry->context != NULL)
+		MemoryContextSetParent(registry->context, TopTransactionContext);
+	registry->context =
+		AllocSetContextCreate(TopMemoryContext, "aion registry", ALLOCSET_SMALL_SIZES);
+	registry->entries = NIL;
+	registry->generation = ext->generation;
+	registry->table_oid = get_relname_relid(registry->table, ext->schema);
+
+	/* What an old snapshot shows must not be remembered. */
+	registry->stale = IsolationUsesXactSnapshot();
+}
+
+/*
+ * Tells every backend that rows changed, once this transaction commits.
+ */
+void
+aion_registry_changed(Registry *registry)
+{
+	aion_registry_refresh(registry);
+	CacheInvalidateRelcacheByRelid(registry->table_oid);
+	registry->stale = true;
+}
+
+/*
+ * Returns a number that changes whenever some function may have changed.
+ */
+uint64
+aion_registry_function_epoch(void)
+{
+	return function_epoch;
+}
+
+static void
+table_changed(Datum argument, Oid table)
+{
+	ListCell *cell;
+
+	foreach (cell, registries)
+	{
+		Registry *registry = lfirst(cell);
+
+		if (!OidIsValid(table) || table == registry->table_oid)
+			registry->stale = true;
+	}
+}
+
+static void
+function_changed(Datum argument, int cache, uint32 hash)
+{
+	function_epoch++;
+}

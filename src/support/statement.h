@@ -1,0 +1,65 @@
+/*
+ * statement.h
+ *		The engine's own SQL: fixed text, typed parameters, prepared once per backend.
+ */
+#ifndef AION_STATEMENT_H
+#define AION_STATEMENT_H
+
+#include "executor/spi.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#define STATEMENT_MAX_ARGS 16
+
+typedef struct Statement
+{
+	int expected; /* SPI_OK_... that it must answer */
+	const char *text;
+	Oid argtypes[STATEMENT_MAX_ARGS + 1]; /* as many as it has parameters, then InvalidOid */
+	int nargs;							  /* counted when it is prepared */
+	SPIPlanPtr plan;
+} Statement;
+
+/* What it does (SELECT, INSERT, DELETE_RETURNING, ...), its text, the types of its parameters. */
+#define STATEMENT(kind, sql, ...)                                                                  \
+	{                                                                                              \
+		.expected = SPI_OK_##kind, .text = (sql), .argtypes = { __VA_ARGS__ }                      \
+	}
+
+/* Arguments in the order of $1, $2, ...; the array has as many as the statement. */
+extern uint64 aion_statement_execute(Statement *statement, const NullableDatum *args);
+
+/* The rows of the statement executed last; columns count from 1. */
+extern bool aion_row_isnull(uint64 row, int column);
+extern int64 aion_row_int64(uint64 row, int column);
+extern int32 aion_row_int32(uint64 row, int column);
+extern bool aion_row_bool(uint64 row, int column);
+extern Oid aion_row_oid(uint64 row, int column);
+extern TimestampTz aion_row_timestamp(uint64 row, int column); /* DT_NOEND for null */
+extern char *aion_row_text(uint64 row, int column);			   /* NULL for null */
+extern Jsonb *aion_row_jsonb(uint64 row, int column);		   /* NULL for null */
+extern pg_uuid_t aion_row_uuid(uint64 row, int column);
+
+static inline NullableDatum
+aion_arg(Datum value)
+{
+	return (NullableDatum){value, false};
+}
+
+static inline NullableDatum
+aion_arg_null(void)
+{
+	return (NullableDatum){(Datum) 0, true};
+}
+
+#define aion_arg_int64(v) aion_arg(Int64GetDatum(v))
+#define aion_arg_int32(v) aion_arg(Int32GetDatum(v))
+#define aion_arg_bool(v) aion_arg(BoolGetDatum(v))
+#define aion_arg_oid(v) aion_arg(ObjectIdGetDatum(v))
+
+extern NullableDatum aion_arg_text(const char *value);		/* NULL gives null */
+extern NullableDatum aion_arg_jsonb(const Jsonb *value);	/* NULL gives null */
+extern NullableDatum aion_arg_timestamp(TimestampTz value); /* DT_NOEND gives null */
+
+#endif

@@ -1,0 +1,11 @@
+/*
+ * stopwatch.h
+ *		A limit on how long code of a user may take.
+ */
+#ifndef AION_STOPWATCH_H
+#define AION_STOPWATCH_H
+
+extern void aion_stopwatch_start(int milliseconds);
+extern bool aion_stopwatch_stop(void);
+
+#endif

@@ -1,0 +1,293 @@
+--
+-- Turns: suspension and what code may try against it, what it may not do, whose failure is whose.
+--
+\set ON_ERROR_STOP 0
+CREATE EXTENSION IF NOT EXISTS plpython3u;
+CREATE ROLE turn_user LOGIN;
+SELECT aion.grant_usage('turn_user');
+GRANT CREATE ON SCHEMA public TO turn_user;
+-- Python is for superusers; lent for this test, so that its workflows have an ordinary owner.
+UPDATE pg_language SET lanpltrusted = true WHERE lanname = 'plpython3u';
+GRANT USAGE ON LANGUAGE plpython3u TO turn_user;
+SET SESSION AUTHORIZATION turn_user;
+
+-- The first workflow of the design, fourteen days in one transaction that is rolled back.
+CREATE TABLE payment (order_id bigint PRIMARY KEY, amount numeric);
+CREATE FUNCTION take_payment(order_id bigint, amount numeric) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO payment VALUES (order_id, amount);
+	RETURN 'receipt-' || order_id;
+END $$;
+SELECT aion.register_activity('take_payment', 'take_payment(bigint, numeric)');
+CREATE FUNCTION ask_for_review(order_id bigint) RETURNS void LANGUAGE sql AS 'SELECT';
+SELECT aion.register_activity('ask_for_review', 'ask_for_review(bigint)');
+CREATE FUNCTION fulfil(order_id bigint, amount numeric) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	receipt jsonb;
+BEGIN
+	receipt := aion.run('take_payment', jsonb_build_object('order_id', order_id, 'amount', amount));
+	PERFORM aion.sleep('14 days');
+	PERFORM aion.run('ask_for_review', jsonb_build_object('order_id', order_id));
+	RETURN jsonb_build_object('status', 'done', 'receipt', receipt);
+END $$;
+SELECT aion.register_workflow('fulfil', 'fulfil(bigint, numeric)') ~ '^[0-9a-f]{16}$' AS version;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('fulfil', '{"order_id": 7, "amount": 200}', workflow_id => 'order-7');
+SELECT aion_test.run_until_idle();
+SELECT awaiting, key, since, until FROM aion.pending_await;
+SELECT aion_test.advance('14 days');
+SELECT seq, recorded_at, event_type, key, attributes - 'version' AS attributes FROM aion.history('order-7');
+SELECT regexp_replace(line, 'version \w+', 'version ...') AS explain FROM aion.explain('order-7') line;
+SELECT * FROM payment;
+SELECT aion_test.replay('order-7');
+ROLLBACK;
+SELECT count(*) FROM payment;
+
+-- Every language suspends and goes on alike.
+CREATE FUNCTION two_naps_plpgsql() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.sleep('1 day');
+	PERFORM aion.sleep('1 hour');
+	RETURN 'rested at ' || aion.now();
+END $$;
+CREATE FUNCTION two_naps_sql() RETURNS text LANGUAGE sql AS $$
+	SELECT aion.sleep('1 day');
+	SELECT aion.sleep('1 hour');
+	SELECT 'rested at ' || aion.now();
+$$;
+CREATE FUNCTION two_naps_python() RETURNS text LANGUAGE plpython3u AS $$
+plpy.execute("SELECT aion.sleep('1 day')")
+plpy.execute("SELECT aion.sleep('1 hour')")
+return 'rested at ' + plpy.execute("SELECT aion.now() AS now")[0]['now']
+$$;
+-- ... also when they try not to.
+CREATE FUNCTION stubborn_plpgsql() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		PERFORM aion.sleep('1 day');
+	EXCEPTION WHEN OTHERS THEN
+		RETURN 'caught ' || SQLSTATE;
+	END;
+	BEGIN
+		PERFORM aion.sleep('1 hour');
+	EXCEPTION WHEN assert_failure OR query_canceled THEN
+		PERFORM aion.sleep('1 minute');
+		RETURN 'swallowed ' || SQLSTATE;
+	END;
+	RETURN 'rested at ' || aion.now();
+END $$;
+CREATE FUNCTION stubborn_python() RETURNS text LANGUAGE plpython3u AS $$
+try:
+    plpy.execute("SELECT aion.sleep('1 day')")
+except:
+    return 'swallowed'
+try:
+    plpy.execute("SELECT aion.sleep('1 hour')")
+except:
+    try:
+        plpy.execute("SELECT aion.sleep('1 minute')")
+    except:
+        pass
+    return 'swallowed'
+finally:
+    pass
+return 'rested at ' + plpy.execute("SELECT aion.now() AS now")[0]['now']
+$$;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SET LOCAL timezone = 'UTC';
+SELECT f, aion.register_workflow(f, (f || '()')::regprocedure) IS NOT NULL AS registered,
+		aion.start_workflow(f, workflow_id => f)
+	FROM unnest('{two_naps_plpgsql,two_naps_sql,two_naps_python,stubborn_plpgsql,stubborn_python}'::text[]) f;
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, awaiting, key FROM aion.pending_await ORDER BY 1;
+SELECT aion_test.advance('1 day');
+SELECT workflow_id, awaiting, key FROM aion.pending_await ORDER BY 1;
+SELECT aion_test.advance('1 day');
+SELECT workflow_id, status, result FROM aion.workflow_run ORDER BY 1;
+SELECT DISTINCT string_agg(event_type || coalesce(' ' || key, ''), ', ' ORDER BY seq) FROM aion.history_event
+	GROUP BY workflow_id;
+ROLLBACK;
+
+-- Author functions are for workflow code (WF010): neither clients nor activities may call them.
+SELECT aion.sleep('1 day');
+SELECT aion.now();
+SELECT aion.run('take_payment');
+CREATE FUNCTION calls_from_activity() RETURNS void LANGUAGE sql AS $$ SELECT aion.sleep('1 day') $$;
+SELECT aion.register_activity('calls_from_activity', 'calls_from_activity()');
+CREATE FUNCTION runs_it() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run('calls_from_activity');
+EXCEPTION WHEN SQLSTATE 'WA001' THEN
+	RETURN aion.failure() ->> 'sqlstate' || ' ' || SQLERRM;
+END $$;
+SELECT aion.register_workflow('runs_it', 'runs_it()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('runs_it', workflow_id => 'r');
+SELECT aion_test.run_until_idle();
+SELECT status, result FROM aion.workflow_run;
+ROLLBACK;
+
+-- T94: code decides and never writes. What a read-only transaction lets through is refused, too.
+CREATE TABLE note (line text);
+CREATE SEQUENCE counter;
+CREATE FUNCTION tries(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT aion.register_workflow('tries', 'tries(text)') IS NOT NULL AS registered;
+CREATE TEMP TABLE scratch (line text);
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+CREATE TEMP TABLE attempt ON COMMIT DROP AS SELECT n, statement, aion.start_workflow('tries',
+		jsonb_build_object('statement', statement)) AS workflow_id
+	FROM unnest(ARRAY[
+		'INSERT INTO note VALUES (1)', 'UPDATE note SET line = 2', 'DELETE FROM note', 'TRUNCATE note',
+		'WITH w AS (INSERT INTO note VALUES (1) RETURNING *) SELECT * FROM w',
+		'SELECT * FROM note FOR UPDATE', 'INSERT INTO scratch VALUES (1)', 'CREATE TABLE other (x int)',
+		'CREATE TEMP TABLE other (x int)', 'CREATE TEMP TABLE other AS SELECT 1', 'SELECT nextval(''counter'')',
+		'NOTIFY somebody', 'SELECT pg_notify(''a'', ''b'')', 'LISTEN somebody', 'SELECT lo_create(0)',
+		'SELECT pg_advisory_lock(1)', 'SELECT pg_try_advisory_xact_lock(1)', 'SET work_mem = ''1MB''',
+		'SELECT set_config(''work_mem'', ''1MB'', false)', 'PREPARE p AS SELECT 1', 'COPY note TO STDOUT',
+		'SET LOCAL work_mem = ''1MB''', 'SET transaction_read_only = off', 'SET LOCAL transaction_read_only = off',
+		'DO $d$ BEGIN INSERT INTO note VALUES (1); END $d$', 'SELECT count(*) FROM note', 'COMMIT',
+		'SELECT aion.start_workflow(''tries'', ''{"statement": "SELECT 1"}'')',
+		'SELECT aion.terminate_workflow(''x'')', 'SELECT aion.await_workflow(''x'')', 'SELECT aion_test.begin()',
+		'CALL aion.drive()']) WITH ORDINALITY AS s(statement, n);
+SELECT aion_test.run_until_idle();
+SELECT n, statement, coalesce(result #>> '{}', status || ': ' || (error ->> 'message')) AS answer
+	FROM attempt JOIN aion.workflow_run USING (workflow_id) ORDER BY n;
+SELECT count(*) FROM note;
+SELECT count(*) FROM scratch;
+SHOW work_mem;
+ROLLBACK;
+
+-- An error of the code fails the run, with all that is known about it.
+CREATE FUNCTION fails(how text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF how = 'raise' THEN
+		RAISE EXCEPTION 'no such % thing', how USING ERRCODE = 'XY123', DETAIL = 'It was looked for.',
+			HINT = 'Look elsewhere.', CONSTRAINT = 'c', TABLE = 't';
+	ELSIF how = 'divide' THEN
+		PERFORM 1 / 0;
+	ELSIF how = 'assert' THEN
+		ASSERT false, 'not what it seems';
+	ELSIF how = 'domain' THEN
+		PERFORM 'x'::int;
+	END IF;
+END $$;
+SELECT aion.register_workflow('fails', 'fails(text)') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('fails', jsonb_build_object('how', how), workflow_id => how)
+	FROM unnest('{raise,divide,assert,domain}'::text[]) how;
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, status, jsonb_pretty(error) FROM aion.workflow_run ORDER BY 1;
+SELECT aion.await_workflow('raise');
+ROLLBACK;
+
+-- C12, T107: the machine's troubles are repeated with backoff and then block the run; never failed.
+CREATE FUNCTION unlucky(sqlstate text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION 'out of something' USING ERRCODE = sqlstate;
+END $$;
+SELECT aion.register_workflow('unlucky', 'unlucky(text)') IS NOT NULL AS registered;
+SELECT aion.register_activity('unlucky', 'unlucky(text)');
+CREATE FUNCTION runs_unlucky(sqlstate text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run('take_payment', '{"order_id": 1, "amount": 1}');
+	PERFORM aion.run('unlucky', jsonb_build_object('sqlstate', sqlstate));
+EXCEPTION WHEN OTHERS THEN
+	RAISE EXCEPTION 'this must not be reached';
+END $$;
+SELECT aion.register_workflow('runs_unlucky', 'runs_unlucky(text)') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT count(aion.start_workflow(w, jsonb_build_object('sqlstate', s), workflow_id => w || ' ' || s))
+	FROM unnest('{unlucky,runs_unlucky}'::text[]) w,
+		unnest('{40001,40P01,53100,53200,54001,55P03,55006,58030,XX000,57P03}'::text[]) s;
+SELECT aion_test.run_until_idle();
+SELECT DISTINCT status, blocked, turn_failures, history_events FROM aion.workflow_run;
+SELECT DISTINCT timer, fire_at FROM aion.timer;
+SELECT aion_test.advance('5 seconds') > 0 AS went_on;
+SELECT DISTINCT status, blocked, turn_failures, history_events FROM aion.workflow_run;
+SELECT aion_test.advance('1 minute') > 0 AS went_on;
+SELECT DISTINCT status, blocked, history_events FROM aion.workflow_run;
+SELECT DISTINCT string_agg(event_type, ', ' ORDER BY seq) FROM aion.history_event GROUP BY workflow_id;
+SELECT count(*) AS payments FROM payment;
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- A turn that takes too long is blocked, also if it swallows the cancel (T95, T100).
+RESET SESSION AUTHORIZATION;
+SET aion.turn_timeout = '200ms';
+SET SESSION AUTHORIZATION turn_user;
+CREATE FUNCTION loops() RETURNS void LANGUAGE plpgsql AS $$ BEGIN LOOP END LOOP; END $$;
+CREATE FUNCTION swallows_once() RETURNS void LANGUAGE plpython3u AS $$
+try:
+    plpy.execute("SELECT pg_sleep(10)")
+except:
+    pass
+$$;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT f, aion.register_workflow(f, (f || '()')::regprocedure) IS NOT NULL AS registered,
+		aion.start_workflow(f, workflow_id => f)
+	FROM unnest('{loops,swallows_once}'::text[]) f;
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, status, blocked FROM aion.workflow_run ORDER BY 1;
+SELECT seq, event_type, attributes FROM aion.history('loops') WHERE seq > 1;
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+RESET aion.turn_timeout;
+SET SESSION AUTHORIZATION turn_user;
+
+-- Messages are emitted once, not at every replay.
+CREATE FUNCTION chatty() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE NOTICE 'one';
+	PERFORM aion.sleep('1 day');
+	RAISE NOTICE 'two';
+	PERFORM aion.run('ask_for_review', '{"order_id": 1}');
+	RAISE NOTICE 'three';
+	PERFORM aion.sleep('1 day');
+	RAISE NOTICE 'four';
+END $$;
+SELECT aion.register_workflow('chatty', 'chatty()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('chatty', workflow_id => 'c');
+SELECT aion_test.run_until_idle();
+SELECT aion_test.advance('1 day');
+SELECT aion_test.advance('1 day');
+SHOW client_min_messages;
+ROLLBACK;
+
+-- 1,000 inline steps in one run.
+CREATE FUNCTION many_steps(steps int) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	total bigint := 0;
+BEGIN
+	FOR i IN 1..steps LOOP
+		total := total + (aion.run_sql('INSERT INTO note VALUES ($1) RETURNING line::int AS i', jsonb_build_array(i))
+			-> 0 ->> 'i')::int;
+	END LOOP;
+	RETURN total;
+END $$;
+SELECT aion.register_workflow('many_steps', 'many_steps(int)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('many_steps', '{"steps": 1000}', workflow_id => 'many');
+CALL aion.drive();
+SELECT status, result, history_events FROM aion.workflow_run WHERE workflow_id = 'many';
+SELECT count(*), count(DISTINCT line) FROM note;
+SELECT aion_test.replay('many');
+SELECT count(*) FROM note;
+
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+UPDATE pg_language SET lanpltrusted = false WHERE lanname = 'plpython3u';
