@@ -49,12 +49,23 @@ CREATE OR REPLACE VIEW aion.timer WITH (security_barrier) AS
 COMMENT ON VIEW aion.timer IS 'timers that are live';
 
 CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS
-	SELECT r.workflow_id, w.value ->> 'awaiting' AS awaiting, w.value ->> 'key' AS key,
-		r.awaiting_since AS since, (w.value ->> 'until')::timestamptz AS until, r.run_id, r.run_key
-	FROM aion._run r CROSS JOIN LATERAL jsonb_array_elements(r.awaiting) w
+	SELECT r.workflow_id, w.awaiting, w.key, w.since, w.until, r.run_id, r.run_key
+	FROM aion._run r CROSS JOIN LATERAL (
+		SELECT a.value ->> 'awaiting' AS awaiting, a.value ->> 'key' AS key,
+			r.awaiting_since AS since, (a.value ->> 'until')::timestamptz AS until
+		FROM jsonb_array_elements(r.awaiting) a WHERE r.status = 'running'
+		UNION ALL
+		SELECT 'start', NULL, r.started_at, (SELECT t.fire_at FROM aion._timer t
+				WHERE t.run_key = r.run_key AND t.name = 'start:')
+		WHERE r.status = 'scheduled'
+		UNION ALL
+		SELECT 'release', r.blocked, (SELECT max(e.recorded_at) FROM aion._event e
+				WHERE e.run_key = r.run_key AND e.event_type = 'WorkflowBlocked'), r.retry_at
+		WHERE r.status = 'blocked') w
 	WHERE r.closed_at IS NULL
 		AND r.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
-COMMENT ON VIEW aion.pending_await IS 'what the code of each open run waits for, and since when';
+COMMENT ON VIEW aion.pending_await
+	IS 'what each open run waits for, and since when: what its code awaits, its start, or the release of its block';
 
 CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
 	SELECT v.workflow_type, v.version, v.version_key = w.version_key AS routed, o.name AS owner,
@@ -68,20 +79,7 @@ CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
 COMMENT ON VIEW aion.workflow_version IS 'registered workflows and the versions of their code';
 
 CREATE OR REPLACE FUNCTION aion._find_run(workflow_id text, run_id uuid DEFAULT NULL) RETURNS bigint
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	found bigint;
-BEGIN
-	SELECT w.run_key INTO found FROM aion.workflow_run w
-		WHERE w.workflow_id = _find_run.workflow_id
-			AND (_find_run.run_id IS NULL OR w.run_id = _find_run.run_id)
-		ORDER BY w.closed_at DESC LIMIT 1;
-	IF found IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'WF001',
-			MESSAGE = format('workflow "%s" does not exist', coalesce(workflow_id, ''));
-	END IF;
-	RETURN found;
-END $$;
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'aion_find_run';
 COMMENT ON FUNCTION aion._find_run(text, uuid) IS 'the run that a workflow id means: the open one, else the latest';
 
 CREATE OR REPLACE FUNCTION aion.describe_workflow(workflow_id text, run_id uuid DEFAULT NULL)

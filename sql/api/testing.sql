@@ -14,9 +14,10 @@ CREATE OR REPLACE FUNCTION aion_test.run_until_idle(max_turns bigint DEFAULT NUL
 COMMENT ON FUNCTION aion_test.run_until_idle(bigint)
 	IS 'executes the runs this transaction has started until all of them wait; returns the number of turns';
 
-CREATE OR REPLACE FUNCTION aion_test.advance(duration interval) RETURNS bigint
+CREATE OR REPLACE FUNCTION aion_test.advance(duration interval, max_turns bigint DEFAULT NULL)
+	RETURNS bigint
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_test_advance';
-COMMENT ON FUNCTION aion_test.advance(interval)
+COMMENT ON FUNCTION aion_test.advance(interval, bigint)
 	IS 'lets virtual time pass, and everything that falls due on the way happen; returns the number of turns';
 
 CREATE OR REPLACE FUNCTION aion_test.mock_activity(activity text, result jsonb DEFAULT NULL,

@@ -24,6 +24,7 @@
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/clock.h"
+#include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
 
@@ -42,6 +43,7 @@ static bool work(Run *run, const Code *code, Budget *budget);
 static Progress perform(Run *run, const Budget *budget);
 static void take_turn(Run *run, const Code *code);
 static void apply(Run *run, Turn *turn);
+static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
 static void end_share(Run *run, bool unfinished);
@@ -268,8 +270,24 @@ apply(Run *run, Turn *turn)
 	else if (turn->verdict == TURN_RETURNED)
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
 	else
-		aion_run_close(run, EVENT_WORKFLOW_FAILED,
-					   aion_event_error(aion_failure_of(turn->error, NULL)));
+		aion_run_close(run, EVENT_WORKFLOW_FAILED, aion_event_error(failure_of(turn)));
+}
+
+/*
+ * Keeps the error that the code ended with, and the outcome it comes from if it is one.
+ */
+static Jsonb *
+failure_of(const Turn *turn)
+{
+	JsonObject details;
+	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
+
+	if (turn->failure == NULL || (class != ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) &&
+								  class != ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED)))
+		return aion_failure_of(turn->error, NULL);
+	aion_object_begin(&details);
+	aion_object_json(&details, "cause", turn->failure);
+	return aion_failure_of(turn->error, aion_object_end(&details));
 }
 
 static void

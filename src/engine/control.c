@@ -27,7 +27,7 @@
 static Statement delete_closed =
 	STATEMENT(DELETE_RETURNING,
 			  "DELETE FROM aion._run WHERE run_key IN ("
-			  "SELECT run_key FROM aion._run WHERE closed_at < $1 AND owner_key = ANY ($2)"
+			  "SELECT run_key FROM aion._run WHERE closed_at <= $1 AND owner_key = ANY ($2)"
 			  " AND ($3 IS NULL OR version_key IN"
 			  " (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
 			  " AND ($4 IS NULL OR status = ANY ($4))"
@@ -82,13 +82,13 @@ lock_found(const char *workflow_id, Oid user)
 static Datum
 controlled_owners(Oid user)
 {
-	uint64 count = aion_statement_execute(&select_owners, NULL);
-	Datum *keys = palloc(Max(count, 1) * sizeof(Datum));
+	Rows rows = aion_statement_execute(&select_owners, NULL);
+	Datum *keys = palloc(Max(rows.count, 1) * sizeof(Datum));
 	int controlled = 0;
 
-	for (uint64 row = 0; row < count; row++)
-		keys[row] = Int32GetDatum(aion_row_int32(row, 1));
-	for (uint64 row = 0; row < count; row++)
+	for (uint64 row = 0; row < rows.count; row++)
+		keys[row] = Int32GetDatum(aion_row_int32(rows, row, 1));
+	for (uint64 row = 0; row < rows.count; row++)
 	{
 		if (aion_owner_controls(user, DatumGetInt32(keys[row])))
 			keys[controlled++] = keys[row];
@@ -180,7 +180,7 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 	Oid user = GetUserId();
 	Authority authority;
 	NullableDatum args[5];
-	uint64 count;
+	Rows rows;
 	int64 *keys;
 
 	aion_guard_client_call("aion.purge_workflows");
@@ -194,11 +194,11 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 
 	aion_authority_assume(&authority);
 	args[1] = aion_arg(controlled_owners(user));
-	count = aion_statement_execute(&delete_closed, args);
-	keys = palloc(Max(count, 1) * sizeof(int64));
-	for (uint64 row = 0; row < count; row++)
-		keys[row] = aion_row_int64(row, 1);
-	for (uint64 row = 0; row < count; row++)
+	rows = aion_statement_execute(&delete_closed, args);
+	keys = palloc(Max(rows.count, 1) * sizeof(int64));
+	for (uint64 row = 0; row < rows.count; row++)
+		keys[row] = aion_row_int64(rows, row, 1);
+	for (uint64 row = 0; row < rows.count; row++)
 	{
 		NullableDatum key[] = {aion_arg_int64(keys[row])};
 
@@ -206,5 +206,5 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 		aion_recorder_erase(keys[row]);
 	}
 	aion_authority_drop(&authority);
-	PG_RETURN_INT64((int64) count);
+	PG_RETURN_INT64((int64) rows.count);
 }

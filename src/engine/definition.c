@@ -36,7 +36,7 @@ static Statement select_version_by_name = STATEMENT(
 static Registry workflows = {.table = "_workflow"};
 static Registry versions = {.table = "_version"};
 
-static Version *read_version(void);
+static Version *read_version(Rows rows);
 
 void
 aion_definition_init(void)
@@ -55,6 +55,7 @@ aion_workflow_find(const char *name)
 	NullableDatum args[1];
 	MemoryContext caller;
 	Workflow *workflow = NULL;
+	Rows rows;
 	bool isnull;
 
 	aion_registry_refresh(&workflows);
@@ -65,22 +66,23 @@ aion_workflow_find(const char *name)
 			return workflow;
 	}
 	args[0] = aion_arg_text(name);
-	if (aion_statement_execute(&select_workflow, args) == 0)
+	rows = aion_statement_execute(&select_workflow, args);
+	if (rows.count == 0)
 		return NULL;
 	caller = MemoryContextSwitchTo(workflows.context);
 	workflow = palloc0(sizeof(Workflow));
 	workflow->name = pstrdup(name);
-	workflow->owner_key = aion_row_int32(0, 1);
-	workflow->handler = aion_row_text(0, 2);
-	workflow->digest = aion_row_text(0, 3);
-	workflow->version_key = aion_row_int32(0, 4);
-	if (!aion_row_isnull(0, 5))
+	workflow->owner_key = aion_row_int32(rows, 0, 1);
+	workflow->handler = aion_row_text(rows, 0, 2);
+	workflow->digest = aion_row_text(rows, 0, 3);
+	workflow->version_key = aion_row_int32(rows, 0, 4);
+	if (!aion_row_isnull(rows, 0, 5))
 	{
 		workflow->timeout = palloc(sizeof(Interval));
-		*workflow->timeout = *DatumGetIntervalP(
-			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5, &isnull));
+		*workflow->timeout =
+			*DatumGetIntervalP(SPI_getbinval(rows.table->vals[0], rows.table->tupdesc, 5, &isnull));
 	}
-	workflow->task_queue = aion_row_text(0, 6);
+	workflow->task_queue = aion_row_text(rows, 0, 6);
 	workflows.entries = lappend(workflows.entries, workflow);
 	MemoryContextSwitchTo(caller);
 	return workflow;
@@ -94,6 +96,7 @@ aion_version_get(int32 version_key)
 {
 	ListCell *cell;
 	NullableDatum args[] = {aion_arg_int32(version_key)};
+	Rows rows;
 
 	aion_registry_refresh(&versions);
 	foreach (cell, versions.entries)
@@ -103,9 +106,10 @@ aion_version_get(int32 version_key)
 		if (version->version_key == version_key)
 			return version;
 	}
-	if (aion_statement_execute(&select_version, args) == 0)
+	rows = aion_statement_execute(&select_version, args);
+	if (rows.count == 0)
 		elog(ERROR, "version %d does not exist", version_key);
-	return read_version();
+	return read_version(rows);
 }
 
 /*
@@ -115,11 +119,13 @@ Version *
 aion_version_find(const char *workflow_type, const char *version)
 {
 	NullableDatum args[] = {aion_arg_text(workflow_type), aion_arg_text(version)};
+	Rows rows;
 
 	aion_registry_refresh(&versions);
-	if (aion_statement_execute(&select_version_by_name, args) == 0)
+	rows = aion_statement_execute(&select_version_by_name, args);
+	if (rows.count == 0)
 		return NULL;
-	return aion_version_get(aion_row_int32(0, 1));
+	return aion_version_get(aion_row_int32(rows, 0, 1));
 }
 
 /*
@@ -140,7 +146,7 @@ aion_workflow_remember(Workflow *workflow, Oid function)
 {
 	MemoryContext caller = MemoryContextSwitchTo(workflows.context);
 
-	workflow->seen = aion_handler_read(function);
+	workflow->seen = aion_handler_read(function, workflow->name);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -163,7 +169,8 @@ aion_version_callable(Version *version)
 		if (OidIsValid(function) && strcmp(aion_code_digest(function), version->digest) == 0)
 		{
 			caller = MemoryContextSwitchTo(versions.context);
-			version->callable = aion_handler_read(function);
+			version->callable =
+				aion_handler_read(function, psprintf("workflow \"%s\"", version->workflow_type));
 			MemoryContextSwitchTo(caller);
 		}
 	}
@@ -200,19 +207,19 @@ aion_registered_for(int32 registered_by, Oid role)
  * Makes the row that select_version read an entry of the registry.
  */
 static Version *
-read_version(void)
+read_version(Rows rows)
 {
 	MemoryContext caller = MemoryContextSwitchTo(versions.context);
 	Version *version = palloc0(sizeof(Version));
 
-	version->version_key = aion_row_int32(0, 1);
-	version->workflow_type = aion_row_text(0, 2);
-	version->version = aion_row_text(0, 3);
-	version->handler = aion_row_text(0, 4);
-	version->code = aion_row_text(0, 5);
-	version->copied = aion_row_bool(0, 6);
-	version->digest = aion_row_text(0, 7);
-	aion_code_settings_from_json(aion_row_jsonb(0, 8), &version->settings);
+	version->version_key = aion_row_int32(rows, 0, 1);
+	version->workflow_type = aion_row_text(rows, 0, 2);
+	version->version = aion_row_text(rows, 0, 3);
+	version->handler = aion_row_text(rows, 0, 4);
+	version->code = aion_row_text(rows, 0, 5);
+	version->copied = aion_row_bool(rows, 0, 6);
+	version->digest = aion_row_text(rows, 0, 7);
+	aion_code_settings_from_json(aion_row_jsonb(rows, 0, 8), &version->settings);
 	versions.entries = lappend(versions.entries, version);
 	MemoryContextSwitchTo(caller);
 	return version;

@@ -25,6 +25,7 @@
 #include "engine/guard.h"
 #include "engine/owner.h"
 #include "guc.h"
+#include "support/clock.h"
 #include "support/digest.h"
 #include "support/duration.h"
 #include "support/errors.h"
@@ -54,9 +55,10 @@ static Statement insert_version =
 			  TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, JSONBOID);
 static Statement wake_blocked = STATEMENT(
 	UPDATE,
-	"UPDATE aion._run SET ready_at = pg_catalog.clock_timestamp() WHERE run_key IN"
+	"UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
 	" (SELECT run_key FROM aion._run"
-	" WHERE blocked IN ('mismatch', 'missing code', 'missing right') FOR UPDATE SKIP LOCKED)");
+	" WHERE blocked IN ('mismatch', 'missing code', 'missing right') FOR UPDATE SKIP LOCKED)",
+	TIMESTAMPTZOID);
 static Statement select_deployed =
 	STATEMENT(SELECT, "SELECT name FROM aion._workflow WHERE handler = $1", TEXTOID);
 static Statement select_changed =
@@ -81,6 +83,7 @@ aion_workflow_deploy_if_changed(Workflow *workflow)
 	char *digest;
 	Version *version;
 	Handler *handler;
+	Oid registrant;
 
 	if (workflow->seen != NULL && aion_handler_is_current(workflow->seen))
 		return;
@@ -91,27 +94,27 @@ aion_workflow_deploy_if_changed(Workflow *workflow)
 							   workflow->name),
 						errdetail("Runs that have started are not affected."),
 						errhint("Register the workflow again with the function it has now.")));
-	handler = aion_handler_read(function);
+	handler = aion_handler_read(function, workflow->name);
 	digest = aion_code_digest(function);
-	if (strcmp(digest, workflow->digest) != 0 && aion_auto_deploy)
+	if (strcmp(digest, workflow->digest) == 0)
 	{
-		Oid registrant = aion_owner_role(workflow->owner_key);
-
-		if (!OidIsValid(registrant) || !has_privs_of_role(handler->owner, registrant))
-			ereport(
-				ERROR,
+		aion_workflow_remember(workflow, function);
+		return;
+	}
+	if (!aion_auto_deploy)
+		return;
+	registrant = aion_owner_role(workflow->owner_key);
+	if (!OidIsValid(registrant) || !has_privs_of_role(handler->owner, registrant))
+		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("function %s of workflow \"%s\" was changed and now belongs to role "
 						"\"%s\"",
 						workflow->handler, workflow->name, GetUserNameFromId(handler->owner, true)),
 				 errhint("Register the workflow again to use it.")));
-		aion_handler_check(function, handler->owner);
-		version = aion_version_get(workflow->version_key);
-		version = deploy(workflow->name, workflow->owner_key, function, &version->settings);
-		route(workflow->name, version, workflow->timeout, workflow->task_queue);
-		return;
-	}
-	aion_workflow_remember(workflow, function);
+	aion_handler_check(function, handler->owner);
+	version = aion_version_get(workflow->version_key);
+	version = deploy(workflow->name, workflow->owner_key, function, &version->settings);
+	route(workflow->name, version, workflow->timeout, workflow->task_queue);
 }
 
 /*
@@ -120,7 +123,9 @@ aion_workflow_deploy_if_changed(Workflow *workflow)
 void
 aion_deploy_wake_blocked(void)
 {
-	(void) aion_statement_execute(&wake_blocked, NULL);
+	NullableDatum args[] = {aion_arg_timestamp(aion_clock_now())};
+
+	(void) aion_statement_execute(&wake_blocked, args);
 }
 
 /*
@@ -149,8 +154,9 @@ deploy(const char *name, int32 owner_key, Oid function, const CodeSettings *sett
 							   aion_arg_text(code),		  aion_arg_bool(copied),
 							   aion_arg_text(digest),	  aion_arg_jsonb(settings_json)};
 
-		(void) aion_statement_execute(&insert_version, row);
-		version = aion_version_get(aion_row_int32(0, 1));
+		Rows rows = aion_statement_execute(&insert_version, row);
+
+		version = aion_version_get(aion_row_int32(rows, 0, 1));
 	}
 	aion_definition_changed();
 	return version;
@@ -180,14 +186,16 @@ static int32
 claim_name(const char *name, Oid role)
 {
 	NullableDatum args[] = {aion_arg_text(name), aion_arg_int32(aion_owner_key(role))};
+	Rows rows;
 	int32 owner_key;
 	Oid owner;
 
 	(void) aion_statement_execute(&insert_workflow, args);
-	if (aion_statement_execute(&lock_workflow, args) == 0)
+	rows = aion_statement_execute(&lock_workflow, args);
+	if (rows.count == 0)
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						errmsg("workflow \"%s\" was registered concurrently", name)));
-	owner_key = aion_row_int32(0, 1);
+	owner_key = aion_row_int32(rows, 0, 1);
 	owner = aion_owner_role(owner_key);
 	if (!superuser_arg(role) && (!OidIsValid(owner) || !has_privs_of_role(role, owner)))
 		ereport(ERROR, (errcode(ERRCODE_NAME_IN_USE),
@@ -202,20 +210,20 @@ claim_name(const char *name, Oid role)
 static void
 react_to_ddl(void)
 {
-	uint64 count = aion_statement_execute(&select_changed, NULL);
+	Rows rows = aion_statement_execute(&select_changed, NULL);
 	List *functions = NIL;
 	List *names = NIL;
 	ListCell *cell;
 
-	for (uint64 row = 0; row < count; row++)
-		functions = lappend_oid(functions, aion_row_oid(row, 1));
+	for (uint64 row = 0; row < rows.count; row++)
+		functions = lappend_oid(functions, aion_row_oid(rows, row, 1));
 	foreach (cell, functions)
 	{
 		NullableDatum args[] = {aion_arg_text(aion_handler_signature(lfirst_oid(cell)))};
 
-		count = aion_statement_execute(&select_deployed, args);
-		for (uint64 row = 0; row < count; row++)
-			names = lappend(names, aion_row_text(row, 1));
+		rows = aion_statement_execute(&select_deployed, args);
+		for (uint64 row = 0; row < rows.count; row++)
+			names = lappend(names, aion_row_text(rows, row, 1));
 	}
 	if (aion_auto_deploy)
 	{
@@ -313,9 +321,10 @@ aion_on_ddl(PG_FUNCTION_ARGS)
 		CurrentResourceOwner = owner;
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(error);
-		ereport(WARNING, (errcode(error->sqlerrcode),
-						  errmsg("aion could not react to this command: %s", error->message),
-						  errdetail("It takes effect at the next start of a workflow.")));
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("aion could not react to this command: %s", error->message),
+				 errdetail("The next start of a workflow that is concerned looks again.")));
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);

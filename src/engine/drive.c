@@ -49,7 +49,7 @@ aion_drive(PG_FUNCTION_ARGS)
 		((CallContext *) fcinfo->context)->atomic)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 						errmsg("aion.drive() commits and cannot be called inside a transaction"),
-						errhint("Use CALL outside of BEGIN, of functions and of DO.")));
+						errhint("Use CALL outside of BEGIN and of functions.")));
 
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "aion drive", ALLOCSET_DEFAULT_SIZES);
 	SPI_connect_ext(SPI_OPT_NONATOMIC);

@@ -72,18 +72,18 @@ aion_due_arrive(Run *run)
 	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_timestamp(aion_clock_now())};
 	List *due = NIL;
 	ListCell *cell;
-	uint64 count;
+	Rows rows;
 
 	if (run->history->open_timers == 0 && !run->claimed_by_timer)
 		return;
-	count = aion_statement_execute(&take_due, args);
-	for (uint64 row = 0; row < count; row++)
+	rows = aion_statement_execute(&take_due, args);
+	for (uint64 row = 0; row < rows.count; row++)
 	{
 		DueTimer *timer = palloc(sizeof(DueTimer));
 
-		timer->name = aion_row_text(row, 1);
-		timer->fire_at = aion_row_timestamp(row, 2);
-		timer->started_seq = aion_row_int32(row, 3);
+		timer->name = aion_row_text(rows, row, 1);
+		timer->fire_at = aion_row_timestamp(rows, row, 2);
+		timer->started_seq = aion_row_int32(rows, row, 3);
 		due = lappend(due, timer);
 	}
 	list_sort(due, by_due_moment);

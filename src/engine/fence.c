@@ -51,14 +51,16 @@ aion_fence_state(void)
 {
 	const Extension *ext = aion_extension();
 	NullableDatum place[3];
+	Rows rows;
 
 	if (adopted_generation == ext->generation)
 		return FENCE_ADOPTED;
-	if (aion_statement_execute(&select_adoption, NULL) == 0)
+	rows = aion_statement_execute(&select_adoption, NULL);
+	if (rows.count == 0)
 		return FENCE_VIRGIN;
 	here(place);
-	if (strcmp(aion_row_text(0, 1), TextDatumGetCString(place[0].value)) != 0 ||
-		aion_row_oid(0, 2) != MyDatabaseId || aion_row_oid(0, 3) != ext->oid)
+	if (strcmp(aion_row_text(rows, 0, 1), TextDatumGetCString(place[0].value)) != 0 ||
+		aion_row_oid(rows, 0, 2) != MyDatabaseId || aion_row_oid(rows, 0, 3) != ext->oid)
 		return FENCE_COPY;
 
 	/* Our own row may still be rolled back, so that answer holds for this transaction only. */

@@ -38,6 +38,8 @@ static void read_parameters(Handler *handler, HeapTuple tuple);
 static bool has_parameter(const Handler *handler, const JsonbValue *key);
 static void check_keys(const Handler *handler, const Jsonb *input);
 static Jsonb *default_value(const Handler *handler, int parameter, List *defaults);
+static void add_input_context(void *label);
+static List *read_defaults(const Handler *handler);
 static void convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo);
 static Jsonb *call_for_set(const Handler *handler, FunctionCallInfo fcinfo);
 static Jsonb *row_of_set(const Handler *handler, TupleTableSlot *slot);
@@ -98,12 +100,13 @@ aion_handler_resolve(const char *signature)
  * Reads what is needed to call a function, into the current memory context.
  */
 Handler *
-aion_handler_read(Oid function)
+aion_handler_read(Oid function, const char *label)
 {
 	HeapTuple tuple = get_function(function);
 	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
 	Handler *handler = palloc0(sizeof(Handler));
 
+	handler->label = pstrdup(label);
 	handler->function = function;
 	handler->owner = form->proowner;
 	handler->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
@@ -166,7 +169,7 @@ aion_handler_check(Oid function, Oid role)
 							   format_type_be(form->prorettype))));
 	ReleaseSysCache(tuple);
 
-	handler = aion_handler_read(function);
+	handler = aion_handler_read(function, signature);
 	for (int i = 0; i < handler->parameter_count; i++)
 	{
 		HandlerParameter *parameter = &handler->parameters[i];
@@ -184,36 +187,26 @@ aion_handler_check(Oid function, Oid role)
 }
 
 /*
- * Checks an input against the parameters and completes it by their defaults: what it returns can
- * be passed to aion_handler_call() at any later time.
+ * Completes an input by the defaults of parameters it does not name; refuses what is no parameter.
+ * What it returns can be passed to aion_handler_call() at any later time.
  */
 Jsonb *
 aion_handler_complete(const Handler *handler, const Jsonb *input)
 {
-	HeapTuple tuple;
-	List *defaults = NIL;
-	Datum default_text;
-	bool isnull;
 	Jsonb *complete;
-	JsonObject object;
+	JsonObject empty;
+	List *defaults = NIL;
 
 	if (handler->whole_input)
 		return unconstify(Jsonb *, input);
-	aion_object_begin(&object);
+	aion_object_begin(&empty);
 	if (input == NULL)
-		input = aion_object_end(&object);
+		input = aion_object_end(&empty);
 	if (!aion_json_is_object(input))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_INPUT),
-				 errmsg("input of %s must be an object", format_procedure(handler->function)),
-				 errdetail("Its members are the parameters by name.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("input of %s must be an object", handler->label),
+						errdetail("Its members are the parameters by name.")));
 	check_keys(handler, input);
-
-	tuple = get_function(handler->function);
-	default_text = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proargdefaults, &isnull);
-	if (!isnull)
-		defaults = castNode(List, stringToNode(TextDatumGetCString(default_text)));
-	ReleaseSysCache(tuple);
 
 	complete = unconstify(Jsonb *, input);
 	for (int i = 0; i < handler->parameter_count; i++)
@@ -221,19 +214,35 @@ aion_handler_complete(const Handler *handler, const Jsonb *input)
 		HandlerParameter *parameter = &handler->parameters[i];
 		JsonObject addition;
 
-		if (aion_json_member(input, parameter->name) != NULL)
+		if (aion_json_has_member(input, parameter->name))
 			continue;
 		if (!parameter->is_optional)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
-							errmsg("input of %s lacks \"%s\"", format_procedure(handler->function),
-								   parameter->name)));
+							errmsg("input of %s lacks \"%s\"", handler->label, parameter->name)));
+		if (defaults == NIL)
+			defaults = read_defaults(handler);
 		aion_object_begin(&addition);
 		aion_object_json(&addition, parameter->name, default_value(handler, i, defaults));
 		complete = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(complete),
 													  JsonbPGetDatum(aion_object_end(&addition))));
 	}
-	(void) aion_jsonb_to_row(complete, handler->parameter_row);
 	return complete;
+}
+
+/*
+ * Refuses a complete input whose values the parameters cannot take.
+ */
+void
+aion_handler_check_input(const Handler *handler, const Jsonb *input)
+{
+	ErrorContextCallback context = {error_context_stack, add_input_context,
+									unconstify(char *, handler->label)};
+
+	if (handler->whole_input)
+		return;
+	error_context_stack = &context;
+	(void) aion_jsonb_to_row(input, handler->parameter_row);
+	error_context_stack = context.previous;
 }
 
 /*
@@ -363,6 +372,12 @@ has_parameter(const Handler *handler, const JsonbValue *key)
 }
 
 static void
+add_input_context(void *label)
+{
+	errcontext("input of %s", (const char *) label);
+}
+
+static void
 check_keys(const Handler *handler, const Jsonb *input)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(unconstify(JsonbContainer *, &input->root));
@@ -372,11 +387,24 @@ check_keys(const Handler *handler, const Jsonb *input)
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY && !has_parameter(handler, &value))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_INPUT),
-					 errmsg("input has \"%.*s\", which is no parameter of %s", value.val.string.len,
-							value.val.string.val, format_procedure(handler->function))));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+							errmsg("input has \"%.*s\", which is no parameter of %s",
+								   value.val.string.len, value.val.string.val, handler->label)));
 	}
+}
+
+static List *
+read_defaults(const Handler *handler)
+{
+	HeapTuple tuple = get_function(handler->function);
+	bool isnull;
+	Datum source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proargdefaults, &isnull);
+	List *defaults = NIL;
+
+	if (!isnull)
+		defaults = castNode(List, stringToNode(TextDatumGetCString(source)));
+	ReleaseSysCache(tuple);
+	return defaults;
 }
 
 /*

@@ -19,6 +19,7 @@ typedef struct HandlerParameter
 
 typedef struct Handler
 {
+	const char *label; /* what messages call it: workflow "x", activity "x" */
 	Oid function;
 	Oid owner;
 	TransactionId xmin; /* of the catalog row it was read from */
@@ -37,10 +38,11 @@ typedef struct Handler
 extern char *aion_handler_signature(Oid function);
 extern Oid aion_handler_resolve(const char *signature);
 
-extern Handler *aion_handler_read(Oid function);
+extern Handler *aion_handler_read(Oid function, const char *label);
 extern bool aion_handler_is_current(const Handler *handler);
 extern void aion_handler_check(Oid function, Oid role);
 extern Jsonb *aion_handler_complete(const Handler *handler, const Jsonb *input);
+extern void aion_handler_check_input(const Handler *handler, const Jsonb *input);
 extern Jsonb *aion_handler_call(const Handler *handler, const Jsonb *input);
 
 extern HeapTuple aion_jsonb_to_row(const Jsonb *object, TupleDesc descriptor);

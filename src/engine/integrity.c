@@ -27,13 +27,13 @@ aion_check_integrity(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	Authority authority;
-	uint64 count;
+	Rows rows;
 
 	InitMaterializedSRF(fcinfo, 0);
 	aion_authority_assume(&authority);
-	count = aion_statement_execute(&select_violations, NULL);
-	for (uint64 row = 0; row < count; row++)
-		tuplestore_puttuple(set->setResult, SPI_tuptable->vals[row]);
+	rows = aion_statement_execute(&select_violations, NULL);
+	for (uint64 row = 0; row < rows.count; row++)
+		tuplestore_puttuple(set->setResult, rows.table->vals[row]);
 	aion_authority_drop(&authority);
 	return (Datum) 0;
 }

@@ -63,20 +63,22 @@ aion_owner_key(Oid role)
 	bool by_role = aion_fence_state() == FENCE_ADOPTED;
 	Statement *lookup = by_role ? &select_by_role : &select_by_name;
 	NullableDatum args[] = {by_role ? aion_arg_oid(role) : aion_arg_text(name)};
+	Rows rows = aion_statement_execute(lookup, args);
 	int32 key;
 
-	if (aion_statement_execute(lookup, args) == 0)
+	if (rows.count == 0)
 	{
 		NullableDatum row[] = {aion_arg_text(name), aion_arg_oid(role)};
 
 		if (by_role) /* the name may still stand for a role that was renamed or dropped */
 			(void) aion_statement_execute(&refresh_name, row);
 		(void) aion_statement_execute(&insert_owner, row);
-		if (aion_statement_execute(lookup, args) == 0)
+		rows = aion_statement_execute(lookup, args);
+		if (rows.count == 0)
 			elog(ERROR, "could not make a key for role \"%s\"", name);
 	}
-	key = aion_row_int32(0, 1);
-	if (by_role && strcmp(aion_row_text(0, 2), name) != 0)
+	key = aion_row_int32(rows, 0, 1);
+	if (by_role && strcmp(aion_row_text(rows, 0, 2), name) != 0)
 	{
 		NullableDatum row[] = {aion_arg_int32(key), aion_arg_text(name)};
 
@@ -92,10 +94,11 @@ Oid
 aion_owner_role(int32 owner_key)
 {
 	NullableDatum args[] = {aion_arg_int32(owner_key)};
+	Rows rows = aion_statement_execute(&select_owner, args);
 
-	if (aion_statement_execute(&select_owner, args) == 0)
+	if (rows.count == 0)
 		return InvalidOid;
-	return resolve(aion_row_oid(0, 1), aion_row_text(0, 2));
+	return resolve(aion_row_oid(rows, 0, 1), aion_row_text(rows, 0, 2));
 }
 
 /*
@@ -105,17 +108,17 @@ AccessLevel
 aion_owner_access(Oid role)
 {
 	AccessLevel access = ACCESS_OWN;
-	uint64 count;
+	Rows rows;
 
 	if (superuser_arg(role))
 		return ACCESS_ADMIN;
-	count = aion_statement_execute(&select_grants, NULL);
-	for (uint64 row = 0; row < count; row++)
+	rows = aion_statement_execute(&select_grants, NULL);
+	for (uint64 row = 0; row < rows.count; row++)
 	{
 		AccessLevel level =
-			strcmp(aion_row_text(row, 2), "admin") == 0 ? ACCESS_ADMIN : ACCESS_MONITOR;
+			strcmp(aion_row_text(rows, row, 2), "admin") == 0 ? ACCESS_ADMIN : ACCESS_MONITOR;
 
-		if (level > access && has_privs_of_role(role, aion_row_oid(row, 1)))
+		if (level > access && has_privs_of_role(role, aion_row_oid(rows, row, 1)))
 			access = level;
 	}
 	return access;
@@ -207,21 +210,21 @@ aion_visible_owners(PG_FUNCTION_ARGS)
 	Oid user = GetUserId();
 	Authority authority;
 	AccessLevel access;
-	uint64 count;
+	Rows rows;
 	Datum *keys;
 	int visible = 0;
 
 	aion_authority_assume(&authority);
 	access = aion_owner_access(user);
-	count = aion_statement_execute(&select_owners, NULL);
-	keys = palloc(Max(count, 1) * sizeof(Datum));
-	for (uint64 row = 0; row < count; row++)
+	rows = aion_statement_execute(&select_owners, NULL);
+	keys = palloc(Max(rows.count, 1) * sizeof(Datum));
+	for (uint64 row = 0; row < rows.count; row++)
 	{
-		Oid owner = resolve(aion_row_oid(row, 2), aion_row_text(row, 3));
+		Oid owner = resolve(aion_row_oid(rows, row, 2), aion_row_text(rows, row, 3));
 
 		if (access == ACCESS_ADMIN || (access == ACCESS_MONITOR && !payloads) ||
 			(OidIsValid(owner) && has_privs_of_role(user, owner)))
-			keys[visible++] = Int32GetDatum(aion_row_int32(row, 1));
+			keys[visible++] = Int32GetDatum(aion_row_int32(rows, row, 1));
 	}
 	aion_authority_drop(&authority);
 	PG_RETURN_ARRAYTYPE_P(

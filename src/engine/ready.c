@@ -82,11 +82,12 @@ aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 static Run *
 claim(Statement *statement, const NullableDatum *args, MemoryContext parent)
 {
+	Rows rows = aion_statement_execute(statement, args);
 	Run *run;
 
-	if (aion_statement_execute(statement, args) == 0)
+	if (rows.count == 0)
 		return NULL;
-	run = aion_run_read(0, parent);
+	run = aion_run_read(rows, 0, parent);
 	run->claimed_by_timer = statement != &claim_ready;
 	return run;
 }

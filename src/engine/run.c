@@ -19,7 +19,9 @@
 #include "engine/run.h"
 #include "support/clock.h"
 #include "support/errors.h"
+#include "support/extension.h"
 #include "support/payload.h"
+#include "support/pg_compat.h"
 #include "support/statement.h"
 #include "support/wakeup.h"
 
@@ -38,8 +40,8 @@ static Statement lock_run = STATEMENT(
 static Statement find_run =
 	STATEMENT(SELECT,
 			  "SELECT run_key, owner_key FROM aion._run WHERE workflow_id = $1"
-			  " ORDER BY closed_at DESC LIMIT 1",
-			  TEXTOID);
+			  " AND ($2 IS NULL OR run_id = $2) ORDER BY closed_at DESC, run_key DESC LIMIT 1",
+			  TEXTOID, UUIDOID);
 static Statement update_run = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET version_key = $2, status = $3, blocked = $4, seen = $5, failures = $6,"
@@ -52,12 +54,14 @@ static Statement postpone_run = STATEMENT(
 	UPDATE, "UPDATE aion._run SET failures = $2, retry_at = $3, ready_at = NULL WHERE run_key = $1",
 	INT8OID, INT4OID, TIMESTAMPTZOID);
 
+static int64 find(const char *workflow_id, NullableDatum run_id, int32 *owner_key);
+pg_noreturn static void not_found(const char *workflow_id);
 static void retry_later(Run *run);
 static int64 executing = 0; /* run_key of the run whose turn this backend is in */
 
 static RunStatus status_of_name(const char *name);
 static void set_status(Run *run, RunStatus to);
-static bool is_blocked_so(const Run *run, const char *reason, const Jsonb *attributes);
+static bool is_blocked_so(const Run *run, const char *reason, const Jsonb *detail);
 
 const char *
 aion_status_name(RunStatus status)
@@ -87,27 +91,27 @@ aion_run_set_executing(int64 run_key)
  * Makes a run of a row of RUN_COLUMNS.
  */
 Run *
-aion_run_read(uint64 row, MemoryContext parent)
+aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "aion run", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	Run *run = palloc0(sizeof(Run));
 
 	run->context = context;
-	run->run_key = aion_row_int64(row, 1);
-	run->workflow_id = aion_row_text(row, 2);
-	run->run_id = aion_row_uuid(row, 3);
-	run->owner_key = aion_row_int32(row, 4);
-	run->version_key = aion_row_int32(row, 5);
-	run->status = status_of_name(aion_row_text(row, 6));
-	run->blocked = aion_row_text(row, 7);
-	run->seen = aion_row_int32(row, 8);
-	run->failures = aion_row_int32(row, 9);
-	run->ready_at = aion_row_timestamp(row, 10);
-	run->retry_at = aion_row_timestamp(row, 11);
-	run->awaiting = aion_row_jsonb(row, 12);
-	run->awaiting_since = aion_row_timestamp(row, 13);
-	run->closed_at = aion_row_timestamp(row, 14);
+	run->run_key = aion_row_int64(rows, row, 1);
+	run->workflow_id = aion_row_text(rows, row, 2);
+	run->run_id = aion_row_uuid(rows, row, 3);
+	run->owner_key = aion_row_int32(rows, row, 4);
+	run->version_key = aion_row_int32(rows, row, 5);
+	run->status = status_of_name(aion_row_text(rows, row, 6));
+	run->blocked = aion_row_text(rows, row, 7);
+	run->seen = aion_row_int32(rows, row, 8);
+	run->failures = aion_row_int32(rows, row, 9);
+	run->ready_at = aion_row_timestamp(rows, row, 10);
+	run->retry_at = aion_row_timestamp(rows, row, 11);
+	run->awaiting = aion_row_jsonb(rows, row, 12);
+	run->awaiting_since = aion_row_timestamp(rows, row, 13);
+	run->closed_at = aion_row_timestamp(rows, row, 14);
 	MemoryContextSwitchTo(caller);
 	return run;
 }
@@ -120,35 +124,27 @@ Run *
 aion_run_lock(int64 run_key, MemoryContext parent)
 {
 	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Rows rows;
 
 	if (run_key == executing)
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("an activity cannot control the run it belongs to")));
-	return aion_statement_execute(&lock_run, args) == 1 ? aion_run_read(0, parent) : NULL;
+	rows = aion_statement_execute(&lock_run, args);
+	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
 }
 
 /*
- * Finds the run that a workflow id means to a user: the open one, else the latest.  What does not
- * exist and what is not his answer alike.
+ * Finds the run that a workflow id means to a user who wants to control it: the open one, else the
+ * latest.  What does not exist and what is not his answer alike.
  */
 int64
 aion_run_find(const char *workflow_id, Oid user)
 {
-	NullableDatum args[] = {aion_arg_text(workflow_id)};
-	int64 run_key = 0;
+	int32 owner_key;
+	int64 run_key = find(workflow_id, aion_arg_null(), &owner_key);
 
-	if (workflow_id != NULL && aion_statement_execute(&find_run, args) == 1)
-	{
-		int32 owner_key = aion_row_int32(0, 2);
-
-		run_key = aion_row_int64(0, 1);
-		if (!aion_owner_controls(user, owner_key))
-			run_key = 0;
-	}
-	if (run_key == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_WORKFLOW_NOT_FOUND),
-				 errmsg("workflow \"%s\" does not exist", workflow_id != NULL ? workflow_id : "")));
+	if (run_key == 0 || !aion_owner_controls(user, owner_key))
+		not_found(workflow_id);
 	return run_key;
 }
 
@@ -185,11 +181,10 @@ aion_run_begin(Run *run)
 void
 aion_run_block(Run *run, const char *reason, const Jsonb *detail)
 {
-	Jsonb *attributes = aion_event_blocked(reason, detail);
-
-	if (!is_blocked_so(run, reason, attributes))
+	if (!is_blocked_so(run, reason, detail))
 	{
-		aion_recorder_append(run->history, EVENT_WORKFLOW_BLOCKED, NULL, attributes);
+		aion_recorder_append(run->history, EVENT_WORKFLOW_BLOCKED, NULL,
+							 aion_event_blocked(reason, detail));
 		set_status(run, RUN_BLOCKED);
 		run->blocked = MemoryContextStrdup(run->context, reason);
 	}
@@ -301,6 +296,26 @@ retry_later(Run *run)
 	aion_due_arm(run, TIMER_RETRY, run->retry_at, 0);
 }
 
+static int64
+find(const char *workflow_id, NullableDatum run_id, int32 *owner_key)
+{
+	NullableDatum args[] = {aion_arg_text(workflow_id), run_id};
+	Rows rows = aion_statement_execute(&find_run, args);
+
+	if (rows.count == 0)
+		return 0;
+	*owner_key = aion_row_int32(rows, 0, 2);
+	return aion_row_int64(rows, 0, 1);
+}
+
+static void
+not_found(const char *workflow_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WORKFLOW_NOT_FOUND),
+			 errmsg("workflow \"%s\" does not exist", workflow_id != NULL ? workflow_id : "")));
+}
+
 static RunStatus
 status_of_name(const char *name)
 {
@@ -341,10 +356,11 @@ set_status(Run *run, RunStatus to)
 }
 
 /*
- * Tells whether the history says already that the run is blocked, and by exactly this.
+ * Tells whether the history says already that the run is blocked, and by exactly this.  The same
+ * difference may be met in other words of its context.
  */
 static bool
-is_blocked_so(const Run *run, const char *reason, const Jsonb *attributes)
+is_blocked_so(const Run *run, const char *reason, const Jsonb *detail)
 {
 	if (run->status != RUN_BLOCKED || strcmp(run->blocked, reason) != 0)
 		return false;
@@ -353,7 +369,35 @@ is_blocked_so(const Run *run, const char *reason, const Jsonb *attributes)
 		const Event *event = run->history->events[i];
 
 		if (event->type == EVENT_WORKFLOW_BLOCKED)
-			return aion_json_equal(event->attributes, attributes);
+			return aion_json_equal(
+				aion_json_without(aion_json_member(event->attributes, "detail"), "context"),
+				aion_json_without(detail, "context"));
 	}
 	return false;
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_find_run);
+
+/*
+ * _find_run(workflow_id, run_id) -> run_key, of a run that the current user may see
+ */
+Datum
+aion_find_run(PG_FUNCTION_ARGS)
+{
+	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	NullableDatum run_id = {PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1), PG_ARGISNULL(1)};
+	Oid user = GetUserId();
+	Authority authority;
+	int32 owner_key;
+	int64 run_key;
+
+	aion_authority_assume(&authority);
+	run_key = find(workflow_id, run_id, &owner_key);
+	if (run_key == 0 ||
+		(!aion_owner_controls(user, owner_key) && aion_owner_access(user) < ACCESS_MONITOR))
+		not_found(workflow_id);
+	aion_authority_drop(&authority);
+	PG_RETURN_INT64(run_key);
 }

@@ -7,6 +7,7 @@
 
 #include "engine/definition.h"
 #include "history/recorder.h"
+#include "support/statement.h"
 #include "utils/uuid.h"
 
 typedef enum RunStatus
@@ -62,7 +63,7 @@ extern int64 aion_run_set_executing(int64 run_key);
 extern bool aion_run_is_closed(const Run *run);
 
 /* All want the engine's authority, and those that change a run its lock. */
-extern Run *aion_run_read(uint64 row, MemoryContext parent);
+extern Run *aion_run_read(Rows rows, uint64 row, MemoryContext parent);
 extern Run *aion_run_lock(int64 run_key, MemoryContext parent);
 extern int64 aion_run_find(const char *workflow_id, Oid user);
 extern void aion_run_load(Run *run);

@@ -53,7 +53,7 @@ static Statement select_open = STATEMENT(SELECT,
 static Statement select_closed = STATEMENT(SELECT,
 										   "SELECT status, owner_key FROM aion._run"
 										   " WHERE workflow_id = $1 AND closed_at IS NOT NULL"
-										   " ORDER BY closed_at DESC LIMIT 1",
+										   " ORDER BY closed_at DESC, run_key DESC LIMIT 1",
 										   TEXTOID);
 static Statement insert_attributes =
 	STATEMENT(INSERT,
@@ -155,6 +155,7 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 	/* As the caller, and as the code will read it. */
 	level = aion_code_enter_settings(&request->code->settings);
 	input = aion_handler_complete(request->handler, input);
+	aion_handler_check_input(request->handler, input);
 	begin = aion_clock_now();
 	if (request->start_at != DT_NOEND && request->start_at > begin)
 		begin = request->start_at;
@@ -261,7 +262,7 @@ insert(const Run *run)
 							aion_arg_timestamp(run->ready_at),
 							aion_arg_timestamp(run->history->events[0]->recorded_at)};
 
-	return aion_statement_execute(&insert_run, args) == 1;
+	return aion_statement_execute(&insert_run, args).count == 1;
 }
 
 /*
@@ -271,13 +272,14 @@ static StartOutcome
 answer_for_open(const StartRequest *request, const char *workflow_id)
 {
 	NullableDatum args[] = {aion_arg_text(workflow_id)};
+	Rows rows = aion_statement_execute(&select_open, args);
 	int64 run_key;
 	int32 owner_key;
 
-	if (aion_statement_execute(&select_open, args) == 0)
+	if (rows.count == 0)
 		return START_AGAIN; /* it ended in this moment */
-	run_key = aion_row_int64(0, 1);
-	owner_key = aion_row_int32(0, 2);
+	run_key = aion_row_int64(rows, 0, 1);
+	owner_key = aion_row_int32(rows, 0, 2);
 	if (request->if_running != POLICY_ERROR && aion_owner_controls(request->owner, owner_key))
 	{
 		if (request->if_running == POLICY_USE_EXISTING)
@@ -299,12 +301,16 @@ answer_for_closed(const StartRequest *request, const Run *run)
 {
 	NullableDatum args[] = {aion_arg_text(run->workflow_id)};
 	NullableDatum key[] = {aion_arg_int64(run->run_key)};
+	Rows rows;
 	char *status;
 
-	if (request->if_closed == POLICY_ALLOW || aion_statement_execute(&select_closed, args) == 0)
+	if (request->if_closed == POLICY_ALLOW)
 		return START_DONE;
-	status = aion_row_text(0, 1);
-	if (!aion_owner_controls(request->owner, aion_row_int32(0, 2)))
+	rows = aion_statement_execute(&select_closed, args);
+	if (rows.count == 0)
+		return START_DONE;
+	status = aion_row_text(rows, 0, 1);
+	if (!aion_owner_controls(request->owner, aion_row_int32(rows, 0, 2)))
 		return START_DONE;
 	if (request->if_closed == POLICY_ALLOW_FAILED_ONLY &&
 		strcmp(status, aion_status_name(RUN_COMPLETED)) != 0)

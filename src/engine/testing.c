@@ -39,9 +39,16 @@ static Statement next_due = STATEMENT(SELECT,
 									  " WHERE t.run_key = ANY ($1)",
 									  INT8ARRAYOID);
 
-static int uuids_made = 0;
+static Statement count_runs =
+	STATEMENT(SELECT, "SELECT count(*) FROM aion._run WHERE workflow_id = $1", TEXTOID);
+
+static int64 workflows_named = 0;
+static SubTransactionId begun_in; /* if the clock is virtual */
 
 static void transaction_ends(XactEvent event, void *argument);
+static void subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+								void *argument);
+static void end_test(void);
 static int64 run_until_idle(int64 max_turns);
 static TimestampTz next_moment(void);
 
@@ -49,18 +56,29 @@ void
 aion_testing_init(void)
 {
 	RegisterXactCallback(transaction_ends, NULL);
+	RegisterSubXactCallback(subtransaction_ends, NULL);
 }
 
 /*
- * Makes an id that is the same every time a test runs, and so is the chance of its runs.
+ * Makes an id that is the same every time a test runs: of the n-th run of a workflow, or, without
+ * one, of the n-th workflow.  Wants the engine's authority.
  */
 pg_uuid_t
 aion_testing_uuid(const char *workflow_id)
 {
-	char *text = psprintf("test %d %s", uuids_made++, workflow_id != NULL ? workflow_id : "");
+	NullableDatum args[] = {aion_arg_text(workflow_id)};
+	int64 number;
+	char *text;
 	uint8 digest[AION_DIGEST_LENGTH];
 	pg_uuid_t uuid;
 
+	if (workflow_id == NULL)
+		number = ++workflows_named;
+	else
+	{
+		number = aion_row_int64(aion_statement_execute(&count_runs, args), 0, 1);
+	}
+	text = psprintf("test " INT64_FORMAT " %s", number, workflow_id != NULL ? workflow_id : "");
 	aion_digest(text, strlen(text), digest);
 	memcpy(uuid.data, digest, UUID_LEN);
 	return uuid;
@@ -90,10 +108,25 @@ transaction_ends(XactEvent event, void *argument)
 						errdetail("What happened in it happened under a virtual clock."),
 						errhint("Use ROLLBACK.")));
 	if (event == XACT_EVENT_ABORT)
-	{
-		aion_clock_reset();
-		uuids_made = 0;
-	}
+		end_test();
+}
+
+/*
+ * Ends a test whose beginning is rolled back.
+ */
+static void
+subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+					void *argument)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && aion_clock_is_virtual() && begun_in >= sub)
+		end_test();
+}
+
+static void
+end_test(void)
+{
+	aion_clock_reset();
+	workflows_named = 0;
 }
 
 /*
@@ -146,8 +179,7 @@ next_moment(void)
 	args[0] = aion_arg(PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
 													   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 	aion_authority_assume(&authority);
-	(void) aion_statement_execute(&next_due, args);
-	moment = aion_row_timestamp(0, 1);
+	moment = aion_row_timestamp(aion_statement_execute(&next_due, args), 0, 1);
 	aion_authority_drop(&authority);
 	return moment;
 }
@@ -180,6 +212,7 @@ aion_test_begin(PG_FUNCTION_ARGS)
 						errmsg("aion_test.begin() must be called in a transaction block"),
 						errhint("Use BEGIN before and ROLLBACK after the test.")));
 	aion_clock_set(at);
+	begun_in = GetCurrentSubTransactionId();
 	PG_RETURN_TIMESTAMPTZ(at);
 }
 
@@ -201,7 +234,7 @@ aion_test_run_until_idle(PG_FUNCTION_ARGS)
 }
 
 /*
- * advance(duration) -> number of turns executed
+ * advance(duration, max_turns) -> number of turns executed
  *
  * Whatever falls due on the way happens at its own moment, and so does what follows from it.
  */
@@ -209,6 +242,7 @@ Datum
 aion_test_advance(PG_FUNCTION_ARGS)
 {
 	Interval *duration = PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0);
+	int64 max_turns = PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1);
 	TimestampTz end;
 	TimestampTz next;
 	int64 turns;
@@ -216,13 +250,14 @@ aion_test_advance(PG_FUNCTION_ARGS)
 	aion_testing_require("aion_test.advance");
 	aion_duration_check(duration, true, "duration");
 	end = aion_duration_after(aion_clock_now(), duration, "duration");
-	turns = run_until_idle(PG_INT64_MAX);
-	while ((next = next_moment()) <= end)
+	turns = run_until_idle(max_turns);
+	while (turns < max_turns && (next = next_moment()) <= end)
 	{
 		aion_clock_set(Max(next, aion_clock_now()));
-		turns += run_until_idle(PG_INT64_MAX);
+		turns += run_until_idle(max_turns - turns);
 	}
-	aion_clock_set(end);
+	if (turns < max_turns)
+		aion_clock_set(end);
 	PG_RETURN_INT64(turns);
 }
 

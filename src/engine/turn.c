@@ -43,10 +43,12 @@ typedef struct MessageLevels
 static Turn *current = NULL;
 static MessageLevels loud;
 
+static RecordedCommand *find_recorded(Turn *turn, const Fingerprint *issued);
 static void run_body(Turn *turn, const Handler *handler, const CodeSettings *settings);
 static void judge(Turn *turn, bool time_was_up);
 pg_noreturn static void unwind(Turn *turn, TurnVerdict verdict);
 pg_noreturn static void differ(Turn *turn, Difference *difference);
+static void note_difference(Turn *turn, Difference *difference);
 static void consume(Turn *turn, const Event *event);
 static void make_quiet(Turn *turn);
 static void make_loud(Turn *turn);
@@ -155,41 +157,26 @@ aion_turn_command(Turn *turn, const CommandClass *class, const char *name, const
 				  const void *detail)
 {
 	MemoryContext caller = MemoryContextSwitchTo(turn->context);
-	History *history = turn->run->history;
-	int position = turn->command_count;
 	Fingerprint issued = {class->kind, name, input};
 	Command *command = palloc0(sizeof(Command));
 
-	if (position < turn->known)
-	{
-		Difference *difference =
-			aion_replay_compare(history, position, &issued, aion_json_hash(input), turn->consumed);
-
-		if (difference != NULL)
-			differ(turn, difference);
-		command->recorded = history->commands[position];
-		command->fingerprint = (Fingerprint){class->kind, command->recorded->name, NULL};
-	}
+	command->recorded = find_recorded(turn, &issued);
+	command->fingerprint = (Fingerprint){class->kind, NULL, NULL};
+	if (command->recorded != NULL)
+		command->fingerprint.name = command->recorded->name;
 	else
 	{
-		if (history->terminal != NULL)
-			differ(turn, aion_replay_surplus(&issued));
-		if (history->count + position - turn->known >= aion_max_history_events)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("history of workflow \"%s\" is too long", turn->run->workflow_id),
-					 errdetail("aion.max_history_events is %d.", aion_max_history_events)));
-		command->fingerprint = (Fingerprint){class->kind, pstrdup(name), NULL};
+		command->fingerprint.name = pstrdup(name);
 		if (input != NULL)
 			command->fingerprint.input = DatumGetJsonbPCopy(JsonbPGetDatum(input));
 		command->detail = detail;
 	}
 	command->class = class;
-	command->number = position + 1;
+	command->number = turn->command_count + 1;
 	command->previous = turn->latest[class->kind];
 	turn->latest[class->kind] = command;
 	turn->ordinals[class->kind]++;
-	if (position == turn->command_room)
+	if (turn->command_count == turn->command_room)
 	{
 		Size size;
 
@@ -285,6 +272,59 @@ aion_turn_command_of(Turn *turn, const char *handle)
 }
 
 /*
+ * Finds the command of the history that the code gives now; NULL at the end of what is recorded.
+ */
+static RecordedCommand *
+find_recorded(Turn *turn, const Fingerprint *issued)
+{
+	History *history = turn->run->history;
+	int position = turn->command_count + turn->ahead;
+	uint64 hash = aion_json_hash(issued->input);
+	Difference *difference;
+	int later;
+
+	if (turn->difference != NULL &&
+		aion_replay_find(history, turn->skipped, issued, hash) == turn->skipped)
+	{
+		turn->difference->kind = "order";
+		unwind(turn, TURN_MISMATCHED);
+	}
+	if (position >= turn->known)
+	{
+		if (turn->difference != NULL)
+			unwind(turn, TURN_MISMATCHED);
+		if (history->terminal != NULL)
+			differ(turn, aion_replay_surplus(issued));
+		if (history->count + position - turn->known >= aion_max_history_events)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("history of workflow \"%s\" is too long", turn->run->workflow_id),
+					 errdetail("aion.max_history_events is %d.", aion_max_history_events)));
+		return NULL;
+	}
+	difference = aion_replay_compare(history, position, issued, hash, turn->consumed);
+	if (difference == NULL)
+		return history->commands[position];
+	if (turn->difference != NULL)
+		unwind(turn, TURN_MISMATCHED);
+	later = aion_replay_find(history, position + 1, issued, hash);
+	if (later < 0)
+		differ(turn, difference);
+
+	/*
+	 * The code has passed over what is recorded here.  It goes on with what history has for it, to
+	 * tell from what it gives next whether that moved or is missing; its turn is lost either way.
+	 */
+	note_difference(turn, difference);
+	difference->kind = "missing";
+	difference->found =
+		psprintf("%s, which is event %d", difference->found, history->commands[later]->event->seq);
+	turn->skipped = position;
+	turn->ahead += later - position;
+	return history->commands[later];
+}
+
+/*
  * Calls the code, inside of the subtransaction that aion_turn_execute() began.
  */
 static void
@@ -323,11 +363,10 @@ judge(Turn *turn, bool time_was_up)
 
 		if (turn->verdict == TURN_RAISED)
 			found = psprintf("the code raised: %s", turn->error->message);
-		if (turn->command_count < turn->known)
-		{
+		if (turn->difference == NULL && turn->command_count < turn->known)
 			turn->difference = aion_replay_missing(turn->run->history, turn->command_count, found);
+		if (turn->difference != NULL)
 			turn->verdict = TURN_MISMATCHED;
-		}
 	}
 }
 
@@ -337,12 +376,16 @@ judge(Turn *turn, bool time_was_up)
 static void
 unwind(Turn *turn, TurnVerdict verdict)
 {
-	if (verdict == TURN_SUSPENDED && turn->command_count < turn->known)
+	if (verdict == TURN_SUSPENDED && turn->difference != NULL)
+		verdict = TURN_MISMATCHED;
+	else if (verdict == TURN_SUSPENDED && turn->command_count < turn->known)
 	{
+		const Command *awaited = turn->awaited[0];
 		MemoryContext caller = MemoryContextSwitchTo(turn->context);
-		Difference *difference = aion_replay_missing(
-			turn->run->history, turn->command_count,
-			psprintf("the code waits for %s", aion_turn_handle(turn->awaited[0])));
+		Difference *difference =
+			aion_replay_missing(turn->run->history, turn->command_count,
+								psprintf("the code waits for %s \"%s\"", awaited->class->awaiting,
+										 awaited->fingerprint.name));
 
 		MemoryContextSwitchTo(caller);
 		differ(turn, difference);
@@ -360,12 +403,18 @@ unwind(Turn *turn, TurnVerdict verdict)
 static void
 differ(Turn *turn, Difference *difference)
 {
+	note_difference(turn, difference);
+	unwind(turn, TURN_MISMATCHED);
+}
+
+static void
+note_difference(Turn *turn, Difference *difference)
+{
 	MemoryContext caller = MemoryContextSwitchTo(turn->context);
 
 	difference->context = aion_failure_code_context(GetErrorContextStack());
 	turn->difference = difference;
 	MemoryContextSwitchTo(caller);
-	unwind(turn, TURN_MISMATCHED);
 }
 
 /*

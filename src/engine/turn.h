@@ -64,7 +64,9 @@ struct Turn
 	Command **awaited;	  /* what it suspended on */
 	int awaited_count;
 	TurnVerdict verdict;
-	Difference *difference;
+	Difference *difference; /* once there is one, the turn is lost */
+	int skipped;			/* the recorded command that the code passed over first */
+	int ahead;				/* how many it has passed over */
 	Jsonb *result;
 	ErrorData *error;
 };

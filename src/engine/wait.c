@@ -35,10 +35,11 @@
 #include "support/statement.h"
 #include "support/wakeup.h"
 
-/* Runs that the current transaction has started or touched. */
+/* Runs that the current transaction has started or touched, in the order it did. */
 typedef struct Touched
 {
 	int64 *keys;
+	SubTransactionId *made_in;
 	int count;
 	int room;
 } Touched;
@@ -67,6 +68,8 @@ typedef struct Ending
 } Ending;
 
 static void transaction_ended(XactEvent event, void *argument);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+								 void *argument);
 static void note(Touched *list, int64 run_key);
 static bool includes(const Touched *list, int64 run_key);
 static bool has_ended(int64 run_key, Ending *ending);
@@ -81,6 +84,7 @@ void
 aion_wait_init(void)
 {
 	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
 }
 
 void
@@ -112,17 +116,43 @@ transaction_ended(XactEvent event, void *argument)
 		started.count = touched.count = 0;
 }
 
+/*
+ * Forgets what a subtransaction did that is rolled back.  Numbers of subtransactions only grow, so
+ * that is the end of the list from its own number on.
+ */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+					 void *argument)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (started.count > 0 && started.made_in[started.count - 1] >= sub)
+		started.count--;
+	while (touched.count > 0 && touched.made_in[touched.count - 1] >= sub)
+		touched.count--;
+}
+
 static void
 note(Touched *list, int64 run_key)
 {
 	if (list->count == list->room)
 	{
-		list->room = Max(64, list->room * 2);
-		list->keys = list->keys == NULL
-						 ? MemoryContextAlloc(TopMemoryContext, list->room * sizeof(int64))
-						 : repalloc_huge(list->keys, list->room * sizeof(int64));
+		int room = Max(64, list->room * 2);
+
+		if (list->room == 0)
+		{
+			list->keys = MemoryContextAlloc(TopMemoryContext, room * sizeof(int64));
+			list->made_in = MemoryContextAlloc(TopMemoryContext, room * sizeof(SubTransactionId));
+		}
+		else
+		{
+			list->keys = repalloc_huge(list->keys, room * sizeof(int64));
+			list->made_in = repalloc_huge(list->made_in, room * sizeof(SubTransactionId));
+		}
+		list->room = room;
 	}
-	list->keys[list->count++] = run_key;
+	list->keys[list->count] = run_key;
+	list->made_in[list->count++] = GetCurrentSubTransactionId();
 }
 
 static bool
@@ -144,14 +174,16 @@ has_ended(int64 run_key, Ending *ending)
 {
 	NullableDatum args[] = {aion_arg_int64(run_key)};
 	Authority authority;
+	Rows rows;
 	bool ended;
 
 	aion_authority_assume(&authority);
-	ended = aion_statement_execute(&select_terminal, args) == 1;
+	rows = aion_statement_execute(&select_terminal, args);
+	ended = rows.count == 1;
 	if (ended)
 	{
-		ending->status = aion_row_text(0, TERMINAL_STATUS);
-		ending->attributes = aion_row_jsonb(0, TERMINAL_ATTRIBUTES);
+		ending->status = aion_row_text(rows, 0, TERMINAL_STATUS);
+		ending->attributes = aion_row_jsonb(rows, 0, TERMINAL_ATTRIBUTES);
 	}
 	aion_authority_drop(&authority);
 	return ended;
@@ -218,7 +250,7 @@ require_nonatomic(FunctionCallInfo fcinfo, const char *procedure)
 		((CallContext *) fcinfo->context)->atomic)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 						errmsg("%s() commits and cannot be called inside a transaction", procedure),
-						errhint("Use CALL outside of BEGIN, of functions and of DO, or "
+						errhint("Use CALL outside of BEGIN and of functions, or "
 								"aion.await_workflow() for a short wait.")));
 }
 

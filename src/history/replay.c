@@ -105,18 +105,18 @@ aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent)
 {
 	History *history = aion_history_create(run_key, owner_key, parent);
 	NullableDatum args[] = {aion_arg_int64(run_key)};
-	uint64 count = aion_statement_execute(&select_events, args);
+	Rows rows = aion_statement_execute(&select_events, args);
 	MemoryContext caller = MemoryContextSwitchTo(history->context);
 
-	for (uint64 row = 0; row < count; row++)
+	for (uint64 row = 0; row < rows.count; row++)
 	{
 		Event *event = palloc(sizeof(Event));
 
-		event->seq = aion_row_int32(row, EVENT_SEQ);
-		event->recorded_at = aion_row_timestamp(row, EVENT_RECORDED_AT);
-		event->type = aion_event_type(aion_row_oid(row, EVENT_TYPE));
-		event->key = aion_row_text(row, EVENT_KEY);
-		event->attributes = aion_row_jsonb(row, EVENT_ATTRIBUTES);
+		event->seq = aion_row_int32(rows, row, EVENT_SEQ);
+		event->recorded_at = aion_row_timestamp(rows, row, EVENT_RECORDED_AT);
+		event->type = aion_event_type(aion_row_oid(rows, row, EVENT_TYPE));
+		event->key = aion_row_text(rows, row, EVENT_KEY);
+		event->attributes = aion_row_jsonb(rows, row, EVENT_ATTRIBUTES);
 		if (event->seq != history->count + 1)
 			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 							errmsg("history of run " INT64_FORMAT " has event %d where %d belongs",
@@ -221,32 +221,33 @@ aion_replay_compare(const History *history, int position, const Fingerprint *iss
 	const RecordedCommand *recorded = history->commands[position];
 	Difference *difference;
 
-	if (matches(recorded, issued, input_hash))
+	if (!matches(recorded, issued, input_hash))
 	{
-		if (recorded->event->seq > consumed)
-			return NULL;
-		difference = make_difference("order", recorded, issued);
-		difference->found =
-			psprintf("%s, after the answer of event %d", difference->found, consumed);
-		return difference;
+		if (recorded->kind != issued->kind)
+			return make_difference("kind", recorded, issued);
+		if (strcmp(recorded->name, issued->name) != 0)
+			return make_difference("name", recorded, issued);
+		return make_difference("input", recorded, issued);
 	}
-	for (int i = position + 1; i < history->command_count; i++)
-	{
-		const RecordedCommand *later = history->commands[i];
+	if (recorded->event->seq > consumed)
+		return NULL;
+	difference = make_difference("order", recorded, issued);
+	difference->found = psprintf("%s, after the answer of event %d", difference->found, consumed);
+	return difference;
+}
 
-		if (matches(later, issued, input_hash))
-		{
-			difference = make_difference("order", recorded, issued);
-			difference->found =
-				psprintf("%s, which is event %d", difference->found, later->event->seq);
-			return difference;
-		}
+/*
+ * Finds the position, from a given one on, at which history has a command; -1 if it has not.
+ */
+int
+aion_replay_find(const History *history, int from, const Fingerprint *issued, uint64 input_hash)
+{
+	for (int i = from; i < history->command_count; i++)
+	{
+		if (matches(history->commands[i], issued, input_hash))
+			return i;
 	}
-	if (recorded->kind != issued->kind)
-		return make_difference("kind", recorded, issued);
-	if (strcmp(recorded->name, issued->name) != 0)
-		return make_difference("name", recorded, issued);
-	return make_difference("input", recorded, issued);
+	return -1;
 }
 
 /*

@@ -58,6 +58,8 @@ extern List *aion_history_open_timers(const History *history);
 extern Difference *aion_replay_compare(const History *history, int position,
 									   const Fingerprint *issued, uint64 input_hash,
 									   int32 consumed);
+extern int aion_replay_find(const History *history, int from, const Fingerprint *issued,
+							uint64 input_hash);
 extern Difference *aion_replay_missing(const History *history, int position, const char *found);
 extern Difference *aion_replay_surplus(const Fingerprint *issued);
 extern Jsonb *aion_replay_difference(const Difference *difference);

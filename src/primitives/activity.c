@@ -197,6 +197,7 @@ find(const char *name)
 	MemoryContext caller;
 	Activity *activity;
 	ListCell *cell;
+	Rows rows;
 
 	aion_registry_refresh(&activities);
 	foreach (cell, activities.entries)
@@ -205,13 +206,14 @@ find(const char *name)
 		if (strcmp(activity->name, name) == 0)
 			return activity;
 	}
-	if (aion_statement_execute(&select_activity, args) == 0)
+	rows = aion_statement_execute(&select_activity, args);
+	if (rows.count == 0)
 		return NULL;
 	caller = MemoryContextSwitchTo(activities.context);
 	activity = palloc0(sizeof(Activity));
 	activity->name = pstrdup(name);
-	activity->owner_key = aion_row_int32(0, 1);
-	activity->signature = aion_row_text(0, 2);
+	activity->owner_key = aion_row_int32(rows, 0, 1);
+	activity->signature = aion_row_text(rows, 0, 2);
 	activities.entries = lappend(activities.entries, activity);
 	MemoryContextSwitchTo(caller);
 	return activity;
@@ -235,7 +237,8 @@ callable(Activity *activity)
 		if (OidIsValid(function))
 		{
 			caller = MemoryContextSwitchTo(activities.context);
-			activity->handler = aion_handler_read(function);
+			activity->handler =
+				aion_handler_read(function, psprintf("activity \"%s\"", activity->name));
 			MemoryContextSwitchTo(caller);
 		}
 	}
@@ -466,10 +469,11 @@ aion_register_activity(PG_FUNCTION_ARGS)
 		NullableDatum row[] = {aion_arg_text(name), aion_arg_int32(aion_owner_key(role)),
 							   aion_arg_text(signature), aion_arg_text(task_queue)};
 		NullableDatum update[] = {row[0], row[2], row[3]};
+		Rows rows;
 
 		(void) aion_statement_execute(&insert_activity, row);
-		(void) aion_statement_execute(&lock_activity, row);
-		owner = aion_owner_role(aion_row_int32(0, 1));
+		rows = aion_statement_execute(&lock_activity, row);
+		owner = aion_owner_role(aion_row_int32(rows, 0, 1));
 		if (!superuser_arg(role) && (!OidIsValid(owner) || !has_privs_of_role(role, owner)))
 			ereport(ERROR, (errcode(ERRCODE_NAME_IN_USE),
 							errmsg("activity \"%s\" was registered by another role", name),

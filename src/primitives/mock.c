@@ -22,11 +22,14 @@ typedef struct Mock
 	char *activity;
 	Jsonb *outcomes; /* array of {"ok": ...} and {"error": ...} */
 	int next;
+	SubTransactionId made_in;
 } Mock;
 
-static List *mocks = NIL; /* of this transaction, in its memory */
+static List *mocks = NIL; /* of this transaction, in its memory, the latest first */
 
 static void forget_mocks(XactEvent event, void *argument);
+static void forget_rolled_back(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+							   void *argument);
 static Mock *find(const char *activity);
 static Jsonb *failure_of(const char *activity, const Jsonb *error);
 static Jsonb *outcomes_of(FunctionCallInfo fcinfo);
@@ -35,6 +38,7 @@ void
 aion_mock_init(void)
 {
 	RegisterXactCallback(forget_mocks, NULL);
+	RegisterSubXactCallback(forget_rolled_back, NULL);
 }
 
 /*
@@ -66,6 +70,16 @@ forget_mocks(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		mocks = NIL;
+}
+
+static void
+forget_rolled_back(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+				   void *argument)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (mocks != NIL && ((Mock *) linitial(mocks))->made_in >= sub)
+		mocks = list_delete_first(mocks);
 }
 
 static Mock *
@@ -156,16 +170,11 @@ aion_test_mock_activity(PG_FUNCTION_ARGS)
 	aion_testing_require("aion_test.mock_activity");
 	aion_name_check(activity, AION_NAME_MAX, "activity name");
 	caller = MemoryContextSwitchTo(TopTransactionContext);
-	mock = find(activity);
-	if (mock == NULL)
-	{
-		mock = palloc0(sizeof(Mock));
-		mock->activity = pstrdup(activity);
-		mocks = lappend(mocks, mock);
-	}
-	mock->outcomes = outcomes_of(fcinfo);
-	mock->outcomes = DatumGetJsonbPCopy(JsonbPGetDatum(mock->outcomes));
-	mock->next = 0;
+	mock = palloc0(sizeof(Mock));
+	mock->activity = pstrdup(activity);
+	mock->outcomes = DatumGetJsonbPCopy(JsonbPGetDatum(outcomes_of(fcinfo)));
+	mock->made_in = GetCurrentSubTransactionId();
+	mocks = lcons(mock, mocks);
 	MemoryContextSwitchTo(caller);
 	PG_RETURN_VOID();
 }

@@ -139,6 +139,14 @@ aion_json_member(const Jsonb *object, const char *key)
 	return find_member(object, key, &value) ? JsonbValueToJsonb(&value) : NULL;
 }
 
+bool
+aion_json_has_member(const Jsonb *object, const char *key)
+{
+	JsonbValue value;
+
+	return find_member(object, key, &value);
+}
+
 int32
 aion_json_int(const Jsonb *object, const char *key, int32 absent)
 {
@@ -161,6 +169,18 @@ aion_json_timestamp(const Jsonb *object, const char *key)
 		return DT_NOEND;
 	return DatumGetTimestampTz(DirectFunctionCall3(
 		timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+/*
+ * Returns an object without one of its members.
+ */
+Jsonb *
+aion_json_without(const Jsonb *object, const char *key)
+{
+	if (object == NULL || !aion_json_is_object(object))
+		return unconstify(Jsonb *, object);
+	return DatumGetJsonbP(
+		DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(object), CStringGetTextDatum(key)));
 }
 
 bool

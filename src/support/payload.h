@@ -27,9 +27,11 @@ extern Jsonb *aion_json_string(const char *value);
 /* Members of an object; absent (or of another type) reads as NULL or the default. */
 extern char *aion_json_text(const Jsonb *object, const char *key);
 extern Jsonb *aion_json_member(const Jsonb *object, const char *key);
+extern bool aion_json_has_member(const Jsonb *object, const char *key);
 extern int32 aion_json_int(const Jsonb *object, const char *key, int32 absent);
 extern TimestampTz aion_json_timestamp(const Jsonb *object, const char *key);
 
+extern Jsonb *aion_json_without(const Jsonb *object, const char *key);
 extern bool aion_json_is_object(const Jsonb *json);
 extern bool aion_json_equal(const Jsonb *a, const Jsonb *b);
 extern uint64 aion_json_hash(const Jsonb *json);

@@ -3,8 +3,8 @@
  *		The engine's own SQL: fixed text, typed parameters, prepared once per backend.
  *
  * Executed between aion_authority_assume() and aion_authority_drop().  Each statement sees a new
- * snapshot where the isolation level gives one.  Results stay in SPI's memory until the next
- * statement or the drop; the accessors copy into the current memory context.
+ * snapshot where the isolation level gives one.  Rows stay in SPI's memory until the drop; what
+ * reads them copies into the current memory context.
  */
 #include "postgres.h"
 
@@ -17,12 +17,12 @@
 
 static void prepare(Statement *statement);
 static void make_plan(Statement *statement);
-static Datum row_datum(uint64 row, int column, bool *isnull);
+static Datum row_datum(Rows rows, uint64 row, int column, bool *isnull);
 
 /*
- * Executes a statement and returns the number of rows it processed.
+ * Executes a statement.
  */
-uint64
+Rows
 aion_statement_execute(Statement *statement, const NullableDatum *args)
 {
 	MemoryContext caller = CurrentMemoryContext;
@@ -43,7 +43,7 @@ aion_statement_execute(Statement *statement, const NullableDatum *args)
 	if (result != statement->expected)
 		elog(ERROR, "\"%s\" returned %s", statement->text, SPI_result_code_string(result));
 	MemoryContextSwitchTo(caller);
-	return SPI_processed;
+	return (Rows){SPI_processed, SPI_tuptable};
 }
 
 static void
@@ -84,82 +84,82 @@ make_plan(Statement *statement)
 }
 
 bool
-aion_row_isnull(uint64 row, int column)
+aion_row_isnull(Rows rows, uint64 row, int column)
 {
 	bool isnull;
 
-	(void) row_datum(row, column, &isnull);
+	(void) row_datum(rows, row, column, &isnull);
 	return isnull;
 }
 
 int64
-aion_row_int64(uint64 row, int column)
+aion_row_int64(Rows rows, uint64 row, int column)
 {
 	bool isnull;
-	Datum value = row_datum(row, column, &isnull);
+	Datum value = row_datum(rows, row, column, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
 int32
-aion_row_int32(uint64 row, int column)
+aion_row_int32(Rows rows, uint64 row, int column)
 {
 	bool isnull;
-	Datum value = row_datum(row, column, &isnull);
+	Datum value = row_datum(rows, row, column, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
 bool
-aion_row_bool(uint64 row, int column)
+aion_row_bool(Rows rows, uint64 row, int column)
 {
 	bool isnull;
-	Datum value = row_datum(row, column, &isnull);
+	Datum value = row_datum(rows, row, column, &isnull);
 
 	return !isnull && DatumGetBool(value);
 }
 
 Oid
-aion_row_oid(uint64 row, int column)
+aion_row_oid(Rows rows, uint64 row, int column)
 {
 	bool isnull;
-	Datum value = row_datum(row, column, &isnull);
+	Datum value = row_datum(rows, row, column, &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
 TimestampTz
-aion_row_timestamp(uint64 row, int column)
+aion_row_timestamp(Rows rows, uint64 row, int column)
 {
 	bool isnull;
-	Datum value = row_datum(row, column, &isnull);
+	Datum value = row_datum(rows, row, column, &isnull);
 
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
 }
 
 char *
-aion_row_text(uint64 row, int column)
+aion_row_text(Rows rows, uint64 row, int column)
 {
 	bool isnull;
-	Datum value = row_datum(row, column, &isnull);
+	Datum value = row_datum(rows, row, column, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
 Jsonb *
-aion_row_jsonb(uint64 row, int column)
+aion_row_jsonb(Rows rows, uint64 row, int column)
 {
 	bool isnull;
-	Datum value = row_datum(row, column, &isnull);
+	Datum value = row_datum(rows, row, column, &isnull);
 
 	return isnull ? NULL : DatumGetJsonbPCopy(value);
 }
 
 pg_uuid_t
-aion_row_uuid(uint64 row, int column)
+aion_row_uuid(Rows rows, uint64 row, int column)
 {
 	bool isnull;
-	Datum value = row_datum(row, column, &isnull);
+	Datum value = row_datum(rows, row, column, &isnull);
 
 	Assert(!isnull);
 	return *DatumGetUUIDP(value);
@@ -184,8 +184,8 @@ aion_arg_timestamp(TimestampTz value)
 }
 
 static Datum
-row_datum(uint64 row, int column, bool *isnull)
+row_datum(Rows rows, uint64 row, int column, bool *isnull)
 {
-	Assert(row < SPI_processed);
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+	Assert(rows.table != NULL && row < rows.count);
+	return SPI_getbinval(rows.table->vals[row], rows.table->tupdesc, column, isnull);
 }

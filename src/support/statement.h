@@ -27,19 +27,26 @@ typedef struct Statement
 		.expected = SPI_OK_##kind, .text = (sql), .argtypes = { __VA_ARGS__ }                      \
 	}
 
-/* Arguments in the order of $1, $2, ...; the array has as many as the statement. */
-extern uint64 aion_statement_execute(Statement *statement, const NullableDatum *args);
+/* What a statement answered: valid until the authority under which it was executed is dropped. */
+typedef struct Rows
+{
+	uint64 count; /* of rows returned or, if it returns none, changed */
+	SPITupleTable *table;
+} Rows;
 
-/* The rows of the statement executed last; columns count from 1. */
-extern bool aion_row_isnull(uint64 row, int column);
-extern int64 aion_row_int64(uint64 row, int column);
-extern int32 aion_row_int32(uint64 row, int column);
-extern bool aion_row_bool(uint64 row, int column);
-extern Oid aion_row_oid(uint64 row, int column);
-extern TimestampTz aion_row_timestamp(uint64 row, int column); /* DT_NOEND for null */
-extern char *aion_row_text(uint64 row, int column);			   /* NULL for null */
-extern Jsonb *aion_row_jsonb(uint64 row, int column);		   /* NULL for null */
-extern pg_uuid_t aion_row_uuid(uint64 row, int column);
+/* Arguments in the order of $1, $2, ...; the array has as many as the statement. */
+extern Rows aion_statement_execute(Statement *statement, const NullableDatum *args);
+
+/* Columns count from 1, rows from 0. */
+extern bool aion_row_isnull(Rows rows, uint64 row, int column);
+extern int64 aion_row_int64(Rows rows, uint64 row, int column);
+extern int32 aion_row_int32(Rows rows, uint64 row, int column);
+extern bool aion_row_bool(Rows rows, uint64 row, int column);
+extern Oid aion_row_oid(Rows rows, uint64 row, int column);
+extern TimestampTz aion_row_timestamp(Rows rows, uint64 row, int column); /* DT_NOEND for null */
+extern char *aion_row_text(Rows rows, uint64 row, int column);			  /* NULL for null */
+extern Jsonb *aion_row_jsonb(Rows rows, uint64 row, int column);		  /* NULL for null */
+extern pg_uuid_t aion_row_uuid(Rows rows, uint64 row, int column);
 
 static inline NullableDatum
 aion_arg(Datum value)

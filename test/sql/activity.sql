@@ -1,0 +1,309 @@
+--
+-- Inline activities: effect, outcome and next step are one commit; failures are data for the code.
+--
+CREATE ROLE activity_user LOGIN;
+CREATE ROLE activity_other LOGIN;
+SELECT count(aion.grant_usage(r)) FROM unnest('{activity_user,activity_other}'::name[]) r;
+GRANT CREATE ON SCHEMA public TO activity_user, activity_other;
+SET SESSION AUTHORIZATION activity_user;
+
+CREATE TABLE effect (id int PRIMARY KEY, parent int REFERENCES effect DEFERRABLE INITIALLY DEFERRED, made_by text DEFAULT current_user);
+CREATE FUNCTION put(id int, parent int DEFAULT NULL, fail text DEFAULT NULL) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO effect VALUES (put.id, put.parent);
+	IF fail IS NOT NULL THEN
+		RAISE EXCEPTION 'put failed: %', fail USING DETAIL = 'It had inserted.', HINT = 'Try another.', ERRCODE = 'XY001';
+	END IF;
+	RETURN put.id;
+END $$;
+SELECT aion.register_activity('put', 'put(int, int, text)');
+-- A workflow that does what its input says and tells what it saw.
+CREATE FUNCTION calls(calls jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	call jsonb;
+	said jsonb := '[]';
+BEGIN
+	FOR call IN SELECT * FROM jsonb_array_elements(calls) LOOP
+		BEGIN
+			said := said || jsonb_build_array(aion.run(call ->> 0, call -> 1));
+		EXCEPTION WHEN SQLSTATE 'WA000' THEN -- the class
+			said := said || jsonb_build_array(SQLSTATE || ' ' || SQLERRM, aion.failure() - 'context');
+		END;
+	END LOOP;
+	RETURN said;
+END $$;
+SELECT aion.register_workflow('calls', 'calls(jsonb)') IS NOT NULL AS registered;
+
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('calls', '[["put", {"id": 1}], ["put", {"id": 2, "fail": "on purpose"}], ["put", {"id": 3}]]', workflow_id => 'a');
+SELECT aion_test.run_until_idle();
+SELECT status, jsonb_pretty(result) FROM aion.workflow_run;
+SELECT * FROM effect ORDER BY 1;
+SELECT seq, event_type, key, attributes #- '{error,context}' AS attributes FROM aion.history('a') WHERE seq > 1;
+-- What the call gave when it was made was recorded; a replay calls nothing.
+SELECT aion_test.replay('a');
+SELECT count(*) FROM effect;
+ROLLBACK;
+
+-- An uncaught failure fails the run, with the message of the activity.
+CREATE FUNCTION careless() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run('put', '{"id": 1}');
+	PERFORM aion.run('put', '{"id": 1}');
+END $$;
+SELECT aion.register_workflow('careless', 'careless()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('careless', workflow_id => 'careless');
+CALL aion.drive();
+SELECT status, jsonb_pretty(error #- '{context}' #- '{cause,context}') AS error FROM aion.workflow_run WHERE workflow_id = 'careless';
+SELECT aion.await_workflow('careless');
+SELECT * FROM effect;
+DELETE FROM effect;
+
+-- Deferred constraints are the activity's own failure, caught where it is called, and in nobody else's way (T106 in part).
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('calls', '[["put", {"id": 1, "parent": 9}], ["put", {"id": 2}], ["put", {"id": 3, "parent": 2}]]', workflow_id => 'd');
+SELECT aion_test.run_until_idle();
+SELECT status, result -> 0, result -> 1 ->> 'constraint' AS constraint, result - 0 - 0 FROM aion.workflow_run WHERE workflow_id = 'd';
+SELECT * FROM effect ORDER BY 1;
+ROLLBACK;
+SELECT aion.start_workflow('calls', '[["put", {"id": 1, "parent": 9}], ["put", {"id": 2}]]', workflow_id => 'd');
+CALL aion.drive();
+SELECT status, result -> 0, result -> 2 FROM aion.workflow_run WHERE workflow_id = 'd';
+SELECT * FROM effect;
+DELETE FROM effect;
+
+-- Input that does not fit is a failure of the activity; a result of any type is converted.
+CREATE FUNCTION row_of(a int, b text DEFAULT 'b') RETURNS TABLE (x int, y text) LANGUAGE sql AS $$ VALUES (a, b), (a + 1, NULL) $$;
+CREATE FUNCTION one_row(OUT x int, OUT y text) LANGUAGE sql AS $$ SELECT 1, 'one' $$;
+CREATE FUNCTION set_of_int() RETURNS SETOF int LANGUAGE sql AS $$ VALUES (1), (NULL), (3) $$;
+CREATE FUNCTION set_of_int_plpgsql() RETURNS SETOF int LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY VALUES (1), (NULL), (3); END $$;
+CREATE FUNCTION empty_set() RETURNS SETOF int LANGUAGE sql AS $$ SELECT 1 WHERE false $$;
+CREATE FUNCTION a_null() RETURNS jsonb LANGUAGE sql AS $$ SELECT NULL::jsonb $$;
+CREATE FUNCTION json_null() RETURNS jsonb LANGUAGE sql AS $$ SELECT 'null'::jsonb $$;
+CREATE FUNCTION no_result() RETURNS void LANGUAGE sql AS '';
+CREATE FUNCTION strict_one(x int) RETURNS text STRICT LANGUAGE sql AS $$ SELECT 'called' $$;
+CREATE FUNCTION whole_input(jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT $1 $$;
+CREATE FUNCTION an_array() RETURNS int[] LANGUAGE sql AS $$ SELECT '{1,2}'::int[] $$;
+CREATE FUNCTION a_table_row() RETURNS effect LANGUAGE sql AS $$ SELECT 7, NULL::int, 'somebody' $$;
+SELECT count(*) FROM (SELECT *, row_number() OVER () AS n FROM (VALUES ('row_of', '(int, text)'), ('one_row', '()'), ('set_of_int', '()'), ('set_of_int_plpgsql', '()'), ('empty_set', '()'), ('a_null', '()'),
+	('json_null', '()'), ('no_result', '()'), ('strict_one', '(int)'), ('whole_input', '(jsonb)'), ('an_array', '()'), ('a_table_row', '()')) v(f, a),
+	LATERAL aion.register_activity(f, (f || a)::regprocedure);
+CREATE FUNCTION call_one(activity text, input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	r jsonb;
+BEGIN
+	r := aion.run(activity, input);
+	RETURN jsonb_build_object('result', r, 'is null', r IS NULL);
+EXCEPTION WHEN SQLSTATE 'WA001' THEN
+	RETURN to_jsonb(aion.failure() ->> 'sqlstate' || ' ' || SQLERRM);
+END $$;
+SELECT aion.register_workflow('call_one', 'call_one(text, jsonb)') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT count(aion.start_workflow('call_one', jsonb_build_object('activity', a, 'input', i), workflow_id => n || ' ' || a || ' ' || coalesce(i::text, 'NULL')))
+	FROM (VALUES ('row_of', '{"a": 1}'::jsonb), ('one_row', '{}'), ('set_of_int', '{}'), ('set_of_int_plpgsql', '{}'), ('empty_set', '{}'), ('a_null', '{}'), ('json_null', '{}'), ('no_result', NULL),
+		('strict_one', '{"x": 1}'), ('strict_one', '{"x": null}'), ('whole_input', '[1]'), ('whole_input', 'null'), ('whole_input', NULL), ('an_array', '{}'), ('a_table_row', '{}'),
+		('row_of', '{}'), ('row_of', '{"a": "x"}'), ('row_of', '{"a": 1, "c": 2}'), ('row_of', '[]')) v(a, i)) v;
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_type = 'call_one' ORDER BY split_part(workflow_id, ' ', 1)::int;
+ROLLBACK;
+
+-- run_sql: rows as objects, parameters typed by their use.
+CREATE FUNCTION sql_one(query text, args jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN CASE WHEN args IS NULL THEN aion.run_sql(query) ELSE aion.run_sql(query, args) END;
+EXCEPTION WHEN SQLSTATE 'WA001' THEN
+	RETURN to_jsonb(aion.failure() ->> 'sqlstate' || ' ' || SQLERRM);
+END $$;
+SELECT aion.register_workflow('sql_one', 'sql_one(text, jsonb)') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT count(aion.start_workflow('sql_one', jsonb_build_object('query', q, 'args', a), workflow_id => n || ' ' || q))
+	FROM (SELECT *, row_number() OVER () AS n FROM (VALUES ('SELECT 1 AS one, NULL AS nothing', NULL::jsonb), ('SELECT $1::date + $2 AS day', '["2026-01-31", 1]'), ('SELECT $1::text[] AS list, $2::jsonb AS json', '[["a", "b"], {"c": 1}]'),
+		('INSERT INTO effect VALUES ($1) RETURNING id', '[11]'), ('INSERT INTO effect VALUES ($1)', '[12]'), ('UPDATE effect SET made_by = $1 WHERE id < 0', '["x"]'),
+		('SELECT count(*) FROM effect', '[]'), ('SELECT $1::int IS NULL AS is_null', '[null]'), ('CREATE TABLE made_here (x int)', NULL), ('SELECT * FROM made_here', NULL),
+		('SELECT 1; SELECT 2', NULL), ('', NULL), ('SELEKT', NULL), ('SELECT $1::int', '[]'), ('SELECT $1::int', '["x"]'), ('SELECT 1', '[1]'), ('SELECT 1', '{}'),
+		('SELECT $2::int AS second', '["unused", 2]'), ('COMMIT', NULL), ('SELECT 1 / 0', NULL), ('SELECT pg_sleep($1)', '[0]')) v(q, a)) v;
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_type = 'sql_one' ORDER BY split_part(workflow_id, ' ', 1)::int;
+SELECT attributes FROM aion.history_event WHERE workflow_id ~ '^2 ' AND event_type = 'ActivityScheduled';
+ROLLBACK;
+
+-- The environment is the owner's and nothing of the body's: settings, user, what may be written. Nothing of it stays.
+CREATE FUNCTION look() RETURNS jsonb LANGUAGE sql AS $$
+	SELECT jsonb_build_object('work_mem', current_setting('work_mem'), 'path', current_setting('search_path'), 'user', current_user,
+		'session', session_user, 'read only', current_setting('transaction_read_only'))
+$$;
+CREATE FUNCTION mess() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	SET work_mem = '3MB';
+	SET LOCAL search_path = pg_catalog;
+	PERFORM set_config('aion_test.mess', 'left', false);
+END $$;
+SELECT aion.register_activity('look', 'look()'), aion.register_activity('mess', 'mess()');
+CREATE FUNCTION environment() RETURNS jsonb LANGUAGE plpgsql SET work_mem = '2MB' SET search_path = public AS $$
+DECLARE
+	before jsonb := look();
+	inside jsonb;
+	after jsonb;
+BEGIN
+	SET LOCAL work_mem = '1MB';
+	inside := aion.run('look');
+	PERFORM aion.run('mess');
+	after := aion.run('look');
+	RETURN jsonb_build_object('body', before, 'activity', inside, 'same after', after = inside);
+END $$;
+SELECT aion.register_workflow('environment', 'environment()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('environment', workflow_id => 'environment');
+CALL aion.drive();
+SELECT jsonb_pretty(result) FROM aion.workflow_run WHERE workflow_id = 'environment';
+SHOW work_mem;
+SELECT current_setting('aion_test.mess', true);
+
+-- T71 in part: whoever drives as somebody else, the code does not find the way back to him.
+CREATE FUNCTION escape(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN current_user;
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLERRM || ' (' || current_user || ')';
+END $$;
+SELECT aion.register_activity('escape', 'escape(text)');
+SELECT aion.start_workflow('calls', jsonb_agg(jsonb_build_array('escape', jsonb_build_object('statement', s))), workflow_id => 'escape')
+	FROM unnest(ARRAY['RESET ROLE', 'SET ROLE postgres', 'SET SESSION AUTHORIZATION postgres', 'RESET SESSION AUTHORIZATION',
+		'SET LOCAL ROLE postgres', 'ALTER ROLE activity_user SUPERUSER']) s;
+RESET SESSION AUTHORIZATION;
+SET ROLE activity_user;
+CALL aion.drive();
+RESET ROLE;
+SELECT jsonb_pretty(result) FROM aion.workflow_run WHERE workflow_id = 'escape';
+SET SESSION AUTHORIZATION activity_user;
+
+-- What a deploy or a grant mends is not told to the code: the run is blocked, and goes on by itself (C8).
+CREATE FUNCTION later() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run('look');
+	RETURN aion.run('not yet') ->> 0;
+EXCEPTION WHEN OTHERS THEN
+	RETURN 'the code saw ' || SQLERRM;
+END $$;
+SELECT aion.register_workflow('later', 'later()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('later', workflow_id => 'later');
+CALL aion.drive();
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'later';
+SELECT event_type, attributes FROM aion.history('later') ORDER BY seq DESC LIMIT 1;
+CALL aion.drive();
+CREATE FUNCTION not_yet() RETURNS text LANGUAGE sql AS $$ SELECT 'here now' $$;
+SELECT aion.register_activity('not yet', 'not_yet()');
+CALL aion.drive();
+SELECT status, blocked, result FROM aion.workflow_run WHERE workflow_id = 'later';
+SELECT seq, event_type, key FROM aion.history('later');
+-- ... a function that is gone, a right that is missing, a function that became SECURITY DEFINER.
+ALTER FUNCTION not_yet RENAME TO elsewhere;
+SELECT aion.start_workflow('later', workflow_id => 'gone');
+CALL aion.drive();
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'gone';
+ALTER FUNCTION elsewhere RENAME TO not_yet;
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'gone';
+REVOKE EXECUTE ON FUNCTION not_yet FROM PUBLIC, activity_user;
+SELECT aion.start_workflow('later', workflow_id => 'revoked');
+CALL aion.drive();
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'revoked';
+GRANT EXECUTE ON FUNCTION not_yet TO activity_user;
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'revoked';
+ALTER FUNCTION not_yet SECURITY DEFINER;
+SELECT aion.start_workflow('later', workflow_id => 'definer');
+CALL aion.drive();
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'definer';
+ALTER FUNCTION not_yet SECURITY INVOKER;
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'definer';
+
+-- Names are owned (WF009), and nobody's code runs for somebody who does not trust him (T109).
+SET SESSION AUTHORIZATION activity_other;
+CREATE FUNCTION mine() RETURNS text LANGUAGE sql AS $$ SELECT 'run as ' || current_user $$;
+SELECT aion.register_activity('look', 'mine()');
+SELECT aion.register_activity('squatted', 'mine()');
+SELECT aion.register_activity('put', 'put(int, int, text)');
+SET SESSION AUTHORIZATION activity_user;
+CREATE FUNCTION trusting() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('squatted') $$;
+SELECT aion.register_workflow('trusting', 'trusting()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('trusting', workflow_id => 'trusting');
+CALL aion.drive();
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'trusting';
+RESET SESSION AUTHORIZATION;
+GRANT activity_other TO activity_user;
+SET SESSION AUTHORIZATION activity_user;
+SELECT pg_sleep(0.3);
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'trusting';
+
+-- What cannot be registered.
+CREATE PROCEDURE a_procedure() LANGUAGE sql AS '';
+CREATE FUNCTION a_definer() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION no_name(int, text) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION polymorphic(x anyelement) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION a_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+SELECT aion.register_activity('x', 'a_procedure()');
+SELECT aion.register_activity('x', 'a_definer()');
+SELECT aion.register_activity('x', 'no_name(int, text)');
+SELECT aion.register_activity('x', 'polymorphic(anyelement)');
+SELECT aion.register_activity('x', 'a_trigger()');
+SELECT aion.register_activity('x', 'count(*)');
+SELECT aion.register_activity('x', 'pg_sleep(float8)');
+SELECT aion.register_activity('x', 999999::oid::regprocedure);
+SELECT aion.register_activity('x');
+SELECT aion.register_activity('run_sql', 'look()');
+SELECT aion.register_activity('', 'look()');
+SELECT aion.register_activity('x', 'look()', mode => 'sometimes');
+SELECT aion.register_activity('x', 'look()', mode => 'background');
+SELECT aion.register_activity('x', 'look()', retry => '{}');
+-- ... nor asked for.
+CREATE FUNCTION bad_calls() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	said text[];
+BEGIN
+	BEGIN PERFORM aion.run(NULL); EXCEPTION WHEN OTHERS THEN said := said || (SQLSTATE || ' ' || SQLERRM); END;
+	BEGIN PERFORM aion.run(''); EXCEPTION WHEN OTHERS THEN said := said || (SQLSTATE || ' ' || SQLERRM); END;
+	BEGIN PERFORM aion.run('run_sql'); EXCEPTION WHEN OTHERS THEN said := said || (SQLSTATE || ' ' || SQLERRM); END;
+	BEGIN PERFORM aion.run('look', '{}', '{"retry": {}}'); EXCEPTION WHEN OTHERS THEN said := said || (SQLSTATE || ' ' || SQLERRM); END;
+	BEGIN PERFORM aion.run_sql(NULL); EXCEPTION WHEN OTHERS THEN said := said || (SQLSTATE || ' ' || SQLERRM); END;
+	BEGIN PERFORM aion.run('look', to_jsonb(repeat('x', 20000000))); EXCEPTION WHEN OTHERS THEN said := said || (SQLSTATE || ' ' || SQLERRM); END;
+	RETURN to_jsonb(said);
+END $$;
+SELECT aion.register_workflow('bad_calls', 'bad_calls()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('bad_calls', workflow_id => 'bad');
+SELECT aion_test.run_until_idle();
+SELECT status, jsonb_pretty(result), history_events FROM aion.workflow_run WHERE workflow_id = 'bad';
+ROLLBACK;
+
+-- Stand-ins for tests.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion_test.mock_activity('put', '"mocked"');
+SELECT aion_test.mock_activity('look', error => '"broken"');
+SELECT aion_test.mock_activity('mess', error => '{"message": "slow", "sqlstate": "XY002", "detail": "very"}');
+SELECT aion_test.mock_activity('no result');
+SELECT aion_test.mock_activity('run_sql', results => '[{"ok": 1}, {"error": "second"}, {"ok": null}]');
+SELECT aion.start_workflow('calls', '[["put", {"id": 1}], ["look"], ["mess"], ["no result"]]', workflow_id => 'm');
+SELECT aion.start_workflow('sql_one', '{"query": "SELECT", "args": []}', workflow_id => 's' || n) FROM generate_series(1, 4) n;
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_id ~ '^(m|s\d)$' ORDER BY 1;
+SELECT count(*) FROM effect;
+SAVEPOINT s;
+SELECT aion_test.mock_activity('put', '"other"');
+ROLLBACK TO s;
+SELECT aion.start_workflow('calls', '[["put", {"id": 1}]]', workflow_id => 'after rollback');
+SELECT aion_test.run_until_idle();
+SELECT result FROM aion.workflow_run WHERE workflow_id = 'after rollback';
+SELECT aion_test.mock_activity('put', '1', results => '[]');
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+REVOKE activity_other FROM activity_user;
+SELECT * FROM aion.check_integrity();

@@ -1,0 +1,194 @@
+--
+-- Versions: a run executes the code it was started with, whatever becomes of the function.
+--
+CREATE ROLE deploy_user LOGIN;
+CREATE ROLE deploy_mate LOGIN;
+CREATE ROLE deploy_other LOGIN;
+SELECT count(aion.grant_usage(r)) FROM unnest('{deploy_user,deploy_mate,deploy_other}'::name[]) r;
+GRANT CREATE ON SCHEMA public TO deploy_user, deploy_mate, deploy_other;
+GRANT deploy_user TO deploy_mate;
+CREATE SCHEMA deploy_schema AUTHORIZATION deploy_user;
+SET SESSION AUTHORIZATION deploy_user;
+
+-- The same definition under the same settings is the same version; anything else is another (83, 84).
+CREATE FUNCTION greet(name text DEFAULT 'you') RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 day'); RETURN 'hello ' || greet.name; END $$;
+SELECT aion.register_workflow('greet', 'greet(text)') AS v1 \gset
+SELECT aion.register_workflow('greet', 'greet(text)') = :'v1' AS same;
+SET timezone = 'Asia/Tokyo';
+SELECT aion.register_workflow('greet', 'greet(text)') <> :'v1' AS other_settings;
+RESET timezone;
+SELECT aion.register_workflow('greet', 'greet(text)') = :'v1' AS back;
+SELECT version = :'v1' AS v1, routed, handler, pinned, settings ->> 'TimeZone' AS timezone, open_runs FROM aion.workflow_version WHERE workflow_type = 'greet' ORDER BY routed DESC;
+
+-- CREATE OR REPLACE does not touch a run in flight, and deploys a new version for new starts (T96). A copy keeps its name,
+-- so that code may call its parameters by it.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('greet', '{"name": "old"}', workflow_id => 'old');
+SELECT aion_test.run_until_idle();
+CREATE OR REPLACE FUNCTION greet(name text DEFAULT 'you') RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 hour'); RETURN 'good day ' || greet.name; END $$;
+SELECT count(*) AS versions FROM aion.workflow_version WHERE workflow_type = 'greet';
+SELECT aion.start_workflow('greet', '{"name": "new"}', workflow_id => 'new');
+SELECT aion.start_workflow('greet', '{"name": "pinned"}', workflow_id => 'pinned', version => :'v1');
+SELECT aion_test.advance('2 days') > 0 AS ran;
+SELECT workflow_id, version = :'v1' AS v1, status, result FROM aion.workflow_run WHERE workflow_type = 'greet' ORDER BY 1;
+-- ... dropped, renamed, moved: runs go on, new starts are told
+SELECT aion.start_workflow('greet', workflow_id => 'in flight');
+SELECT aion_test.run_until_idle();
+ALTER FUNCTION greet RENAME TO greets;
+SAVEPOINT s;
+SELECT aion.start_workflow('greet');
+ROLLBACK TO s;
+DROP FUNCTION greets;
+SELECT aion_test.advance('2 days') > 0 AS ran;
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'in flight';
+ROLLBACK;
+
+-- Without the event trigger every start looks for itself; what auto_deploy switches off it does not.
+RESET SESSION AUTHORIZATION;
+ALTER EVENT TRIGGER aion_deploy DISABLE;
+SET SESSION AUTHORIZATION deploy_user;
+CREATE OR REPLACE FUNCTION greet(name text DEFAULT 'you') RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'third ' || name; END $$;
+SELECT aion.start_workflow('greet', workflow_id => 'third');
+CALL aion.drive();
+SELECT result FROM aion.workflow_run WHERE workflow_id = 'third';
+RESET SESSION AUTHORIZATION;
+ALTER EVENT TRIGGER aion_deploy ENABLE;
+SET aion.auto_deploy = off;
+SET SESSION AUTHORIZATION deploy_user;
+CREATE OR REPLACE FUNCTION greet(name text DEFAULT 'you') RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'fourth ' || name; END $$;
+SELECT aion.start_workflow('greet', workflow_id => 'not yet fourth');
+CALL aion.drive();
+SELECT result FROM aion.workflow_run WHERE workflow_id = 'not yet fourth';
+RESET SESSION AUTHORIZATION;
+RESET aion.auto_deploy;
+SET SESSION AUTHORIZATION deploy_user;
+SELECT aion.start_workflow('greet', workflow_id => 'fourth');
+CALL aion.drive();
+SELECT result FROM aion.workflow_run WHERE workflow_id = 'fourth';
+
+-- A copy is nobody's: no way to call, replace or drop it; it goes with the extension, not with its original.
+SELECT p.pronamespace::regnamespace AS schema, p.proname, p.prosecdef, has_function_privilege(p.oid, 'EXECUTE') AS may_execute, has_schema_privilege(p.pronamespace, 'USAGE') AS may_use
+	FROM pg_proc p WHERE p.pronamespace::regnamespace::text ~ '^aion_code' AND p.proname = 'greet' ORDER BY 1;
+SELECT aion_code.greet();
+CREATE OR REPLACE FUNCTION aion_code.greet(name text DEFAULT 'you') RETURNS text LANGUAGE sql AS $$ SELECT 'mine' $$;
+
+-- What the code reads under are the version's settings, whoever drives: literals, names, time zone (T99).
+CREATE FUNCTION deploy_schema.helper() RETURNS text LANGUAGE sql AS $$ SELECT 'the right one' $$;
+CREATE FUNCTION helper() RETURNS text LANGUAGE sql AS $$ SELECT 'the wrong one' $$;
+CREATE FUNCTION reads() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN jsonb_build_object('helper', helper(), 'date', '02/01/2026'::date, 'at', timestamptz '2026-01-01 12:00',
+	'interval', interval '1 day 2 hours'::text, 'float', 0.1::float4::text); END $$;
+SET search_path = deploy_schema, public;
+SET datestyle = 'ISO, DMY';
+SET timezone = 'Europe/Berlin';
+SET intervalstyle = 'iso_8601';
+SET extra_float_digits = -2;
+SELECT aion.register_workflow('reads', 'reads()') IS NOT NULL AS registered;
+RESET ALL;
+SET timezone = 'America/New_York';
+SELECT aion.start_workflow('reads', workflow_id => 'reads');
+CALL aion.drive();
+SELECT result FROM aion.workflow_run WHERE workflow_id = 'reads';
+-- a SET clause of the function goes first
+CREATE FUNCTION sets() RETURNS jsonb LANGUAGE plpgsql SET timezone = 'UTC' SET search_path = public AS $$ BEGIN RETURN to_jsonb(timestamptz '2026-01-01 12:00') || to_jsonb(helper()); END $$;
+SELECT aion.register_workflow('sets', 'sets()') IS NOT NULL AS registered;
+SELECT settings FROM aion.workflow_version WHERE workflow_type = 'sets';
+SET search_path = deploy_schema, public;
+SELECT aion.start_workflow('sets', workflow_id => 'sets');
+CALL aion.drive();
+SELECT result FROM aion.workflow_run WHERE workflow_id = 'sets';
+RESET ALL;
+
+-- Names are owned (WF009); members of the role may deploy, others not.
+SET SESSION AUTHORIZATION deploy_other;
+CREATE FUNCTION other() RETURNS text LANGUAGE sql AS $$ SELECT 'other' $$;
+SELECT aion.register_workflow('greet', 'other()');
+SELECT aion.register_workflow('x', 'greet(text)');
+SET SESSION AUTHORIZATION deploy_mate;
+CREATE FUNCTION mates() RETURNS text LANGUAGE sql AS $$ SELECT 'by ' || current_user $$;
+SELECT aion.register_workflow('mates', 'mates()') IS NOT NULL AS registered;
+SELECT aion.register_workflow('greet', 'mates()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('greet', workflow_id => 'mate');
+CALL aion.drive();
+SELECT owner, result FROM aion.workflow_run WHERE workflow_id = 'mate';
+-- T76: a function that came to belong to somebody else is not deployed from.
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION deploy_user;
+SELECT aion.register_workflow('greet', 'greet(text)') IS NOT NULL AS registered;
+RESET SESSION AUTHORIZATION;
+ALTER FUNCTION greet OWNER TO deploy_other;
+SET SESSION AUTHORIZATION deploy_user;
+SELECT length(aion.start_workflow('greet')) AS unchanged_code;
+SET SESSION AUTHORIZATION deploy_other;
+CREATE OR REPLACE FUNCTION greet(name text DEFAULT 'you') RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'taken over'; END $$;
+SET SESSION AUTHORIZATION deploy_user;
+SELECT aion.start_workflow('greet');
+SET SESSION AUTHORIZATION deploy_other;
+ALTER FUNCTION greet SECURITY DEFINER;
+RESET SESSION AUTHORIZATION;
+ALTER FUNCTION greet OWNER TO deploy_user;
+SET SESSION AUTHORIZATION deploy_user;
+SELECT aion.start_workflow('greet');
+ALTER FUNCTION greet SECURITY INVOKER;
+
+-- BEGIN ATOMIC bodies are referenced; a run in flight blocks when one changes, and goes on when it is as it was.
+CREATE FUNCTION atomic() RETURNS text BEGIN ATOMIC SELECT aion.sleep('1 hour'); SELECT 'first'; END;
+SELECT aion.register_workflow('atomic', 'atomic()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('atomic', workflow_id => 'atomic');
+SELECT aion_test.run_until_idle();
+CREATE OR REPLACE FUNCTION atomic() RETURNS text BEGIN ATOMIC SELECT aion.sleep('1 hour'); SELECT 'second'; END;
+SELECT aion_test.advance('2 hours') >= 0 AS looked;
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'atomic';
+SELECT attributes #- '{detail,version}' FROM aion.history('atomic') WHERE event_type = 'WorkflowBlocked';
+CREATE OR REPLACE FUNCTION atomic() RETURNS text BEGIN ATOMIC SELECT aion.sleep('1 hour'); SELECT 'first'; END;
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'atomic';
+ROLLBACK;
+
+-- set_workflow_version moves an open run; its next turn replays against the code it has then.
+CREATE FUNCTION moving() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 hour'); RETURN 'wrong'; END $$;
+SELECT aion.register_workflow('moving', 'moving()') AS wrong \gset
+CREATE OR REPLACE FUNCTION moving() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('2 hours'); RETURN 'mismatch'; END $$;
+SELECT version AS mismatch FROM aion.workflow_version WHERE workflow_type = 'moving' AND routed \gset
+CREATE OR REPLACE FUNCTION moving() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 hour'); PERFORM aion.sleep('1 minute'); RETURN 'right'; END $$;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('moving', workflow_id => 'm', version => :'wrong');
+SELECT aion_test.run_until_idle();
+SELECT aion.set_workflow_version('m', :'mismatch') = :'mismatch' AS moved;
+SELECT aion_test.run_until_idle();
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'm';
+SELECT aion.set_workflow_version('m') = version AS moved FROM aion.workflow_version WHERE workflow_type = 'moving' AND routed;
+SELECT aion_test.advance('2 hours') > 0 AS ran;
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'm';
+SELECT seq, event_type, CASE event_type WHEN 'VersionChanged' THEN attributes = jsonb_build_object('from', :'wrong', 'to', :'mismatch') END AS as_asked FROM aion.history('m');
+SAVEPOINT s;
+SELECT aion.set_workflow_version('m');
+ROLLBACK TO s;
+SELECT aion.start_workflow('moving', workflow_id => 'n');
+SELECT aion.set_workflow_version('n', 'no such');
+ROLLBACK TO s;
+SELECT aion.set_workflow_version('no such');
+ROLLBACK;
+
+-- What cannot be registered.
+CREATE PROCEDURE a_procedure() LANGUAGE sql AS '';
+CREATE FUNCTION a_definer() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION no_name(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+SELECT aion.register_workflow('x', 'a_procedure()');
+SELECT aion.register_workflow('x', 'a_definer()');
+SELECT aion.register_workflow('x', 'no_name(int)');
+SELECT aion.register_workflow('x', NULL);
+SELECT aion.register_workflow('x', 'no_such()');
+SELECT aion.register_workflow(NULL, 'greet(text)');
+RESET SESSION AUTHORIZATION;
+REVOKE deploy_user FROM deploy_mate;
+
+-- The event trigger never fails a command: whatever goes wrong is a warning.
+ALTER TABLE aion._workflow RENAME TO _workflow_away;
+CREATE FUNCTION unrelated() RETURNS int LANGUAGE sql AS 'SELECT 1';
+ALTER TABLE aion._workflow_away RENAME TO _workflow;
+SELECT unrelated();
+SELECT * FROM aion.check_integrity();

@@ -1,0 +1,211 @@
+--
+-- Replay: code that does not match its history blocks the run and says exactly how (T92); chance and time are the same
+-- every time. Numbers in parentheses are those of the reference's invariants.
+--
+CREATE ROLE replay_user LOGIN;
+SELECT aion.grant_usage('replay_user');
+GRANT CREATE ON SCHEMA public TO replay_user;
+SET SESSION AUTHORIZATION replay_user;
+SET timezone = 'UTC';
+SET datestyle = 'ISO, YMD';
+
+CREATE TABLE trace (run text, what text);
+CREATE FUNCTION act(what text) RETURNS text LANGUAGE sql AS $$ INSERT INTO trace VALUES ('', what); SELECT 'did ' || what $$;
+SELECT aion.register_activity('act', 'act(text)'), aion.register_activity('other', 'act(text)');
+
+-- The handler is pinned, so what changes under a run is a function that it calls: code() is replaced in every case.
+CREATE FUNCTION code() RETURNS text LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE FUNCTION handler() RETURNS text LANGUAGE sql AS $$ SELECT code() $$;
+SELECT aion.register_workflow('handler', 'handler()') IS NOT NULL AS registered;
+CREATE FUNCTION deploy(body text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE FUNCTION code() RETURNS text LANGUAGE plpgsql AS %L',
+		'DECLARE t aion.handle; BEGIN ' || body || ' END');
+END $$;
+-- Runs old code until it waits, then new code, then the old code to its end.
+CREATE FUNCTION changed(new text, old text DEFAULT $$
+		PERFORM aion.run('act', '{"what": "one"}');
+		t := aion.start_timer('t', '1 day');
+		PERFORM aion.run('other', '{"what": "two"}');
+		PERFORM aion.cancel_timer('t');
+		PERFORM aion.sleep('1 hour');
+		RETURN 'done';$$) RETURNS TABLE (blocked text, difference text, event int, expected text, got text, went_on text, result text) LANGUAGE plpgsql AS $$
+DECLARE
+	d jsonb;
+	r record;
+BEGIN
+	BEGIN
+		PERFORM aion_test.begin('2026-01-01 00:00+00');
+		PERFORM deploy(old);
+		PERFORM aion.start_workflow('handler', workflow_id => 'case');
+		PERFORM aion_test.run_until_idle();
+		PERFORM deploy(new);
+		PERFORM aion_test.advance('1 hour');
+		SELECT w.blocked, w.history_events INTO r FROM aion.workflow_run w WHERE w.workflow_id = 'case';
+		blocked := r.blocked;
+		SELECT h.attributes -> 'detail' INTO d FROM aion.history('case') h WHERE h.event_type = 'WorkflowBlocked';
+		difference := d ->> 'difference'; event := d ->> 'event'; expected := d ->> 'expected'; got := d ->> 'found';
+		-- looked at again, it stays blocked and says it once
+		PERFORM aion_test.advance('1 minute');
+		IF (SELECT count(*) FROM aion.history('case') h WHERE h.event_type = 'WorkflowBlocked') > 1 THEN
+			RAISE EXCEPTION 'said twice';
+		END IF;
+		PERFORM deploy(old);
+		PERFORM aion_test.advance('2 days');
+		SELECT w.status, w.result #>> '{}' INTO went_on, result FROM aion.workflow_run w WHERE w.workflow_id = 'case';
+		RETURN NEXT;
+		RAISE EXCEPTION USING ERRCODE = 'XX999';
+	EXCEPTION WHEN SQLSTATE 'XX999' THEN
+		NULL;
+	END;
+END $$;
+-- A test ends with its transaction, so each case has one of its own.
+BEGIN; \echo added at the front
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "new"}'); PERFORM aion.run('act', '{"what": "one"}'); t := aion.start_timer('t', '1 day'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.cancel_timer('t'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo removed
+SELECT * FROM changed($$ t := aion.start_timer('t', '1 day'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.cancel_timer('t'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo reordered
+SELECT * FROM changed($$ t := aion.start_timer('t', '1 day'); PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.cancel_timer('t'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo renamed
+SELECT * FROM changed($$ PERFORM aion.run('other', '{"what": "one"}'); t := aion.start_timer('t', '1 day'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.cancel_timer('t'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo other input
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "1"}'); t := aion.start_timer('t', '1 day'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.cancel_timer('t'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo other timer
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "one"}'); t := aion.start_timer('u', '1 day'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.cancel_timer('u'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo other duration
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "one"}'); t := aion.start_timer('t', '2 days'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.cancel_timer('t'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo duration became a moment
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "one"}'); t := aion.start_timer('t', until => '2026-01-02'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.cancel_timer('t'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo timer became a sleep
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.sleep('1 day'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo cancel removed
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "one"}'); t := aion.start_timer('t', '1 day'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo returns early
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "one"}'); RETURN 'new'; $$); ROLLBACK;
+BEGIN; \echo raises early
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "one"}'); RAISE EXCEPTION 'new'; $$); ROLLBACK;
+BEGIN; \echo waits where it did not
+SELECT * FROM changed($$ PERFORM aion.run('act', '{"what": "one"}'); t := aion.start_timer('t', '1 day'); PERFORM aion.await(t); PERFORM aion.run('other', '{"what": "two"}'); RETURN 'new'; $$,
+	$$ PERFORM aion.run('act', '{"what": "one"}'); t := aion.start_timer('t', '1 day'); PERFORM aion.run('other', '{"what": "two"}'); PERFORM aion.sleep('1 hour'); RETURN 'done'; $$); ROLLBACK;
+BEGIN; \echo took another branch
+SELECT * FROM changed($$ IF false THEN PERFORM aion.run('act', '{"what": "one"}'); ELSE PERFORM aion.run_sql('SELECT 1'); END IF; PERFORM aion.sleep('1 hour'); RETURN 'new'; $$,
+	$$ IF true THEN PERFORM aion.run('act', '{"what": "one"}'); ELSE PERFORM aion.run_sql('SELECT 1'); END IF; PERFORM aion.sleep('1 hour'); RETURN 'done'; $$); ROLLBACK;
+BEGIN; \echo other query
+SELECT * FROM changed($$ PERFORM aion.run_sql('SELECT 2'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$, $$ PERFORM aion.run_sql('SELECT 1'); PERFORM aion.sleep('1 hour'); RETURN 'done'; $$); ROLLBACK;
+-- What no history speaks against goes on with the new code: other text after the point where it waits.
+BEGIN; \echo changed after the point reached
+SELECT * FROM changed($$ PERFORM aion.run_sql('SELECT 1'); PERFORM aion.sleep('1 hour'); PERFORM aion.run('act', '{"what": "new"}'); RETURN 'new'; $$, $$ PERFORM aion.run_sql('SELECT 1'); PERFORM aion.sleep('1 hour'); RETURN 'done'; $$); ROLLBACK;
+-- No handler can keep a mismatch.
+BEGIN; \echo swallowed
+SELECT * FROM changed($$ BEGIN PERFORM aion.run('other', '{"what": "x"}'); EXCEPTION WHEN assert_failure OR OTHERS THEN RETURN 'swallowed'; END; $$); ROLLBACK;
+-- An answer that came too late cannot have been known: the order of await and command counts.
+BEGIN; \echo await moved before a command
+SELECT * FROM changed($$ t := aion.start_timer('t', '1 second'); PERFORM aion.await(t); PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$,
+	$$ t := aion.start_timer('t', '1 second'); PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.await(t); PERFORM aion.sleep('1 hour'); RETURN 'done'; $$); ROLLBACK;
+
+-- The difference names the line of the code.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT deploy($$ PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.sleep('1 hour'); RETURN 'old'; $$);
+SELECT aion.start_workflow('handler', workflow_id => 'line');
+SELECT aion_test.run_until_idle();
+SELECT deploy($$
+	PERFORM aion.run('other', '{"what": "one"}');
+	RETURN 'new'; $$);
+SELECT aion_test.advance('1 hour') > 0 AS ran;
+SELECT attributes -> 'detail' ->> 'context' AS context FROM aion.history('line') WHERE event_type = 'WorkflowBlocked';
+SELECT aion_test.replay('line');
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'line';
+SELECT awaiting, key, since, until > since AS looked_at_again FROM aion.pending_await;
+ROLLBACK;
+
+-- A closed run has no open end: a command more is one too many, a result that changed is noticed.
+SELECT deploy($$ PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.sleep('0'); RETURN 'old'; $$);
+SELECT aion.start_workflow('handler', workflow_id => 'closed');
+CALL aion.drive();
+SELECT aion_test.replay('closed');
+SELECT deploy($$ PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.sleep('0'); PERFORM aion.sleep('1 day'); RETURN 'old'; $$);
+SELECT aion_test.replay('closed');
+SELECT deploy($$ PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.sleep('0'); RETURN 'new'; $$);
+SELECT aion_test.replay('closed');
+SELECT deploy($$ PERFORM aion.run('act', '{"what": "one"}'); RETURN 'old'; $$);
+SELECT aion_test.replay('closed');
+
+-- Re-executing what is recorded appends nothing and executes nothing (10), proven by counting; a partial history goes on
+-- at exactly the first thing that is open (11, 14, 21).
+CREATE FUNCTION counted() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	said jsonb := '[]';
+BEGIN
+	FOR i IN 1..5 LOOP
+		said := said || aion.run('act', jsonb_build_object('what', i));
+		IF i = 3 THEN PERFORM aion.sleep('1 hour'); END IF;
+	END LOOP;
+	RETURN said;
+END $$;
+SELECT aion.register_workflow('counted', 'counted()') IS NOT NULL AS registered;
+BEGIN;
+DELETE FROM trace;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('counted', workflow_id => 'c');
+SELECT aion_test.run_until_idle();
+SELECT count(*) AS executed, (SELECT count(*) FROM aion.history('c')) AS events FROM trace;
+SELECT aion_test.replay('c') FROM generate_series(1, 3);
+SELECT count(*) AS executed, (SELECT count(*) FROM aion.history('c')) AS events FROM trace;
+SELECT aion_test.advance('1 hour');
+SELECT count(*) AS executed, (SELECT count(*) FROM aion.history('c')) AS events FROM trace;
+SELECT aion_test.replay('c') FROM generate_series(1, 3);
+SELECT count(*) AS executed, (SELECT count(*) FROM aion.history('c')) AS events FROM trace;
+SELECT result FROM aion.workflow_run WHERE workflow_id = 'c';
+ROLLBACK;
+
+-- now() is when the latest thing the code knows was recorded (17); chance depends on run and draw alone (18).
+CREATE FUNCTION oracle() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	said jsonb := '[]';
+BEGIN
+	FOR i IN 1..3 LOOP
+		said := said || jsonb_build_array(aion.now(), aion.random(), aion.random_int(1, 6), aion.uuid());
+		PERFORM aion.sleep(i * interval '1 hour');
+	END LOOP;
+	RETURN said || jsonb_build_array(aion.now(), aion.workflow_id(), aion.run_id());
+END $$;
+SELECT aion.register_workflow('oracle', 'oracle()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('oracle', workflow_id => o) FROM unnest('{o,p}'::text[]) o;
+SELECT aion_test.advance('10 hours') > 0 AS ran;
+SELECT aion_test.replay(o) FROM unnest('{o,p}'::text[]) o;
+SELECT result ->> 0 AS first, result ->> 4 AS second, result ->> 8 AS third, result ->> 12 AS last FROM aion.workflow_run WHERE workflow_id = 'o';
+SELECT count(DISTINCT v) AS all_differ, count(*) FROM aion.workflow_run, jsonb_array_elements_text(result) WITH ORDINALITY r(v, n)
+	WHERE workflow_type = 'oracle' AND (n - 1) % 4 IN (1, 3) AND n <= 12;
+SELECT bool_and(v ~ '^........-....-4...-[89ab]...-............$') AS version_4 FROM aion.workflow_run, jsonb_array_elements_text(result) WITH ORDINALITY r(v, n)
+	WHERE workflow_type = 'oracle' AND n IN (4, 8, 12);
+SELECT bool_and(v::int BETWEEN 1 AND 6) AS in_range FROM aion.workflow_run, jsonb_array_elements_text(result) WITH ORDINALITY r(v, n)
+	WHERE workflow_type = 'oracle' AND n IN (3, 7, 11);
+SELECT result ->> 13 = workflow_id AND result ->> 14 = run_id::text AS knows_itself FROM aion.workflow_run WHERE workflow_type = 'oracle';
+-- known by heart: no release may change it, or runs in flight would differ
+SELECT result -> 1 AS random, result -> 2 AS random_int, result -> 3 AS uuid FROM aion.workflow_run WHERE workflow_id = 'o';
+ROLLBACK;
+CREATE FUNCTION dice(rolls int) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	said jsonb;
+BEGIN
+	SELECT jsonb_object_agg(face, n ORDER BY face) INTO said FROM (SELECT face, count(*) AS n FROM (SELECT aion.random_int(1, 6) AS face FROM generate_series(1, rolls)) r GROUP BY face) f;
+	RETURN jsonb_build_object('faces', (SELECT count(*) FROM jsonb_object_keys(said)), 'least', (SELECT min(v::int) > rolls / 6 * 0.8 FROM jsonb_each_text(said) x(k, v)),
+		'whole', aion.random_int(-9223372036854775808, 9223372036854775807) IS NOT NULL, 'one', aion.random_int(7, 7), 'mean', (SELECT avg(aion.random()) BETWEEN 0.45 AND 0.55 FROM generate_series(1, 1000)));
+END $$;
+CREATE FUNCTION bad_dice() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion.random_int(2, 1); EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE || ' ' || SQLERRM; END $$;
+SELECT aion.register_workflow('dice', 'dice(int)') IS NOT NULL AND aion.register_workflow('bad_dice', 'bad_dice()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('dice', '{"rolls": 3000}', workflow_id => 'd'), aion.start_workflow('bad_dice', workflow_id => 'b');
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_id IN ('d', 'b') ORDER BY 1;
+ROLLBACK;
+
+-- replay is for the owner, whose rights the code would have.
+RESET SESSION AUTHORIZATION;
+SELECT aion_test.replay('closed');
+SELECT aion_test.replay('no such');
+SELECT * FROM aion.check_integrity();
