@@ -294,7 +294,12 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 		if (turn->difference != NULL)
 			unwind(turn, TURN_MISMATCHED);
 		if (history->terminal != NULL)
-			differ(turn, aion_replay_surplus(issued));
+		{
+			if (history->terminal->type == EVENT_WORKFLOW_COMPLETED ||
+				history->terminal->type == EVENT_WORKFLOW_FAILED)
+				differ(turn, aion_replay_surplus(issued));
+			unwind(turn, TURN_SUSPENDED); /* others ended the run when its code was here */
+		}
 		if (history->count + position - turn->known >= aion_max_history_events)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
