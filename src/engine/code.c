@@ -55,6 +55,7 @@ static void add_part_of(StringInfo buffer, Oid sql_function, Oid function);
 static void add_attribute(StringInfo buffer, HeapTuple tuple, int attribute);
 static void add_settings(StringInfo buffer, HeapTuple tuple);
 static Oid code_schema(int n);
+static void drop_with_extension(Oid schema);
 static Oid create_copy(HeapTuple tuple, Oid schema);
 static void revoke_from_public(Oid schema, Form_pg_proc form);
 static bool has_own_setting(HeapTuple tuple, const char *name);
@@ -155,6 +156,25 @@ aion_code_resolve(const char *signature, bool copied)
 
 	/* Whatever else came to be called so is not ours. */
 	return owner == aion_extension()->owner ? function : InvalidOid;
+}
+
+/*
+ * Ties the schemas of copies to the extension again, which a dump does not do for schemas.
+ */
+void
+aion_code_adopt(void)
+{
+	for (int n = 2; OidIsValid(get_namespace_oid(psprintf("aion_code_%d", n), true)); n++)
+	{
+		Oid schema = code_schema(n);
+
+		if (OidIsValid(schema))
+		{
+			deleteDependencyRecordsForClass(NamespaceRelationId, schema, ExtensionRelationId,
+											DEPENDENCY_AUTO_EXTENSION);
+			drop_with_extension(schema);
+		}
+	}
 }
 
 /*
@@ -294,17 +314,13 @@ code_schema(int n)
 	const Extension *ext = aion_extension();
 	char *name = n == 1 ? "aion_code" : psprintf("aion_code_%d", n);
 	Oid schema = get_namespace_oid(name, true);
-	ObjectAddress address;
-	ObjectAddress extension;
 	HeapTuple tuple;
 	Oid owner;
 
 	if (!OidIsValid(schema))
 	{
 		schema = NamespaceCreate(name, ext->owner, false);
-		ObjectAddressSet(address, NamespaceRelationId, schema);
-		ObjectAddressSet(extension, ExtensionRelationId, ext->oid);
-		recordDependencyOn(&address, &extension, DEPENDENCY_AUTO_EXTENSION);
+		drop_with_extension(schema);
 		CommandCounterIncrement();
 		return schema;
 	}
@@ -312,6 +328,20 @@ code_schema(int n)
 	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
 	ReleaseSysCache(tuple);
 	return owner == ext->owner ? schema : InvalidOid;
+}
+
+/*
+ * Lets DROP EXTENSION drop a schema of copies too.
+ */
+static void
+drop_with_extension(Oid schema)
+{
+	ObjectAddress address;
+	ObjectAddress extension;
+
+	ObjectAddressSet(address, NamespaceRelationId, schema);
+	ObjectAddressSet(extension, ExtensionRelationId, aion_extension()->oid);
+	recordDependencyOn(&address, &extension, DEPENDENCY_AUTO_EXTENSION);
 }
 
 /*

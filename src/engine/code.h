@@ -27,6 +27,7 @@ extern char *aion_code_digest(Oid function);
 extern bool aion_code_is_copyable(Oid function);
 extern char *aion_code_copy(Oid function, const char *digest);
 extern Oid aion_code_resolve(const char *signature, bool copied);
+extern void aion_code_adopt(void);
 
 /* These do not. */
 extern void aion_code_capture_settings(Oid function, CodeSettings *settings);

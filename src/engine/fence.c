@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "engine/code.h"
 #include "engine/fence.h"
 #include "engine/owner.h"
 #include "support/errors.h"
@@ -132,6 +133,7 @@ aion_adopt_database(PG_FUNCTION_ARGS)
 		here(place);
 		(void) aion_statement_execute(&update_adoption, place);
 		aion_owner_readopt();
+		aion_code_adopt();
 		settled_by = GetTopTransactionId();
 	}
 	aion_authority_drop(&authority);

@@ -4,7 +4,8 @@
  *
  * Oids of roles do not survive a dump, names do.  Runs and registrations therefore carry a key of
  * aion._owner, whose row has both: the oid is what counts while the database is where it was
- * adopted, so renaming a role is transparent; the name is what a restored copy is resolved by.
+ * adopted, so renaming a role is transparent; the name is what a restored copy is resolved by, and
+ *a role that was missing then (0) whenever it comes.
  */
 #include "postgres.h"
 
@@ -40,6 +41,8 @@ static Statement refresh_name = STATEMENT(
 	" WHERE r.oid = o.role), o.name || ' (dropped, ' || o.role || ')')"
 	" WHERE o.name = $1 AND o.role <> $2",
 	TEXTOID, OIDOID);
+static Statement claim_name = STATEMENT(
+	UPDATE, "UPDATE aion._owner SET role = $2 WHERE name = $1 AND role = 0", TEXTOID, OIDOID);
 static Statement select_owner =
 	STATEMENT(SELECT, "SELECT role, name FROM aion._owner WHERE owner_key = $1", INT4OID);
 static Statement select_owners = STATEMENT(SELECT, "SELECT owner_key, role, name FROM aion._owner");
@@ -50,6 +53,10 @@ static Statement select_grants =
 static Statement resolve_names = STATEMENT(
 	UPDATE, "UPDATE aion._owner o SET role = coalesce((SELECT r.oid FROM pg_catalog.pg_roles r"
 			" WHERE r.rolname = o.name), 0)");
+
+static Statement repeat_grants =
+	STATEMENT(SELECT, "SELECT aion._apply_grant(g.role, g.level) FROM aion._grant g"
+					  " JOIN pg_catalog.pg_roles r ON r.rolname = g.role");
 
 static Oid resolve(Oid role, const char *name);
 
@@ -70,8 +77,12 @@ aion_owner_key(Oid role)
 	{
 		NullableDatum row[] = {aion_arg_text(name), aion_arg_oid(role)};
 
-		if (by_role) /* the name may still stand for a role that was renamed or dropped */
+		if (by_role)
+		{
+			(void) aion_statement_execute(&claim_name, row);
+			/* or the name may still stand for a role that was renamed or dropped */
 			(void) aion_statement_execute(&refresh_name, row);
+		}
 		(void) aion_statement_execute(&insert_owner, row);
 		rows = aion_statement_execute(lookup, args);
 		if (rows.count == 0)
@@ -138,12 +149,14 @@ aion_owner_controls(Oid role, int32 owner_key)
 }
 
 /*
- * Finds the roles of this server that the owners of a copied database are called by.
+ * Finds the roles of this server that the owners of a copied database are called by, and grants
+ * them again what they had: a restore grants nothing on an object if one grantee is missing.
  */
 void
 aion_owner_readopt(void)
 {
 	(void) aion_statement_execute(&resolve_names, NULL);
+	(void) aion_statement_execute(&repeat_grants, NULL);
 }
 
 /*
@@ -190,7 +203,7 @@ aion_owner_check_eligible(Oid role)
 static Oid
 resolve(Oid role, const char *name)
 {
-	if (aion_fence_state() != FENCE_ADOPTED)
+	if (!OidIsValid(role) || aion_fence_state() != FENCE_ADOPTED)
 		return get_role_oid(name, true);
 	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)) ? role : InvalidOid;
 }

@@ -1,0 +1,85 @@
+# What the tests of processes and restarts share: a server with aion, and sessions in the background.
+package AionTest;
+use strict;
+use warnings;
+use Exporter 'import';
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(new_node install session say_to wait_until all_sound);
+
+# A running server with the settings of test/aion.conf and more, and no extension yet.
+sub new_node
+{
+	my ($name, @settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init;
+	$node->append_conf('postgresql.conf',
+		join("\n", slurp_file('test/aion.conf'), @settings) . "\n");
+	$node->start;
+	return $node;
+}
+
+# The extension, and a role alice who may use it and owns a schema of her name.
+sub install
+{
+	my ($node, $database) = @_;
+	$node->safe_psql($database // 'postgres', q{
+		CREATE EXTENSION IF NOT EXISTS aion;
+		DO $$ BEGIN
+			IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'alice') THEN CREATE ROLE alice LOGIN; END IF;
+		END $$;
+		SELECT aion.grant_usage('alice');
+		CREATE SCHEMA IF NOT EXISTS alice AUTHORIZATION alice;
+		GRANT ALL ON SCHEMA public TO alice});
+}
+
+# A psql in the background. Its output collects in {out} and {err}.
+sub session
+{
+	my ($node, $user, $database) = @_;
+	my $session = { in => '', out => '', err => '' };
+	$session->{run} = IPC::Run::start(
+		[ $node->installed_command('psql'), '-XAtq', '-d', $node->connstr($database // 'postgres') . " user=$user" ],
+		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{err},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	say_to($session, "SELECT 'session is ' || pg_backend_pid();\n", qr/session is (\d+)/);
+	($session->{pid}) = $session->{out} =~ /session is (\d+)/;
+	$session->{out} = '';
+	return $session;
+}
+
+# Sends SQL; with a pattern waits until it comes out of psql, on either channel.
+sub say_to
+{
+	my ($session, $sql, $until) = @_;
+	$session->{in} .= $sql;
+	if (defined $until)
+	{
+		$session->{run}->pump until "$session->{out}$session->{err}" =~ $until;
+	}
+	else
+	{
+		$session->{run}->pump while length $session->{in};
+	}
+	return $session->{out};
+}
+
+# Waits until a query says so.
+sub wait_until
+{
+	my ($node, $what, $query) = @_;
+	ok($node->poll_query_until('postgres', $query), $what);
+}
+
+# Nothing is amiss in a database.
+sub all_sound
+{
+	my ($node, $what, $database) = @_;
+	is($node->safe_psql($database // 'postgres', 'SELECT * FROM aion.check_integrity()'),
+		'', "$what: check_integrity() finds nothing");
+}
+
+1;
