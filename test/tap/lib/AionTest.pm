@@ -15,9 +15,9 @@ sub new_node
 {
 	my ($name, @settings) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
-	$node->init;
+	$node->init(allows_streaming => 1);
 	$node->append_conf('postgresql.conf',
-		join("\n", slurp_file('test/aion.conf'), @settings) . "\n");
+		join("\n", slurp_file('test/aion.conf'), 'max_connections = 40', @settings) . "\n");
 	$node->start;
 	return $node;
 }
@@ -62,7 +62,7 @@ sub say_to
 	}
 	else
 	{
-		$session->{run}->pump while length $session->{in};
+		$session->{run}->pump_nb while length $session->{in};
 	}
 	return $session->{out};
 }
