@@ -1,5 +1,6 @@
 --
--- Replay: code that does not match its history blocks the run and says exactly how (T92); chance and time are the same
+-- Replay: code that does not match its history blocks the run and says exactly how (T92, 13), which a matching one never
+-- notices (19); chance and time are the same
 -- every time. Numbers in parentheses are those of the reference's invariants.
 --
 CREATE ROLE replay_user LOGIN;
@@ -98,7 +99,7 @@ SELECT * FROM changed($$ PERFORM aion.run_sql('SELECT 1'); PERFORM aion.sleep('1
 -- No handler can keep a mismatch.
 BEGIN; \echo swallowed
 SELECT * FROM changed($$ BEGIN PERFORM aion.run('other', '{"what": "x"}'); EXCEPTION WHEN assert_failure OR OTHERS THEN RETURN 'swallowed'; END; $$); ROLLBACK;
--- An answer that came too late cannot have been known: the order of await and command counts.
+-- An answer that came too late cannot have been known: the order of await and command counts (22).
 BEGIN; \echo await moved before a command
 SELECT * FROM changed($$ t := aion.start_timer('t', '1 second'); PERFORM aion.await(t); PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.sleep('1 hour'); RETURN 'new'; $$,
 	$$ t := aion.start_timer('t', '1 second'); PERFORM aion.run('act', '{"what": "one"}'); PERFORM aion.await(t); PERFORM aion.sleep('1 hour'); RETURN 'done'; $$); ROLLBACK;

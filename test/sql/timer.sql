@@ -65,13 +65,14 @@ SELECT * FROM try('good ', 3,
 	'[["start", "a", "1 day"], ["sleep", "2 days"], ["cancel", "a"], ["start", "a", "1 hour"], ["cancel", "a"]]',
 	'[["start until", "a", "2026-01-02"], ["start until", "b", "2025-01-01"], ["await", "b"], ["await", "a"], ["now"]]',
 	'[["cancel", "never"], ["start", "b", "2 days"]]');
--- The histories: what settled a timer is recorded once, and first recorded wins (33, 34, 36, 37).
+-- The histories: what settled a timer is recorded once, and first recorded wins; what is cancelled
+-- never fires, what was never started leaves nothing (33-37).
 SELECT workflow_id, string_agg(event_type || ' ' || coalesce(key, '') || coalesce(' ' || (attributes ->> 'answer'), '')
 		|| coalesce(' ' || (attributes ->> 'cause'), ''), ', ' ORDER BY seq) FILTER (WHERE event_type !~ '^Workflow') AS events
 	FROM aion.history_event GROUP BY 1 ORDER BY 1;
 -- Rows exist exactly while a timer is live (41).
 SELECT count(*) FROM aion.timer;
--- Bad input is an error that the code can catch, and loses nothing (T43).
+-- Bad input is an error that the code can catch, and loses nothing (T43); reserved names are nobody's, started or cancelled (40).
 SELECT * FROM try('bad ', 1,
 	'[["sleep", "-1 s"], ["sleep", "178000000 years"], ["sleep", null], ["until", "infinity"], ["until", "-infinity"], ["until", null], ["now"]]',
 	'[["start", "", "1 s"], ["start", null, "1 s"], ["start", "a", null], ["start", "a", "-1 day"], ["start until", "a", "infinity"], ["now"]]',
@@ -156,3 +157,14 @@ SELECT result FROM aion.workflow_run WHERE workflow_id = 'd';
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
+
+-- The row of a timer whose run is gone is passed over, and the others fire (39).
+INSERT INTO aion._timer (run_key, owner_key, name, fire_at, started_seq)
+	SELECT -1, owner_key, 'orphan', '2020-01-01', 2 FROM aion._owner WHERE name = 'timer_user';
+SET SESSION AUTHORIZATION timer_user;
+SELECT aion.start_workflow('steps', '[["start until", "a", "2021-01-01"], ["await", "a"]]', workflow_id => 'beside an orphan');
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'beside an orphan';
+RESET SESSION AUTHORIZATION;
+SELECT violation, detail FROM aion.check_integrity() ORDER BY 1;
+DELETE FROM aion._timer WHERE name = 'orphan';

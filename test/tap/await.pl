@@ -1,4 +1,4 @@
-# F12, T30, invariants 38, 39: waiting for a workflow from another session: what is held meanwhile, who wakes it, and how
+# F12, T30: waiting for a workflow from another session: what is held meanwhile, who wakes it, and how
 # it is interrupted. And starts that are decided later, by COMMIT PREPARED.
 use strict;
 use warnings;

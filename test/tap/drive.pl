@@ -1,4 +1,4 @@
-# T01, T02, T70, R14, invariants 1, 3, 4, 12, 20, 22, 32: whoever drives may be killed at any moment and any number may
+# R14, C3, invariants 1-3, 12, 33, 38: whoever drives may be killed at any moment and any number may
 # drive at once; each effect is there once, with the event that records it, and all runs end.
 use strict;
 use warnings;
