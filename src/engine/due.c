@@ -27,8 +27,7 @@ typedef struct DueTimer
 static Statement insert_timer =
 	STATEMENT(INSERT,
 			  "INSERT INTO aion._timer (run_key, name, owner_key, fire_at, started_seq)"
-			  " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (run_key, name)"
-			  " DO UPDATE SET fire_at = excluded.fire_at, started_seq = excluded.started_seq",
+			  " VALUES ($1, $2, $3, $4, $5)",
 			  INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT4OID);
 static Statement delete_timer =
 	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1 AND name = $2", INT8OID, TEXTOID);

@@ -293,6 +293,7 @@ retry_later(Run *run)
 	run->failures++;
 	run->ready_at = DT_NOEND;
 	run->retry_at = TimestampTzPlusMilliseconds(aion_clock_now(), Min(delay, most));
+	aion_due_disarm(run, TIMER_RETRY);
 	aion_due_arm(run, TIMER_RETRY, run->retry_at, 0);
 }
 

@@ -168,7 +168,7 @@ BEGIN
 	EXECUTE statement;
 	RETURN current_user;
 EXCEPTION WHEN OTHERS THEN
-	RETURN SQLERRM || ' (' || current_user || ')';
+	RETURN SQLSTATE || ' (' || current_user || ')';
 END $$;
 SELECT aion.register_activity('escape', 'escape(text)');
 SELECT aion.start_workflow('calls', jsonb_agg(jsonb_build_array('escape', jsonb_build_object('statement', s))), workflow_id => 'escape')
@@ -307,3 +307,10 @@ ROLLBACK;
 RESET SESSION AUTHORIZATION;
 REVOKE activity_other FROM activity_user;
 SELECT * FROM aion.check_integrity();
+-- Names belong to the whole database: the next test begins with none.
+RESET SESSION AUTHORIZATION;
+SET client_min_messages = warning;
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY activity_user, activity_other CASCADE;
+DROP ROLE activity_user, activity_other;
+CREATE EXTENSION aion;

@@ -127,3 +127,10 @@ SELECT status, count(*) FROM aion.workflow_run GROUP BY 1 ORDER BY 1;
 RESET SESSION AUTHORIZATION;
 SELECT count(*) FROM aion._attribute a JOIN aion._owner o USING (owner_key) WHERE o.name = 'control_user';
 SELECT * FROM aion.check_integrity();
+-- Names belong to the whole database: the next test begins with none.
+RESET SESSION AUTHORIZATION;
+SET client_min_messages = warning;
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY control_user, control_other, control_monitor, control_admin CASCADE;
+DROP ROLE control_user, control_other, control_monitor, control_admin;
+CREATE EXTENSION aion;

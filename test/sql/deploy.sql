@@ -192,3 +192,10 @@ CREATE FUNCTION unrelated() RETURNS int LANGUAGE sql AS 'SELECT 1';
 ALTER TABLE aion._workflow_away RENAME TO _workflow;
 SELECT unrelated();
 SELECT * FROM aion.check_integrity();
+-- Names belong to the whole database: the next test begins with none.
+RESET SESSION AUTHORIZATION;
+SET client_min_messages = warning;
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY deploy_user, deploy_mate, deploy_other CASCADE;
+DROP ROLE deploy_user, deploy_mate, deploy_other;
+CREATE EXTENSION aion;

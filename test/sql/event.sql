@@ -117,3 +117,10 @@ CALL aion.drive();
 SELECT workflow_id, status, turn_failures FROM aion.workflow_run ORDER BY 1;
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
+-- Names belong to the whole database: the next test begins with none.
+RESET SESSION AUTHORIZATION;
+SET client_min_messages = warning;
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY event_user CASCADE;
+DROP ROLE event_user;
+CREATE EXTENSION aion;

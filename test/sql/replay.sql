@@ -210,3 +210,10 @@ RESET SESSION AUTHORIZATION;
 SELECT aion_test.replay('closed');
 SELECT aion_test.replay('no such');
 SELECT * FROM aion.check_integrity();
+-- Names belong to the whole database: the next test begins with none.
+RESET SESSION AUTHORIZATION;
+SET client_min_messages = warning;
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY replay_user CASCADE;
+DROP ROLE replay_user;
+CREATE EXTENSION aion;

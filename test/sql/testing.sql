@@ -97,3 +97,10 @@ SELECT run_id FROM aion.workflow_run WHERE workflow_id IN (:'id', 'given') ORDER
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
+-- Names belong to the whole database: the next test begins with none.
+RESET SESSION AUTHORIZATION;
+SET client_min_messages = warning;
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY testing_user CASCADE;
+DROP ROLE testing_user;
+CREATE EXTENSION aion;

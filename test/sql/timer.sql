@@ -168,3 +168,10 @@ SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'beside an orph
 RESET SESSION AUTHORIZATION;
 SELECT violation, detail FROM aion.check_integrity() ORDER BY 1;
 DELETE FROM aion._timer WHERE name = 'orphan';
+-- Names belong to the whole database: the next test begins with none.
+RESET SESSION AUTHORIZATION;
+SET client_min_messages = warning;
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY timer_user CASCADE;
+DROP ROLE timer_user;
+CREATE EXTENSION aion;

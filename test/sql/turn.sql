@@ -290,4 +290,11 @@ SELECT count(*) FROM note;
 
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
+-- Names belong to the whole database: the next test begins with none.
+RESET SESSION AUTHORIZATION;
+SET client_min_messages = warning;
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY turn_user CASCADE;
+DROP ROLE turn_user;
 UPDATE pg_language SET lanpltrusted = false WHERE lanname = 'plpython3u';
+CREATE EXTENSION aion;

@@ -122,3 +122,10 @@ RESET search_path;
 DROP OPERATOR public.= (bigint, bigint);
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
+-- Names belong to the whole database: the next test begins with none.
+RESET SESSION AUTHORIZATION;
+SET client_min_messages = warning;
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY wait_user CASCADE;
+DROP ROLE wait_user;
+CREATE EXTENSION aion;
