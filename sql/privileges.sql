@@ -2,4 +2,5 @@
 
 REVOKE ALL ON ALL ROUTINES IN SCHEMA aion, aion_test FROM PUBLIC;
 REVOKE ALL ON TYPE aion.handle, aion.event, aion.event_type FROM PUBLIC;
-SELECT aion._apply_grant(g.role, g.level) FROM aion._grant g JOIN pg_roles r ON r.rolname = g.role;
+SELECT aion._apply_grant(r.rolname, g.level)
+	FROM aion._grant g JOIN aion._owner o USING (owner_key) JOIN pg_roles r ON r.oid = o.role;

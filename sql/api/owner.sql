@@ -6,8 +6,8 @@ CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 		WHERE n.nspname IN ('aion', 'aion_test')
 			AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
 			AND CASE level
-				WHEN 'admin' THEN p.proname NOT IN ('grant_usage', 'revoke_usage', '_apply_grant', '_functions_of')
-				WHEN 'user' THEN p.proname NOT IN ('grant_usage', 'revoke_usage', '_apply_grant', '_functions_of',
+				WHEN 'admin' THEN p.proname NOT IN ('grant_usage', 'revoke_usage', '_apply_grant', '_functions_of', '_owner_key')
+				WHEN 'user' THEN p.proname NOT IN ('grant_usage', 'revoke_usage', '_apply_grant', '_functions_of', '_owner_key',
 					'adopt_database', 'check_integrity')
 				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'history', 'explain', 'value',
 					'check_integrity', '_find_run', '_visible_owners', '_abbreviate', '_narrate')
@@ -15,7 +15,11 @@ CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 $$;
 COMMENT ON FUNCTION aion._functions_of(text) IS 'the functions that a level of access comprises';
 
-CREATE OR REPLACE FUNCTION aion._apply_grant(role text, level text) RETURNS void
+CREATE OR REPLACE FUNCTION aion._owner_key(role name) RETURNS int
+	LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'aion_owner_key_of';
+COMMENT ON FUNCTION aion._owner_key(name) IS 'the key that stands for a role';
+
+CREATE OR REPLACE FUNCTION aion._apply_grant(role name, level text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	object record;
@@ -32,7 +36,7 @@ BEGIN
 		END LOOP;
 	END IF;
 END $$;
-COMMENT ON FUNCTION aion._apply_grant(text, text) IS 'makes the grants of a level of access';
+COMMENT ON FUNCTION aion._apply_grant(name, text) IS 'makes the grants of a level of access';
 
 CREATE OR REPLACE FUNCTION aion.grant_usage(role name, level text DEFAULT 'user') RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -41,11 +45,11 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'WF014', MESSAGE = format('invalid level: "%s"', level),
 			HINT = 'Possible values are: user, worker, monitor, admin.';
 	END IF;
-	IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
+	IF role IS NULL OR NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role);
 	END IF;
 	PERFORM aion._apply_grant(role, level);
-	INSERT INTO aion._grant VALUES (role, level) ON CONFLICT DO NOTHING;
+	INSERT INTO aion._grant VALUES (aion._owner_key(role), level) ON CONFLICT DO NOTHING;
 END $$;
 COMMENT ON FUNCTION aion.grant_usage(name, text)
 	IS 'lets a role use aion: user (own runs), worker (external activities), monitor (sees all but payloads) or admin';
@@ -53,13 +57,13 @@ COMMENT ON FUNCTION aion.grant_usage(name, text)
 CREATE OR REPLACE FUNCTION aion.revoke_usage(role name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
+	IF role IS NULL OR NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role);
 	END IF;
 	EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA aion, aion_test FROM %I', role);
 	EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA aion FROM %I', role);
 	EXECUTE format('REVOKE ALL ON TYPE aion.handle, aion.event FROM %I', role);
 	EXECUTE format('REVOKE ALL ON SCHEMA aion, aion_test FROM %I', role);
-	DELETE FROM aion._grant g WHERE g.role = revoke_usage.role;
+	DELETE FROM aion._grant g WHERE g.owner_key = aion._owner_key(role);
 END $$;
 COMMENT ON FUNCTION aion.revoke_usage(name) IS 'takes back all that aion.grant_usage() has granted to a role';

@@ -9,9 +9,9 @@ CREATE INDEX _owner_role_idx ON aion._owner (role);
 COMMENT ON TABLE aion._owner IS 'roles: the oid counts where the database was adopted, the name elsewhere';
 
 CREATE TABLE aion._grant (
-	role text NOT NULL,
+	owner_key int NOT NULL,
 	level text NOT NULL CHECK (level IN ('user', 'worker', 'monitor', 'admin')),
-	PRIMARY KEY (role, level)
+	PRIMARY KEY (owner_key, level)
 );
 COMMENT ON TABLE aion._grant IS 'what aion.grant_usage() has granted';
 

@@ -386,13 +386,14 @@ static void
 find_code(Run *run, Code *code)
 {
 	Version *version = aion_version_get(run->version_key);
+	Oid owner = aion_owner_role(run->owner_key);
 
 	memset(code, 0, sizeof(Code));
 	code->settings = &version->settings;
 	code->handler = aion_version_callable(version);
 	if (code->handler == NULL)
 		code->blocked = BLOCKED_MISSING_CODE;
-	else if (!aion_version_may_execute(version, aion_owner_role(run->owner_key)))
+	else if (aion_owner_ineligible(owner) != NULL || !aion_version_may_execute(version, owner))
 		code->blocked = BLOCKED_MISSING_RIGHT;
 	if (code->blocked != NULL)
 		code->detail = code_detail(version);

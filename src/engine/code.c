@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -20,8 +21,10 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -29,6 +32,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "engine/code.h"
@@ -54,6 +58,8 @@ static void add_part(StringInfo buffer, const char *part);
 static void add_part_of(StringInfo buffer, Oid sql_function, Oid function);
 static void add_attribute(StringInfo buffer, HeapTuple tuple, int attribute);
 static void add_settings(StringInfo buffer, HeapTuple tuple);
+static const char *schema_name(int n);
+static bool reserve_place(Form_pg_proc form, int room);
 static Oid code_schema(int n);
 static void drop_with_extension(Oid schema);
 static Oid create_copy(HeapTuple tuple, Oid schema);
@@ -113,6 +119,7 @@ aion_code_is_copyable(Oid function)
  *
  * A copy keeps the name of its original, because code may call its parameters by it.  Copies of
  * the same name and parameters therefore live in different schemas: aion_code, aion_code_2, ...
+ * A place that somebody is just filling is passed over: it may take him long to commit.
  */
 char *
 aion_code_copy(Oid function, const char *digest)
@@ -123,9 +130,9 @@ aion_code_copy(Oid function, const char *digest)
 
 	for (int room = 1; !OidIsValid(copy); room++)
 	{
-		Oid schema = code_schema(room);
+		Oid schema;
 
-		if (!OidIsValid(schema))
+		if (!reserve_place(form, room) || !OidIsValid(schema = code_schema(room)))
 			continue;
 		copy = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, NameGetDatum(&form->proname),
 							   PointerGetDatum(&form->proargtypes), ObjectIdGetDatum(schema));
@@ -164,7 +171,7 @@ aion_code_resolve(const char *signature, bool copied)
 void
 aion_code_adopt(void)
 {
-	for (int n = 2; OidIsValid(get_namespace_oid(psprintf("aion_code_%d", n), true)); n++)
+	for (int n = 2; OidIsValid(get_namespace_oid(schema_name(n), true)); n++)
 	{
 		Oid schema = code_schema(n);
 
@@ -305,6 +312,30 @@ add_settings(StringInfo buffer, HeapTuple tuple)
 		add_part(buffer, TextDatumGetCString(elements[i]));
 }
 
+static const char *
+schema_name(int n)
+{
+	return n == 1 ? "aion_code" : psprintf("aion_code_%d", n);
+}
+
+/*
+ * Takes the lock on the place for a copy, and on that for its schema where there is none yet.
+ */
+static bool
+reserve_place(Form_pg_proc form, int room)
+{
+	LOCKTAG tag;
+	uint32 hash =
+		hash_any((const unsigned char *) form->proargtypes.values, form->pronargs * sizeof(Oid)) ^
+		hash_any((const unsigned char *) NameStr(form->proname), strlen(NameStr(form->proname)));
+	bool exists = OidIsValid(get_namespace_oid(schema_name(room), true));
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, aion_extension()->oid,
+					   exists ? (uint16) (hash % 60000 + 1) : 60001);
+	tag.locktag_field2 = room; /* of no catalog */
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
 /*
  * Returns the n-th schema for copies, making it if need be; InvalidOid if the name is taken.
  */
@@ -312,7 +343,7 @@ static Oid
 code_schema(int n)
 {
 	const Extension *ext = aion_extension();
-	char *name = n == 1 ? "aion_code" : psprintf("aion_code_%d", n);
+	const char *name = schema_name(n);
 	Oid schema = get_namespace_oid(name, true);
 	HeapTuple tuple;
 	Oid owner;
@@ -354,16 +385,23 @@ create_copy(HeapTuple tuple, Oid schema)
 	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
 	Datum attribute[Natts_pg_proc + 1];
 	bool isnull[Natts_pg_proc + 1];
+	Relation catalog;
+	TupleDesc descriptor;
 	List *defaults = NIL;
 	ObjectAddress copy;
 	ObjectAddress extension;
 
+	catalog = table_open(ProcedureRelationId, AccessShareLock);
+	descriptor = RelationGetDescr(catalog);
 	for (int i = 1; i <= Natts_pg_proc; i++)
 	{
 		attribute[i] = SysCacheGetAttr(PROCOID, tuple, i, &isnull[i]);
 		if (isnull[i])
 			attribute[i] = PointerGetDatum(NULL);
+		else if (TupleDescAttr(descriptor, i - 1)->attlen == -1)
+			attribute[i] = PointerGetDatum(PG_DETOAST_DATUM(attribute[i]));
 	}
+	table_close(catalog, NoLock);
 	if (!isnull[Anum_pg_proc_proargdefaults])
 		defaults = castNode(
 			List, stringToNode(TextDatumGetCString(attribute[Anum_pg_proc_proargdefaults])));

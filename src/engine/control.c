@@ -35,10 +35,8 @@ static Statement delete_closed =
 			  TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID);
 static Statement delete_attributes =
 	STATEMENT(DELETE, "DELETE FROM aion._attribute WHERE run_key = $1", INT8OID);
-static Statement select_owners = STATEMENT(SELECT, "SELECT owner_key FROM aion._owner");
 
 static Run *lock_found(const char *workflow_id, Oid user);
-static Datum controlled_owners(Oid user);
 
 /*
  * Ends a run at once, without a turn; returns the status it has then.
@@ -76,27 +74,6 @@ lock_found(const char *workflow_id, Oid user)
 	return run;
 }
 
-/*
- * Returns the keys of the owners a user controls, as an array.
- */
-static Datum
-controlled_owners(Oid user)
-{
-	Rows rows = aion_statement_execute(&select_owners, NULL);
-	Datum *keys = palloc(Max(rows.count, 1) * sizeof(Datum));
-	int controlled = 0;
-
-	for (uint64 row = 0; row < rows.count; row++)
-		keys[row] = Int32GetDatum(aion_row_int32(rows, row, 1));
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		if (aion_owner_controls(user, DatumGetInt32(keys[row])))
-			keys[controlled++] = keys[row];
-	}
-	return PointerGetDatum(
-		construct_array(keys, controlled, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-}
-
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_terminate_workflow);
@@ -116,6 +93,7 @@ aion_terminate_workflow(PG_FUNCTION_ARGS)
 	RunStatus status;
 
 	aion_guard_client_call("aion.terminate_workflow");
+	aion_payload_check_size(reason != NULL ? strlen(reason) : 0, "reason");
 	aion_authority_assume(&authority);
 	status = aion_control_terminate(aion_run_find(workflow_id, user), reason);
 	aion_authority_drop(&authority);
@@ -185,6 +163,8 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 
 	aion_guard_client_call("aion.purge_workflows");
 	aion_duration_check(older_than, true, "older_than");
+	if (most < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("max_runs must not be negative")));
 	args[0] =
 		aion_arg(DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(aion_clock_now()),
 									 IntervalPGetDatum(older_than)));
@@ -193,7 +173,7 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 	args[4] = aion_arg_int64(most);
 
 	aion_authority_assume(&authority);
-	args[1] = aion_arg(controlled_owners(user));
+	args[1] = aion_arg(aion_owner_controlled(user));
 	rows = aion_statement_execute(&delete_closed, args);
 	keys = palloc(Max(rows.count, 1) * sizeof(int64));
 	for (uint64 row = 0; row < rows.count; row++)

@@ -172,6 +172,8 @@ aion_version_callable(Version *version)
 			version->callable =
 				aion_handler_read(function, psprintf("workflow \"%s\"", version->workflow_type));
 			MemoryContextSwitchTo(caller);
+			if (version->callable->security_definer)
+				version->callable = NULL; /* since it was registered */
 		}
 	}
 	version->checked_epoch = aion_registry_function_epoch();
@@ -200,7 +202,7 @@ aion_registered_for(int32 registered_by, Oid role)
 	Oid registrant = aion_owner_role(registered_by);
 
 	return OidIsValid(registrant) &&
-		   (superuser_arg(registrant) || has_privs_of_role(role, registrant));
+		   (superuser_arg(registrant) || aion_owner_has_role(role, registrant));
 }
 
 /*

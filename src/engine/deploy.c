@@ -45,8 +45,8 @@ static Statement insert_workflow = STATEMENT(
 static Statement update_workflow =
 	STATEMENT(UPDATE,
 			  "UPDATE aion._workflow SET handler = $2, digest = $3, version_key = $4, timeout = $5,"
-			  " task_queue = $6 WHERE name = $1",
-			  TEXTOID, TEXTOID, TEXTOID, INT4OID, INTERVALOID, TEXTOID);
+			  " task_queue = $6, owner_key = $7 WHERE name = $1",
+			  TEXTOID, TEXTOID, TEXTOID, INT4OID, INTERVALOID, TEXTOID, INT4OID);
 static Statement insert_version =
 	STATEMENT(INSERT_RETURNING,
 			  "INSERT INTO aion._version"
@@ -57,8 +57,9 @@ static Statement wake_blocked = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
 	" (SELECT run_key FROM aion._run"
-	" WHERE blocked IN ('mismatch', 'missing code', 'missing right') FOR UPDATE SKIP LOCKED)",
-	TIMESTAMPTZOID);
+	" WHERE blocked IN ('mismatch', 'missing code', 'missing right') AND owner_key = ANY ($2)"
+	" FOR UPDATE SKIP LOCKED)",
+	TIMESTAMPTZOID, INT4ARRAYOID);
 static Statement select_deployed =
 	STATEMENT(SELECT, "SELECT name FROM aion._workflow WHERE handler = $1", TEXTOID);
 static Statement select_changed =
@@ -67,11 +68,11 @@ static Statement select_changed =
 
 static Version *deploy(const char *name, int32 owner_key, Oid function,
 					   const CodeSettings *settings);
-static void route(const char *name, const Version *version, const Interval *timeout,
-				  const char *task_queue);
+static void route(const char *name, int32 owner_key, const Version *version,
+				  const Interval *timeout, const char *task_queue);
 static int32 claim_name(const char *name, Oid role);
 static char *name_version(const char *digest, const Jsonb *settings);
-static void react_to_ddl(void);
+static void react_to_ddl(Oid role);
 
 /*
  * Deploys a new version if the handler of a workflow was replaced since the last deploy.
@@ -114,16 +115,18 @@ aion_workflow_deploy_if_changed(Workflow *workflow)
 	aion_handler_check(function, handler->owner);
 	version = aion_version_get(workflow->version_key);
 	version = deploy(workflow->name, workflow->owner_key, function, &version->settings);
-	route(workflow->name, version, workflow->timeout, workflow->task_queue);
+	route(workflow->name, workflow->owner_key, version, workflow->timeout, workflow->task_queue);
 }
 
 /*
- * Wakes runs that are blocked by what a deploy or a grant may have mended.
+ * Wakes runs that are blocked by what a deploy or a grant of a role may have mended: runs that the
+ * role controls, and those of its members, who use what it registers.  Nobody else is disturbed.
  */
 void
-aion_deploy_wake_blocked(void)
+aion_deploy_wake_blocked(Oid role)
 {
-	NullableDatum args[] = {aion_arg_timestamp(aion_clock_now())};
+	NullableDatum args[] = {aion_arg_timestamp(aion_clock_now()),
+							aion_arg(aion_owner_affected(role))};
 
 	(void) aion_statement_execute(&wake_blocked, args);
 }
@@ -166,14 +169,16 @@ deploy(const char *name, int32 owner_key, Oid function, const CodeSettings *sett
  * Lets new starts of a workflow use a version, and wakes runs that may have been waiting for code.
  */
 static void
-route(const char *name, const Version *version, const Interval *timeout, const char *task_queue)
+route(const char *name, int32 owner_key, const Version *version, const Interval *timeout,
+	  const char *task_queue)
 {
 	NullableDatum args[] = {aion_arg_text(name),
 							aion_arg_text(version->handler),
 							aion_arg_text(version->digest),
 							aion_arg_int32(version->version_key),
 							{IntervalPGetDatum(timeout), timeout == NULL},
-							aion_arg_text(task_queue)};
+							aion_arg_text(task_queue),
+							aion_arg_int32(owner_key)};
 
 	(void) aion_statement_execute(&update_workflow, args);
 	aion_definition_changed();
@@ -187,28 +192,20 @@ claim_name(const char *name, Oid role)
 {
 	NullableDatum args[] = {aion_arg_text(name), aion_arg_int32(aion_owner_key(role))};
 	Rows rows;
-	int32 owner_key;
-	Oid owner;
 
 	(void) aion_statement_execute(&insert_workflow, args);
 	rows = aion_statement_execute(&lock_workflow, args);
 	if (rows.count == 0)
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						errmsg("workflow \"%s\" was registered concurrently", name)));
-	owner_key = aion_row_int32(rows, 0, 1);
-	owner = aion_owner_role(owner_key);
-	if (!superuser_arg(role) && (!OidIsValid(owner) || !has_privs_of_role(role, owner)))
-		ereport(ERROR, (errcode(ERRCODE_NAME_IN_USE),
-						errmsg("workflow \"%s\" was registered by another role", name),
-						errhint("Only members of that role can register it again.")));
-	return owner_key;
+	return aion_owner_of_name(role, aion_row_int32(rows, 0, 1), "workflow", name);
 }
 
 /*
  * Deploys what the current DDL command changed.
  */
 static void
-react_to_ddl(void)
+react_to_ddl(Oid role)
 {
 	Rows rows = aion_statement_execute(&select_changed, NULL);
 	List *functions = NIL;
@@ -230,7 +227,7 @@ react_to_ddl(void)
 		foreach (cell, names)
 			aion_workflow_deploy_if_changed(aion_workflow_find(lfirst(cell)));
 	}
-	aion_deploy_wake_blocked();
+	aion_deploy_wake_blocked(role);
 }
 
 static char *
@@ -277,8 +274,8 @@ aion_register_workflow(PG_FUNCTION_ARGS)
 	aion_fence_settle();
 	owner_key = claim_name(name, role);
 	version = deploy(name, owner_key, function, &settings);
-	route(name, version, timeout, task_queue);
-	aion_deploy_wake_blocked();
+	route(name, owner_key, version, timeout, task_queue);
+	aion_deploy_wake_blocked(role);
 	version_name = pstrdup(version->version);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(version_name));
@@ -302,10 +299,11 @@ aion_on_ddl(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
+		Oid role = GetUserId();
 		Authority authority;
 
 		aion_authority_assume(&authority);
-		react_to_ddl();
+		react_to_ddl(role);
 		aion_authority_drop(&authority);
 		ReleaseCurrentSubTransaction();
 	}

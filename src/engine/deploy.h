@@ -9,6 +9,6 @@
 
 /* Both want the engine's authority. */
 extern void aion_workflow_deploy_if_changed(Workflow *workflow);
-extern void aion_deploy_wake_blocked(void);
+extern void aion_deploy_wake_blocked(Oid role);
 
 #endif

@@ -13,9 +13,11 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 
 #include "engine/code.h"
@@ -77,8 +79,14 @@ void
 aion_fence_settle(void)
 {
 	NullableDatum place[3];
+	LOCKTAG tag;
 
 	if (aion_fence_state() != FENCE_VIRGIN)
+		return;
+
+	/* Somebody who is doing this right now may take long to commit; that is no reason to wait. */
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, aion_extension()->oid, 0);
+	if (LockAcquire(&tag, ShareUpdateExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return;
 	here(place);
 	(void) aion_statement_execute(&insert_adoption, place);
@@ -91,6 +99,7 @@ aion_fence_settle(void)
 void
 aion_fence_require_adopted(void)
 {
+	aion_fence_settle();
 	if (aion_fence_state() == FENCE_COPY)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_ADOPTED),

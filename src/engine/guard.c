@@ -70,18 +70,16 @@ aion_guard_init(void)
 /*
  * Notes that code of a user is entered; aion_guard_leave() follows, also after an error.
  *
- * The current user is the owner of the run.  Where he is not the session's user the code must not
- * find the way back to that one: SET ROLE and the like are refused as in a security-definer
- * function.
+ * The current user is the owner of the run.  The code must not find the way to whoever drives, or
+ * has logged in: SET ROLE and the like are refused as in a security-definer function.
  */
 void
 aion_guard_enter(UserFrame frame, GuardState *outside)
 {
 	outside->frame = current_frame;
 	GetUserIdAndSecContext(&outside->userid, &outside->security_context);
-	if (outside->userid != GetSessionUserId())
-		SetUserIdAndSecContext(outside->userid,
-							   outside->security_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(outside->userid,
+						   outside->security_context | SECURITY_LOCAL_USERID_CHANGE);
 	current_frame = frame;
 }
 
@@ -155,6 +153,11 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 						errmsg("workflow code cannot execute %s",
 							   CreateCommandName(statement->utilityStmt)),
 						errhint(HINT_ACTIVITY)));
+	if (current_frame == FRAME_ACTIVITY && IsA(statement->utilityStmt, DeclareCursorStmt) &&
+		(((DeclareCursorStmt *) statement->utilityStmt)->options & CURSOR_OPT_HOLD))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("an activity cannot declare a cursor WITH HOLD"),
+						errdetail("It would be executed after the activity, with other rights.")));
 	if (next_process_utility != NULL)
 		next_process_utility(statement, text, read_only_tree, context, parameters, environment,
 							 receiver, completion);

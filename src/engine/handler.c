@@ -29,6 +29,7 @@
 #include "utils/syscache.h"
 
 #include "engine/handler.h"
+#include "engine/owner.h"
 #include "support/errors.h"
 #include "support/payload.h"
 #include "support/pg_compat.h"
@@ -50,7 +51,20 @@ static Jsonb *row_of_set(const Handler *handler, TupleTableSlot *slot);
 char *
 aion_handler_signature(Oid function)
 {
-	return format_procedure_qualified(function);
+	bool quote_all = quote_all_identifiers;
+	char *signature;
+
+	quote_all_identifiers = false;
+	PG_TRY();
+	{
+		signature = format_procedure_qualified(function);
+	}
+	PG_FINALLY();
+	{
+		quote_all_identifiers = quote_all;
+	}
+	PG_END_TRY();
+	return signature;
 }
 
 /*
@@ -154,8 +168,16 @@ aion_handler_check(Oid function, Oid role)
 						errmsg("%s is not a plain function", signature),
 						errhint("Procedures, aggregates and window functions cannot be "
 								"workflows or activities.")));
-	if (!aion_compat_owns_function(function, role))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FUNCTION, signature);
+	if (!aion_owner_has_role(role, form->proowner))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("must be owner of function %s", signature),
+						superuser_arg(role)
+							? errdetail("Whoever can replace it would be trusted like a superuser.")
+							: 0,
+						superuser_arg(role)
+							? errhint("Register it as its owner: SET ROLE %s.",
+									  quote_identifier(GetUserNameFromId(form->proowner, false)))
+							: 0));
 	if (form->prosecdef)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 						errmsg("function %s is SECURITY DEFINER", signature),
@@ -374,6 +396,11 @@ has_parameter(const Handler *handler, const JsonbValue *key)
 static void
 add_input_context(void *label)
 {
+	int class = ERRCODE_TO_CATEGORY(geterrcode());
+
+	/* Whatever a type says about a bad value, it is the input that is invalid. */
+	if (class == ERRCODE_DATA_EXCEPTION || class == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+		errcode(ERRCODE_INVALID_INPUT);
 	errcontext("input of %s", (const char *) label);
 }
 

@@ -47,18 +47,20 @@ static Statement select_owner =
 	STATEMENT(SELECT, "SELECT role, name FROM aion._owner WHERE owner_key = $1", INT4OID);
 static Statement select_owners = STATEMENT(SELECT, "SELECT owner_key, role, name FROM aion._owner");
 static Statement select_grants =
-	STATEMENT(SELECT, "SELECT r.oid, g.level FROM aion._grant g"
-					  " JOIN pg_catalog.pg_roles r ON r.rolname = g.role"
+	STATEMENT(SELECT, "SELECT o.role, o.name, g.level FROM aion._grant g"
+					  " JOIN aion._owner o USING (owner_key)"
 					  " WHERE g.level IN ('admin', 'monitor')");
 static Statement resolve_names = STATEMENT(
 	UPDATE, "UPDATE aion._owner o SET role = coalesce((SELECT r.oid FROM pg_catalog.pg_roles r"
 			" WHERE r.rolname = o.name), 0)");
 
 static Statement repeat_grants =
-	STATEMENT(SELECT, "SELECT aion._apply_grant(g.role, g.level) FROM aion._grant g"
-					  " JOIN pg_catalog.pg_roles r ON r.rolname = g.role");
+	STATEMENT(SELECT, "SELECT aion._apply_grant(r.rolname, g.level) FROM aion._grant g"
+					  " JOIN aion._owner o USING (owner_key)"
+					  " JOIN pg_catalog.pg_roles r ON r.oid = o.role");
 
 static Oid resolve(Oid role, const char *name);
+static Datum select_keys(Oid role, bool all, bool members_too);
 
 /*
  * Returns the key of a role, making one for a role that has none.
@@ -127,9 +129,10 @@ aion_owner_access(Oid role)
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		AccessLevel level =
-			strcmp(aion_row_text(rows, row, 2), "admin") == 0 ? ACCESS_ADMIN : ACCESS_MONITOR;
+			strcmp(aion_row_text(rows, row, 3), "admin") == 0 ? ACCESS_ADMIN : ACCESS_MONITOR;
+		Oid grantee = resolve(aion_row_oid(rows, row, 1), aion_row_text(rows, row, 2));
 
-		if (level > access && has_privs_of_role(role, aion_row_oid(rows, row, 1)))
+		if (level > access && OidIsValid(grantee) && has_privs_of_role(role, grantee))
 			access = level;
 	}
 	return access;
@@ -149,6 +152,55 @@ aion_owner_controls(Oid role, int32 owner_key)
 }
 
 /*
+ * Returns the keys of the owners that a role controls, as an array.
+ */
+Datum
+aion_owner_controlled(Oid role)
+{
+	return select_keys(role, aion_owner_access(role) == ACCESS_ADMIN, false);
+}
+
+/*
+ * Returns the keys of the owners whose runs may depend on what a role does.
+ */
+Datum
+aion_owner_affected(Oid role)
+{
+	return select_keys(role, superuser_arg(role), true);
+}
+
+/*
+ * Decides who owns a name when a role registers it again: whoever did, if the role may act for
+ * him, or a superuser, who takes it over.  Otherwise raises.
+ */
+int32
+aion_owner_of_name(Oid role, int32 owner_key, const char *kind, const char *name)
+{
+	Oid owner = aion_owner_role(owner_key);
+
+	if (OidIsValid(owner) && aion_owner_has_role(role, owner) &&
+		aion_compat_may_become(role, owner))
+		return owner_key;
+	if (superuser_arg(role))
+		return aion_owner_key(role);
+	ereport(ERROR, (errcode(ERRCODE_NAME_IN_USE),
+					errmsg("%s \"%s\" was registered by another role", kind, name),
+					errhint("Only members of that role can register it again.")));
+}
+
+/*
+ * Tells whether a role is another one or has its privileges by being a member.  A superuser has
+ * everybody's privileges, and still trusts nobody whom he did not join.
+ */
+bool
+aion_owner_has_role(Oid role, Oid of)
+{
+	if (role == of)
+		return true;
+	return superuser_arg(role) ? is_member_of_role_nosuper(role, of) : has_privs_of_role(role, of);
+}
+
+/*
  * Finds the roles of this server that the owners of a copied database are called by, and grants
  * them again what they had: a restore grants nothing on an object if one grantee is missing.
  */
@@ -165,35 +217,38 @@ aion_owner_readopt(void)
 void
 aion_owner_check_eligible(Oid role)
 {
-	HeapTuple tuple;
-	bool may_login;
+	const char *reason = aion_owner_ineligible(role);
 
-	if (superuser_arg(role) && !aion_allow_superuser_workflows)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("superuser \"%s\" cannot own a workflow run",
-							   GetUserNameFromId(role, false)),
-						errhint("Start it as an ordinary role (run_as), or set "
-								"aion.allow_superuser_workflows.")));
-	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for role %u", role);
-	may_login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
-	ReleaseSysCache(tuple);
-	if (AION_COMPAT_WORKER_NEEDS_LOGIN && !may_login)
+	if (reason != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" cannot own a workflow run because it is not permitted "
-						"to log in",
-						GetUserNameFromId(role, false)),
-				 errhint("Its runs execute in sessions of its own. Use ALTER ROLE ... LOGIN, "
-						 "or start the workflow as another role (run_as).")));
+				 errmsg("role \"%s\" cannot own a workflow run because it %s",
+						GetUserNameFromId(role, false), reason),
+				 errhint("Runs execute in sessions of their owner. Start the workflow as a role "
+						 "(run_as) that can have one; for superusers there is "
+						 "aion.allow_superuser_workflows.")));
+}
+
+/*
+ * Tells why a role cannot own runs; NULL if it can.
+ */
+const char *
+aion_owner_ineligible(Oid role)
+{
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	bool may_login;
+
+	if (!HeapTupleIsValid(tuple))
+		return "does not exist";
+	may_login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	ReleaseSysCache(tuple);
+	if (superuser_arg(role) && !aion_allow_superuser_workflows)
+		return "is a superuser";
+	if (AION_COMPAT_WORKER_NEEDS_LOGIN && !may_login)
+		return "is not permitted to log in";
 	if (!aion_compat_may_connect(MyDatabaseId, role))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("role \"%s\" cannot own a workflow run because it is not permitted "
-							   "to connect to this database",
-							   GetUserNameFromId(role, false)),
-						errhint("Use GRANT CONNECT ON DATABASE %s.",
-								quote_identifier(get_database_name(MyDatabaseId)))));
+		return "is not permitted to connect to this database";
+	return NULL;
 }
 
 /*
@@ -208,9 +263,50 @@ resolve(Oid role, const char *name)
 	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)) ? role : InvalidOid;
 }
 
+/*
+ * Makes an array of the keys of owners: of all, or of those whose privileges a role has, with or
+ * without those that have the privileges of the role.
+ */
+static Datum
+select_keys(Oid role, bool all, bool members_too)
+{
+	Rows rows = aion_statement_execute(&select_owners, NULL);
+	Datum *keys = palloc(Max(rows.count, 1) * sizeof(Datum));
+	int count = 0;
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Oid owner = resolve(aion_row_oid(rows, row, 2), aion_row_text(rows, row, 3));
+
+		if (all || (OidIsValid(owner) && (has_privs_of_role(role, owner) ||
+										  (members_too && aion_owner_has_role(owner, role)))))
+			keys[count++] = Int32GetDatum(aion_row_int32(rows, row, 1));
+	}
+	return PointerGetDatum(
+		construct_array(keys, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
 /* Functions that SQL calls. */
 
+PG_FUNCTION_INFO_V1(aion_owner_key_of);
 PG_FUNCTION_INFO_V1(aion_visible_owners);
+
+/*
+ * _owner_key(role) -> key, made if need be; for functions that grant
+ */
+Datum
+aion_owner_key_of(PG_FUNCTION_ARGS)
+{
+	Oid role = get_role_oid(NameStr(*PG_GETARG_NAME(0)), false);
+	Authority authority;
+	int32 key;
+
+	aion_authority_assume(&authority);
+	aion_fence_settle();
+	key = aion_owner_key(role);
+	aion_authority_drop(&authority);
+	PG_RETURN_INT32(key);
+}
 
 /*
  * Returns the keys of the owners whose rows the current user may see: all of a row, or all but
@@ -223,23 +319,12 @@ aion_visible_owners(PG_FUNCTION_ARGS)
 	Oid user = GetUserId();
 	Authority authority;
 	AccessLevel access;
-	Rows rows;
-	Datum *keys;
-	int visible = 0;
+	Datum keys;
 
 	aion_authority_assume(&authority);
 	access = aion_owner_access(user);
-	rows = aion_statement_execute(&select_owners, NULL);
-	keys = palloc(Max(rows.count, 1) * sizeof(Datum));
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		Oid owner = resolve(aion_row_oid(rows, row, 2), aion_row_text(rows, row, 3));
-
-		if (access == ACCESS_ADMIN || (access == ACCESS_MONITOR && !payloads) ||
-			(OidIsValid(owner) && has_privs_of_role(user, owner)))
-			keys[visible++] = Int32GetDatum(aion_row_int32(rows, row, 1));
-	}
+	keys =
+		select_keys(user, access == ACCESS_ADMIN || (access == ACCESS_MONITOR && !payloads), false);
 	aion_authority_drop(&authority);
-	PG_RETURN_ARRAYTYPE_P(
-		construct_array(keys, visible, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	PG_RETURN_DATUM(keys);
 }

@@ -17,9 +17,14 @@ extern int32 aion_owner_key(Oid role);
 extern Oid aion_owner_role(int32 owner_key);
 extern AccessLevel aion_owner_access(Oid role);
 extern bool aion_owner_controls(Oid role, int32 owner_key);
+extern Datum aion_owner_controlled(Oid role);
+extern Datum aion_owner_affected(Oid role);
+extern int32 aion_owner_of_name(Oid role, int32 owner_key, const char *kind, const char *name);
 extern void aion_owner_readopt(void);
 
 /* These do not. */
+extern bool aion_owner_has_role(Oid role, Oid of);
 extern void aion_owner_check_eligible(Oid role);
+extern const char *aion_owner_ineligible(Oid role);
 
 #endif

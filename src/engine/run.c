@@ -42,6 +42,12 @@ static Statement find_run =
 			  "SELECT run_key, owner_key FROM aion._run WHERE workflow_id = $1"
 			  " AND ($2 IS NULL OR run_id = $2) ORDER BY closed_at DESC, run_key DESC LIMIT 1",
 			  TEXTOID, UUIDOID);
+static Statement find_run_of =
+	STATEMENT(SELECT,
+			  "SELECT run_key, owner_key FROM aion._run WHERE workflow_id = $1"
+			  " AND ($2 IS NULL OR run_id = $2) AND owner_key = ANY ($3)"
+			  " ORDER BY closed_at DESC, run_key DESC LIMIT 1",
+			  TEXTOID, UUIDOID, INT4ARRAYOID);
 static Statement update_run = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET version_key = $2, status = $3, blocked = $4, seen = $5, failures = $6,"
@@ -54,7 +60,7 @@ static Statement postpone_run = STATEMENT(
 	UPDATE, "UPDATE aion._run SET failures = $2, retry_at = $3, ready_at = NULL WHERE run_key = $1",
 	INT8OID, INT4OID, TIMESTAMPTZOID);
 
-static int64 find(const char *workflow_id, NullableDatum run_id, int32 *owner_key);
+static int64 find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see);
 pg_noreturn static void not_found(const char *workflow_id);
 static void retry_later(Run *run);
 static int64 executing = 0; /* run_key of the run whose turn this backend is in */
@@ -140,12 +146,7 @@ aion_run_lock(int64 run_key, MemoryContext parent)
 int64
 aion_run_find(const char *workflow_id, Oid user)
 {
-	int32 owner_key;
-	int64 run_key = find(workflow_id, aion_arg_null(), &owner_key);
-
-	if (run_key == 0 || !aion_owner_controls(user, owner_key))
-		not_found(workflow_id);
-	return run_key;
+	return find(workflow_id, aion_arg_null(), user, false);
 }
 
 /*
@@ -297,24 +298,34 @@ retry_later(Run *run)
 	aion_due_arm(run, TIMER_RETRY, run->retry_at, 0);
 }
 
+/*
+ * Other owners may have runs of the same workflow id, which this user does not see.
+ */
 static int64
-find(const char *workflow_id, NullableDatum run_id, int32 *owner_key)
+find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
 {
-	NullableDatum args[] = {aion_arg_text(workflow_id), run_id};
-	Rows rows = aion_statement_execute(&find_run, args);
+	NullableDatum args[3] = {aion_arg_text(workflow_id), run_id};
+	Rows rows;
 
+	if (workflow_id == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("workflow id must not be null")));
+	rows = aion_statement_execute(&find_run, args);
+	if (rows.count > 0 && !aion_owner_controls(user, aion_row_int32(rows, 0, 2)) &&
+		!(only_see && aion_owner_access(user) >= ACCESS_MONITOR))
+	{
+		args[2] = aion_arg(aion_owner_controlled(user));
+		rows = aion_statement_execute(&find_run_of, args);
+	}
 	if (rows.count == 0)
-		return 0;
-	*owner_key = aion_row_int32(rows, 0, 2);
+		not_found(workflow_id);
 	return aion_row_int64(rows, 0, 1);
 }
 
 static void
 not_found(const char *workflow_id)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_WORKFLOW_NOT_FOUND),
-			 errmsg("workflow \"%s\" does not exist", workflow_id != NULL ? workflow_id : "")));
+	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
+					errmsg("workflow \"%s\" does not exist", workflow_id)));
 }
 
 static RunStatus
@@ -391,14 +402,10 @@ aion_find_run(PG_FUNCTION_ARGS)
 	NullableDatum run_id = {PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1), PG_ARGISNULL(1)};
 	Oid user = GetUserId();
 	Authority authority;
-	int32 owner_key;
 	int64 run_key;
 
 	aion_authority_assume(&authority);
-	run_key = find(workflow_id, run_id, &owner_key);
-	if (run_key == 0 ||
-		(!aion_owner_controls(user, owner_key) && aion_owner_access(user) < ACCESS_MONITOR))
-		not_found(workflow_id);
+	run_key = find(workflow_id, run_id, user, true);
 	aion_authority_drop(&authority);
 	PG_RETURN_INT64(run_key);
 }

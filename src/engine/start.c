@@ -36,6 +36,7 @@
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
+#include "support/pg_compat.h"
 #include "support/statement.h"
 
 static Statement insert_run = STATEMENT(
@@ -55,6 +56,12 @@ static Statement select_closed = STATEMENT(SELECT,
 										   " WHERE workflow_id = $1 AND closed_at IS NOT NULL"
 										   " ORDER BY closed_at DESC, run_key DESC LIMIT 1",
 										   TEXTOID);
+static Statement select_closed_of =
+	STATEMENT(SELECT,
+			  "SELECT status, owner_key FROM aion._run WHERE workflow_id = $1"
+			  " AND closed_at IS NOT NULL AND owner_key = ANY ($2)"
+			  " ORDER BY closed_at DESC, run_key DESC LIMIT 1",
+			  TEXTOID, INT4ARRAYOID);
 static Statement insert_attributes =
 	STATEMENT(INSERT,
 			  "INSERT INTO aion._attribute (run_key, owner_key, search_attributes, memo)"
@@ -140,6 +147,8 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 	StartOutcome outcome;
 	TimestampTz begin;
 	StartRequest own = *request;
+	Oid caller;
+	int security_context;
 	int level;
 
 	aion_payload_check(input, "input");
@@ -152,7 +161,10 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 	else
 		aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
 
-	/* As the caller, and as the code will read it. */
+	/* With the owner's rights, who runs the code and so what its defaults and types call. */
+	GetUserIdAndSecContext(&caller, &security_context);
+	if (caller != request->owner)
+		SetUserIdAndSecContext(request->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
 	level = aion_code_enter_settings(&request->code->settings);
 	input = aion_handler_complete(request->handler, input);
 	aion_handler_check_input(request->handler, input);
@@ -163,6 +175,7 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 	if (request->timeout != NULL)
 		own.deadline = aion_duration_after(begin, request->timeout, "timeout");
 	aion_code_leave_settings(level);
+	SetUserIdAndSecContext(caller, security_context);
 
 	aion_authority_assume(&authority);
 	do
@@ -299,7 +312,7 @@ answer_for_open(const StartRequest *request, const char *workflow_id)
 static StartOutcome
 answer_for_closed(const StartRequest *request, const Run *run)
 {
-	NullableDatum args[] = {aion_arg_text(run->workflow_id)};
+	NullableDatum args[2] = {aion_arg_text(run->workflow_id)};
 	NullableDatum key[] = {aion_arg_int64(run->run_key)};
 	Rows rows;
 	char *status;
@@ -309,9 +322,14 @@ answer_for_closed(const StartRequest *request, const Run *run)
 	rows = aion_statement_execute(&select_closed, args);
 	if (rows.count == 0)
 		return START_DONE;
-	status = aion_row_text(rows, 0, 1);
 	if (!aion_owner_controls(request->owner, aion_row_int32(rows, 0, 2)))
-		return START_DONE;
+	{
+		args[1] = aion_arg(aion_owner_controlled(request->owner));
+		rows = aion_statement_execute(&select_closed_of, args);
+		if (rows.count == 0)
+			return START_DONE;
+	}
+	status = aion_row_text(rows, 0, 1);
 	if (request->if_closed == POLICY_ALLOW_FAILED_ONLY &&
 		strcmp(status, aion_status_name(RUN_COMPLETED)) != 0)
 		return START_DONE;
@@ -429,7 +447,8 @@ read_request(FunctionCallInfo fcinfo, int first, StartRequest *request)
 	if (!PG_ARGISNULL(first + 8))
 	{
 		request->owner = get_role_oid(NameStr(*PG_GETARG_NAME(first + 8)), false);
-		if (!has_privs_of_role(GetUserId(), request->owner))
+		if (!has_privs_of_role(GetUserId(), request->owner) ||
+			!aion_compat_may_become(GetUserId(), request->owner))
 			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 							errmsg("must have the privileges of role \"%s\" to start a workflow "
 								   "as it",

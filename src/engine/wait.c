@@ -50,14 +50,15 @@ static Touched touched;
 enum
 {
 	TERMINAL_STATUS = 1,
-	TERMINAL_ATTRIBUTES
+	TERMINAL_ATTRIBUTES,
+	TERMINAL_CLOSED
 };
 
 static Statement select_terminal =
 	STATEMENT(SELECT,
-			  "SELECT r.status, e.attributes FROM aion._run r"
+			  "SELECT r.status, e.attributes, r.closed_at IS NOT NULL FROM aion._run r"
 			  " LEFT JOIN aion._event e ON e.run_key = r.run_key AND e.seq = r.head"
-			  " WHERE r.run_key = $1 AND r.closed_at IS NOT NULL",
+			  " AND r.closed_at IS NOT NULL WHERE r.run_key = $1",
 			  INT8OID);
 
 /* How a run ended. */
@@ -179,7 +180,10 @@ has_ended(int64 run_key, Ending *ending)
 
 	aion_authority_assume(&authority);
 	rows = aion_statement_execute(&select_terminal, args);
-	ended = rows.count == 1;
+	if (rows.count == 0)
+		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
+						errmsg("the workflow was purged while it was waited for")));
+	ended = aion_row_bool(rows, 0, TERMINAL_CLOSED);
 	if (ended)
 	{
 		ending->status = aion_row_text(rows, 0, TERMINAL_STATUS);

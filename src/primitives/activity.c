@@ -58,8 +58,10 @@ static Statement insert_activity =
 static Statement lock_activity =
 	STATEMENT(SELECT, "SELECT owner_key FROM aion._activity WHERE name = $1 FOR UPDATE", TEXTOID);
 static Statement update_activity =
-	STATEMENT(UPDATE, "UPDATE aion._activity SET handler = $2, task_queue = $3 WHERE name = $1",
-			  TEXTOID, TEXTOID, TEXTOID);
+	STATEMENT(UPDATE,
+			  "UPDATE aion._activity SET owner_key = $2, handler = $3, task_queue = $4"
+			  " WHERE name = $1",
+			  TEXTOID, INT4OID, TEXTOID, TEXTOID);
 
 static Event *record(Run *run, Command *command);
 static Jsonb *answer(Turn *turn, Command *command);
@@ -264,6 +266,9 @@ block_unless_callable(Run *run, const char *name, const Handler **handler)
 		block(run, BLOCKED_MISSING_CODE, name, NULL, "the activity is not registered");
 	else if ((*handler = callable(activity)) == NULL)
 		block(run, BLOCKED_MISSING_CODE, name, activity->signature, "the function does not exist");
+	else if (!superuser_arg((*handler)->owner) && !aion_owner_has_role(owner, (*handler)->owner))
+		block(run, BLOCKED_MISSING_RIGHT, name, activity->signature,
+			  "the function belongs to a role that the owner of the run is no member of");
 	else if (!aion_compat_may_execute((*handler)->function, owner))
 		block(run, BLOCKED_MISSING_RIGHT, name, activity->signature,
 			  "the owner of the run may not execute the function");
@@ -449,7 +454,6 @@ aion_register_activity(PG_FUNCTION_ARGS)
 	Oid role = GetUserId();
 	Authority authority;
 	char *signature;
-	Oid owner;
 
 	aion_guard_client_call("aion.register_activity");
 	aion_name_check(name, AION_NAME_MAX, "activity name");
@@ -468,20 +472,16 @@ aion_register_activity(PG_FUNCTION_ARGS)
 	{
 		NullableDatum row[] = {aion_arg_text(name), aion_arg_int32(aion_owner_key(role)),
 							   aion_arg_text(signature), aion_arg_text(task_queue)};
-		NullableDatum update[] = {row[0], row[2], row[3]};
 		Rows rows;
 
 		(void) aion_statement_execute(&insert_activity, row);
 		rows = aion_statement_execute(&lock_activity, row);
-		owner = aion_owner_role(aion_row_int32(rows, 0, 1));
-		if (!superuser_arg(role) && (!OidIsValid(owner) || !has_privs_of_role(role, owner)))
-			ereport(ERROR, (errcode(ERRCODE_NAME_IN_USE),
-							errmsg("activity \"%s\" was registered by another role", name),
-							errhint("Only members of that role can register it again.")));
-		(void) aion_statement_execute(&update_activity, update);
+		row[1] =
+			aion_arg_int32(aion_owner_of_name(role, aion_row_int32(rows, 0, 1), "activity", name));
+		(void) aion_statement_execute(&update_activity, row);
 	}
 	aion_registry_changed(&activities);
-	aion_deploy_wake_blocked();
+	aion_deploy_wake_blocked(role);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }

@@ -25,6 +25,8 @@ typedef struct Mock
 	SubTransactionId made_in;
 } Mock;
 
+#define HINT_RESULTS "Its elements are {\"ok\": ...} or {\"error\": ...}."
+
 static List *mocks = NIL; /* of this transaction, in its memory, the latest first */
 
 static void forget_mocks(XactEvent event, void *argument);
@@ -32,6 +34,7 @@ static void forget_rolled_back(SubXactEvent event, SubTransactionId sub, SubTran
 							   void *argument);
 static Mock *find(const char *activity);
 static Jsonb *failure_of(const char *activity, const Jsonb *error);
+static void check_outcomes(const Jsonb *results);
 static Jsonb *outcomes_of(FunctionCallInfo fcinfo);
 
 void
@@ -124,6 +127,23 @@ failure_of(const char *activity, const Jsonb *error)
 		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(base), JsonbPGetDatum(error)));
 }
 
+static void
+check_outcomes(const Jsonb *results)
+{
+	for (uint32 i = 0; i < JB_ROOT_COUNT(results); i++)
+	{
+		Jsonb *outcome = DatumGetJsonbP(DirectFunctionCall2(
+			jsonb_array_element, JsonbPGetDatum(results), Int32GetDatum((int32) i)));
+
+		if (!aion_json_is_object(outcome) || JB_ROOT_COUNT(outcome) > 1 ||
+			(JB_ROOT_COUNT(outcome) == 1 && !aion_json_has_member(outcome, "ok") &&
+			 !aion_json_has_member(outcome, "error")))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_INPUT),
+					 errmsg("element %u of results is no outcome", i + 1), errhint(HINT_RESULTS)));
+	}
+}
+
 /*
  * Reads what a stand-in shall do, as an array of outcomes.
  */
@@ -141,9 +161,14 @@ outcomes_of(FunctionCallInfo fcinfo)
 			JB_ROOT_IS_SCALAR(results) || JB_ROOT_COUNT(results) == 0)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 							errmsg("results must be an array that is not empty, and stands alone"),
-							errhint("Its elements are {\"ok\": ...} or {\"error\": ...}.")));
+							errhint(HINT_RESULTS)));
+		check_outcomes(results);
 		return results;
 	}
+	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("a stand-in has a result or an error, not both"),
+						errhint("For several calls, use results.")));
 	aion_object_begin(&object);
 	if (!PG_ARGISNULL(2))
 		aion_object_json(&object, "error", PG_GETARG_JSONB_P(2));

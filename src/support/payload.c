@@ -263,11 +263,17 @@ aion_to_jsonb(Datum value, Oid type)
 void
 aion_payload_check(const Jsonb *payload, const char *what)
 {
-	if (payload == NULL || (int) (VARSIZE(payload) / 1024) < aion_max_payload_size)
+	aion_payload_check_size(payload != NULL ? VARSIZE(payload) : 0, what);
+}
+
+void
+aion_payload_check_size(Size size, const char *what)
+{
+	if ((int) (size / 1024) < aion_max_payload_size)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_PAYLOAD_TOO_LARGE), errmsg("%s is too large", what),
 					errdetail("It takes %d kB, and aion.max_payload_size is %d kB.",
-							  (int) (VARSIZE(payload) / 1024), aion_max_payload_size),
+							  (int) (size / 1024), aion_max_payload_size),
 					errhint("Keep large data in a table of your own and pass its key.")));
 }
 

@@ -39,6 +39,7 @@ extern char *aion_json_cstring(const Jsonb *json);
 extern char *aion_json_abbreviated(const Jsonb *json);
 
 extern Jsonb *aion_to_jsonb(Datum value, Oid type);
+extern void aion_payload_check_size(Size size, const char *what);
 extern void aion_payload_check(const Jsonb *payload, const char *what);
 extern void aion_name_check(const char *name, int limit, const char *what);
 

@@ -31,6 +31,13 @@
 	(pg_database_aclcheck((db), (role), ACL_CONNECT) == ACLCHECK_OK)
 #endif
 
+/* 16 can let a member inherit from a role without becoming it. */
+#if PG_VERSION_NUM >= 160000
+#define aion_compat_may_become(member, role) member_can_set_role((member), (role))
+#else
+#define aion_compat_may_become(member, role) is_member_of_role((member), (role))
+#endif
+
 /* 16 can insert into summarizing indexes alone. */
 #if PG_VERSION_NUM >= 160000
 #define aion_compat_insert_index_tuples(target, slot, estate)                                      \

@@ -56,7 +56,7 @@ sub look
 		SELECT * FROM aion.timer ORDER BY 1;
 		SELECT * FROM aion.workflow_version ORDER BY 1, 2;
 		SELECT name, handler FROM aion._activity ORDER BY 1;
-		SELECT role, level FROM aion._grant ORDER BY 1, 2;
+		SELECT o.name, g.level FROM aion._grant g JOIN aion._owner o USING (owner_key) ORDER BY 1, 2;
 		SELECT * FROM alice.effect;
 		SELECT * FROM bob.effect});
 }
