@@ -24,7 +24,7 @@ CREATE TABLE aion._version (
 	registered_at timestamptz NOT NULL DEFAULT now(),
 	UNIQUE (workflow_type, version)
 );
-COMMENT ON TABLE aion._version IS 'versions: code that does not change; a row is never updated';
+COMMENT ON TABLE aion._version IS 'versions: code that does not change, whatever its function is called now';
 
 SELECT pg_extension_config_dump('aion._workflow', '');
 SELECT pg_extension_config_dump('aion._version', '');

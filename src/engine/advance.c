@@ -12,8 +12,10 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "engine/advance.h"
@@ -21,12 +23,16 @@
 #include "engine/failure.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
+#include "engine/ready.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
+#include "support/stopwatch.h"
+
+#define MESSAGE_TIMED_OUT "the turn took longer than aion.turn_timeout"
 
 /* The code of a run, or why it cannot be executed. */
 typedef struct Code
@@ -48,6 +54,7 @@ static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
 static void end_share(Run *run, bool unfinished);
 static void block_after_failures(Run *run, const ErrorData *error);
+static void block_hopeless(int code, Datum argument);
 static void find_code(Run *run, Code *code);
 static Jsonb *code_detail(const Version *version);
 static bool time_is_up(const Budget *budget);
@@ -64,6 +71,11 @@ aion_run_advance(Run *run, Budget *budget)
 	ErrorData *volatile error = NULL;
 	ErrorContextCallback context = {error_context_stack, add_context, run};
 	int64 outer = aion_run_set_executing(run->run_key);
+	static bool registered = false;
+
+	if (!registered)
+		before_shmem_exit(block_hopeless, (Datum) 0);
+	registered = true;
 
 	error_context_stack = &context;
 	BeginInternalSubTransaction(NULL);
@@ -138,7 +150,9 @@ aion_run_replay(Run *run, Jsonb **result)
 				 errmsg("cannot replay workflow \"%s\": %s", run->workflow_id, code.blocked)));
 	turn = aion_turn_create(run);
 	aion_turn_execute(turn, code.handler, code.settings);
-	if (turn->verdict == TURN_FAILED || turn->verdict == TURN_TIMED_OUT)
+	if (turn->verdict == TURN_TIMED_OUT)
+		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg(MESSAGE_TIMED_OUT)));
+	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error);
 	*result = turn->verdict == TURN_RETURNED ? turn->result : NULL;
 	return turn->difference;
@@ -255,9 +269,9 @@ apply(Run *run, Turn *turn)
 			aion_run_block(run, BLOCKED_MISMATCH, aion_replay_difference(turn->difference));
 			return;
 		case TURN_TIMED_OUT:
-			aion_run_block(run, BLOCKED_TURN_TIMEOUT,
-						   aion_failure_make("57014", "the turn took longer than aion.turn_timeout",
-											 "Move the work into an activity."));
+			aion_run_block(
+				run, BLOCKED_TURN_TIMEOUT,
+				aion_failure_make("57014", MESSAGE_TIMED_OUT, "Move the work into an activity."));
 			return;
 		default:
 			break;
@@ -355,6 +369,7 @@ block_after_failures(Run *run, const ErrorData *error)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData *volatile failure = NULL;
 	Authority authority;
 
 	BeginInternalSubTransaction(NULL);
@@ -371,12 +386,61 @@ block_after_failures(Run *run, const ErrorData *error)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
+		failure = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
+	if (failure == NULL)
+		return;
+	if (aion_failure_is_cancel(failure))
+		ReThrowError(failure);
+	ereport(LOG,
+			(errmsg("could not block workflow \"%s\": %s", run->workflow_id, failure->message)));
+}
+
+/*
+ * Ends the process because of code that does not let itself be cancelled: its run is blocked, or
+ * it would end every process that executes it.
+ */
+static void
+block_hopeless(int code, Datum argument)
+{
+	int64 run_key = aion_run_set_executing(0);
+	Authority authority;
+	Run *run;
+
+	if (run_key == 0 || !aion_stopwatch_gave_up())
+		return;
+	(void) aion_stopwatch_stop();
+	AbortOutOfAnyTransaction();
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		aion_authority_assume(&authority);
+		run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
+		if (run != NULL)
+		{
+			aion_run_load(run);
+			aion_run_block(
+				run, BLOCKED_TURN_TIMEOUT,
+				aion_failure_make("57014", MESSAGE_TIMED_OUT,
+								  "It cannot be cancelled: do not catch query_canceled."));
+			aion_run_save(run);
+		}
+		aion_authority_drop(&authority);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+	}
+	PG_END_TRY();
 }
 
 /*

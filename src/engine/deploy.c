@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
@@ -53,6 +54,11 @@ static Statement insert_version =
 			  " (workflow_type, version, owner_key, handler, code, copied, digest, settings)"
 			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING version_key",
 			  TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, JSONBOID);
+static Statement move_version =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._version SET handler = $2,"
+			  " code = CASE WHEN copied THEN code ELSE $2 END WHERE version_key = $1",
+			  INT4OID, TEXTOID);
 static Statement wake_blocked = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
@@ -104,6 +110,16 @@ aion_workflow_deploy_if_changed(Workflow *workflow)
 	}
 	if (!aion_auto_deploy)
 		return;
+	{
+		NullableDatum args[] = {aion_arg_text(workflow->name)};
+
+		/* Somebody else may be deploying it, and may just have done so. */
+		(void) aion_statement_execute(&lock_workflow, args);
+		AcceptInvalidationMessages();
+		workflow = aion_workflow_find(workflow->name);
+		if (workflow == NULL || strcmp(digest, workflow->digest) == 0)
+			return;
+	}
 	registrant = aion_owner_role(workflow->owner_key);
 	if (!OidIsValid(registrant) || !has_privs_of_role(handler->owner, registrant))
 		ereport(ERROR,
@@ -146,7 +162,17 @@ deploy(const char *name, int32 owner_key, Oid function, const CodeSettings *sett
 	char *code;
 
 	if (version != NULL)
+	{
+		if (strcmp(version->handler, signature) != 0)
+		{
+			NullableDatum row[] = {aion_arg_int32(version->version_key), aion_arg_text(signature)};
+
+			(void) aion_statement_execute(&move_version, row);
+			aion_definition_changed();
+			version = aion_version_find(name, version_name);
+		}
 		return version;
+	}
 	if (!copied)
 		ereport(NOTICE, (errmsg("function %s cannot be copied and is referenced", signature),
 						 errdetail("Runs in flight block when its definition changes.")));

@@ -27,6 +27,7 @@
 
 static void begin_transaction(void);
 static bool drive_one(Oid user, Budget *budget, MemoryContext parent);
+static ErrorData *advance(Run *run, Budget *budget, MemoryContext caller);
 static void commit_turns(int64 run_key);
 
 /* Functions that SQL calls. */
@@ -80,23 +81,52 @@ drive_one(Oid user, Budget *budget, MemoryContext parent)
 {
 	MemoryContext caller = MemoryContextSwitchTo(parent);
 	Authority authority;
-	Run *run;
+	Run *run = NULL;
+	ErrorData *cancel = NULL;
 	int64 run_key = 0;
 
 	CHECK_FOR_INTERRUPTS();
 	aion_authority_assume(&authority);
-	aion_fence_require_adopted();
-	run = aion_ready_claim(aion_owner_key(user), parent);
+	if (aion_fence_require_adopted())
+		run = aion_ready_claim(aion_owner_key(user), parent);
 	aion_authority_drop(&authority);
 	if (run != NULL)
 	{
 		run_key = run->run_key;
 		budget->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
-		aion_run_advance(run, budget);
+		cancel = advance(run, budget, caller);
 	}
 	MemoryContextSwitchTo(caller);
 	commit_turns(run_key);
+	if (cancel != NULL)
+		ReThrowError(cancel);
 	return run != NULL;
+}
+
+/*
+ * Executes a run.  If this statement is cancelled meanwhile, that is noted like a failure of the
+ * machine, so that code which cancels itself does not come first for ever, and returned.
+ */
+static ErrorData *
+advance(Run *run, Budget *budget, MemoryContext caller)
+{
+	ErrorData *volatile cancel = NULL;
+
+	PG_TRY();
+	{
+		aion_run_advance(run, budget);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		cancel = CopyErrorData();
+		if (!aion_failure_is_cancel(cancel))
+			PG_RE_THROW();
+		FlushErrorState();
+		aion_run_note_failure(run->run_key, cancel);
+	}
+	PG_END_TRY();
+	return cancel;
 }
 
 /*

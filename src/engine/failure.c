@@ -15,15 +15,14 @@ static char *clean(const char *text);
 static void add_text(JsonObject *object, const char *key, const char *value);
 
 /*
- * Tells whether an error is this session's own cancel or shutdown, which nobody may take for an
- * outcome.
+ * Tells whether an error is a cancel of this session's statement, which nobody may take for an
+ * outcome.  Not every language passes on where an error came from, so code that raises it itself
+ * is believed.
  */
 bool
 aion_failure_is_cancel(const ErrorData *error)
 {
-	if (error->sqlerrcode != ERRCODE_QUERY_CANCELED)
-		return false;
-	return error->funcname != NULL && strcmp(error->funcname, "ProcessInterrupts") == 0;
+	return error->sqlerrcode == ERRCODE_QUERY_CANCELED;
 }
 
 /*

@@ -29,6 +29,7 @@
 
 static Statement select_adoption =
 	STATEMENT(SELECT, "SELECT system_identifier, database, extension FROM aion._adoption");
+static Statement select_run = STATEMENT(SELECT, "SELECT FROM aion._run LIMIT 1");
 static Statement insert_adoption =
 	STATEMENT(INSERT,
 			  "INSERT INTO aion._adoption (system_identifier, database, extension)"
@@ -94,11 +95,13 @@ aion_fence_settle(void)
 }
 
 /*
- * Refuses to execute anything in a copy.
+ * Refuses to execute anything in a copy.  Returns whether there can be anything to execute.
  */
-void
+bool
 aion_fence_require_adopted(void)
 {
+	if (aion_fence_state() == FENCE_VIRGIN && aion_statement_execute(&select_run, NULL).count == 0)
+		return false;
 	aion_fence_settle();
 	if (aion_fence_state() == FENCE_COPY)
 		ereport(ERROR,
@@ -107,6 +110,7 @@ aion_fence_require_adopted(void)
 				 errdetail("Starts are recorded, but nothing is executed."),
 				 errhint("If the database it was copied from no longer executes workflows, use "
 						 "SELECT aion.adopt_database().")));
+	return true;
 }
 
 static void

@@ -15,6 +15,6 @@ typedef enum FenceState
 /* These want the engine's authority. */
 extern FenceState aion_fence_state(void);
 extern void aion_fence_settle(void);
-extern void aion_fence_require_adopted(void);
+extern bool aion_fence_require_adopted(void);
 
 #endif

@@ -41,12 +41,16 @@ static const char *const forbidden_prefixes[] = {"lo_",
 
 static UserFrame current_frame = FRAME_NONE;
 
+static int open_queries = 0; /* executed by activities and not ended: cursors, or failed */
+
 static ExecutorStart_hook_type next_executor_start = NULL;
+static ExecutorEnd_hook_type next_executor_end = NULL;
 static ProcessUtility_hook_type next_process_utility = NULL;
 static object_access_hook_type next_object_access = NULL;
 
 static void forget_frame(XactEvent event, void *argument);
 static void guard_executor_start(QueryDesc *query, int flags);
+static void guard_executor_end(QueryDesc *query);
 static void guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 								  ProcessUtilityContext context, ParamListInfo parameters,
 								  QueryEnvironment *environment, DestReceiver *receiver,
@@ -61,6 +65,8 @@ aion_guard_init(void)
 	RegisterXactCallback(forget_frame, NULL);
 	next_executor_start = ExecutorStart_hook;
 	ExecutorStart_hook = guard_executor_start;
+	next_executor_end = ExecutorEnd_hook;
+	ExecutorEnd_hook = guard_executor_end;
 	next_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = guard_process_utility;
 	next_object_access = object_access_hook;
@@ -88,6 +94,15 @@ aion_guard_leave(const GuardState *outside)
 {
 	SetUserIdAndSecContext(outside->userid, outside->security_context);
 	current_frame = outside->frame;
+}
+
+/*
+ * Returns a number that is larger after an activity than before it if it may have left a cursor.
+ */
+int
+aion_guard_open_queries(void)
+{
+	return open_queries;
 }
 
 UserFrame
@@ -140,6 +155,19 @@ guard_executor_start(QueryDesc *query, int flags)
 		next_executor_start(query, flags);
 	else
 		standard_ExecutorStart(query, flags);
+	if (current_frame == FRAME_ACTIVITY)
+		open_queries++;
+}
+
+static void
+guard_executor_end(QueryDesc *query)
+{
+	if (current_frame == FRAME_ACTIVITY)
+		open_queries--;
+	if (next_executor_end != NULL)
+		next_executor_end(query);
+	else
+		standard_ExecutorEnd(query);
 }
 
 static void

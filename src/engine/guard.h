@@ -25,6 +25,7 @@ typedef struct GuardState
 extern void aion_guard_enter(UserFrame frame, GuardState *outside);
 extern void aion_guard_leave(const GuardState *outside);
 extern UserFrame aion_guard_frame(void);
+extern int aion_guard_open_queries(void);
 
 /* Refusals, for functions that are not for every place. */
 extern void aion_guard_client_call(const char *function);

@@ -268,11 +268,32 @@ aion_handler_check_input(const Handler *handler, const Jsonb *input)
 }
 
 /*
+ * Tells why a complete input is not one for this function; NULL if it can be.
+ */
+const char *
+aion_handler_misfit(const Handler *handler, const Jsonb *input)
+{
+	if (handler->whole_input || (handler->parameter_count == 0 && input == NULL))
+		return NULL;
+	if (input == NULL || !aion_json_is_object(input))
+		return psprintf("input of %s must be an object", handler->label);
+	for (int i = 0; i < handler->parameter_count; i++)
+	{
+		if (!aion_json_has_member(input, handler->parameters[i].name))
+			return psprintf("input of %s lacks \"%s\"", handler->label,
+							handler->parameters[i].name);
+	}
+	if (JB_ROOT_COUNT(input) != (uint32) handler->parameter_count)
+		return psprintf("input of %s has members that are no parameters", handler->label);
+	return NULL;
+}
+
+/*
  * Calls a function with an input and returns its result as jsonb: a row gives an object, a set an
- * array, NULL and void give NULL.
+ * array, NULL and void give NULL.  Notes when the input was converted and the function is entered.
  */
 Jsonb *
-aion_handler_call(const Handler *handler, const Jsonb *input)
+aion_handler_call(const Handler *handler, const Jsonb *input, bool *entered)
 {
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 	FmgrInfo flinfo;
@@ -282,6 +303,7 @@ aion_handler_call(const Handler *handler, const Jsonb *input)
 	fmgr_info(handler->function, &flinfo);
 	InitFunctionCallInfoData(*fcinfo, &flinfo, handler->parameter_count, InvalidOid, NULL, NULL);
 	convert(handler, input, fcinfo);
+	*entered = true;
 	if (handler->is_strict)
 	{
 		for (int i = 0; i < handler->parameter_count; i++)
@@ -461,6 +483,7 @@ static void
 convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo)
 {
 	HeapTuple row;
+	const char *misfit;
 
 	if (handler->parameter_count == 0)
 		return;
@@ -469,6 +492,9 @@ convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo)
 		fcinfo->args[0] = (NullableDatum){JsonbPGetDatum(input), input == NULL};
 		return;
 	}
+	misfit = aion_handler_misfit(handler, input);
+	if (misfit != NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("%s", misfit)));
 	row = aion_jsonb_to_row(input, handler->parameter_row);
 	for (int i = 0; i < handler->parameter_count; i++)
 		fcinfo->args[i].value =
@@ -520,6 +546,7 @@ call_for_set(const Handler *handler, FunctionCallInfo fcinfo)
 		while (tuplestore_gettupleslot(set.setResult, true, false, slot))
 			rows = lappend(rows, row_of_set(handler, slot));
 		ExecDropSingleTupleTableSlot(slot);
+		tuplestore_end(set.setResult);
 	}
 	elements = palloc(Max(list_length(rows), 1) * sizeof(Jsonb *));
 	for (int i = 0; i < list_length(rows); i++)

@@ -43,7 +43,8 @@ extern bool aion_handler_is_current(const Handler *handler);
 extern void aion_handler_check(Oid function, Oid role);
 extern Jsonb *aion_handler_complete(const Handler *handler, const Jsonb *input);
 extern void aion_handler_check_input(const Handler *handler, const Jsonb *input);
-extern Jsonb *aion_handler_call(const Handler *handler, const Jsonb *input);
+extern const char *aion_handler_misfit(const Handler *handler, const Jsonb *input);
+extern Jsonb *aion_handler_call(const Handler *handler, const Jsonb *input, bool *entered);
 
 extern HeapTuple aion_jsonb_to_row(const Jsonb *object, TupleDesc descriptor);
 

@@ -173,7 +173,10 @@ aion_run_load(Run *run)
 void
 aion_run_begin(Run *run)
 {
-	set_status(run, RUN_RUNNING);
+	if (run->status == RUN_BLOCKED)
+		aion_run_unblock(run);
+	else
+		set_status(run, RUN_RUNNING);
 }
 
 /*
@@ -350,7 +353,7 @@ set_status(Run *run, RunStatus to)
 	switch (run->status)
 	{
 		case RUN_SCHEDULED:
-			legal = to == RUN_RUNNING || to >= RUN_COMPLETED;
+			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_COMPLETED;
 			break;
 		case RUN_RUNNING:
 			legal = to == RUN_BLOCKED || to >= RUN_COMPLETED;

@@ -12,7 +12,7 @@
 
 typedef enum RunStatus
 {
-	RUN_SCHEDULED, /* next: RUNNING, any closed */
+	RUN_SCHEDULED, /* next: RUNNING, BLOCKED, any closed */
 	RUN_RUNNING,   /* next: BLOCKED, any closed */
 	RUN_BLOCKED,   /* next: RUNNING, any closed */
 	RUN_COMPLETED, /* from here on: closed */

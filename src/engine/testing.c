@@ -84,6 +84,43 @@ aion_testing_uuid(const char *workflow_id)
 	return uuid;
 }
 
+bool
+aion_testing_is_active(void)
+{
+	return aion_clock_is_virtual();
+}
+
+/*
+ * Checks deferred constraints without leaving a trace.  Firing their triggers for good, as is done
+ * where a commit follows, is not possible in subtransactions of somebody else's transaction.
+ */
+void
+aion_testing_check_deferred(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
+	ErrorData *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		AfterTriggerSetState(immediate);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	if (error != NULL)
+		ReThrowError(error);
+}
+
 /*
  * Refuses what only makes sense in a test.
  */
@@ -141,6 +178,7 @@ run_until_idle(int64 max_turns)
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
 	Run *run;
 
+	aion_testing_check_deferred(); /* what is pending is the test's, and no activity's failure */
 	do
 	{
 		Authority authority;
@@ -149,7 +187,7 @@ run_until_idle(int64 max_turns)
 
 		MemoryContextReset(scratch);
 		aion_authority_assume(&authority);
-		aion_fence_require_adopted();
+		(void) aion_fence_require_adopted();
 		run = budget.turns > 0 ? aion_ready_claim_one_of(keys, count, scratch) : NULL;
 		aion_authority_drop(&authority);
 		if (run != NULL)
@@ -281,6 +319,9 @@ aion_test_replay(PG_FUNCTION_ARGS)
 	aion_guard_waiting_call("aion_test.replay");
 	aion_authority_assume(&authority);
 	run = aion_run_lock(aion_run_find(workflow_id, user), CurrentMemoryContext);
+	if (run == NULL)
+		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
+						errmsg("workflow \"%s\" does not exist", workflow_id)));
 	aion_run_load(run);
 	owner = aion_owner_role(run->owner_key);
 	aion_authority_drop(&authority);

@@ -9,6 +9,8 @@
 
 extern void aion_testing_init(void);
 extern pg_uuid_t aion_testing_uuid(const char *workflow_id);
+extern bool aion_testing_is_active(void);
+extern void aion_testing_check_deferred(void);
 extern void aion_testing_require(const char *function);
 
 #endif

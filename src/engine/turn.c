@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -38,6 +39,7 @@ typedef struct MessageLevels
 {
 	int client;
 	int log;
+	CommandDest destination;
 } MessageLevels;
 
 static Turn *current = NULL;
@@ -47,7 +49,8 @@ static RecordedCommand *find_recorded(Turn *turn, const Fingerprint *issued);
 static void run_body(Turn *turn, const Handler *handler, const CodeSettings *settings);
 static void judge(Turn *turn, bool time_was_up);
 pg_noreturn static void unwind(Turn *turn, TurnVerdict verdict);
-pg_noreturn static void differ(Turn *turn, Difference *difference);
+pg_noreturn static void fail_too_long(Turn *turn);
+static void differ(Turn *turn, Difference *difference);
 static void note_difference(Turn *turn, Difference *difference);
 static void consume(Turn *turn, const Event *event);
 static void make_quiet(Turn *turn);
@@ -82,7 +85,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	MessageLevels levels = {client_min_messages, log_min_messages};
+	MessageLevels levels = {client_min_messages, log_min_messages, whereToSendOutput};
 	GuardState outside;
 	bool time_was_up;
 
@@ -105,6 +108,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 		FlushErrorState();
 	}
 	PG_END_TRY();
+	whereToSendOutput = levels.destination;
 	time_was_up = aion_stopwatch_stop();
 	current = NULL;
 	aion_guard_leave(&outside);
@@ -301,10 +305,7 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 			unwind(turn, TURN_SUSPENDED); /* others ended the run when its code was here */
 		}
 		if (history->count + position - turn->known >= aion_max_history_events)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("history of workflow \"%s\" is too long", turn->run->workflow_id),
-					 errdetail("aion.max_history_events is %d.", aion_max_history_events)));
+			fail_too_long(turn);
 		return NULL;
 	}
 	difference = aion_replay_compare(history, position, issued, hash, turn->consumed);
@@ -339,7 +340,7 @@ run_body(Turn *turn, const Handler *handler, const CodeSettings *settings)
 	(void) aion_code_enter_settings(settings);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aion_stopwatch_start(aion_turn_timeout);
-	turn->result = aion_handler_call(handler, turn->run->started.input);
+	turn->result = aion_handler_call(handler, turn->run->started.input, &turn->entered);
 	aion_payload_check(turn->result, "result");
 	if (turn->verdict == TURN_GOING)
 		turn->verdict = TURN_RETURNED;
@@ -353,15 +354,21 @@ judge(Turn *turn, bool time_was_up)
 {
 	if (turn->error != NULL && aion_failure_is_cancel(turn->error) && !time_was_up)
 		ReThrowError(turn->error);
-	if (turn->verdict == TURN_SUSPENDED || turn->verdict == TURN_MISMATCHED)
-	{
-		if (!time_was_up)
-			return;
-	}
+	if (turn->too_long != NULL)
+		turn->error = turn->too_long; /* whatever the code made of it */
+	else if ((turn->verdict == TURN_SUSPENDED || turn->verdict == TURN_MISMATCHED) && !time_was_up)
+		return;
 	if (time_was_up)
 		turn->verdict = TURN_TIMED_OUT;
+	else if (turn->error != NULL && aion_failure_is_machine(turn->error))
+		turn->verdict = TURN_FAILED;
+	else if (turn->error != NULL && !turn->entered)
+	{
+		turn->difference = aion_replay_misfit(turn->error->message);
+		turn->verdict = TURN_MISMATCHED;
+	}
 	else if (turn->error != NULL)
-		turn->verdict = aion_failure_is_machine(turn->error) ? TURN_FAILED : TURN_RAISED;
+		turn->verdict = TURN_RAISED;
 	if (turn->verdict == TURN_RETURNED || turn->verdict == TURN_RAISED)
 	{
 		const char *found = "the code returned";
@@ -373,6 +380,25 @@ judge(Turn *turn, bool time_was_up)
 		if (turn->difference != NULL)
 			turn->verdict = TURN_MISMATCHED;
 	}
+}
+
+/*
+ * Leaves the code because it has given too many commands, which is no error of its own to catch.
+ */
+static void
+fail_too_long(Turn *turn)
+{
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+
+	turn->too_long = palloc0(sizeof(ErrorData));
+	turn->too_long->elevel = ERROR;
+	turn->too_long->sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+	turn->too_long->message =
+		psprintf("history of workflow \"%s\" is too long", turn->run->workflow_id);
+	turn->too_long->detail = psprintf("aion.max_history_events is %d.", aion_max_history_events);
+	turn->too_long->assoc_context = turn->context;
+	MemoryContextSwitchTo(caller);
+	unwind(turn, TURN_FAILED);
 }
 
 /*
@@ -443,6 +469,7 @@ static void
 make_quiet(Turn *turn)
 {
 	turn->quiet = true;
+	whereToSendOutput = DestNone; /* INFO asks for no level */
 	client_min_messages = ERROR;
 	log_min_messages = Max(log_min_messages, ERROR);
 }
@@ -451,6 +478,7 @@ static void
 make_loud(Turn *turn)
 {
 	turn->quiet = false;
+	whereToSendOutput = loud.destination;
 	client_min_messages = loud.client;
 	log_min_messages = loud.log;
 }

@@ -69,6 +69,8 @@ struct Turn
 	int ahead;				/* how many it has passed over */
 	Jsonb *result;
 	ErrorData *error;
+	ErrorData *too_long; /* NULL: there is room for what the code asks for */
+	bool entered;		 /* the input fit, and the code began */
 };
 
 /* One turn; without authority. */

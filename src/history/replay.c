@@ -271,6 +271,19 @@ aion_replay_surplus(const Fingerprint *issued)
 	return make_difference("surplus", NULL, issued);
 }
 
+/*
+ * Describes an input that does not fit the parameters which the code has now.
+ */
+Difference *
+aion_replay_misfit(const char *found)
+{
+	Difference *difference = make_difference("input", NULL, NULL);
+
+	difference->seq = 1;
+	difference->found = pstrdup(found);
+	return difference;
+}
+
 Jsonb *
 aion_replay_difference(const Difference *difference)
 {

@@ -62,6 +62,7 @@ extern int aion_replay_find(const History *history, int from, const Fingerprint 
 							uint64 input_hash);
 extern Difference *aion_replay_missing(const History *history, int position, const char *found);
 extern Difference *aion_replay_surplus(const Fingerprint *issued);
+extern Difference *aion_replay_misfit(const char *found);
 extern Jsonb *aion_replay_difference(const Difference *difference);
 
 #endif

@@ -27,6 +27,7 @@
 #include "engine/guard.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
+#include "engine/testing.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "primitives/activity.h"
@@ -63,6 +64,8 @@ static Statement update_activity =
 			  " WHERE name = $1",
 			  TEXTOID, INT4OID, TEXTOID, TEXTOID);
 
+static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
+
 static Event *record(Run *run, Command *command);
 static Jsonb *answer(Turn *turn, Command *command);
 static void init(void);
@@ -83,6 +86,7 @@ static void block(Run *run, const char *reason, const char *name, const char *si
 				  const char *message);
 static void attempt(const char *name, const Handler *handler, const Jsonb *input, Attempt *result);
 static Jsonb *call(const Handler *handler, const Jsonb *input);
+static void close_portals(void);
 static void judge(const char *name, ErrorData *error, bool time_was_up, Attempt *result);
 static Jsonb *failure_details(const char *name);
 static void check_unsupported(FunctionCallInfo fcinfo);
@@ -340,19 +344,48 @@ call(const Handler *handler, const Jsonb *input)
 {
 	int level = NewGUCNestLevel();
 	Jsonb *result;
+	bool entered;
+	int open_queries = aion_guard_open_queries();
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aion_stopwatch_start(aion_turn_timeout);
 	if (handler != NULL)
-		result = aion_handler_call(handler, aion_handler_complete(handler, input));
+		result = aion_handler_call(handler, aion_handler_complete(handler, input), &entered);
 	else
 		result = aion_sql_execute(input);
 	aion_payload_check(result, "result");
 	PopActiveSnapshot();
 	CommandCounterIncrement();
-	AfterTriggerFireDeferred();
+	if (aion_testing_is_active())
+		aion_testing_check_deferred();
+	else
+		AfterTriggerFireDeferred();
+	if (aion_guard_open_queries() > open_queries)
+		close_portals();
 	AtEOXact_GUC(false, level);
 	return result;
+}
+
+/*
+ * Closes what the activity left open, inside of its subtransaction.
+ */
+static void
+close_portals(void)
+{
+	Authority authority;
+	Rows rows;
+
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&select_cursors, NULL);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
+
+		if (portal != NULL && portal->createSubid >= GetCurrentSubTransactionId() &&
+			portal->status == PORTAL_READY)
+			SPI_cursor_close(portal);
+	}
+	aion_authority_drop(&authority);
 }
 
 /*

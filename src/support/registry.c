@@ -20,8 +20,10 @@
 
 static List *registries = NIL;
 static uint64 function_epoch = 1;
+static uint64 transactions = 1; /* that this backend has ended */
 
 static void table_changed(Datum argument, Oid table);
+static void transaction_ended(XactEvent event, void *argument);
 static void function_changed(Datum argument, int cache, uint32 hash);
 
 /*
@@ -34,6 +36,7 @@ aion_registry_init(Registry *registry)
 
 	if (registries == NIL)
 	{
+		RegisterXactCallback(transaction_ended, NULL);
 		CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
 	}
@@ -49,7 +52,8 @@ aion_registry_refresh(Registry *registry)
 {
 	const Extension *ext = aion_extension();
 
-	if (registry->context != NULL && !registry->stale && registry->generation == ext->generation)
+	if (registry->context != NULL && !registry->stale && registry->generation == ext->generation &&
+		(registry->read_in == 0 || registry->read_in == transactions))
 		return;
 	if (registry->context != NULL)
 		MemoryContextSetParent(registry->context, TopTransactionContext);
@@ -59,8 +63,9 @@ aion_registry_refresh(Registry *registry)
 	registry->generation = ext->generation;
 	registry->table_oid = get_relname_relid(registry->table, ext->schema);
 
-	/* What an old snapshot shows must not be remembered. */
-	registry->stale = IsolationUsesXactSnapshot();
+	/* What an old snapshot shows must not be remembered for longer than it lives. */
+	registry->read_in = IsolationUsesXactSnapshot() ? transactions : 0;
+	registry->stale = false;
 }
 
 /*
@@ -95,6 +100,13 @@ table_changed(Datum argument, Oid table)
 		if (!OidIsValid(table) || table == registry->table_oid)
 			registry->stale = true;
 	}
+}
+
+static void
+transaction_ended(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		transactions++;
 }
 
 static void

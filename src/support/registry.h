@@ -15,6 +15,7 @@ typedef struct Registry
 	uint64 generation;
 	Oid table_oid;
 	bool stale;
+	uint64 read_in; /* the transaction it may be used in, 0: any */
 	List *entries;
 } Registry;
 

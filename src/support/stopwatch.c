@@ -52,6 +52,15 @@ aion_stopwatch_stop(void)
 	return was_up;
 }
 
+/*
+ * Tells whether this process ends because code does not let itself be cancelled.
+ */
+bool
+aion_stopwatch_gave_up(void)
+{
+	return strikes > STRIKES_UNTIL_TERMINATED;
+}
+
 static void
 time_is_up(void)
 {

@@ -7,5 +7,6 @@
 
 extern void aion_stopwatch_start(int milliseconds);
 extern bool aion_stopwatch_stop(void);
+extern bool aion_stopwatch_gave_up(void);
 
 #endif

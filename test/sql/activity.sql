@@ -181,6 +181,59 @@ RESET ROLE;
 SELECT jsonb_pretty(result) FROM aion.workflow_run WHERE workflow_id = 'escape';
 SET SESSION AUTHORIZATION activity_user;
 
+-- What an activity leaves open is closed; a set that does not fit into memory leaves no file behind.
+CREATE FUNCTION leaves_open() RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	mine CURSOR FOR SELECT generate_series(1, 10);
+	x int;
+BEGIN
+	OPEN mine;
+	FETCH mine INTO x;
+	DECLARE
+		named refcursor := 'named';
+	BEGIN
+		OPEN named FOR SELECT 1;
+	END;
+	RETURN x;
+END $$;
+CREATE FUNCTION large_set() RETURNS SETOF text LANGUAGE plpgsql SET work_mem = '64kB' AS $$
+BEGIN
+	RETURN QUERY SELECT repeat('x', 1000) FROM generate_series(1, 1000);
+END $$;
+CREATE FUNCTION opens() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	named refcursor := 'named';
+BEGIN
+	PERFORM aion.run('leaves_open');
+	PERFORM aion.run('leaves_open');
+	OPEN named FOR SELECT 1;
+	RETURN jsonb_array_length(aion.run('large_set')) || ' rows';
+END $$;
+SELECT aion.register_activity('leaves_open', 'leaves_open()'), aion.register_activity('large_set', 'large_set()');
+SELECT aion.register_workflow('opens', 'opens()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('opens', workflow_id => 'opens');
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'opens';
+
+-- In a test, what the test left deferred is its own; nothing of it is done by looking.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00') IS NOT NULL AS began;
+CREATE TABLE parent (id int PRIMARY KEY);
+CREATE TABLE child (parent int REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO child VALUES (1);
+SELECT aion.start_workflow('opens', workflow_id => 'in a test');
+SAVEPOINT s;
+SELECT aion_test.run_until_idle();
+ROLLBACK TO s;
+INSERT INTO parent VALUES (1);
+SAVEPOINT s;
+CREATE TABLE turns AS SELECT aion_test.run_until_idle();
+SELECT status FROM aion.workflow_run WHERE workflow_id = 'in a test';
+INSERT INTO child VALUES (2);
+ROLLBACK TO s;
+SET CONSTRAINTS ALL IMMEDIATE;
+ROLLBACK;
+
 -- What a deploy or a grant mends is not told to the code: the run is blocked, and goes on by itself (C8).
 CREATE FUNCTION later() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

@@ -173,6 +173,34 @@ ROLLBACK TO s;
 SELECT aion.set_workflow_version('no such');
 ROLLBACK;
 
+-- The recorded input must fit the code: if it does not, the run waits for code that it fits.
+CREATE FUNCTION takes_all(input jsonb) RETURNS text LANGUAGE sql AS $$ SELECT 'all' $$;
+CREATE FUNCTION takes_two(a int, b int) RETURNS text LANGUAGE sql AS $$ SELECT 'two' $$;
+SELECT aion.register_workflow('fits', 'takes_all(jsonb)') AS whole \gset
+SELECT count(aion.start_workflow('fits', input, workflow_id => 'fits ' || n))
+	FROM unnest('{"null","[1]","{}","{\"a\": 1, \"b\": \"x\"}","{\"a\": 1, \"b\": 2}"}'::jsonb[] || NULL::jsonb) WITH ORDINALITY i(input, n);
+SELECT length(aion.register_workflow('fits', 'takes_two(int, int)')) AS length;
+SELECT count(aion.set_workflow_version('fits ' || n)) FROM generate_series(1, 6) n;
+CALL aion.drive();
+SELECT w.workflow_id, w.status, w.blocked, h.attributes #>> '{detail,found}' AS found
+	FROM aion.workflow_run w LEFT JOIN aion.history_event h ON h.run_key = w.run_key AND h.event_type = 'WorkflowBlocked'
+	WHERE workflow_type = 'fits' ORDER BY 1;
+SELECT count(aion.set_workflow_version('fits ' || n, :'whole')) FROM unnest('{1,2,3,4,6}'::int[]) n;
+CALL aion.drive();
+SELECT status, result, count(*) FROM aion.workflow_run WHERE workflow_type = 'fits' GROUP BY 1, 2 ORDER BY 2;
+
+-- A function that was renamed and registered again is followed from then on.
+CREATE FUNCTION first_name() RETURNS text LANGUAGE sql AS $$ SELECT 'one' $$;
+SELECT aion.register_workflow('renamed', 'first_name()') IS NOT NULL AS registered;
+ALTER FUNCTION first_name() RENAME TO second_name;
+SELECT aion.start_workflow('renamed');
+SELECT aion.register_workflow('renamed', 'second_name()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('renamed', workflow_id => 'renamed 1');
+CREATE OR REPLACE FUNCTION second_name() RETURNS text LANGUAGE sql AS $$ SELECT 'two' $$;
+SELECT aion.start_workflow('renamed', workflow_id => 'renamed 2');
+CALL aion.drive();
+SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_type = 'renamed' ORDER BY 1;
+
 -- What cannot be registered.
 CREATE PROCEDURE a_procedure() LANGUAGE sql AS '';
 CREATE FUNCTION a_definer() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';

@@ -248,6 +248,58 @@ RESET SESSION AUTHORIZATION;
 RESET aion.turn_timeout;
 SET SESSION AUTHORIZATION turn_user;
 
+CREATE FUNCTION swallows() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_sleep(10);
+EXCEPTION WHEN query_canceled THEN
+	RETURN 'swallowed';
+END $$;
+SELECT aion.register_workflow('swallows', 'swallows()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('swallows', workflow_id => 'swallows');
+RESET SESSION AUTHORIZATION;
+SET aion.turn_timeout = '100ms';
+SET SESSION AUTHORIZATION turn_user;
+SELECT aion_test.replay('swallows');
+SELECT aion.terminate_workflow('swallows');
+RESET SESSION AUTHORIZATION;
+RESET aion.turn_timeout;
+-- A history that grows too long is not continued, whatever the code makes of that (C12); with more room it goes on.
+SET aion.max_history_events = 10;
+SET aion.turn_attempts = 2;
+SET SESSION AUTHORIZATION turn_user;
+CREATE FUNCTION long_one() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..20 LOOP
+		PERFORM aion.sleep('0');
+	END LOOP;
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLERRM;
+END $$;
+SELECT aion.register_workflow('long_one', 'long_one()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00') IS NOT NULL AS began;
+SELECT aion.start_workflow('long_one', workflow_id => 'long');
+SELECT aion_test.advance('1 minute') > 0 AS went_on;
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'long';
+SELECT attributes #>> '{detail,message}' AS message FROM aion.history('long') WHERE event_type = 'WorkflowBlocked';
+RESET SESSION AUTHORIZATION;
+RESET aion.max_history_events;
+SET SESSION AUTHORIZATION turn_user;
+SELECT aion_test.advance('1 hour') > 0 AS went_on;
+SELECT status, result, aion_test.replay('long') ~ '^ok' AS replays FROM aion.workflow_run WHERE workflow_id = 'long';
+-- A run that was to start later is blocked like any other.
+SELECT aion.start_workflow('unlucky', '{"sqlstate": "53100"}', workflow_id => 'later', start_at => aion_test.now() + interval '1 day');
+SELECT aion_test.advance('2 days') AS turns_that_went_through;
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'later';
+SELECT string_agg(event_type || coalesce(' ' || key, ''), ', ' ORDER BY seq) FROM aion.history('later');
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+RESET aion.turn_attempts;
+RESET aion.max_history_events;
+SET SESSION AUTHORIZATION turn_user;
 -- Messages are emitted once, not at every replay.
 CREATE FUNCTION chatty() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -258,6 +310,8 @@ BEGIN
 	RAISE NOTICE 'three';
 	PERFORM aion.sleep('1 day');
 	RAISE NOTICE 'four';
+	RAISE INFO 'and more';
+	PERFORM aion.sleep('1 day');
 END $$;
 SELECT aion.register_workflow('chatty', 'chatty()') IS NOT NULL AS registered;
 BEGIN;

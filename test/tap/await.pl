@@ -82,6 +82,22 @@ sub everything
 		say_to($session, "RESET statement_timeout;\nSELECT 'goes on';\n", qr/goes on/);
 	}
 
+	# What is purged is not waited for any longer.
+	$begin->('gone');
+	for my $waiter ([ $function, "SELECT aion.await_workflow('gone')" ], [ $procedure, "CALL aion.wait_workflow('gone')" ])
+	{
+		$waiter->[0]->{$_} = '' for qw(out err);
+		say_to($waiter->[0], "$waiter->[1];\n");
+		wait_until($node, "$how: waits", "SELECT wait_event = 'Extension' " . $watch->($waiter->[0]));
+	}
+	$node->safe_psql('postgres', "BEGIN; SELECT aion.terminate_workflow('gone'); SELECT pg_sleep(0.01); SELECT aion.purge_workflows('0'); COMMIT", connstr => $alice);
+	for my $waiter ($function, $procedure)
+	{
+		say_to($waiter, '', qr/LOCATION/);
+		like($waiter->{err}, qr/WF001: the workflow was purged/, "$how: a purge ends waiting");
+		$waiter->{err} = '';
+	}
+
 	# A procedure that starts: what it starts is committed before it waits.
 	$procedure->{out} = '';
 	say_to($procedure, "CALL aion.run_workflow('waits', workflow_id => 'r');\n");

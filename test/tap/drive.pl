@@ -97,8 +97,32 @@ $node->safe_psql('postgres', "ALTER ROLE alice SET aion.turn_timeout = '50ms'");
 $stubborn = session($node, 'alice');
 say_to($stubborn, "CALL aion.drive();\n", qr/terminating connection/);
 like($stubborn->{err}, qr/terminating connection/, 'a body that cannot be interrupted ends its session');
-is($node->safe_psql('postgres', q{SELECT status, history_events FROM aion.workflow_run WHERE workflow_id = 'stubborn'}), 'running|1', 'and leaves its run as it was');
+is($node->safe_psql('postgres', q{SELECT status, history_events FROM aion.workflow_run WHERE workflow_id = 'stubborn'}), 'blocked|2', 'and blocks its run, so that others go on');
 is($node->safe_psql('postgres', q{SELECT aion.terminate_workflow('stubborn')}, connstr => $alice), 'terminated', 'which can be terminated');
+
+# A cancel ends the call in every language, is nobody's outcome, and delays the run it hit.
+$node->safe_psql('postgres', 'CREATE EXTENSION plpython3u');
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION naps() RETURNS text LANGUAGE plpython3u AS $$
+plpy.execute("SELECT pg_sleep(30)")
+return "slept"
+$$;
+	ALTER FUNCTION naps() OWNER TO alice;
+	CREATE FUNCTION tired() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run('naps'); EXCEPTION WHEN OTHERS THEN RETURN SQLERRM; END $$;
+	ALTER FUNCTION tired() OWNER TO alice;
+	SET SESSION AUTHORIZATION alice;
+	SELECT aion.register_activity('naps', 'naps()');
+	SELECT aion.register_workflow('tired', 'tired()');
+	SELECT aion.start_workflow('tired', workflow_id => 'tired');});
+$node->safe_psql('postgres', 'ALTER ROLE alice RESET aion.turn_timeout');
+my $canceled = session($node, 'alice');
+say_to($canceled, "CALL aion.drive();\n");
+wait_until($node, 'the activity sleeps', "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $canceled->{pid}");
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($canceled->{pid})");
+say_to($canceled, '', qr/ERROR.*\n/);
+like($canceled->{err}, qr/canceling statement due to user request|spiexceptions.QueryCanceled/, 'a cancel ends the call');
+is($node->safe_psql('postgres', q{SELECT status, turn_failures, history_events FROM aion.workflow_run WHERE workflow_id = 'tired'}), 'running|1|1', 'and the run is tried again later');
+is($node->safe_psql('postgres', q{SELECT aion.terminate_workflow('tired')}, connstr => $alice), 'terminated', 'or ended');
 
 # A standby reads, and does not execute.
 $node->backup('base');
@@ -106,7 +130,7 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
-is($standby->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run'), $runs + 1, 'a standby shows the runs');
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run'), $runs + 2, 'a standby shows the runs');
 my ($code, $out, $err) = $standby->psql('postgres', 'CALL aion.drive()', connstr => $standby->connstr('postgres') . ' user=alice');
 like($err, qr/cannot execute aion.drive\(\) during recovery/, 'and executes none');
 ($code, $out, $err) = $standby->psql('postgres', q{SELECT aion.start_workflow('many steps', '{"steps": 1}')}, connstr => $standby->connstr('postgres') . ' user=alice');
