@@ -162,15 +162,12 @@ SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_id IN (
 -- Arguments that make no sense.
 SELECT aion.terminate_workflow('two', repeat('x', 20 * 1024 * 1024));
 SELECT aion.purge_workflows('1 day', max_runs => -1);
-\set VERBOSITY verbose
-\set SHOW_CONTEXT never
 DO $$
 BEGIN
 	PERFORM aion.start_workflow('two', '{"a": "x"}');
 EXCEPTION WHEN OTHERS THEN
 	RAISE WARNING '%', SQLSTATE;
 END $$;
-\set VERBOSITY default
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00') IS NOT NULL AS began;
 SAVEPOINT s;
