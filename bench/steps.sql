@@ -43,4 +43,5 @@ SET client_min_messages = warning;
 DROP OWNED BY bench_user CASCADE;
 DROP SCHEMA IF EXISTS bench CASCADE;
 DELETE FROM aion._workflow WHERE name = 'steps';
+DELETE FROM aion._activity WHERE name = 'nothing';
 DROP ROLE bench_user;

@@ -6,12 +6,15 @@
 
 #include "fmgr.h"
 
+#include "background/launcher.h"
+#include "background/lifecycle.h"
 #include "engine/definition.h"
 #include "engine/guard.h"
 #include "engine/primitive.h"
 #include "engine/testing.h"
 #include "engine/wait.h"
 #include "guc.h"
+#include "support/board.h"
 #include "support/wakeup.h"
 
 PG_MODULE_MAGIC;
@@ -22,10 +25,13 @@ void
 _PG_init(void)
 {
 	aion_guc_define();
+	aion_board_init();
 	aion_wakeup_init();
 	aion_guard_init();
 	aion_definition_init();
 	aion_wait_init();
 	aion_testing_init();
 	aion_primitives_init();
+	aion_lifecycle_init();
+	aion_launcher_register();
 }

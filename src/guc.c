@@ -8,6 +8,7 @@
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "guc.h"
@@ -16,8 +17,11 @@ bool aion_allow_definer_start = false;
 bool aion_allow_superuser_workflows = false;
 bool aion_auto_deploy = true;
 int aion_batch_time = 10;
+int aion_batch_turns = 100;
 int aion_max_history_events = 50000;
 int aion_max_payload_size = 16 * 1024;
+int aion_max_runners = 4;
+int aion_runner_idle_timeout = 5 * 60 * 1000;
 int aion_turn_attempts = 8;
 int aion_turn_timeout = 10 * 1000;
 
@@ -38,12 +42,24 @@ aion_guc_define(void)
 	DefineCustomIntVariable(
 		"aion.batch_time", "Sets how long the turns of one transaction may take before it commits.",
 		NULL, &aion_batch_time, 10, 1, 10000, PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.batch_turns",
+							"Sets how many runs may share one transaction of a runner.", NULL,
+							&aion_batch_turns, 100, 1, 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable(
 		"aion.max_history_events", "Sets the number of events beyond which a run is not continued.",
 		NULL, &aion_max_history_events, 50000, 10, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("aion.max_payload_size", "Sets the largest input, result or message.",
 							NULL, &aion_max_payload_size, 16 * 1024, 1, 200 * 1024, PGC_SUSET,
 							GUC_UNIT_KB, NULL, NULL, NULL);
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("aion.max_runners",
+								"Sets the number of background workers that execute runs.",
+								"0 leaves all execution to aion.drive().", &aion_max_runners, 4, 0,
+								1000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.runner_idle_timeout",
+							"Sets how long a runner that has nothing to do stays.", NULL,
+							&aion_runner_idle_timeout, 5 * 60 * 1000, 1, INT_MAX, PGC_SIGHUP,
+							GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("aion.turn_attempts",
 							"Sets how often a turn is repeated after a failure of the machine "
 							"until its run is blocked.",

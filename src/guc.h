@@ -9,8 +9,11 @@ extern bool aion_allow_definer_start;
 extern bool aion_allow_superuser_workflows;
 extern bool aion_auto_deploy;
 extern int aion_batch_time; /* ms */
+extern int aion_batch_turns;
 extern int aion_max_history_events;
 extern int aion_max_payload_size; /* kB */
+extern int aion_max_runners;
+extern int aion_runner_idle_timeout; /* ms */
 extern int aion_turn_attempts;
 extern int aion_turn_timeout; /* ms */
 

@@ -33,6 +33,7 @@
 #include "support/extension.h"
 #include "support/payload.h"
 #include "support/statement.h"
+#include "support/wakeup.h"
 
 #define VERSION_DIGITS 16
 
@@ -144,7 +145,8 @@ aion_deploy_wake_blocked(Oid role)
 	NullableDatum args[] = {aion_arg_timestamp(aion_clock_now()),
 							aion_arg(aion_owner_affected(role))};
 
-	(void) aion_statement_execute(&wake_blocked, args);
+	if (aion_statement_execute(&wake_blocked, args).count > 0)
+		aion_wakeup_scan();
 }
 
 /*

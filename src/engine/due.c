@@ -16,6 +16,7 @@
 #include "support/clock.h"
 #include "support/payload.h"
 #include "support/statement.h"
+#include "support/wakeup.h"
 
 typedef struct DueTimer
 {
@@ -52,6 +53,7 @@ aion_due_arm(const Run *run, const char *name, TimestampTz fire_at, int32 starte
 							aion_arg_int32(started_seq)};
 
 	(void) aion_statement_execute(&insert_timer, args);
+	aion_wakeup_timer(run->owner_key, run->run_key, fire_at);
 }
 
 void

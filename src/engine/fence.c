@@ -26,6 +26,7 @@
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/statement.h"
+#include "support/wakeup.h"
 
 static Statement select_adoption =
 	STATEMENT(SELECT, "SELECT system_identifier, database, extension FROM aion._adoption");
@@ -91,6 +92,7 @@ aion_fence_settle(void)
 		return;
 	here(place);
 	(void) aion_statement_execute(&insert_adoption, place);
+	aion_wakeup_scan();
 	settled_by = GetTopTransactionId();
 }
 
@@ -147,6 +149,7 @@ aion_adopt_database(PG_FUNCTION_ARGS)
 		(void) aion_statement_execute(&update_adoption, place);
 		aion_owner_readopt();
 		aion_code_adopt();
+		aion_wakeup_scan();
 		settled_by = GetTopTransactionId();
 	}
 	aion_authority_drop(&authority);

@@ -41,9 +41,37 @@ static Statement claim_one_of =
 			  " ORDER BY r.ready_at, r.run_key LIMIT 1 FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID);
 
+static Statement claim_all_of = STATEMENT(
+	SELECT,
+	"SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
+	" WHERE r.run_key = ANY ($1) AND r.owner_key = $3 AND r.closed_at IS NULL AND (r.ready_at <= $2"
+	" OR (r.retry_at IS NULL OR r.retry_at <= $2) AND EXISTS"
+	" (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))"
+	" FOR UPDATE SKIP LOCKED",
+	INT8ARRAYOID, TIMESTAMPTZOID, INT4OID);
+static Statement select_ready = STATEMENT(
+	SELECT,
+	"SELECT FROM aion._run r WHERE r.run_key = $1 AND r.closed_at IS NULL AND (r.ready_at <= $2"
+	" OR (r.retry_at IS NULL OR r.retry_at <= $2) AND EXISTS"
+	" (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))",
+	INT8OID, TIMESTAMPTZOID);
+static Statement scan_ready = STATEMENT(
+	SELECT,
+	"SELECT run_key, ready_at FROM aion._run WHERE owner_key = $1 AND ready_at IS NOT NULL"
+	" AND (ready_at, run_key) > ($2, $3) AND ready_at <= $4 AND run_key % $5 = $6"
+	" ORDER BY ready_at, run_key LIMIT $7",
+	INT4OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID);
+static Statement scan_due =
+	STATEMENT(SELECT,
+			  "SELECT run_key, fire_at FROM aion._timer WHERE owner_key = $1"
+			  " AND (fire_at, run_key) > ($2, $3) AND fire_at <= $4 AND run_key % $5 = $6"
+			  " ORDER BY fire_at, run_key LIMIT $7",
+			  INT4OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID);
+
 /* Which of the two kinds of work goes first next time, so that neither starves. */
 static bool timers_first = false;
 
+static NullableDatum key_array(const int64 *run_keys, int count);
 static Run *claim(Statement *statement, const NullableDatum *args, MemoryContext parent);
 
 /*
@@ -68,15 +96,86 @@ aion_ready_claim(int32 owner_key, MemoryContext parent)
 Run *
 aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 {
+	NullableDatum args[] = {key_array(run_keys, count), aion_arg_timestamp(aion_clock_now())};
+
+	return claim(&claim_one_of, args, parent);
+}
+
+/*
+ * Claims all of some runs that are ready and that nobody else has.
+ */
+List *
+aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count, MemoryContext parent)
+{
+	NullableDatum args[] = {key_array(run_keys, count), aion_arg_timestamp(aion_clock_now()),
+							aion_arg_int32(owner_key)};
+	Rows rows = aion_statement_execute(&claim_all_of, args);
+	List *runs = NIL;
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Run *run = aion_run_read(rows, row, parent);
+
+		run->claimed_by_timer = true;
+		runs = lappend(runs, run);
+	}
+	return runs;
+}
+
+/*
+ * Tells whether a run that could not be claimed is ready all the same: somebody else has it.
+ */
+bool
+aion_ready_is_taken(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_timestamp(aion_clock_now())};
+
+	return aion_statement_execute(&select_ready, args).count > 0;
+}
+
+void
+aion_ready_scan_begin(ReadyScan *scan, int index, int count)
+{
+	*scan = (ReadyScan){false, DT_NOBEGIN, 0, index, Max(count, 1)};
+}
+
+/*
+ * Looks for runs of a share that are ready, from where it came the last time.  It never looks back,
+ * so what has been done costs nothing; what becomes ready behind it is told by a hint.  Returns how
+ * many it found, 0 at the end.
+ */
+int
+aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most)
+{
+	for (;;)
+	{
+		NullableDatum args[] = {
+			aion_arg_int32(owner_key),	   aion_arg(TimestampTzGetDatum(scan->moment)),
+			aion_arg_int64(scan->run_key), aion_arg_timestamp(aion_clock_now()),
+			aion_arg_int32(scan->count),   aion_arg_int32(scan->index),
+			aion_arg_int32(most)};
+		Rows rows = aion_statement_execute(scan->timers ? &scan_due : &scan_ready, args);
+
+		for (uint64 row = 0; row < rows.count; row++)
+		{
+			run_keys[row] = scan->run_key = aion_row_int64(rows, row, 1);
+			scan->moment = aion_row_timestamp(rows, row, 2);
+		}
+		if (rows.count > 0 || scan->timers)
+			return (int) rows.count;
+		*scan = (ReadyScan){true, DT_NOBEGIN, 0, scan->index, scan->count};
+	}
+}
+
+static NullableDatum
+key_array(const int64 *run_keys, int count)
+{
 	Datum *keys = palloc(Max(count, 1) * sizeof(Datum));
-	NullableDatum args[2];
 
 	for (int i = 0; i < count; i++)
 		keys[i] = Int64GetDatum(run_keys[i]);
-	args[0] = aion_arg(PointerGetDatum(
+	return aion_arg(PointerGetDatum(
 		construct_array(keys, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
-	args[1] = aion_arg_timestamp(aion_clock_now());
-	return claim(&claim_one_of, args, parent);
 }
 
 static Run *

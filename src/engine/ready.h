@@ -7,8 +7,23 @@
 
 #include "engine/run.h"
 
-/* Both want the engine's authority; NULL if nothing is ready that nobody else has. */
+/* Where a scan for ready runs has come to. */
+typedef struct ReadyScan
+{
+	bool timers; /* past the runs that are ready by themselves, among those with due timers */
+	TimestampTz moment;
+	int64 run_key;
+	int index; /* of count equal shares */
+	int count;
+} ReadyScan;
+
+/* All want the engine's authority; NULL if nothing is ready that nobody else has. */
 extern Run *aion_ready_claim(int32 owner_key, MemoryContext parent);
 extern Run *aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent);
+extern List *aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count,
+									 MemoryContext parent);
+extern bool aion_ready_is_taken(int64 run_key);
+extern void aion_ready_scan_begin(ReadyScan *scan, int index, int count);
+extern int aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most);
 
 #endif

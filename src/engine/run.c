@@ -254,6 +254,8 @@ aion_run_save(Run *run)
 
 	aion_recorder_write(run->history);
 	(void) aion_statement_execute(&update_run, args);
+	if (run->ready_at != DT_NOEND)
+		aion_wakeup_run(run->owner_key, run->run_key);
 }
 
 /*

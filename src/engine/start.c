@@ -38,6 +38,7 @@
 #include "support/payload.h"
 #include "support/pg_compat.h"
 #include "support/statement.h"
+#include "support/wakeup.h"
 
 static Statement insert_run = STATEMENT(
 	INSERT,
@@ -353,6 +354,8 @@ write_run(const StartRequest *request, Run *run)
 	ListCell *cell;
 
 	aion_recorder_write(run->history);
+	if (run->ready_at != DT_NOEND)
+		aion_wakeup_run(run->owner_key, run->run_key);
 	foreach (cell, timers)
 	{
 		const Event *timer = lfirst(cell);

@@ -18,13 +18,13 @@
 
 /* 16 replaced the check of each kind of object by one of all. */
 #if PG_VERSION_NUM >= 160000
-#define aion_compat_owns_function(fn, role) object_ownercheck(ProcedureRelationId, (fn), (role))
+#define aion_compat_owns_database(db, role) object_ownercheck(DatabaseRelationId, (db), (role))
 #define aion_compat_may_execute(fn, role)                                                          \
 	(object_aclcheck(ProcedureRelationId, (fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #define aion_compat_may_connect(db, role)                                                          \
 	(object_aclcheck(DatabaseRelationId, (db), (role), ACL_CONNECT) == ACLCHECK_OK)
 #else
-#define aion_compat_owns_function(fn, role) pg_proc_ownercheck((fn), (role))
+#define aion_compat_owns_database(db, role) pg_database_ownercheck((db), (role))
 #define aion_compat_may_execute(fn, role)                                                          \
 	(pg_proc_aclcheck((fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #define aion_compat_may_connect(db, role)                                                          \
@@ -60,6 +60,15 @@
 #else
 #define AION_COMPAT_WORKER_NEEDS_LOGIN true
 #endif
+
+#if PG_VERSION_NUM >= 170000
+#define AION_COMPAT_BYPASS_ROLE_LOGIN BGWORKER_BYPASS_ROLELOGINCHECK
+#else
+#define AION_COMPAT_BYPASS_ROLE_LOGIN 0
+#endif
+
+/* 16 marks databases whose DROP was interrupted, as do later minor releases of 15. */
+#define AION_COMPAT_DATABASE_IS_INVALID(form) ((form)->datconnlimit == -2)
 
 /* 17 has infinite intervals. */
 #if PG_VERSION_NUM >= 170000

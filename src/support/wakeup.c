@@ -1,12 +1,13 @@
 /*
  * wakeup.c
- *		Waking sessions when what they wait for has committed.
+ *		Waking whoever waits for something, when it has committed.
  *
- * A session that waits writes into its own slot of shared memory what it waits for, looks once
- * more, and sleeps on its latch.  Whoever makes that happen sets the latch from a transaction
- * callback, when the commit is visible to everybody.  A wake-up carries nothing: the waiter looks
- * again.  A spurious one costs a look, a lost one (COMMIT PREPARED runs no callback, and without
- * shared_preload_libraries there is no shared memory) a second at most.
+ * The engine's processes are told through the board what has become ready.  A session that waits
+ *writes into its own slot of shared memory what it waits for, looks once more, and sleeps on its
+ *latch.  Whoever makes that happen sets the latch from a transaction callback, when the commit is
+ *visible to everybody.  A wake-up carries nothing: the waiter looks again.  A spurious one costs a
+ *look, a lost one (COMMIT PREPARED runs no callback, and without shared_preload_libraries there is
+ *no shared memory) a second at most.
  */
 #include "postgres.h"
 
@@ -21,6 +22,7 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "support/board.h"
 #include "support/pg_compat.h"
 #include "support/wakeup.h"
 
@@ -33,10 +35,24 @@ typedef struct WaiterSlots
 	pg_atomic_uint64 run_key[FLEXIBLE_ARRAY_MEMBER]; /* by number of the process; 0: none */
 } WaiterSlots;
 
+/* Something to tell when this transaction commits. */
+typedef struct News
+{
+	enum
+	{
+		NEWS_ENDED,
+		NEWS_READY,
+		NEWS_TIMER
+	} kind;
+	BoardTimer about; /* fire_at only of a timer */
+} News;
+
 static WaiterSlots *slots = NULL; /* in shared memory, if we were preloaded */
-static int64 *pending = NULL;	  /* runs this transaction ended */
+static News *pending = NULL;
 static int pending_count = 0;
 static int pending_room = 0;
+static bool pending_scan = false;
+static bool pending_extension = false;
 
 static shmem_request_hook_type next_shmem_request = NULL;
 static shmem_startup_hook_type next_shmem_startup = NULL;
@@ -46,6 +62,8 @@ static void request_memory(void);
 static void attach_memory(void);
 static void transaction_ended(XactEvent event, void *argument);
 static void set_latches(int64 run_key);
+static void add_news(News news);
+static void tell(void);
 
 void
 aion_wakeup_init(void)
@@ -59,22 +77,34 @@ aion_wakeup_init(void)
 	shmem_startup_hook = attach_memory;
 }
 
-/*
- * Wakes the sessions that wait for a run, once this transaction commits.
- */
 void
 aion_wakeup_waiters(int64 run_key)
 {
-	if (slots == NULL)
-		return;
-	if (pending_count == pending_room)
-	{
-		pending_room = Max(64, pending_room * 2);
-		pending = pending == NULL
-					  ? MemoryContextAlloc(TopMemoryContext, pending_room * sizeof(int64))
-					  : repalloc(pending, pending_room * sizeof(int64));
-	}
-	pending[pending_count++] = run_key;
+	add_news((News){NEWS_ENDED, {0, run_key, 0}});
+}
+
+void
+aion_wakeup_run(int32 owner_key, int64 run_key)
+{
+	add_news((News){NEWS_READY, {0, run_key, owner_key}});
+}
+
+void
+aion_wakeup_timer(int32 owner_key, int64 run_key, TimestampTz fire_at)
+{
+	add_news((News){NEWS_TIMER, {fire_at, run_key, owner_key}});
+}
+
+void
+aion_wakeup_scan(void)
+{
+	pending_scan = true;
+}
+
+void
+aion_wakeup_extension(void)
+{
+	pending_extension = true;
 }
 
 /*
@@ -140,18 +170,62 @@ attach_memory(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
+/*
+ * A session that ends the waiting for itself by an error has nothing to be woken for.
+ */
 static void
 transaction_ended(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_COMMIT)
-	{
-		for (int i = 0; i < pending_count; i++)
-			set_latches(pending[i]);
-	}
+		tell();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
 		pending_count = 0;
+		pending_scan = pending_extension = false;
+	}
 	if (event == XACT_EVENT_ABORT)
 		aion_wakeup_unwatch();
+}
+
+static void
+tell(void)
+{
+	for (int i = 0; i < pending_count; i++)
+	{
+		const BoardTimer *about = &pending[i].about;
+
+		switch (pending[i].kind)
+		{
+			case NEWS_ENDED:
+				set_latches(about->run_key);
+				break;
+			case NEWS_READY:
+				aion_board_post_run(about->owner_key, about->run_key);
+				break;
+			case NEWS_TIMER:
+				aion_board_post_timer(about);
+				break;
+		}
+	}
+	if (pending_scan)
+		aion_board_post_scan(MyDatabaseId);
+	if (pending_extension)
+		aion_board_post_extension(MyDatabaseId);
+}
+
+static void
+add_news(News news)
+{
+	if (slots == NULL)
+		return;
+	if (pending_count == pending_room)
+	{
+		pending_room = Max(64, pending_room * 2);
+		pending = pending == NULL
+					  ? MemoryContextAlloc(TopMemoryContext, pending_room * sizeof(News))
+					  : repalloc_huge(pending, pending_room * sizeof(News));
+	}
+	pending[pending_count++] = news;
 }
 
 static void

@@ -1,14 +1,22 @@
 /*
  * wakeup.h
- *		Waking sessions when what they wait for has committed.
+ *		Waking whoever waits for something, when it has committed.
  */
 #ifndef AION_WAKEUP_H
 #define AION_WAKEUP_H
 
+#include "datatype/timestamp.h"
+
 extern void aion_wakeup_init(void);
 
+/* What this transaction has done, told when it commits. */
+extern void aion_wakeup_waiters(int64 run_key);				 /* a run has ended */
+extern void aion_wakeup_run(int32 owner_key, int64 run_key); /* is ready */
+extern void aion_wakeup_timer(int32 owner_key, int64 run_key, TimestampTz fire_at); /* armed */
+extern void aion_wakeup_scan(void);		 /* anything may be ready */
+extern void aion_wakeup_extension(void); /* the extension came or went */
+
 /* Sessions that wait for the end of a run. */
-extern void aion_wakeup_waiters(int64 run_key);
 extern void aion_wakeup_watch(int64 run_key);
 extern void aion_wakeup_unwatch(void);
 extern void aion_wakeup_wait(long milliseconds);

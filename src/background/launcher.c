@@ -1,0 +1,225 @@
+/*
+ * launcher.c
+ *		One process per server: sees to it that every database with aion has a scheduler.
+ *
+ * It is connected to no database, so it cannot see where the extension is.  At first it lets a
+ * scheduler look into every database, one after the other; afterwards it is told where an extension
+ * came or went.  A scheduler that ends although there is something to serve gets a successor, later
+ * the more often that happens.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "background/launcher.h"
+#include "background/process.h"
+#include "background/scheduler.h"
+#include "guc.h"
+#include "support/board.h"
+#include "support/pg_compat.h"
+#include "support/roster.h"
+
+#define AGAIN_FIRST_MS 1000
+#define AGAIN_MAX_MS (60 * 1000)
+#define STABLE_MS (60 * 1000)
+#define PROBE_MS 10000
+
+/* A database that has a scheduler, or had one and shall have another. */
+typedef struct Served
+{
+	Oid database;
+	BackgroundWorkerHandle *handle; /* NULL: none at the moment */
+	TimestampTz started_at;
+	TimestampTz again_at;
+	int delay; /* ms */
+} Served;
+
+static List *served = NIL;
+
+static List *list_databases(void);
+static void look_into(Oid database);
+static void start_scheduler(Served *database);
+static TimestampTz look_after(void);
+static bool has_ended(const Served *database);
+
+pg_noreturn PGDLLEXPORT void aion_launcher_main(Datum argument);
+
+/*
+ * Lets the postmaster start the launcher, and start it again whenever it ends.
+ */
+void
+aion_launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade || aion_max_runners == 0)
+		return;
+	aion_process_describe(&worker, "aion launcher", LAUNCHER_MAIN);
+	worker.bgw_restart_time = 1;
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+aion_launcher_main(Datum argument)
+{
+	aion_process_begin();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	pgstat_report_appname("aion launcher");
+	aion_roster_launcher_begin();
+	MemoryContextSwitchTo(TopMemoryContext);
+	for (;;)
+	{
+		List *databases;
+		ListCell *cell;
+		bool all;
+
+		CHECK_FOR_INTERRUPTS();
+		databases = aion_board_take_databases(&all);
+		if (all)
+			databases = list_concat_unique_oid(databases, list_databases());
+		foreach (cell, databases)
+			look_into(lfirst_oid(cell));
+		list_free(databases);
+		aion_process_wait_until(look_after());
+	}
+}
+
+/*
+ * Returns the databases that processes can connect to.
+ */
+static List *
+list_databases(void)
+{
+	List *databases = NIL;
+	Relation catalog;
+	TableScanDesc scan;
+	HeapTuple tuple;
+
+	aion_process_begin_work("listing databases");
+	catalog = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(catalog, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
+		MemoryContext caller;
+
+		if (!form->datallowconn || form->datistemplate || AION_COMPAT_DATABASE_IS_INVALID(form))
+			continue;
+		caller = MemoryContextSwitchTo(TopMemoryContext);
+		databases = lappend_oid(databases, form->oid);
+		MemoryContextSwitchTo(caller);
+	}
+	table_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	aion_process_end_work();
+	MemoryContextSwitchTo(TopMemoryContext);
+	return databases;
+}
+
+/*
+ * Lets a scheduler look whether there is an extension in a database, unless there is one at work.
+ */
+static void
+look_into(Oid database)
+{
+	Served *entry;
+	ListCell *cell;
+	TimestampTz began = GetCurrentTimestamp();
+
+	foreach (cell, served)
+	{
+		entry = lfirst(cell);
+		if (entry->database == database)
+		{
+			entry->again_at = entry->handle == NULL ? began : entry->again_at;
+			return;
+		}
+	}
+	entry = palloc0(sizeof(Served));
+	entry->database = database;
+	entry->delay = AGAIN_FIRST_MS;
+	served = lappend(served, entry);
+	start_scheduler(entry);
+
+	/* One at a time: a server with many databases has no room for all to be looked into at once. */
+	while (entry->handle != NULL && !aion_roster_is_served(database) && !has_ended(entry) &&
+		   !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), PROBE_MS))
+		aion_process_wait(10);
+	(void) look_after();
+}
+
+static void
+start_scheduler(Served *database)
+{
+	BackgroundWorker worker;
+
+	database->started_at = GetCurrentTimestamp();
+	database->again_at = TimestampTzPlusMilliseconds(database->started_at, database->delay);
+	if (!aion_roster_offer(database->database))
+		return;
+	aion_scheduler_describe(&worker, database->database);
+	if (RegisterDynamicBackgroundWorker(&worker, &database->handle))
+		return;
+	ereport(LOG, (errmsg("aion could not start a scheduler"),
+				  errhint("You might need to increase max_worker_processes.")));
+	(void) aion_roster_withdraw(database->database);
+	database->handle = NULL;
+}
+
+/*
+ * Sees which schedulers have ended, and starts those whose time has come.  Returns when that is
+ * next.
+ */
+static TimestampTz
+look_after(void)
+{
+	TimestampTz next = DT_NOEND;
+	ListCell *cell;
+
+	foreach (cell, served)
+	{
+		Served *database = lfirst(cell);
+
+		if (database->handle != NULL && has_ended(database))
+		{
+			pfree(database->handle);
+			database->handle = NULL;
+			if (!aion_roster_withdraw(database->database))
+			{
+				pfree(database);
+				served = foreach_delete_current(served, cell);
+				continue;
+			}
+			if (TimestampDifferenceExceeds(database->started_at, GetCurrentTimestamp(), STABLE_MS))
+				database->delay = AGAIN_FIRST_MS;
+			database->again_at =
+				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), database->delay);
+			database->delay = Min(database->delay * 2, AGAIN_MAX_MS);
+		}
+		if (database->handle == NULL && database->again_at <= GetCurrentTimestamp())
+			start_scheduler(database);
+		if (database->handle == NULL)
+			next = Min(next, database->again_at);
+	}
+	return next;
+}
+
+static bool
+has_ended(const Served *database)
+{
+	pid_t pid;
+
+	return GetBackgroundWorkerPid(database->handle, &pid) == BGWH_STOPPED;
+}

@@ -1,0 +1,154 @@
+/*
+ * lifecycle.c
+ *		What happens to databases and extensions, noticed where it happens.
+ *
+ * Commands that need a database for themselves would fail for the engine's processes in it.  Before
+ * such a command the engine is kept out of the database, and let in again afterwards.  An extension
+ * that comes or goes is told to the launcher when that commits.  COMMIT PREPARED calls no
+ * transaction callbacks, so what such a transaction made ready has to be looked for.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+#include "utils/syscache.h"
+
+#include "background/lifecycle.h"
+#include "support/board.h"
+#include "support/pg_compat.h"
+#include "support/roster.h"
+#include "support/wakeup.h"
+
+static ProcessUtility_hook_type next_process_utility = NULL;
+static object_access_hook_type next_object_access = NULL;
+
+static void watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+								  ProcessUtilityContext context, ParamListInfo parameters,
+								  QueryEnvironment *environment, DestReceiver *receiver,
+								  QueryCompletion *completion);
+static void watch_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg);
+static const char *wanted_database(Node *statement);
+static const char *template_of(const CreatedbStmt *statement);
+static bool may_have(Node *statement, Oid database);
+
+void
+aion_lifecycle_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	next_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = watch_process_utility;
+	next_object_access = object_access_hook;
+	object_access_hook = watch_object_access;
+}
+
+static void
+watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+					  ProcessUtilityContext context, ParamListInfo parameters,
+					  QueryEnvironment *environment, DestReceiver *receiver,
+					  QueryCompletion *completion)
+{
+	Node *node = statement->utilityStmt;
+	const char *name = wanted_database(node);
+	Oid database = name != NULL ? get_database_oid(name, true) : InvalidOid;
+
+	if (!may_have(node, database))
+		database = InvalidOid; /* the command will be refused */
+
+	PG_TRY();
+	{
+		if (OidIsValid(database))
+			(void) aion_roster_hold(database);
+		if (next_process_utility != NULL)
+			next_process_utility(statement, text, read_only_tree, context, parameters, environment,
+								 receiver, completion);
+		else
+			standard_ProcessUtility(statement, text, read_only_tree, context, parameters,
+									environment, receiver, completion);
+	}
+	PG_FINALLY();
+	{
+		if (OidIsValid(database))
+			aion_roster_let_go();
+	}
+	PG_END_TRY();
+	if (IsA(node, TransactionStmt) &&
+		((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED)
+		aion_board_post_scan(MyDatabaseId);
+}
+
+static void
+watch_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg)
+{
+	if (next_object_access != NULL)
+		next_object_access(access, class, object, sub, arg);
+	if (class == ExtensionRelationId && (access == OAT_POST_CREATE || access == OAT_DROP))
+		aion_wakeup_extension();
+}
+
+/*
+ * Returns the name of the database that a command needs for itself; NULL for any other command.
+ */
+static const char *
+wanted_database(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+			return ((DropdbStmt *) statement)->dbname;
+		case T_CreatedbStmt:
+			return template_of((CreatedbStmt *) statement);
+		case T_RenameStmt:
+			if (((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
+				return ((RenameStmt *) statement)->subname;
+			return NULL;
+		case T_AlterDatabaseStmt:
+			return ((AlterDatabaseStmt *) statement)->dbname;
+		default:
+			return NULL;
+	}
+}
+
+static const char *
+template_of(const CreatedbStmt *statement)
+{
+	ListCell *cell;
+
+	foreach (cell, statement->options)
+	{
+		DefElem *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "template") == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+/*
+ * Tells whether the user can have any success with such a command.
+ */
+static bool
+may_have(Node *statement, Oid database)
+{
+	HeapTuple tuple;
+	bool createdb = superuser();
+
+	if (!OidIsValid(database))
+		return false;
+	if (!IsA(statement, CreatedbStmt))
+		return aion_compat_owns_database(database, GetUserId());
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(tuple))
+	{
+		createdb = createdb || ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return createdb;
+}

@@ -1,0 +1,130 @@
+/*
+ * process.c
+ *		What the engine's processes have in common: how they begin, wait, and hold transactions.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "background/process.h"
+
+/* What a role or a database may set for its sessions, and the engine's statements do without. */
+static const struct
+{
+	const char *name;
+	const char *value;
+} pinned[] = {{"default_transaction_deferrable", "off"},
+			  {"default_transaction_isolation", "read committed"},
+			  {"default_transaction_read_only", "off"},
+			  {"idle_in_transaction_session_timeout", "0"},
+			  {"lock_timeout", "0"},
+			  {"role", "none"},
+			  {"statement_timeout", "0"}};
+
+/*
+ * Fills in what is the same for all.
+ */
+void
+aion_process_describe(BackgroundWorker *worker, const char *type, const char *main)
+{
+	memset(worker, 0, sizeof(BackgroundWorker));
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker->bgw_library_name, "aion", BGW_MAXLEN);
+	strlcpy(worker->bgw_function_name, main, BGW_MAXLEN);
+	strlcpy(worker->bgw_type, type, BGW_MAXLEN);
+	strlcpy(worker->bgw_name, type, BGW_MAXLEN);
+}
+
+void
+aion_process_begin(void)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+}
+
+/*
+ * Lets nothing that is set for a role or a database change what the engine's statements do.
+ */
+void
+aion_process_pin_settings(void)
+{
+	for (size_t i = 0; i < lengthof(pinned); i++)
+		SetConfigOption(pinned[i].name, pinned[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+aion_process_begin_work(const char *activity)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot()); /* statements take newer ones */
+	pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+void
+aion_process_end_work(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	(void) pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
+ * Gives up the transaction in a PG_CATCH block; what went wrong is logged and, if asked for, kept
+ * in memory of the process.
+ */
+void
+aion_process_fail_work(ErrorData **error)
+{
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	MemoryContextSwitchTo(TopMemoryContext);
+	if (error != NULL)
+		*error = CopyErrorData();
+	AbortOutOfAnyTransaction();
+	FlushErrorState();
+	(void) pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Waits to be woken, at most so long; -1: however long that takes.
+ */
+void
+aion_process_wait(long milliseconds)
+{
+	int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (milliseconds >= 0 ? WL_TIMEOUT : 0);
+
+	(void) WaitLatch(MyLatch, events, milliseconds, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+void
+aion_process_wait_until(TimestampTz moment)
+{
+	if (moment == DT_NOEND)
+		aion_process_wait(-1);
+	else
+		aion_process_wait(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), moment));
+}

@@ -1,0 +1,25 @@
+/*
+ * process.h
+ *		What the engine's processes have in common.
+ */
+#ifndef AION_PROCESS_H
+#define AION_PROCESS_H
+
+#include "datatype/timestamp.h"
+#include "postmaster/bgworker.h"
+
+/* Entry points, by name. */
+#define LAUNCHER_MAIN "aion_launcher_main"
+#define SCHEDULER_MAIN "aion_scheduler_main"
+#define RUNNER_MAIN "aion_runner_main"
+
+extern void aion_process_describe(BackgroundWorker *worker, const char *type, const char *main);
+extern void aion_process_begin(void);
+extern void aion_process_pin_settings(void);
+extern void aion_process_begin_work(const char *activity);
+extern void aion_process_end_work(void);
+extern void aion_process_fail_work(ErrorData **error);
+extern void aion_process_wait(long milliseconds);
+extern void aion_process_wait_until(TimestampTz moment);
+
+#endif

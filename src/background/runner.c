@@ -1,0 +1,345 @@
+/*
+ * runner.c
+ *		A process that executes the runs of one owner, as that owner.
+ *
+ * It is connected as the owner, so there is no other role that code could find the way back to.
+ * Many runs share a transaction and its commit: a batch.  Which runs those are it learns from hints
+ * on the board, and when it begins or too many hints came, by scanning the tables for its share:
+ * the runners of one owner divide the runs by their keys, so that they seldom meet.  A run that
+ * somebody else has locked is looked at again soon, since nobody tells when he lets go.
+ *
+ * A crash at any point leaves what the last commit left.  A batch that cannot commit is repeated
+ * one run at a time, so that the one that is to blame is found.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "background/process.h"
+#include "background/runner.h"
+#include "engine/advance.h"
+#include "engine/failure.h"
+#include "engine/fence.h"
+#include "engine/ready.h"
+#include "guc.h"
+#include "support/extension.h"
+#include "support/pg_compat.h"
+#include "support/roster.h"
+
+#define QUEUE 1000
+#define TAKEN_FIRST_MS 5
+#define TAKEN_MAX_MS 1000
+#define SUBTRANSACTIONS 50 /* more than 64 overflow what other backends' snapshots hold */
+
+/* A run that somebody else had. */
+typedef struct Taken
+{
+	int64 run_key;
+	TimestampTz again_at;
+	int delay;	  /* ms */
+	bool waiting; /* else it is only remembered, so that the delay grows */
+} Taken;
+
+static RosterEntry self;
+static int64 queue[QUEUE];
+static int queued = 0;
+static Taken taken[QUEUE];
+static int taken_count = 0;
+static ReadyScan scan;
+static bool scanning = false;
+
+static bool fill_queue(void);
+static void scan_more(void);
+static TimestampTz requeue_taken(void);
+static void note_taken(int64 run_key);
+static void execute_batch(void);
+static int execute(const int64 *run_keys, int count, MemoryContext context);
+static bool batch_is_full(TimestampTz until);
+static void give_back(const int64 *run_keys, int count, List *runs);
+static void note_failure(int64 run_key, const ErrorData *error);
+
+pg_noreturn PGDLLEXPORT void aion_runner_main(Datum argument);
+
+/*
+ * Describes a runner that serves what a slot of the board says.
+ */
+void
+aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation)
+{
+	aion_process_describe(worker, "aion runner", RUNNER_MAIN);
+	worker->bgw_main_arg = Int32GetDatum(slot);
+	memcpy(worker->bgw_extra, &generation, sizeof(generation));
+	worker->bgw_notify_pid = MyProcPid;
+}
+
+void
+aion_runner_main(Datum argument)
+{
+	TimestampTz idle_since;
+	uint32 generation;
+
+	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
+	aion_process_begin();
+	if (!aion_roster_runner_begin(DatumGetInt32(argument), generation, &self))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(self.database, self.role,
+											  AION_COMPAT_BYPASS_ROLE_LOGIN);
+	pgstat_report_appname("aion runner");
+	aion_process_pin_settings();
+
+	idle_since = GetCurrentTimestamp();
+	for (;;)
+	{
+		TimestampTz wake = TimestampTzPlusMilliseconds(idle_since, aion_runner_idle_timeout);
+		TimestampTz again;
+
+		CHECK_FOR_INTERRUPTS();
+		if (aion_roster_must_leave())
+			proc_exit(0);
+		again = requeue_taken();
+		if (fill_queue())
+		{
+			execute_batch();
+			idle_since = GetCurrentTimestamp();
+			continue;
+		}
+		if (taken_count == 0 && GetCurrentTimestamp() >= wake && aion_roster_retire())
+			proc_exit(0);
+		aion_roster_set_idle(true);
+		aion_process_wait_until(Min(wake, again));
+		aion_roster_set_idle(false);
+	}
+}
+
+/*
+ * Takes hints, and scans if it must; false if there is nothing to do.
+ */
+static bool
+fill_queue(void)
+{
+	bool must_scan = false;
+
+	if (queued < QUEUE / 2)
+	{
+		queued += aion_roster_take_runs(queue + queued, QUEUE - queued, &must_scan, &self);
+		if (must_scan)
+		{
+			aion_ready_scan_begin(&scan, self.index, self.count);
+			scanning = true;
+		}
+		if (scanning && queued < QUEUE / 2)
+			scan_more();
+	}
+	return queued > 0;
+}
+
+static void
+scan_more(void)
+{
+	Authority authority;
+	volatile int found = 0;
+
+	PG_TRY();
+	{
+		aion_process_begin_work("looking for ready runs");
+		aion_authority_assume(&authority);
+		if (aion_fence_require_adopted())
+			found = aion_ready_scan(&scan, self.owner_key, queue + queued, QUEUE - queued);
+		aion_authority_drop(&authority);
+		aion_process_end_work();
+	}
+	PG_CATCH();
+	{
+		aion_process_fail_work(NULL);
+		aion_process_wait(1000);
+	}
+	PG_END_TRY();
+	queued += found;
+	if (found == 0)
+		scanning = false;
+}
+
+/*
+ * Queues the runs that somebody else had when it is time to look again.  Returns when that is next.
+ */
+static TimestampTz
+requeue_taken(void)
+{
+	TimestampTz next = DT_NOEND;
+	TimestampTz now = GetCurrentTimestamp();
+	int kept = 0;
+
+	for (int i = 0; i < taken_count; i++)
+	{
+		if (taken[i].waiting && taken[i].again_at <= now && queued < QUEUE)
+		{
+			queue[queued++] = taken[i].run_key;
+			taken[i].waiting = false;
+		}
+		if (taken[i].waiting)
+			next = Min(next, taken[i].again_at);
+		if (taken[i].waiting || taken[i].again_at > now - (TimestampTz) TAKEN_MAX_MS * 1000)
+			taken[kept++] = taken[i];
+	}
+	taken_count = kept;
+	return next;
+}
+
+static void
+note_taken(int64 run_key)
+{
+	int i = 0;
+
+	while (i < taken_count && taken[i].run_key != run_key)
+		i++;
+	if (i == QUEUE)
+	{
+		aion_ready_scan_begin(&scan, self.index, self.count);
+		scanning = true;
+		return;
+	}
+	if (i == taken_count)
+		taken[taken_count++] = (Taken){run_key, 0, TAKEN_FIRST_MS / 2, false};
+	taken[i].delay = Min(taken[i].delay * 2, TAKEN_MAX_MS);
+	taken[i].waiting = true;
+	taken[i].again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), taken[i].delay);
+}
+
+/*
+ * Executes what is queued in one transaction or, if that cannot commit, in one for each run.
+ */
+static void
+execute_batch(void)
+{
+	int64 run_keys[QUEUE];
+	int count = Min(queued, aion_batch_turns);
+	volatile int done = 0;
+	ErrorData *error = NULL;
+	MemoryContext context =
+		AllocSetContextCreate(TopMemoryContext, "aion batch", ALLOCSET_DEFAULT_SIZES);
+
+	memcpy(run_keys, queue, count * sizeof(int64));
+	queued -= count;
+	memmove(queue, queue + count, queued * sizeof(int64));
+	while (done < count && error == NULL)
+	{
+		MemoryContextReset(context);
+		PG_TRY();
+		{
+			done += execute(run_keys + done, count - done, context);
+		}
+		PG_CATCH();
+		{
+			aion_process_fail_work(&error);
+		}
+		PG_END_TRY();
+	}
+	for (; error != NULL && done < count; done++)
+	{
+		ErrorData *own = NULL;
+
+		PG_TRY();
+		{
+			MemoryContextReset(context);
+			(void) execute(run_keys + done, 1, context);
+		}
+		PG_CATCH();
+		{
+			aion_process_fail_work(&own);
+		}
+		PG_END_TRY();
+		if (own != NULL)
+			note_failure(run_keys[done], own);
+	}
+	if (error != NULL)
+		FreeErrorData(error);
+	MemoryContextDelete(context);
+}
+
+/*
+ * Executes runs in one transaction until the batch is full.  Returns how many of the keys are dealt
+ * with.
+ */
+static int
+execute(const int64 *run_keys, int count, MemoryContext context)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
+	Authority authority;
+	List *runs = NIL;
+	ListCell *cell;
+
+	aion_process_begin_work("executing runs");
+	MemoryContextSwitchTo(context);
+	aion_authority_assume(&authority);
+	if (aion_fence_require_adopted())
+		runs = aion_ready_claim_all_of(self.owner_key, run_keys, count, context);
+	give_back(run_keys, count, runs);
+	aion_authority_drop(&authority);
+	foreach (cell, runs)
+	{
+		Run *run = lfirst(cell);
+		Budget budget = {PG_INT64_MAX, until};
+
+		if (batch_is_full(until) && foreach_current_index(cell) > 0)
+		{
+			Assert(queued < QUEUE);
+			queue[queued++] = run->run_key;
+			continue;
+		}
+		aion_run_advance(run, &budget);
+		MemoryContextDelete(run->context);
+	}
+	aion_process_end_work();
+	return count;
+}
+
+static bool
+batch_is_full(TimestampTz until)
+{
+	return MyProc->subxidStatus.count >= SUBTRANSACTIONS || MyProc->subxidStatus.overflowed ||
+		   GetCurrentTimestamp() >= until;
+}
+
+/*
+ * Notes which runs could not be claimed because somebody else has them.
+ */
+static void
+give_back(const int64 *run_keys, int count, List *runs)
+{
+	for (int i = 0; i < count && list_length(runs) < count; i++)
+	{
+		ListCell *cell;
+		bool claimed = false;
+
+		foreach (cell, runs)
+			claimed = claimed || ((Run *) lfirst(cell))->run_key == run_keys[i];
+		if (!claimed && aion_ready_is_taken(run_keys[i]))
+			note_taken(run_keys[i]);
+	}
+}
+
+/*
+ * Notes that a run could not even be committed alone.
+ */
+static void
+note_failure(int64 run_key, const ErrorData *error)
+{
+	PG_TRY();
+	{
+		aion_process_begin_work("noting a failure");
+		aion_run_note_failure(run_key, error);
+		aion_process_end_work();
+	}
+	PG_CATCH();
+	{
+		aion_process_fail_work(NULL);
+		note_taken(run_key);
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,507 @@
+/*
+ * scheduler.c
+ *		One process per database: knows what falls due, and sees to it that there are runners.
+ *
+ * It executes no code of users.  It knows the next timers: those it read in the table, up to a
+ * horizon, and those that were armed before the horizon since, which it is told.  The table is not
+ * looked at behind what it has read, where dead rows are, except when a hint may have been lost;
+ * and not at all while nothing is due.  What is due is only pointed out to a runner; the turn that
+ * it wakes deletes the timer and records that it fired.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "lib/pairingheap.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "background/process.h"
+#include "background/runner.h"
+#include "background/scheduler.h"
+#include "engine/failure.h"
+#include "engine/fence.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "guc.h"
+#include "support/board.h"
+#include "support/extension.h"
+#include "support/payload.h"
+#include "support/roster.h"
+#include "support/statement.h"
+
+#define TIMERS_READ 5000
+#define TIMERS_MAX (10 * TIMERS_READ)
+#define NO_ROOM_MS 20
+#define NO_START_MS (10 * 1000)
+#define BLOCK_AT_ONCE 100
+
+typedef struct KnownTimer
+{
+	pairingheap_node node;
+	BoardTimer timer;
+} KnownTimer;
+
+/* An owner whose runner did not come about. */
+typedef struct Waiting
+{
+	int32 owner_key;
+	TimestampTz again_at;
+} Waiting;
+
+/* A runner that has been started and was not seen to begin. */
+typedef struct Starting
+{
+	BackgroundWorkerHandle *handle;
+	int slot;
+	uint32 generation;
+	int32 owner_key;
+} Starting;
+
+static Statement scan_owners =
+	STATEMENT(SELECT, "SELECT DISTINCT owner_key FROM aion._run WHERE ready_at IS NOT NULL");
+static Statement scan_timers =
+	STATEMENT(SELECT,
+			  "SELECT fire_at, run_key, owner_key FROM aion._timer"
+			  " WHERE (fire_at, run_key) > ($1, $2) ORDER BY fire_at, run_key LIMIT $3",
+			  TIMESTAMPTZOID, INT8OID, INT4OID);
+
+static MemoryContext memory;	   /* for what it knows */
+static MemoryContext timer_memory; /* of that, the timers */
+static pairingheap *timers;
+static int timer_count = 0;
+static TimestampTz horizon = DT_NOBEGIN; /* the table was read up to this timer */
+static int64 horizon_run = 0;
+static bool more = false; /* there may be later ones */
+static List *waiting = NIL;
+static List *starting = NIL;
+
+static bool is_wanted(void);
+static bool look(void);
+static void scan(void);
+static void read_timers(void);
+static void hear_timers(void);
+static void know_timer(const BoardTimer *timer);
+static void point_out_due(TimestampTz now);
+static void serve_owners(void);
+static void serve(int32 owner_key);
+static void start_runner(int32 owner_key, Oid role);
+static void wait_with(int32 owner_key, int milliseconds);
+static const BoardTimer *first_timer(void);
+static void forget_timers(void);
+static void check_starting(void);
+static void block_runs(int32 owner_key, const char *reason);
+static TimestampTz next_wake(void);
+static int compare(const pairingheap_node *a, const pairingheap_node *b, void *argument);
+
+pg_noreturn PGDLLEXPORT void aion_scheduler_main(Datum argument);
+
+void
+aion_scheduler_describe(BackgroundWorker *worker, Oid database)
+{
+	aion_process_describe(worker, "aion scheduler", SCHEDULER_MAIN);
+	worker->bgw_main_arg = ObjectIdGetDatum(database);
+	worker->bgw_notify_pid = MyProcPid;
+}
+
+void
+aion_scheduler_main(Datum argument)
+{
+	aion_process_begin();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
+	pgstat_report_appname("aion scheduler");
+	aion_process_pin_settings();
+	memory = AllocSetContextCreate(TopMemoryContext, "aion scheduler", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(memory);
+	timer_memory = AllocSetContextCreate(memory, "aion timers", ALLOCSET_DEFAULT_SIZES);
+	timers = pairingheap_allocate(compare, NULL);
+	if (!is_wanted() || !aion_roster_scheduler_begin())
+		proc_exit(0);
+	for (;;)
+	{
+		TimestampTz wake;
+
+		CHECK_FOR_INTERRUPTS();
+		if (aion_roster_must_leave())
+			proc_exit(0);
+		MemoryContextSwitchTo(memory);
+		if (!look())
+			proc_exit(0);
+		wake = next_wake();
+		aion_board_set_next_wake(wake);
+		aion_process_wait_until(wake);
+		aion_board_set_next_wake(DT_NOBEGIN); /* awake */
+	}
+}
+
+/*
+ * Tells whether there is an extension in this database.
+ */
+static bool
+is_wanted(void)
+{
+	bool exists;
+
+	aion_process_begin_work("looking for the extension");
+	exists = aion_extension_exists();
+	aion_process_end_work();
+	if (!exists)
+		aion_roster_scheduler_absent();
+	return exists;
+}
+
+/*
+ * Does what there is to do now; false if the extension is gone.
+ */
+static bool
+look(void)
+{
+	volatile bool wanted = true;
+
+	PG_TRY();
+	{
+		check_starting();
+		if (aion_board_take_scan())
+		{
+			wanted = is_wanted();
+			if (wanted)
+				scan();
+		}
+		if (wanted)
+		{
+			hear_timers();
+			if (timer_count > TIMERS_MAX)
+				forget_timers();
+			while (more && (first_timer() == NULL || first_timer()->fire_at >= horizon))
+				read_timers();
+			point_out_due(GetCurrentTimestamp());
+			serve_owners();
+		}
+	}
+	PG_CATCH();
+	{
+		aion_process_fail_work(NULL);
+		aion_board_post_scan(MyDatabaseId); /* begin again */
+		aion_process_wait(1000);
+	}
+	PG_END_TRY();
+	return wanted;
+}
+
+/*
+ * Looks at the tables: hints may have been lost, or what they were about cannot be told in hints.
+ */
+static void
+scan(void)
+{
+	Authority authority;
+	Rows rows;
+	int32 *owner_keys = NULL;
+	uint64 count = 0;
+	bool adopted;
+
+	aion_process_begin_work("looking for ready runs");
+	aion_authority_assume(&authority);
+	adopted = aion_fence_state() == FENCE_ADOPTED;
+	if (adopted)
+	{
+		rows = aion_statement_execute(&scan_owners, NULL);
+		count = rows.count;
+		owner_keys = MemoryContextAlloc(memory, Max(count, 1) * sizeof(int32));
+		for (uint64 row = 0; row < count; row++)
+			owner_keys[row] = aion_row_int32(rows, row, 1);
+	}
+	aion_authority_drop(&authority);
+	aion_process_end_work();
+	MemoryContextSwitchTo(memory);
+	for (uint64 i = 0; i < count; i++)
+		aion_board_scan_owner(owner_keys[i]);
+	if (owner_keys != NULL)
+		pfree(owner_keys);
+
+	/* In a database that is not adopted nothing is due. */
+	forget_timers();
+	horizon = DT_NOBEGIN;
+	more = adopted;
+	if (!adopted)
+		aion_board_set_horizon(DT_NOBEGIN);
+}
+
+/*
+ * Forgets the timers and begins with those that are due from now on: what was due before has been
+ * pointed out.
+ */
+static void
+forget_timers(void)
+{
+	pairingheap_reset(timers);
+	MemoryContextReset(timer_memory);
+	timer_count = 0;
+	horizon = GetCurrentTimestamp();
+	horizon_run = 0;
+	more = true;
+}
+
+/*
+ * Reads the next timers.  Whoever arms one before the horizon from now on tells so, and whoever did
+ * before is seen.
+ */
+static void
+read_timers(void)
+{
+	Authority authority;
+	Rows rows;
+
+	aion_board_set_horizon(DT_NOEND);
+	aion_process_begin_work("reading timers");
+	aion_authority_assume(&authority);
+	{
+		NullableDatum args[] = {aion_arg(TimestampTzGetDatum(horizon)), aion_arg_int64(horizon_run),
+								aion_arg_int32(TIMERS_READ)};
+
+		rows = aion_statement_execute(&scan_timers, args);
+		for (uint64 row = 0; row < rows.count; row++)
+		{
+			BoardTimer timer = {aion_row_timestamp(rows, row, 1), aion_row_int64(rows, row, 2),
+								aion_row_int32(rows, row, 3)};
+
+			know_timer(&timer);
+			horizon = timer.fire_at;
+			horizon_run = timer.run_key;
+		}
+		more = rows.count == TIMERS_READ;
+	}
+	aion_authority_drop(&authority);
+	aion_process_end_work();
+	MemoryContextSwitchTo(memory);
+	if (more)
+		aion_board_set_horizon(horizon);
+}
+
+/*
+ * Takes in the timers that were armed before the horizon.
+ */
+static void
+hear_timers(void)
+{
+	BoardTimer heard[100];
+	int count;
+
+	do
+	{
+		count = aion_board_take_timers(heard, lengthof(heard));
+		for (int i = 0; i < count; i++)
+			know_timer(&heard[i]);
+	} while (count > 0);
+}
+
+static void
+know_timer(const BoardTimer *timer)
+{
+	KnownTimer *known = MemoryContextAlloc(timer_memory, sizeof(KnownTimer));
+
+	known->timer = *timer;
+	pairingheap_add(timers, &known->node);
+	timer_count++;
+}
+
+/*
+ * Returns the timer that is due next of those it knows; NULL if it knows none.
+ */
+static const BoardTimer *
+first_timer(void)
+{
+	if (pairingheap_is_empty(timers))
+		return NULL;
+	return &pairingheap_container(KnownTimer, node, pairingheap_first(timers))->timer;
+}
+
+static void
+point_out_due(TimestampTz now)
+{
+	while (first_timer() != NULL && first_timer()->fire_at <= now)
+	{
+		KnownTimer *first =
+			pairingheap_container(KnownTimer, node, pairingheap_remove_first(timers));
+
+		aion_board_post_run(first->timer.owner_key, first->timer.run_key);
+		pfree(first);
+		timer_count--;
+	}
+}
+
+/*
+ * Sees to the owners that want a runner, and to those that wanted one before and got none.
+ */
+static void
+serve_owners(void)
+{
+	int32 owner_keys[16];
+	List *again = NIL;
+	ListCell *cell;
+	int count;
+
+	foreach (cell, waiting)
+	{
+		Waiting *owner = lfirst(cell);
+
+		if (owner->again_at > GetCurrentTimestamp())
+			continue;
+		again = lappend_int(again, owner->owner_key);
+		pfree(owner);
+		waiting = foreach_delete_current(waiting, cell);
+	}
+	do
+	{
+		count = aion_board_take_owners(owner_keys, lengthof(owner_keys));
+		for (int i = 0; i < count; i++)
+			again = list_append_unique_int(again, owner_keys[i]);
+	} while (count > 0);
+	foreach (cell, again)
+		serve(lfirst_int(cell));
+	list_free(again);
+}
+
+static void
+serve(int32 owner_key)
+{
+	Authority authority;
+	const char *reason = "does not exist";
+	Oid role;
+
+	aion_process_begin_work("starting a runner");
+	aion_authority_assume(&authority);
+	role = aion_owner_role(owner_key);
+	if (OidIsValid(role))
+		reason = aion_owner_ineligible(role);
+	if (reason != NULL)
+		block_runs(owner_key, reason);
+	aion_authority_drop(&authority);
+	aion_process_end_work();
+	MemoryContextSwitchTo(memory);
+	if (reason == NULL)
+		start_runner(owner_key, role);
+}
+
+/*
+ * Starts a runner for an owner, unless the owner has enough.
+ */
+static void
+start_runner(int32 owner_key, Oid role)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+	Starting *started;
+	uint32 generation;
+	int slot;
+
+	slot = aion_roster_reserve_runner(owner_key, role, &generation);
+	if (slot < 0)
+	{
+		if (aion_roster_count_runners(owner_key) == 0)
+		{
+			aion_roster_make_room();
+			wait_with(owner_key, NO_ROOM_MS);
+		}
+		return;
+	}
+	aion_runner_describe(&worker, slot, generation);
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+	{
+		ereport(LOG, (errmsg("aion could not start a runner"),
+					  errhint("You might need to increase max_worker_processes.")));
+		aion_roster_free_runner(slot, generation);
+		if (aion_roster_count_runners(owner_key) == 0)
+			wait_with(owner_key, NO_START_MS);
+		return;
+	}
+	started = palloc(sizeof(Starting));
+	*started = (Starting){handle, slot, generation, owner_key};
+	starting = lappend(starting, started);
+}
+
+/*
+ * Keeps an owner in mind who could not be served.
+ */
+static void
+wait_with(int32 owner_key, int milliseconds)
+{
+	Waiting *owner = palloc(sizeof(Waiting));
+
+	*owner = (Waiting){owner_key, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds)};
+	waiting = lappend(waiting, owner);
+}
+
+/*
+ * Looks after runners that were started: one that ended before it began gives its place back, and
+ * its owner has to wait.
+ */
+static void
+check_starting(void)
+{
+	ListCell *cell;
+
+	foreach (cell, starting)
+	{
+		Starting *runner = lfirst(cell);
+		pid_t pid;
+
+		if (GetBackgroundWorkerPid(runner->handle, &pid) != BGWH_STOPPED)
+			continue;
+		if (aion_roster_free_runner(runner->slot, runner->generation))
+			wait_with(runner->owner_key, NO_START_MS);
+		pfree(runner->handle);
+		pfree(runner);
+		starting = foreach_delete_current(starting, cell);
+	}
+}
+
+/*
+ * Blocks the ready runs of an owner who cannot have a runner.  They are looked at again by
+ * themselves, and go on when that is mended.
+ */
+static void
+block_runs(int32 owner_key, const char *reason)
+{
+	for (int i = 0; i < BLOCK_AT_ONCE; i++)
+	{
+		Run *run = aion_ready_claim(owner_key, CurrentMemoryContext);
+
+		if (run == NULL)
+			return;
+		aion_run_load(run);
+		aion_run_block(run, BLOCKED_MISSING_RIGHT,
+					   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
+										 "It is looked at again from time to time."));
+		aion_run_save(run);
+	}
+	aion_board_post_scan(MyDatabaseId);
+}
+
+/*
+ * Returns when there will be something to do that nobody tells.
+ */
+static TimestampTz
+next_wake(void)
+{
+	TimestampTz wake = DT_NOEND;
+	ListCell *cell;
+
+	if (first_timer() != NULL)
+		wake = first_timer()->fire_at;
+	foreach (cell, waiting)
+		wake = Min(wake, ((Waiting *) lfirst(cell))->again_at);
+	return wake;
+}
+
+static int
+compare(const pairingheap_node *a, const pairingheap_node *b, void *argument)
+{
+	TimestampTz left = pairingheap_const_container(KnownTimer, node, a)->timer.fire_at;
+	TimestampTz right = pairingheap_const_container(KnownTimer, node, b)->timer.fire_at;
+
+	return left < right ? 1 : left > right ? -1 : 0; /* the earliest is first */
+}

@@ -1,0 +1,371 @@
+/*
+ * board.c
+ *		What the engine's processes tell each other: who serves what, and hints of what to do.
+ *
+ * Everything here is a hint.  What is to be done is in tables; the board only saves looking.  A
+ * hint too many costs a look.  A hint that is lost would leave a run alone, so whenever there is no
+ * room for one, or nobody to take it, a flag says that the tables must be scanned: a process that
+ * begins always starts with that.
+ *
+ * One lock guards it all, held for a few instructions.  Hints are posted after commit and taken
+ * before the snapshot in which the taker looks.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+
+#include "guc.h"
+#include "support/board_memory.h"
+
+#define CROWD 64 /* hints at which another runner is wanted */
+
+static Board *board = NULL;
+
+static shmem_request_hook_type next_shmem_request = NULL;
+static shmem_startup_hook_type next_shmem_startup = NULL;
+
+static Size board_size(void);
+static void request_memory(void);
+static void attach_memory(void);
+static void want_runner(DatabaseSlot *slot, int32 owner_key);
+static void push_run(RunnerSlot *runner, int64 run_key);
+
+void
+aion_board_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	next_shmem_request = shmem_request_hook;
+	shmem_request_hook = request_memory;
+	next_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = attach_memory;
+}
+
+bool
+aion_board_exists(void)
+{
+	return board != NULL;
+}
+
+Board *
+aion_board_memory(void)
+{
+	return board;
+}
+
+/*
+ * Says that a run of this database may have something to do.
+ */
+void
+aion_board_post_run(int32 owner_key, int64 run_key)
+{
+	DatabaseSlot *database;
+	RunnerSlot *chosen = NULL;
+	int count = 0;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	database = aion_board_database(MyDatabaseId);
+	for (int i = 0; database != NULL && i < board->runner_count; i++)
+		count += aion_board_serves(&board->runners[i], MyDatabaseId, owner_key);
+	if (count > 0)
+	{
+		int index = (int) ((uint64) run_key % count);
+
+		for (int i = 0; chosen == NULL; i++)
+		{
+			if (aion_board_serves(&board->runners[i], MyDatabaseId, owner_key) && index-- == 0)
+				chosen = &board->runners[i];
+		}
+		push_run(chosen, run_key);
+	}
+	if (database != NULL && (chosen == NULL || chosen->run_count == CROWD))
+		want_runner(database, owner_key);
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that a timer was armed in this database.
+ */
+void
+aion_board_post_timer(const BoardTimer *timer)
+{
+	DatabaseSlot *slot;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL && timer->fire_at <= slot->horizon)
+	{
+		if (slot->timer_count == TIMERS)
+			aion_board_ask_scan(slot);
+		else
+			slot->timers[(slot->first_timer + slot->timer_count++) % TIMERS] = *timer;
+		if (timer->fire_at < slot->next_wake || slot->timer_count == TIMERS / 2)
+			aion_board_set_latch(slot->scheduler);
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that the tables of a database must be looked at: who knows what has changed in them.
+ */
+void
+aion_board_post_scan(Oid database)
+{
+	DatabaseSlot *slot;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(database);
+	if (slot != NULL)
+		aion_board_ask_scan(slot);
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that the extension may have come to a database, or gone from it.
+ */
+void
+aion_board_post_extension(Oid database)
+{
+	DatabaseSlot *slot;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	if (board->asked_count == DATABASES)
+		board->ask_all = true;
+	else
+		board->asked[board->asked_count++] = database;
+	aion_board_set_latch(board->launcher);
+	slot = aion_board_database(database);
+	if (slot != NULL)
+		aion_board_ask_scan(slot);
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Returns the databases where the launcher must look whether there is an extension.
+ */
+List *
+aion_board_take_databases(bool *all)
+{
+	List *databases = NIL;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	*all = board->ask_all;
+	for (int i = 0; i < board->asked_count; i++)
+		databases = list_append_unique_oid(databases, board->asked[i]);
+	board->ask_all = false;
+	board->asked_count = 0;
+	LWLockRelease(board->lock);
+	return databases;
+}
+
+bool
+aion_board_take_scan(void)
+{
+	DatabaseSlot *slot;
+	bool scan;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	scan = slot->scan;
+	slot->scan = false;
+	LWLockRelease(board->lock);
+	return scan;
+}
+
+/*
+ * Returns the owners that want a runner, or one more.
+ */
+int
+aion_board_take_owners(int32 *owner_keys, int most)
+{
+	DatabaseSlot *slot;
+	int count;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	count = Min(slot->owner_count, most);
+	memcpy(owner_keys, slot->owners, count * sizeof(int32));
+	slot->owner_count -= count;
+	memmove(slot->owners, slot->owners + count, slot->owner_count * sizeof(int32));
+	LWLockRelease(board->lock);
+	return count;
+}
+
+int
+aion_board_take_timers(BoardTimer *timers, int most)
+{
+	DatabaseSlot *slot;
+	int count = 0;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	for (; count < most && slot->timer_count > 0; slot->timer_count--)
+		timers[count++] = slot->timers[slot->first_timer++ % TIMERS];
+	LWLockRelease(board->lock);
+	return count;
+}
+
+/*
+ * Says up to which moment the scheduler is about to know the timers: whoever arms an earlier one
+ * from now on tells it.
+ */
+void
+aion_board_set_horizon(TimestampTz horizon)
+{
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	aion_board_database(MyDatabaseId)->horizon = horizon;
+	LWLockRelease(board->lock);
+}
+
+void
+aion_board_set_next_wake(TimestampTz next_wake)
+{
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	aion_board_database(MyDatabaseId)->next_wake = next_wake;
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Lets the runners of an owner scan for ready runs, or wants one that will.
+ */
+void
+aion_board_scan_owner(int32 owner_key)
+{
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	aion_board_reshare(MyDatabaseId, owner_key);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		if (aion_board_serves(&board->runners[i], MyDatabaseId, owner_key))
+		{
+			LWLockRelease(board->lock);
+			return;
+		}
+	}
+	want_runner(aion_board_database(MyDatabaseId), owner_key);
+	LWLockRelease(board->lock);
+}
+
+static Size
+board_size(void)
+{
+	return add_size(offsetof(Board, runners), mul_size(aion_max_runners, sizeof(RunnerSlot)));
+}
+
+static void
+request_memory(void)
+{
+	if (next_shmem_request != NULL)
+		next_shmem_request();
+	RequestAddinShmemSpace(board_size());
+	RequestNamedLWLockTranche("aion_board", 1);
+}
+
+static void
+attach_memory(void)
+{
+	bool found;
+
+	if (next_shmem_startup != NULL)
+		next_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	board = ShmemInitStruct("aion board", board_size(), &found);
+	if (!found)
+	{
+		memset(board, 0, board_size());
+		board->lock = &GetNamedLWLockTranche("aion_board")->lock;
+		board->launcher = -1;
+		board->runner_count = aion_max_runners;
+		for (int i = 0; i < DATABASES; i++)
+			board->databases[i].scheduler = -1;
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+aion_board_set_latch(int process)
+{
+	if (process >= 0)
+		SetLatch(&ProcGlobal->allProcs[process].procLatch);
+}
+
+/*
+ * The slot of a database, of no database a free one; NULL if there is none.
+ */
+DatabaseSlot *
+aion_board_database(Oid database)
+{
+	for (int i = 0; i < DATABASES; i++)
+	{
+		if (board->databases[i].database == database)
+			return &board->databases[i];
+	}
+	return NULL;
+}
+
+void
+aion_board_ask_scan(DatabaseSlot *slot)
+{
+	slot->scan = true;
+	aion_board_set_latch(slot->scheduler);
+}
+
+bool
+aion_board_serves(const RunnerSlot *runner, Oid database, int32 owner_key)
+{
+	return runner->database == database && runner->owner_key == owner_key && !runner->dismissed;
+}
+
+static void
+want_runner(DatabaseSlot *slot, int32 owner_key)
+{
+	for (int i = 0; i < slot->owner_count; i++)
+	{
+		if (slot->owners[i] == owner_key)
+			return;
+	}
+	if (slot->owner_count == OWNERS)
+		slot->scan = true;
+	else
+		slot->owners[slot->owner_count++] = owner_key;
+	aion_board_set_latch(slot->scheduler);
+}
+
+static void
+push_run(RunnerSlot *runner, int64 run_key)
+{
+	if (runner->run_count == RUNS)
+		runner->scan = true;
+	else
+		runner->runs[(runner->first_run + runner->run_count++) % RUNS] = run_key;
+	if (runner->run_count == 1 || runner->scan)
+		aion_board_set_latch(runner->process);
+}
+
+/*
+ * The runners of an owner have become more or fewer, and with them everybody's share has changed:
+ * all look at the table.
+ */
+void
+aion_board_reshare(Oid database, int32 owner_key)
+{
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		if (aion_board_serves(&board->runners[i], database, owner_key))
+		{
+			board->runners[i].scan = true;
+			aion_board_set_latch(board->runners[i].process);
+		}
+	}
+}

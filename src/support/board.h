@@ -1,0 +1,39 @@
+/*
+ * board.h
+ *		Hints of what there is to do, from whoever commits to the engine's processes.
+ */
+#ifndef AION_BOARD_H
+#define AION_BOARD_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+/* A timer that was armed for a moment which the scheduler has already read the table up to. */
+typedef struct BoardTimer
+{
+	TimestampTz fire_at;
+	int64 run_key;
+	int32 owner_key;
+} BoardTimer;
+
+extern void aion_board_init(void);
+extern bool aion_board_exists(void);
+
+/* For anybody, once it is committed. */
+extern void aion_board_post_run(int32 owner_key, int64 run_key);
+extern void aion_board_post_timer(const BoardTimer *timer);
+extern void aion_board_post_scan(Oid database);
+extern void aion_board_post_extension(Oid database);
+
+/* For the launcher. */
+extern List *aion_board_take_databases(bool *all);
+
+/* For the scheduler of this database. */
+extern bool aion_board_take_scan(void);
+extern int aion_board_take_owners(int32 *owner_keys, int most);
+extern int aion_board_take_timers(BoardTimer *timers, int most);
+extern void aion_board_set_horizon(TimestampTz horizon);
+extern void aion_board_set_next_wake(TimestampTz next_wake);
+extern void aion_board_scan_owner(int32 owner_key);
+
+#endif

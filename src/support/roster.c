@@ -1,0 +1,514 @@
+/*
+ * roster.c
+ *		Who serves what: slots of the board for databases and runners, taken and given back.
+ *
+ * A process takes its slot when it begins and gives it back in a callback when it ends, however
+ *that comes about.  Who wants nobody in a database holds it: nobody begins there, and who is there
+ * leaves.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+
+#include "support/board_memory.h"
+#include "support/pg_compat.h"
+#include "support/roster.h"
+
+#define LEAVE_MS 30000 /* a turn may take long; then the command that wants the database fails */
+
+static RunnerSlot *own_runner = NULL;
+static bool own_scheduler = false;
+static bool own_hold = false;
+
+static bool is_held(const Board *board, Oid database);
+static int count_processes(Oid database);
+static void leave_launcher(int code, Datum argument);
+static void leave_scheduler(int code, Datum argument);
+static void leave_runner(int code, Datum argument);
+static void leave_hold(int code, Datum argument);
+
+void
+aion_roster_launcher_begin(void)
+{
+	Board *board = aion_board_memory();
+
+	before_shmem_exit(leave_launcher, (Datum) 0);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	board->launcher = AION_COMPAT_MY_PROC_NUMBER;
+	board->ask_all = true;
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Makes room for the scheduler of a database; false if there is none, or somebody holds it.
+ */
+bool
+aion_roster_offer(Oid database)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = is_held(board, database) || aion_board_database(database) != NULL
+			   ? NULL
+			   : aion_board_database(InvalidOid);
+	if (slot != NULL)
+	{
+		memset(slot, 0, sizeof(DatabaseSlot));
+		slot->database = database;
+		slot->scheduler = -1;
+		slot->scan = true;
+		slot->horizon = DT_NOBEGIN;
+		slot->next_wake = DT_NOEND;
+	}
+	LWLockRelease(board->lock);
+	return slot != NULL;
+}
+
+/*
+ * Tells whether the scheduler of a database has begun: so there is an extension.
+ */
+bool
+aion_roster_is_served(Oid database)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+	bool served;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	slot = aion_board_database(database);
+	served = slot != NULL && slot->scheduler >= 0;
+	LWLockRelease(board->lock);
+	return served;
+}
+
+/*
+ * Takes back the room of a database whose scheduler has ended.  Returns whether it should have
+ * another one: it ended for some other reason than that there is nothing to serve.
+ */
+bool
+aion_roster_withdraw(Oid database)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+	bool again;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(database);
+	again = (slot == NULL || !slot->absent) && !is_held(board, database);
+	if (slot != NULL && slot->scheduler < 0)
+		slot->database = InvalidOid;
+	LWLockRelease(board->lock);
+	return again;
+}
+
+/*
+ * Makes this process the scheduler of its database; false if it has one, or somebody holds it.
+ */
+bool
+aion_roster_scheduler_begin(void)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	before_shmem_exit(leave_scheduler, (Datum) 0);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	own_scheduler = slot != NULL && slot->scheduler < 0 && !is_held(board, MyDatabaseId);
+	if (own_scheduler)
+		slot->scheduler = AION_COMPAT_MY_PROC_NUMBER;
+	LWLockRelease(board->lock);
+	return own_scheduler;
+}
+
+/*
+ * Says that this database has no extension, so that its scheduler is not started again.
+ */
+void
+aion_roster_scheduler_absent(void)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL)
+		slot->absent = true;
+	LWLockRelease(board->lock);
+}
+
+int
+aion_roster_count_runners(int32 owner_key)
+{
+	Board *board = aion_board_memory();
+	int count = 0;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	for (int i = 0; i < board->runner_count; i++)
+		count += aion_board_serves(&board->runners[i], MyDatabaseId, owner_key);
+	LWLockRelease(board->lock);
+	return count;
+}
+
+/*
+ * Makes room for a runner; -1 if there is none.
+ */
+int
+aion_roster_reserve_runner(int32 owner_key, Oid role, uint32 *generation)
+{
+	Board *board = aion_board_memory();
+	int found = -1;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count && found < 0; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (OidIsValid(runner->database))
+			continue;
+		runner->database = MyDatabaseId;
+		runner->role = role;
+		runner->owner_key = owner_key;
+		runner->process = -1;
+		runner->since = GetCurrentTimestamp();
+		runner->dismissed = runner->idle = false;
+		*generation = ++runner->generation;
+		runner->first_run = runner->run_count = 0;
+		found = i;
+	}
+	if (found >= 0)
+		aion_board_reshare(MyDatabaseId, owner_key);
+	LWLockRelease(board->lock);
+	return found;
+}
+
+/*
+ * Takes back the room of a runner that has not begun, and will not; false if it has.
+ */
+bool
+aion_roster_free_runner(int slot, uint32 generation)
+{
+	Board *board = aion_board_memory();
+	RunnerSlot *runner = &board->runners[slot];
+	bool was_reserved;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	was_reserved =
+		runner->generation == generation && OidIsValid(runner->database) && runner->process < 0;
+	if (was_reserved)
+	{
+		runner->database = InvalidOid;
+		aion_board_reshare(MyDatabaseId, runner->owner_key);
+	}
+	LWLockRelease(board->lock);
+	return was_reserved;
+}
+
+/*
+ * Lets a runner end so that another owner gets one: one that is idle, else the one that has been
+ * there longest.
+ */
+void
+aion_roster_make_room(void)
+{
+	Board *board = aion_board_memory();
+	RunnerSlot *victim = NULL;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (runner->dismissed)
+		{
+			LWLockRelease(board->lock); /* there will be room soon */
+			return;
+		}
+		if (OidIsValid(runner->database) && runner->process >= 0 &&
+			(victim == NULL || runner->idle > victim->idle ||
+			 (runner->idle == victim->idle && runner->since < victim->since)))
+			victim = runner;
+	}
+	if (victim != NULL)
+	{
+		victim->dismissed = true;
+		aion_board_reshare(victim->database, victim->owner_key);
+		aion_board_set_latch(victim->process);
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Lets all runners of this database end when they are done with what they do.
+ */
+void
+aion_roster_dismiss(void)
+{
+	Board *board = aion_board_memory();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		if (board->runners[i].database == MyDatabaseId)
+		{
+			board->runners[i].dismissed = true;
+			aion_board_set_latch(board->runners[i].process);
+		}
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Tells a process of the engine that somebody wants it out of its database.
+ */
+bool
+aion_roster_must_leave(void)
+{
+	Board *board = aion_board_memory();
+	bool leave;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	leave = is_held(board, MyDatabaseId) || (own_runner != NULL && own_runner->dismissed);
+	LWLockRelease(board->lock);
+	return leave;
+}
+
+/*
+ * Makes this process a runner; false if it is no longer wanted.  Called before it is connected.
+ */
+bool
+aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner)
+{
+	Board *board = aion_board_memory();
+	RunnerSlot *own = &board->runners[slot];
+	bool wanted;
+
+	before_shmem_exit(leave_runner, (Datum) 0);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	wanted = own->generation == generation && OidIsValid(own->database) &&
+			 !is_held(board, own->database) && aion_board_database(own->database) != NULL;
+	if (wanted)
+	{
+		own_runner = own;
+		own->process = AION_COMPAT_MY_PROC_NUMBER;
+		runner->database = own->database;
+		runner->role = own->role;
+		runner->owner_key = own->owner_key;
+	}
+	LWLockRelease(board->lock);
+	return wanted;
+}
+
+/*
+ * Takes hints; scan says that the runner must look for ready runs of its share in the table.
+ */
+int
+aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner)
+{
+	Board *board = aion_board_memory();
+	int count = 0;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (; count < most && own_runner->run_count > 0; own_runner->run_count--)
+		run_keys[count++] = own_runner->runs[own_runner->first_run++ % RUNS];
+	*scan = own_runner->scan;
+	own_runner->scan = false;
+	runner->count = 0;
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		if (&board->runners[i] == own_runner)
+			runner->index = runner->count;
+		runner->count += aion_board_serves(&board->runners[i], runner->database, runner->owner_key);
+	}
+	LWLockRelease(board->lock);
+	return count;
+}
+
+void
+aion_roster_set_idle(bool idle)
+{
+	own_runner->idle = idle; /* read as a hint */
+}
+
+/*
+ * Gives up the slot of a runner that has nothing to do; false if there is something after all.
+ */
+bool
+aion_roster_retire(void)
+{
+	Board *board = aion_board_memory();
+	bool retired;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	retired = own_runner->run_count == 0 && !own_runner->scan;
+	if (retired)
+	{
+		own_runner->database = InvalidOid;
+		aion_board_reshare(MyDatabaseId, own_runner->owner_key);
+		own_runner = NULL;
+	}
+	LWLockRelease(board->lock);
+	return retired;
+}
+
+/*
+ * Keeps the engine out of a database, asks its processes to leave and waits until they have; false
+ * if they do not.
+ */
+bool
+aion_roster_hold(Oid database)
+{
+	Board *board = aion_board_memory();
+	static bool registered = false;
+	Hold *hold = NULL;
+	int left = 1;
+
+	if (board == NULL)
+		return true;
+	if (!registered)
+		before_shmem_exit(leave_hold, (Datum) 0);
+	registered = true;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; hold == NULL && i < HOLDERS; i++)
+	{
+		if (!OidIsValid(board->holds[i].database))
+			hold = &board->holds[i];
+	}
+	if (hold != NULL)
+	{
+		own_hold = true;
+		hold->database = database;
+		hold->process = AION_COMPAT_MY_PROC_NUMBER;
+		for (int i = 0; i < board->runner_count; i++)
+		{
+			if (board->runners[i].database == database)
+				aion_board_set_latch(board->runners[i].process);
+		}
+		if (aion_board_database(database) != NULL)
+			aion_board_set_latch(aion_board_database(database)->scheduler);
+	}
+	LWLockRelease(board->lock);
+	for (int waited = 0; hold != NULL && left > 0 && waited < LEAVE_MS; waited += 10)
+	{
+		left = count_processes(database);
+		if (left > 0)
+		{
+			(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10, PG_WAIT_EXTENSION);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	return hold != NULL && left == 0;
+}
+
+/*
+ * Lets the engine into the databases again that this process has held.
+ */
+void
+aion_roster_let_go(void)
+{
+	Board *board = aion_board_memory();
+
+	if (!own_hold)
+		return;
+	own_hold = false;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < HOLDERS; i++)
+	{
+		if (board->holds[i].process == AION_COMPAT_MY_PROC_NUMBER)
+			board->holds[i].database = InvalidOid;
+	}
+	board->ask_all = true;
+	aion_board_set_latch(board->launcher);
+	LWLockRelease(board->lock);
+}
+
+static bool
+is_held(const Board *board, Oid database)
+{
+	for (int i = 0; i < HOLDERS; i++)
+	{
+		if (OidIsValid(database) && board->holds[i].database == database)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Counts the processes of the engine in a database.  One that is about to connect counts, too.
+ */
+static int
+count_processes(Oid database)
+{
+	Board *board = aion_board_memory();
+	int count = 0;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	for (int i = 0; i < DATABASES; i++)
+		count += board->databases[i].database == database;
+	for (int i = 0; i < board->runner_count; i++)
+		count += board->runners[i].database == database;
+	LWLockRelease(board->lock);
+	return count;
+}
+
+static void
+leave_launcher(int code, Datum argument)
+{
+	Board *board = aion_board_memory();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	board->launcher = -1;
+	LWLockRelease(board->lock);
+}
+
+/*
+ * A scheduler that ends leaves its slot to the launcher; its runners end, too.
+ */
+static void
+leave_scheduler(int code, Datum argument)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	if (!own_scheduler)
+		return;
+	aion_roster_dismiss();
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL)
+		slot->scheduler = -1;
+	aion_board_set_latch(board->launcher);
+	LWLockRelease(board->lock);
+}
+
+/*
+ * A runner that ends otherwise than by aion_roster_retire() may leave something undone.
+ */
+static void
+leave_runner(int code, Datum argument)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+	Oid database;
+
+	if (own_runner == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	database = own_runner->database;
+	own_runner->database = InvalidOid;
+	aion_board_reshare(database, own_runner->owner_key);
+	slot = OidIsValid(database) ? aion_board_database(database) : NULL;
+	if (slot != NULL)
+		aion_board_ask_scan(slot);
+	LWLockRelease(board->lock);
+}
+
+static void
+leave_hold(int code, Datum argument)
+{
+	aion_roster_let_go();
+}

@@ -1,0 +1,46 @@
+/*
+ * roster.h
+ *		Who serves what: slots of the board for databases and runners, taken and given back.
+ */
+#ifndef AION_ROSTER_H
+#define AION_ROSTER_H
+
+/* Whom a runner serves, and which share of that owner's runs is its own. */
+typedef struct RosterEntry
+{
+	Oid database;
+	Oid role;
+	int32 owner_key;
+	int index;
+	int count;
+} RosterEntry;
+
+/* For the launcher. */
+extern void aion_roster_launcher_begin(void);
+extern bool aion_roster_offer(Oid database);
+extern bool aion_roster_is_served(Oid database);
+extern bool aion_roster_withdraw(Oid database);
+
+/* For the scheduler of this database. */
+extern bool aion_roster_scheduler_begin(void);
+extern void aion_roster_scheduler_absent(void);
+extern int aion_roster_count_runners(int32 owner_key);
+extern int aion_roster_reserve_runner(int32 owner_key, Oid role, uint32 *generation);
+extern bool aion_roster_free_runner(int slot, uint32 generation);
+extern void aion_roster_make_room(void);
+extern void aion_roster_dismiss(void);
+
+/* For a runner. */
+extern bool aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner);
+extern int aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner);
+extern void aion_roster_set_idle(bool idle);
+extern bool aion_roster_retire(void);
+
+/* For either. */
+extern bool aion_roster_must_leave(void);
+
+/* For who wants nobody in a database: false if the processes do not leave in time. */
+extern bool aion_roster_hold(Oid database);
+extern void aion_roster_let_go(void);
+
+#endif
