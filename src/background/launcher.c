@@ -85,6 +85,7 @@ aion_launcher_main(Datum argument)
 		ListCell *cell;
 		bool all;
 
+		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 		databases = aion_board_take_databases(&all);
 		if (all)
@@ -208,7 +209,10 @@ look_after(void)
 				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), database->delay);
 			database->delay = Min(database->delay * 2, AGAIN_MAX_MS);
 		}
-		if (database->handle == NULL && database->again_at <= GetCurrentTimestamp())
+		if (database->handle != NULL || aion_roster_is_served(database->database))
+			continue; /* by one that an earlier launcher has started, perhaps: it tells when it ends
+					   */
+		if (database->again_at <= GetCurrentTimestamp())
 			start_scheduler(database);
 		if (database->handle == NULL)
 			next = Min(next, database->again_at);

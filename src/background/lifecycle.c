@@ -2,19 +2,22 @@
  * lifecycle.c
  *		What happens to databases and extensions, noticed where it happens.
  *
- * Commands that need a database for themselves would fail for the engine's processes in it.  Before
- * such a command the engine is kept out of the database, and let in again afterwards.  An extension
- * that comes or goes is told to the launcher when that commits.  COMMIT PREPARED calls no
+ * Commands that need a database for themselves would fail for the engine's processes in it, and
+ *DROP EXTENSION would deadlock with them.  Before such a command the engine is kept out of the
+ *database, and let in again afterwards: when the command, or its transaction, has ended.  An
+ *extension that comes or goes is told to the launcher when that commits.  COMMIT PREPARED calls no
  * transaction callbacks, so what such a transaction made ready has to be looked for.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
@@ -26,6 +29,8 @@
 #include "support/roster.h"
 #include "support/wakeup.h"
 
+static bool dropping = false; /* the extension, in this transaction */
+
 static ProcessUtility_hook_type next_process_utility = NULL;
 static object_access_hook_type next_object_access = NULL;
 
@@ -36,6 +41,8 @@ static void watch_process_utility(PlannedStmt *statement, const char *text, bool
 static void watch_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg);
 static const char *wanted_database(Node *statement);
 static const char *template_of(const CreatedbStmt *statement);
+static bool drops_extension(Node *statement);
+static void transaction_ended(XactEvent event, void *argument);
 static bool may_have(Node *statement, Oid database);
 
 void
@@ -43,6 +50,7 @@ aion_lifecycle_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		return;
+	RegisterXactCallback(transaction_ended, NULL);
 	next_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = watch_process_utility;
 	next_object_access = object_access_hook;
@@ -66,6 +74,12 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 	{
 		if (OidIsValid(database))
 			(void) aion_roster_hold(database);
+		else if (drops_extension(node))
+		{
+			if (!dropping)
+				(void) aion_roster_hold(MyDatabaseId);
+			dropping = true;
+		}
 		if (next_process_utility != NULL)
 			next_process_utility(statement, text, read_only_tree, context, parameters, environment,
 								 receiver, completion);
@@ -151,4 +165,37 @@ may_have(Node *statement, Oid database)
 		ReleaseSysCache(tuple);
 	}
 	return createdb;
+}
+
+/*
+ * Tells whether a command drops aion from this database, and may.
+ */
+static bool
+drops_extension(Node *statement)
+{
+	DropStmt *drop = (DropStmt *) statement;
+	ListCell *cell;
+
+	if (!IsA(statement, DropStmt) || drop->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach (cell, drop->objects)
+	{
+		if (strcmp(strVal(lfirst(cell)), "aion") == 0)
+		{
+			Oid extension = get_extension_oid("aion", true);
+
+			return OidIsValid(extension) && aion_compat_owns_extension(extension, GetUserId());
+		}
+	}
+	return false;
+}
+
+static void
+transaction_ended(XactEvent event, void *argument)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	if (dropping)
+		aion_roster_let_go();
+	dropping = false;
 }

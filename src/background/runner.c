@@ -99,6 +99,7 @@ aion_runner_main(Datum argument)
 		TimestampTz wake = TimestampTzPlusMilliseconds(idle_since, aion_runner_idle_timeout);
 		TimestampTz again;
 
+		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 		if (aion_roster_must_leave())
 			proc_exit(0);

@@ -124,6 +124,7 @@ aion_scheduler_main(Datum argument)
 	{
 		TimestampTz wake;
 
+		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 		if (aion_roster_must_leave())
 			proc_exit(0);

@@ -19,12 +19,14 @@
 /* 16 replaced the check of each kind of object by one of all. */
 #if PG_VERSION_NUM >= 160000
 #define aion_compat_owns_database(db, role) object_ownercheck(DatabaseRelationId, (db), (role))
+#define aion_compat_owns_extension(ext, role) object_ownercheck(ExtensionRelationId, (ext), (role))
 #define aion_compat_may_execute(fn, role)                                                          \
 	(object_aclcheck(ProcedureRelationId, (fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #define aion_compat_may_connect(db, role)                                                          \
 	(object_aclcheck(DatabaseRelationId, (db), (role), ACL_CONNECT) == ACLCHECK_OK)
 #else
 #define aion_compat_owns_database(db, role) pg_database_ownercheck((db), (role))
+#define aion_compat_owns_extension(ext, role) pg_extension_ownercheck((ext), (role))
 #define aion_compat_may_execute(fn, role)                                                          \
 	(pg_proc_aclcheck((fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #define aion_compat_may_connect(db, role)                                                          \

@@ -53,9 +53,13 @@ aion_roster_offer(Oid database)
 	DatabaseSlot *slot;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	slot = is_held(board, database) || aion_board_database(database) != NULL
-			   ? NULL
-			   : aion_board_database(InvalidOid);
+	slot = aion_board_database(database);
+	if (slot == NULL)
+		slot = aion_board_database(InvalidOid);
+	else if (slot->scheduler >= 0)
+		slot = NULL; /* which an earlier launcher has started */
+	if (is_held(board, database))
+		slot = NULL;
 	if (slot != NULL)
 	{
 		memset(slot, 0, sizeof(DatabaseSlot));
