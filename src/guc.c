@@ -16,6 +16,7 @@
 bool aion_allow_definer_start = false;
 bool aion_allow_superuser_workflows = false;
 bool aion_auto_deploy = true;
+int aion_batch_lock_timeout = 5;
 int aion_batch_time = 10;
 int aion_batch_turns = 100;
 int aion_max_history_events = 50000;
@@ -39,6 +40,12 @@ aion_guc_define(void)
 	DefineCustomBoolVariable("aion.auto_deploy",
 							 "Makes a replaced handler function the version that new starts use.",
 							 NULL, &aion_auto_deploy, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.batch_lock_timeout",
+							"Sets how long a run that shares its transaction with others may wait "
+							"for a lock.",
+							"After that it is executed again in a transaction of its own.",
+							&aion_batch_lock_timeout, 5, 1, 10000, PGC_SIGHUP, GUC_UNIT_MS, NULL,
+							NULL, NULL);
 	DefineCustomIntVariable(
 		"aion.batch_time", "Sets how long the turns of one transaction may take before it commits.",
 		NULL, &aion_batch_time, 10, 1, 10000, PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);

@@ -8,7 +8,8 @@
 extern bool aion_allow_definer_start;
 extern bool aion_allow_superuser_workflows;
 extern bool aion_auto_deploy;
-extern int aion_batch_time; /* ms */
+extern int aion_batch_lock_timeout; /* ms */
+extern int aion_batch_time;			/* ms */
 extern int aion_batch_turns;
 extern int aion_max_history_events;
 extern int aion_max_payload_size; /* kB */

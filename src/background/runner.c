@@ -51,6 +51,8 @@ static int64 queue[QUEUE];
 static int queued = 0;
 static Taken taken[QUEUE];
 static int taken_count = 0;
+static int64 alone[QUEUE]; /* to be executed in a transaction of their own */
+static int alone_count = 0;
 static ReadyScan scan;
 static bool scanning = false;
 
@@ -59,7 +61,9 @@ static void scan_more(void);
 static TimestampTz requeue_taken(void);
 static void note_taken(int64 run_key);
 static void execute_batch(void);
-static int execute(const int64 *run_keys, int count, MemoryContext context);
+static void execute_alone(void);
+static void execute_one(int64 run_key, MemoryContext context);
+static int execute(const int64 *run_keys, int count, int patience, MemoryContext context);
 static bool batch_is_full(TimestampTz until);
 static void give_back(const int64 *run_keys, int count, List *runs);
 static void note_failure(int64 run_key, const ErrorData *error);
@@ -107,6 +111,7 @@ aion_runner_main(Datum argument)
 		if (fill_queue())
 		{
 			execute_batch();
+			execute_alone();
 			idle_since = GetCurrentTimestamp();
 			continue;
 		}
@@ -233,7 +238,7 @@ execute_batch(void)
 		MemoryContextReset(context);
 		PG_TRY();
 		{
-			done += execute(run_keys + done, count - done, context);
+			done += execute(run_keys + done, count - done, aion_batch_lock_timeout, context);
 		}
 		PG_CATCH();
 		{
@@ -242,25 +247,58 @@ execute_batch(void)
 		PG_END_TRY();
 	}
 	for (; error != NULL && done < count; done++)
-	{
-		ErrorData *own = NULL;
-
-		PG_TRY();
-		{
-			MemoryContextReset(context);
-			(void) execute(run_keys + done, 1, context);
-		}
-		PG_CATCH();
-		{
-			aion_process_fail_work(&own);
-		}
-		PG_END_TRY();
-		if (own != NULL)
-			note_failure(run_keys[done], own);
-	}
+		execute_one(run_keys[done], context);
 	if (error != NULL)
 		FreeErrorData(error);
 	MemoryContextDelete(context);
+}
+
+/*
+ * Executes the runs that did not get through in a batch, each in its own transaction, where it may
+ * wait for locks: nobody else's work is held up by that.
+ */
+static void
+execute_alone(void)
+{
+	MemoryContext context;
+
+	if (alone_count == 0)
+		return;
+	context = AllocSetContextCreate(TopMemoryContext, "aion run alone", ALLOCSET_DEFAULT_SIZES);
+	aion_roster_set_engaged(true);
+	for (int i = 0; i < alone_count; i++)
+	{
+		execute_one(alone[i], context);
+		if (aion_roster_must_leave())
+			break;
+	}
+	alone_count = 0;
+	aion_roster_set_engaged(false);
+	MemoryContextDelete(context);
+}
+
+/*
+ * Executes one run in a transaction of its own.  What goes wrong there is its own failure.
+ */
+static void
+execute_one(int64 run_key, MemoryContext context)
+{
+	ErrorData *error = NULL;
+
+	PG_TRY();
+	{
+		MemoryContextReset(context);
+		(void) execute(&run_key, 1, 0, context);
+	}
+	PG_CATCH();
+	{
+		aion_process_fail_work(&error);
+	}
+	PG_END_TRY();
+	if (error == NULL)
+		return;
+	note_failure(run_key, error);
+	FreeErrorData(error);
 }
 
 /*
@@ -268,7 +306,7 @@ execute_batch(void)
  * with.
  */
 static int
-execute(const int64 *run_keys, int count, MemoryContext context)
+execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
 	Authority authority;
@@ -285,7 +323,7 @@ execute(const int64 *run_keys, int count, MemoryContext context)
 	foreach (cell, runs)
 	{
 		Run *run = lfirst(cell);
-		Budget budget = {PG_INT64_MAX, until};
+		Budget budget = {PG_INT64_MAX, until, patience, false};
 
 		if (batch_is_full(until) && foreach_current_index(cell) > 0)
 		{
@@ -294,6 +332,8 @@ execute(const int64 *run_keys, int count, MemoryContext context)
 			continue;
 		}
 		aion_run_advance(run, &budget);
+		if (budget.lost_patience && alone_count < QUEUE)
+			alone[alone_count++] = run->run_key;
 		MemoryContextDelete(run->context);
 	}
 	aion_process_end_work();

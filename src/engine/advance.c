@@ -21,6 +21,7 @@
 #include "engine/advance.h"
 #include "engine/due.h"
 #include "engine/failure.h"
+#include "engine/guard.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
@@ -71,6 +72,7 @@ aion_run_advance(Run *run, Budget *budget)
 	ErrorData *volatile error = NULL;
 	ErrorContextCallback context = {error_context_stack, add_context, run};
 	int64 outer = aion_run_set_executing(run->run_key);
+	int patience = aion_guard_set_patience(budget->patience);
 	static bool registered = false;
 
 	if (!registered)
@@ -97,12 +99,15 @@ aion_run_advance(Run *run, Budget *budget)
 	CurrentResourceOwner = owner;
 	error_context_stack = context.previous;
 	(void) aion_run_set_executing(outer);
+	(void) aion_guard_set_patience(patience);
 
 	if (error == NULL)
 		return;
 	if (aion_failure_is_cancel(error))
 		ReThrowError(error);
-	aion_run_note_failure(run->run_key, error);
+	budget->lost_patience = budget->patience > 0 && aion_failure_is_contention(error);
+	if (!budget->lost_patience)
+		aion_run_note_failure(run->run_key, error);
 }
 
 /*

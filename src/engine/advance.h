@@ -10,8 +10,10 @@
 /* How far a run is taken. */
 typedef struct Budget
 {
-	int64 turns;	   /* left to execute */
-	TimestampTz until; /* by the machine's clock; DT_NOEND: no limit */
+	int64 turns;		/* left to execute */
+	TimestampTz until;	/* by the machine's clock; DT_NOEND: no limit */
+	int patience;		/* ms that code may wait for a lock, 0: as long as it likes */
+	bool lost_patience; /* it did not get through for others; nothing of it has happened */
 } Budget;
 
 extern void aion_run_advance(Run *run, Budget *budget);

@@ -26,6 +26,16 @@ aion_failure_is_cancel(const ErrorData *error)
 }
 
 /*
+ * Tells whether an error comes from others who were there at the same time.
+ */
+bool
+aion_failure_is_contention(const ErrorData *error)
+{
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK ||
+		   error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+/*
  * Tells whether an error is the machine's and not the code's: the turn is made again later.
  */
 bool

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "tcop/cmdtag.h"
 #include "tcop/utility.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "engine/guard.h"
@@ -40,6 +41,7 @@ static const char *const forbidden_prefixes[] = {"lo_",
 												 "set_config"};
 
 static UserFrame current_frame = FRAME_NONE;
+static int patience = 0; /* ms */
 
 static int open_queries = 0; /* executed by activities and not ended: cursors, or failed */
 
@@ -94,6 +96,34 @@ aion_guard_leave(const GuardState *outside)
 {
 	SetUserIdAndSecContext(outside->userid, outside->security_context);
 	current_frame = outside->frame;
+}
+
+/*
+ * Sets how long code of users may wait for a lock, 0 for as long as it likes; returns what it was.
+ */
+int
+aion_guard_set_patience(int milliseconds)
+{
+	int previous = patience;
+
+	patience = milliseconds;
+	return previous;
+}
+
+/*
+ * Lets code that is about to be entered, on a level of settings of its own, have that much
+ * patience.
+ */
+void
+aion_guard_apply_patience(void)
+{
+	char value[32];
+
+	if (patience == 0)
+		return;
+	snprintf(value, sizeof(value), "%d", patience);
+	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
 }
 
 /*

@@ -24,6 +24,8 @@ typedef struct GuardState
 
 extern void aion_guard_enter(UserFrame frame, GuardState *outside);
 extern void aion_guard_leave(const GuardState *outside);
+extern int aion_guard_set_patience(int milliseconds);
+extern void aion_guard_apply_patience(void);
 extern UserFrame aion_guard_frame(void);
 extern int aion_guard_open_queries(void);
 

@@ -338,6 +338,7 @@ run_body(Turn *turn, const Handler *handler, const CodeSettings *settings)
 {
 	XactReadOnly = true;
 	(void) aion_code_enter_settings(settings);
+	aion_guard_apply_patience();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aion_stopwatch_start(aion_turn_timeout);
 	turn->result = aion_handler_call(handler, turn->run->started.input, &turn->entered);

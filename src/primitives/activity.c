@@ -347,6 +347,7 @@ call(const Handler *handler, const Jsonb *input)
 	bool entered;
 	int open_queries = aion_guard_open_queries();
 
+	aion_guard_apply_patience();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aion_stopwatch_start(aion_turn_timeout);
 	if (handler != NULL)

@@ -31,7 +31,6 @@ static shmem_startup_hook_type next_shmem_startup = NULL;
 static Size board_size(void);
 static void request_memory(void);
 static void attach_memory(void);
-static void want_runner(DatabaseSlot *slot, int32 owner_key);
 static void push_run(RunnerSlot *runner, int64 run_key);
 
 void
@@ -85,7 +84,7 @@ aion_board_post_run(int32 owner_key, int64 run_key)
 		push_run(chosen, run_key);
 	}
 	if (database != NULL && (chosen == NULL || chosen->run_count == CROWD))
-		want_runner(database, owner_key);
+		aion_board_want_runner(database, owner_key);
 	LWLockRelease(board->lock);
 }
 
@@ -253,7 +252,7 @@ aion_board_scan_owner(int32 owner_key)
 			return;
 		}
 	}
-	want_runner(aion_board_database(MyDatabaseId), owner_key);
+	aion_board_want_runner(aion_board_database(MyDatabaseId), owner_key);
 	LWLockRelease(board->lock);
 }
 
@@ -324,11 +323,12 @@ aion_board_ask_scan(DatabaseSlot *slot)
 bool
 aion_board_serves(const RunnerSlot *runner, Oid database, int32 owner_key)
 {
-	return runner->database == database && runner->owner_key == owner_key && !runner->dismissed;
+	return runner->database == database && runner->owner_key == owner_key && !runner->dismissed &&
+		   !runner->engaged;
 }
 
-static void
-want_runner(DatabaseSlot *slot, int32 owner_key)
+void
+aion_board_want_runner(DatabaseSlot *slot, int32 owner_key)
 {
 	for (int i = 0; i < slot->owner_count; i++)
 	{

@@ -39,6 +39,7 @@ typedef struct RunnerSlot
 	TimestampTz since;
 	bool idle;
 	bool dismissed;
+	bool engaged; /* with a run that may take long: others take over the rest */
 	bool scan;
 	uint32 first_run;
 	uint32 run_count;
@@ -71,6 +72,7 @@ extern void aion_board_set_latch(int process);
 extern DatabaseSlot *aion_board_database(Oid database); /* of no database: a free slot */
 extern void aion_board_ask_scan(DatabaseSlot *slot);
 extern bool aion_board_serves(const RunnerSlot *runner, Oid database, int32 owner_key);
+extern void aion_board_want_runner(DatabaseSlot *slot, int32 owner_key);
 extern void aion_board_reshare(Oid database, int32 owner_key);
 
 #endif

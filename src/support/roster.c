@@ -179,7 +179,7 @@ aion_roster_reserve_runner(int32 owner_key, Oid role, uint32 *generation)
 		runner->owner_key = owner_key;
 		runner->process = -1;
 		runner->since = GetCurrentTimestamp();
-		runner->dismissed = runner->idle = false;
+		runner->dismissed = runner->engaged = runner->idle = false;
 		*generation = ++runner->generation;
 		runner->first_run = runner->run_count = 0;
 		found = i;
@@ -336,6 +336,29 @@ void
 aion_roster_set_idle(bool idle)
 {
 	own_runner->idle = idle; /* read as a hint */
+}
+
+/*
+ * Says that this runner is busy with one run for an unknown time, or has come back.  Meanwhile the
+ * others of its owner, or a new one, take over what it had to do.
+ */
+void
+aion_roster_set_engaged(bool engaged)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+	int others = 0;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	own_runner->engaged = engaged;
+	own_runner->since = GetCurrentTimestamp();
+	for (int i = 0; i < board->runner_count; i++)
+		others += aion_board_serves(&board->runners[i], MyDatabaseId, own_runner->owner_key);
+	aion_board_reshare(MyDatabaseId, own_runner->owner_key);
+	slot = aion_board_database(MyDatabaseId);
+	if (others == 0 && slot != NULL)
+		aion_board_want_runner(slot, own_runner->owner_key);
+	LWLockRelease(board->lock);
 }
 
 /*

@@ -1,0 +1,67 @@
+# T106, T107, R28, C13: runs that share a transaction do not share their troubles: who waits for a lock leaves the batch,
+# who deadlocks is repeated, and nobody else notices.
+use strict;
+use warnings;
+use lib 'test/tap/lib';
+use AionTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('main', 'aion.max_runners = 2', 'aion.batch_time = 100ms');
+install($node);
+my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
+$node->safe_psql('postgres', q{
+	CREATE TABLE account (id int PRIMARY KEY, balance int);
+	INSERT INTO account SELECT i, 0 FROM generate_series(1, 10) i;
+	CREATE TABLE effect (who text);
+	CREATE FUNCTION book(id int) RETURNS int LANGUAGE sql AS $$ UPDATE account SET balance = balance + 1 WHERE id = book.id RETURNING balance $$;
+	CREATE FUNCTION two_books(a int, b int) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM book(a);
+		PERFORM pg_sleep(0.01);
+		PERFORM book(b);
+	END $$;
+	CREATE FUNCTION quick(who text) RETURNS void LANGUAGE sql AS $$ INSERT INTO effect VALUES (who) $$;
+	CREATE FUNCTION fails(how text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'as told' USING ERRCODE = how; END $$;
+	SELECT aion.register_activity('book', 'book(int)'), aion.register_activity('two_books', 'two_books(int, int)'), aion.register_activity('quick', 'quick(text)'), aion.register_activity('fails', 'fails(text)');
+	CREATE FUNCTION books(id int) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('quick', jsonb_build_object('who', aion.workflow_id())); RETURN aion.run('book', jsonb_build_object('id', id)); END $$;
+	CREATE FUNCTION transfers(a int, b int) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run('two_books', jsonb_build_object('a', a, 'b', b)); END $$;
+	CREATE FUNCTION is_quick() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run('quick', jsonb_build_object('who', aion.workflow_id())); END $$;
+	CREATE FUNCTION trouble(how text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('fails', jsonb_build_object('how', how)); RETURN 'unharmed'; EXCEPTION WHEN SQLSTATE 'WA001' THEN RETURN 'failed'; END $$;
+	SELECT aion.register_workflow('books', 'books(int)'), aion.register_workflow('transfers', 'transfers(int, int)'), aion.register_workflow('quick', 'is_quick()'), aion.register_workflow('trouble', 'trouble(text)')}, @alice);
+
+# Somebody idles in a transaction that holds a row which runs want.
+my $idler = session($node, 'alice');
+say_to($idler, "BEGIN; UPDATE account SET balance = balance WHERE id = 1; SELECT 'idle';\n", qr/idle/);
+$node->safe_psql('postgres', q{
+	SELECT aion.start_workflow(CASE WHEN i = 10 THEN 'books' ELSE 'quick' END, CASE WHEN i = 10 THEN '{"id": 1}'::jsonb ELSE '{}' END, workflow_id => 'w' || i) FROM generate_series(1, 40) i}, @alice);
+wait_until($node, 'R28: the others of the batch complete', q{SELECT count(*) = 39 FROM aion.workflow_run WHERE status = 'completed'});
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'x' || i) FROM generate_series(1, 40) i}, @alice);
+wait_until($node, 'those that come later, too', q{SELECT count(*) = 79 FROM aion.workflow_run WHERE status = 'completed'});
+is($node->safe_psql('postgres', q{SELECT status, turn_failures FROM aion.workflow_run WHERE workflow_id = 'w10'}), 'running|0', 'who waits has not failed');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM alice.effect WHERE who = 'w10'}), '0', 'and nothing of it has happened');
+say_to($idler, "COMMIT; SELECT 'let go';\n", qr/let go/);
+wait_until($node, 'and goes on when the lock is released', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'w10'});
+is($node->safe_psql('postgres', q{SELECT count(*) FROM alice.effect WHERE who = 'w10'}), '1', 'once');
+
+# Transfers in opposite directions deadlock; each is made once.
+$node->safe_psql('postgres', 'UPDATE alice.account SET balance = 0');
+$node->safe_psql('postgres', q{
+	SELECT aion.start_workflow('transfers', jsonb_build_object('a', 1 + i % 3, 'b', 1 + (i + 1 + i % 2) % 3), workflow_id => 't' || i) FROM generate_series(1, 30) i}, @alice);
+wait_until($node, 'T107: transfers that deadlock all complete', q{SELECT count(*) = 30 FROM aion.workflow_run WHERE status = 'completed' AND workflow_type = 'transfers'});
+is($node->safe_psql('postgres', 'SELECT sum(balance) FROM alice.account'), '60', 'each once');
+
+# Failures of the code and of the machine in the middle of a batch.
+$node->safe_psql('postgres', q{
+	SELECT aion.start_workflow(CASE WHEN i % 5 = 0 THEN 'trouble' ELSE 'quick' END,
+		CASE WHEN i % 5 = 0 THEN jsonb_build_object('how', (ARRAY['P0001', '23505', '53100', 'XX000', '57014', '40001'])[1 + i / 5 % 6]) ELSE '{}' END, workflow_id => 'y' || i)
+	FROM generate_series(1, 60) i}, @alice);
+wait_until($node, 'T106: failures are those of their runs', q{SELECT count(*) = 48 FROM aion.workflow_run WHERE status = 'completed' AND workflow_id ~ '^y' AND workflow_type = 'quick'});
+wait_until($node, 'of the code are told to it', q{SELECT count(*) = 4 AND every(result = '"failed"') FROM aion.workflow_run WHERE status = 'completed' AND workflow_type = 'trouble'});
+wait_until($node, 'of the machine are repeated', q{SELECT count(*) = 8 AND every(turn_failures > 1) FROM aion.workflow_run WHERE status = 'running' AND workflow_type = 'trouble'});
+is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT who) FROM alice.effect WHERE who ~ '^y'}), '48|48', 'every effect is there once');
+all_sound($node, 'in the end');
+$idler->{run}->kill_kill;
+
+done_testing();
