@@ -2,7 +2,8 @@
 #
 # make, make install    build and install with PGXS (PG_CONFIG names the server)
 # make installcheck     the suites that need no root, against what is installed
-# make demo, make test  set up everything on a fresh Debian machine, then do what they say
+# make bench, demo, test
+#                       set up everything on a fresh Debian machine, then do what they say
 # test/README.md tells how to run a single test.
 
 EXTENSION = aion
@@ -40,7 +41,7 @@ endif
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 all: $(ASSEMBLED_SQL)
-else ifeq ($(filter demo test check-style,$(MAKECMDGOALS)),)
+else ifeq ($(filter bench demo test check-style,$(MAKECMDGOALS)),)
 $(error aion is built with PGXS: install the development package of PostgreSQL, or use "make test")
 endif
 
@@ -55,7 +56,7 @@ output/%/expected:
 	mkdir -p $(@D)
 	ln -sfn $(CURDIR)/expected $@
 
-.PHONY: accept check-style demo test
+.PHONY: accept bench check-style demo test
 
 # Takes over the output of the last run; look at "git diff expected" before committing it.
 accept:
@@ -63,6 +64,9 @@ accept:
 
 check-style:
 	test/check_style
+
+bench:
+	bench/run
 
 demo:
 	examples/demo

@@ -19,6 +19,7 @@ bool aion_auto_deploy = true;
 int aion_batch_lock_timeout = 5;
 int aion_batch_time = 10;
 int aion_batch_turns = 100;
+char *aion_execution = "on";
 int aion_max_history_events = 50000;
 int aion_max_payload_size = 16 * 1024;
 int aion_max_runners = 4;
@@ -52,6 +53,10 @@ aion_guc_define(void)
 	DefineCustomIntVariable("aion.batch_turns",
 							"Sets how many runs may share one transaction of a runner.", NULL,
 							&aion_batch_turns, 100, 1, 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("aion.execution",
+							   "Sets whether runs are executed here: on, off, or the name under "
+							   "which the database was adopted.",
+							   NULL, &aion_execution, "on", PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable(
 		"aion.max_history_events", "Sets the number of events beyond which a run is not continued.",
 		NULL, &aion_max_history_events, 50000, 10, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);

@@ -8,6 +8,7 @@
 extern bool aion_allow_definer_start;
 extern bool aion_allow_superuser_workflows;
 extern bool aion_auto_deploy;
+extern char *aion_execution;		/* on, off or a name */
 extern int aion_batch_lock_timeout; /* ms */
 extern int aion_batch_time;			/* ms */
 extern int aion_batch_turns;

@@ -5,6 +5,7 @@ CREATE TABLE aion._adoption (
 	system_identifier text NOT NULL,
 	database oid NOT NULL,
 	extension oid NOT NULL,
+	execution text NOT NULL DEFAULT 'on',
 	adopted_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE aion._adoption IS 'the place where this database executes its runs';

@@ -105,7 +105,7 @@ aion_process_fail_work(ErrorData **error)
 /*
  * Waits to be woken, at most so long; -1: however long that takes.
  */
-void
+bool
 aion_process_wait(long milliseconds)
 {
 	int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (milliseconds >= 0 ? WL_TIMEOUT : 0);
@@ -114,18 +114,17 @@ aion_process_wait(long milliseconds)
 	ResetLatch(MyLatch);
 	QueryCancelPending = false; /* there is no statement to cancel */
 	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	if (!ConfigReloadPending)
+		return false;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	return true;
 }
 
-void
+bool
 aion_process_wait_until(TimestampTz moment)
 {
 	if (moment == DT_NOEND)
-		aion_process_wait(-1);
-	else
-		aion_process_wait(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), moment));
+		return aion_process_wait(-1);
+	return aion_process_wait(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), moment));
 }

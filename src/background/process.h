@@ -19,7 +19,9 @@ extern void aion_process_pin_settings(void);
 extern void aion_process_begin_work(const char *activity);
 extern void aion_process_end_work(void);
 extern void aion_process_fail_work(ErrorData **error);
-extern void aion_process_wait(long milliseconds);
-extern void aion_process_wait_until(TimestampTz moment);
+
+/* Both tell whether the settings were read again. */
+extern bool aion_process_wait(long milliseconds);
+extern bool aion_process_wait_until(TimestampTz moment);
 
 #endif

@@ -155,7 +155,7 @@ scan_more(void)
 	{
 		aion_process_begin_work("looking for ready runs");
 		aion_authority_assume(&authority);
-		if (aion_fence_require_adopted())
+		if (aion_fence_executes())
 			found = aion_ready_scan(&scan, self.owner_key, queue + queued, QUEUE - queued);
 		aion_authority_drop(&authority);
 		aion_process_end_work();
@@ -316,7 +316,7 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 	aion_process_begin_work("executing runs");
 	MemoryContextSwitchTo(context);
 	aion_authority_assume(&authority);
-	if (aion_fence_require_adopted())
+	if (aion_fence_executes())
 		runs = aion_ready_claim_all_of(self.owner_key, run_keys, count, context);
 	give_back(run_keys, count, runs);
 	aion_authority_drop(&authority);

@@ -133,8 +133,9 @@ aion_scheduler_main(Datum argument)
 			proc_exit(0);
 		wake = next_wake();
 		aion_board_set_next_wake(wake);
-		aion_process_wait_until(wake);
-		aion_board_set_next_wake(DT_NOBEGIN); /* awake */
+		if (aion_process_wait_until(wake))
+			aion_board_post_scan(MyDatabaseId); /* aion.execution may have changed */
+		aion_board_set_next_wake(DT_NOBEGIN);	/* awake */
 	}
 }
 
@@ -206,7 +207,7 @@ scan(void)
 
 	aion_process_begin_work("looking for ready runs");
 	aion_authority_assume(&authority);
-	adopted = aion_fence_state() == FENCE_ADOPTED;
+	adopted = aion_fence_executes();
 	if (adopted)
 	{
 		rows = aion_statement_execute(&scan_owners, NULL);

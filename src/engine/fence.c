@@ -23,28 +23,30 @@
 #include "engine/code.h"
 #include "engine/fence.h"
 #include "engine/owner.h"
+#include "guc.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/statement.h"
 #include "support/wakeup.h"
 
-static Statement select_adoption =
-	STATEMENT(SELECT, "SELECT system_identifier, database, extension FROM aion._adoption");
+static Statement select_adoption = STATEMENT(
+	SELECT, "SELECT system_identifier, database, extension, execution FROM aion._adoption");
 static Statement select_run = STATEMENT(SELECT, "SELECT FROM aion._run LIMIT 1");
 static Statement insert_adoption =
 	STATEMENT(INSERT,
-			  "INSERT INTO aion._adoption (system_identifier, database, extension)"
-			  " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-			  TEXTOID, OIDOID, OIDOID);
+			  "INSERT INTO aion._adoption (system_identifier, database, extension, execution)"
+			  " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+			  TEXTOID, OIDOID, OIDOID, TEXTOID);
 static Statement update_adoption =
 	STATEMENT(UPDATE,
 			  "UPDATE aion._adoption SET system_identifier = $1, database = $2, extension = $3,"
-			  " adopted_at = pg_catalog.now()",
-			  TEXTOID, OIDOID, OIDOID);
+			  " execution = $4, adopted_at = pg_catalog.now()",
+			  TEXTOID, OIDOID, OIDOID, TEXTOID);
 
 /* The generation of the extension that is known to be adopted by a committed row. */
 static uint64 adopted_generation = 0;
 static TransactionId settled_by = InvalidTransactionId;
+static char adopted_as[NAMEDATALEN]; /* the setting aion.execution at that time */
 
 static void here(NullableDatum *args);
 
@@ -55,7 +57,7 @@ FenceState
 aion_fence_state(void)
 {
 	const Extension *ext = aion_extension();
-	NullableDatum place[3];
+	NullableDatum place[4];
 	Rows rows;
 
 	if (adopted_generation == ext->generation)
@@ -67,6 +69,7 @@ aion_fence_state(void)
 	if (strcmp(aion_row_text(rows, 0, 1), TextDatumGetCString(place[0].value)) != 0 ||
 		aion_row_oid(rows, 0, 2) != MyDatabaseId || aion_row_oid(rows, 0, 3) != ext->oid)
 		return FENCE_COPY;
+	strlcpy(adopted_as, aion_row_text(rows, 0, 4), NAMEDATALEN);
 
 	/* Our own row may still be rolled back, so that answer holds for this transaction only. */
 	if (!TransactionIdIsValid(settled_by) || settled_by != GetTopTransactionIdIfAny())
@@ -80,7 +83,7 @@ aion_fence_state(void)
 void
 aion_fence_settle(void)
 {
-	NullableDatum place[3];
+	NullableDatum place[4];
 	LOCKTAG tag;
 
 	if (aion_fence_state() != FENCE_VIRGIN)
@@ -105,6 +108,17 @@ aion_fence_require_adopted(void)
 	if (aion_fence_state() == FENCE_VIRGIN && aion_statement_execute(&select_run, NULL).count == 0)
 		return false;
 	aion_fence_settle();
+	if (strcmp(aion_execution, "off") == 0)
+		ereport(ERROR, (errcode(ERRCODE_ENGINE_NOT_RUNNING), errmsg("execution is off"),
+						errhint("See the setting aion.execution.")));
+	if (aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) != 0)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_NOT_ADOPTED),
+			 errmsg("this database was adopted with aion.execution = \"%s\", which is \"%s\" here",
+					adopted_as, aion_execution),
+			 errhint("If it is to execute workflows here, set aion.execution, or use "
+					 "SELECT aion.adopt_database().")));
 	if (aion_fence_state() == FENCE_COPY)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_ADOPTED),
@@ -115,12 +129,22 @@ aion_fence_require_adopted(void)
 	return true;
 }
 
+/*
+ * Tells whether the engine's processes execute runs in this database.
+ */
+bool
+aion_fence_executes(void)
+{
+	return aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) == 0;
+}
+
 static void
 here(NullableDatum *args)
 {
 	args[0] = aion_arg_text(psprintf(UINT64_FORMAT, GetSystemIdentifier()));
 	args[1] = aion_arg_oid(MyDatabaseId);
 	args[2] = aion_arg_oid(aion_extension()->oid);
+	args[3] = aion_arg_text(strcmp(aion_execution, "off") == 0 ? "on" : aion_execution);
 }
 
 /* Functions that SQL calls. */
@@ -136,18 +160,22 @@ aion_adopt_database(PG_FUNCTION_ARGS)
 {
 	Oid user = GetUserId();
 	Authority authority;
-	NullableDatum place[3];
+	NullableDatum place[4];
 
 	aion_authority_assume(&authority);
 	if (aion_owner_access(user) != ACCESS_ADMIN)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("only an administrator of aion can adopt a database")));
 	aion_fence_settle();
-	if (aion_fence_state() == FENCE_COPY)
+	if (!aion_fence_executes())
 	{
+		bool copy = aion_fence_state() == FENCE_COPY;
+
 		here(place);
 		(void) aion_statement_execute(&update_adoption, place);
-		aion_owner_readopt();
+		adopted_generation = 0;
+		if (copy)
+			aion_owner_readopt();
 		aion_code_adopt();
 		aion_wakeup_scan();
 		settled_by = GetTopTransactionId();

@@ -16,5 +16,6 @@ typedef enum FenceState
 extern FenceState aion_fence_state(void);
 extern void aion_fence_settle(void);
 extern bool aion_fence_require_adopted(void);
+extern bool aion_fence_executes(void);
 
 #endif

@@ -1,0 +1,27 @@
+-- What the benchmark executes.
+CREATE TABLE pair_a (id bigserial PRIMARY KEY, filler text);
+CREATE TABLE pair_b (id bigserial PRIMARY KEY, filler text);
+CREATE TABLE effect (id bigserial PRIMARY KEY, what int);
+CREATE FUNCTION act(what int) RETURNS int LANGUAGE sql AS $$ INSERT INTO effect (what) VALUES (what) RETURNING what $$;
+CREATE FUNCTION steps(n int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..n LOOP
+		PERFORM aion.run('act', jsonb_build_object('what', i));
+	END LOOP;
+	RETURN n;
+END $$;
+CREATE FUNCTION nap(until timestamptz) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep_until(until); END $$;
+SELECT aion.register_activity('act', 'act(int)'), aion.register_workflow('steps', 'steps(int)'), aion.register_workflow('nap', 'nap(timestamptz)');
+CREATE TABLE latency (ms float8);
+CREATE PROCEDURE measure_wake(times int) LANGUAGE plpgsql AS $$
+DECLARE
+	began timestamptz;
+	result jsonb;
+BEGIN
+	FOR i IN 1..times LOOP
+		began := clock_timestamp();
+		CALL aion.run_workflow('steps', '{"n": 1}', result);
+		INSERT INTO latency VALUES (1000 * extract(epoch FROM clock_timestamp() - began));
+		COMMIT;
+	END LOOP;
+END $$;

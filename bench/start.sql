@@ -1,0 +1,1 @@
+SELECT aion.start_workflow('steps', '{"n": 1}');
