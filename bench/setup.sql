@@ -2,7 +2,7 @@
 CREATE TABLE pair_a (id bigserial PRIMARY KEY, filler text);
 CREATE TABLE pair_b (id bigserial PRIMARY KEY, filler text);
 CREATE TABLE effect (id bigserial PRIMARY KEY, what int);
-CREATE FUNCTION act(what int) RETURNS int LANGUAGE sql AS $$ INSERT INTO effect (what) VALUES (what) RETURNING what $$;
+CREATE FUNCTION act(what int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO effect (what) VALUES (act.what); RETURN what; END $$;
 CREATE FUNCTION steps(n int) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1..n LOOP
