@@ -10,7 +10,8 @@ CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 				WHEN 'user' THEN p.proname NOT IN ('grant_usage', 'revoke_usage', '_apply_grant', '_functions_of', '_owner_key',
 					'adopt_database', 'check_integrity')
 				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'history', 'explain', 'value',
-					'check_integrity', '_find_run', '_visible_owners', '_abbreviate', '_narrate')
+					'check_integrity', 'health', '_find_run', '_stat_engine', '_stat_runner', '_visible_owners', '_abbreviate',
+					'_narrate')
 				ELSE p.proname IN ('value') END
 $$;
 COMMENT ON FUNCTION aion._functions_of(text) IS 'the functions that a level of access comprises';

@@ -3,10 +3,10 @@
  *		What happens to databases and extensions, noticed where it happens.
  *
  * Commands that need a database for themselves would fail for the engine's processes in it, and
- *DROP EXTENSION would deadlock with them.  Before such a command the engine is kept out of the
- *database, and let in again afterwards: when the command, or its transaction, has ended.  An
- *extension that comes or goes is told to the launcher when that commits.  COMMIT PREPARED calls no
- * transaction callbacks, so what such a transaction made ready has to be looked for.
+ * dropping the extension would deadlock with them.  Before such a command the engine is kept out of
+ * the database, and let in again when the transaction has ended and everybody can see what it did.
+ * An extension that comes or goes is told to the launcher when that commits.  COMMIT PREPARED calls
+ * no transaction callbacks, so what such a transaction made ready has to be looked for.
  */
 #include "postgres.h"
 
@@ -29,7 +29,9 @@
 #include "support/roster.h"
 #include "support/wakeup.h"
 
-static bool dropping = false; /* the extension, in this transaction */
+/* In this transaction: */
+static bool holding = false;  /* a database */
+static bool creating = false; /* one, which may have the extension from its template */
 
 static ProcessUtility_hook_type next_process_utility = NULL;
 static object_access_hook_type next_object_access = NULL;
@@ -70,29 +72,19 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 	if (!may_have(node, database))
 		database = InvalidOid; /* the command will be refused */
 
-	PG_TRY();
+	if (OidIsValid(database) || drops_extension(node))
 	{
-		if (OidIsValid(database))
-			(void) aion_roster_hold(database);
-		else if (drops_extension(node))
-		{
-			if (!dropping)
-				(void) aion_roster_hold(MyDatabaseId);
-			dropping = true;
-		}
-		if (next_process_utility != NULL)
-			next_process_utility(statement, text, read_only_tree, context, parameters, environment,
-								 receiver, completion);
-		else
-			standard_ProcessUtility(statement, text, read_only_tree, context, parameters,
-									environment, receiver, completion);
+		if (!holding)
+			(void) aion_roster_hold(OidIsValid(database) ? database : MyDatabaseId);
+		holding = true;
 	}
-	PG_FINALLY();
-	{
-		if (OidIsValid(database))
-			aion_roster_let_go();
-	}
-	PG_END_TRY();
+	creating = creating || IsA(node, CreatedbStmt);
+	if (next_process_utility != NULL)
+		next_process_utility(statement, text, read_only_tree, context, parameters, environment,
+							 receiver, completion);
+	else
+		standard_ProcessUtility(statement, text, read_only_tree, context, parameters, environment,
+								receiver, completion);
 	if (IsA(node, TransactionStmt) &&
 		((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED)
 		aion_board_post_scan(MyDatabaseId);
@@ -195,7 +187,9 @@ transaction_ended(XactEvent event, void *argument)
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
-	if (dropping)
+	if (holding)
 		aion_roster_let_go();
-	dropping = false;
+	else if (creating && event == XACT_EVENT_COMMIT)
+		aion_board_post_databases();
+	holding = creating = false;
 }

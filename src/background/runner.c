@@ -337,6 +337,7 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 		MemoryContextDelete(run->context);
 	}
 	aion_process_end_work();
+	aion_roster_count_batch(list_length(runs));
 	return count;
 }
 

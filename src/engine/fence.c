@@ -111,7 +111,7 @@ aion_fence_require_adopted(void)
 	if (strcmp(aion_execution, "off") == 0)
 		ereport(ERROR, (errcode(ERRCODE_ENGINE_NOT_RUNNING), errmsg("execution is off"),
 						errhint("See the setting aion.execution.")));
-	if (aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) != 0)
+	if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes())
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_NOT_ADOPTED),
@@ -135,6 +135,8 @@ aion_fence_require_adopted(void)
 bool
 aion_fence_executes(void)
 {
+	if (aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) != 0)
+		adopted_generation = 0; /* it may have been adopted again */
 	return aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) == 0;
 }
 

@@ -152,6 +152,20 @@ aion_board_post_extension(Oid database)
 }
 
 /*
+ * Says that there may be other databases than before.
+ */
+void
+aion_board_post_databases(void)
+{
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	board->ask_all = true;
+	aion_board_set_latch(board->launcher);
+	LWLockRelease(board->lock);
+}
+
+/*
  * Returns the databases where the launcher must look whether there is an extension.
  */
 List *

@@ -24,6 +24,7 @@ extern void aion_board_post_run(int32 owner_key, int64 run_key);
 extern void aion_board_post_timer(const BoardTimer *timer);
 extern void aion_board_post_scan(Oid database);
 extern void aion_board_post_extension(Oid database);
+extern void aion_board_post_databases(void);
 
 /* For the launcher. */
 extern List *aion_board_take_databases(bool *all);

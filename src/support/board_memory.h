@@ -41,6 +41,8 @@ typedef struct RunnerSlot
 	bool dismissed;
 	bool engaged; /* with a run that may take long: others take over the rest */
 	bool scan;
+	uint64 batches;
+	uint64 runs_executed;
 	uint32 first_run;
 	uint32 run_count;
 	int64 runs[RUNS];

@@ -12,6 +12,7 @@
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
 #include "utils/timestamp.h"
 
 #include "support/board_memory.h"
@@ -24,6 +25,7 @@ static RunnerSlot *own_runner = NULL;
 static bool own_scheduler = false;
 static bool own_hold = false;
 
+static int pid_of(int process);
 static bool is_held(const Board *board, Oid database);
 static int count_processes(Oid database);
 static void leave_launcher(int code, Datum argument);
@@ -180,6 +182,7 @@ aion_roster_reserve_runner(int32 owner_key, Oid role, uint32 *generation)
 		runner->process = -1;
 		runner->since = GetCurrentTimestamp();
 		runner->dismissed = runner->engaged = runner->idle = false;
+		runner->batches = runner->runs_executed = 0;
 		*generation = ++runner->generation;
 		runner->first_run = runner->run_count = 0;
 		found = i;
@@ -257,11 +260,15 @@ aion_roster_dismiss(void)
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < board->runner_count; i++)
 	{
-		if (board->runners[i].database == MyDatabaseId)
-		{
-			board->runners[i].dismissed = true;
-			aion_board_set_latch(board->runners[i].process);
-		}
+		RunnerSlot *runner = &board->runners[i];
+
+		if (runner->database != MyDatabaseId)
+			continue;
+		runner->dismissed = true;
+		if (runner->process >= 0)
+			aion_board_set_latch(runner->process);
+		else
+			runner->database = InvalidOid; /* it will find that nobody wants it */
 	}
 	LWLockRelease(board->lock);
 }
@@ -361,6 +368,13 @@ aion_roster_set_engaged(bool engaged)
 	LWLockRelease(board->lock);
 }
 
+void
+aion_roster_count_batch(int runs)
+{
+	own_runner->batches++; /* read as a hint */
+	own_runner->runs_executed += runs;
+}
+
 /*
  * Gives up the slot of a runner that has nothing to do; false if there is something after all.
  */
@@ -380,6 +394,66 @@ aion_roster_retire(void)
 	}
 	LWLockRelease(board->lock);
 	return retired;
+}
+
+/*
+ * Returns the process of the launcher; 0 if there is none.
+ */
+int
+aion_roster_launcher_pid(void)
+{
+	Board *board = aion_board_memory();
+
+	return board != NULL ? pid_of(board->launcher) : 0;
+}
+
+/*
+ * Returns the process of this database's scheduler; 0 if there is none.
+ */
+int
+aion_roster_scheduler_pid(void)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+	int pid = 0;
+
+	if (board == NULL)
+		return 0;
+	LWLockAcquire(board->lock, LW_SHARED);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL)
+		pid = pid_of(slot->scheduler);
+	LWLockRelease(board->lock);
+	return pid;
+}
+
+/*
+ * Describes the runner in a slot; false past the last one.  A free slot has no database.
+ */
+bool
+aion_roster_runner(int slot, RosterRunner *runner)
+{
+	Board *board = aion_board_memory();
+	const RunnerSlot *found;
+
+	if (board == NULL || slot >= board->runner_count)
+		return false;
+	found = &board->runners[slot];
+	LWLockAcquire(board->lock, LW_SHARED);
+	*runner = (RosterRunner){.pid = pid_of(found->process),
+							 .database = found->database,
+							 .owner_key = found->owner_key,
+							 .since = found->since,
+							 .queued = (int) found->run_count,
+							 .batches = found->batches,
+							 .runs = found->runs_executed};
+	runner->state = found->process < 0 ? "starting"
+					: found->dismissed ? "leaving"
+					: found->engaged   ? "engaged"
+					: found->idle	   ? "idle"
+									   : "active";
+	LWLockRelease(board->lock);
+	return true;
 }
 
 /*
@@ -451,6 +525,12 @@ aion_roster_let_go(void)
 	board->ask_all = true;
 	aion_board_set_latch(board->launcher);
 	LWLockRelease(board->lock);
+}
+
+static int
+pid_of(int process)
+{
+	return process >= 0 ? ProcGlobal->allProcs[process].pid : 0;
 }
 
 static bool

@@ -5,6 +5,8 @@
 #ifndef AION_ROSTER_H
 #define AION_ROSTER_H
 
+#include "datatype/timestamp.h"
+
 /* Whom a runner serves, and which share of that owner's runs is its own. */
 typedef struct RosterEntry
 {
@@ -35,10 +37,28 @@ extern bool aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *r
 extern int aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner);
 extern void aion_roster_set_idle(bool idle);
 extern void aion_roster_set_engaged(bool engaged);
+extern void aion_roster_count_batch(int runs);
 extern bool aion_roster_retire(void);
 
 /* For either. */
 extern bool aion_roster_must_leave(void);
+
+/* For who wants to know. */
+typedef struct RosterRunner
+{
+	int pid; /* 0: has not begun */
+	Oid database;
+	int32 owner_key;
+	const char *state;
+	TimestampTz since;
+	int queued;
+	uint64 batches;
+	uint64 runs;
+} RosterRunner;
+
+extern int aion_roster_launcher_pid(void);
+extern int aion_roster_scheduler_pid(void);
+extern bool aion_roster_runner(int slot, RosterRunner *runner);
 
 /* For who wants nobody in a database: false if the processes do not leave in time. */
 extern bool aion_roster_hold(Oid database);

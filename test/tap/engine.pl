@@ -79,6 +79,8 @@ $locker->{run}->kill_kill;
 
 # C11, T37: idle with many who wait, nothing is executed, written or held.
 $node->safe_psql('postgres', q{SELECT count(*) FROM aion.start_workflows('alice steps', array_fill('{"n": 2, "nap": "1 day"}'::jsonb, ARRAY[3000]))}, as('alice'));
+like($node->safe_psql('postgres', 'SELECT string_agg("check", $$ $$) FROM aion.health() WHERE NOT ok'), qr/^$/, 'health() finds all well');
+is($node->safe_psql('postgres', 'SELECT count(*) > 0 AND sum(runs) > 6000 AND every(pid IN (SELECT pid FROM pg_stat_activity)) FROM aion.stat_runner'), 't', 'and stat_runner tells what was done');
 wait_until($node, 'all of them wait', 'SELECT count(*) = 3000 FROM aion.timer');
 $node->safe_psql('postgres', 'VACUUM ANALYZE aion._run; VACUUM aion._timer; VACUUM aion._event; CHECKPOINT; SELECT pg_sleep(0.2)');
 my $quiet = q{SELECT pg_current_wal_insert_lsn() || ' ' || string_agg(pid || ' ' || state_change || ' ' || (backend_xmin IS NULL), ', ' ORDER BY pid) FROM pg_stat_activity WHERE backend_type ~ '^aion'};
@@ -90,6 +92,30 @@ my ($lsn_before, $rest_before) = split / /, $before, 2;
 my ($lsn_after, $rest_after) = split / /, $node->safe_psql('postgres', $quiet), 2;
 is($rest_after, $rest_before, 'and execute nothing');
 $node->safe_psql('postgres', q{SELECT aion.terminate_workflow(workflow_id) FROM aion.workflow_run WHERE closed_at IS NULL}, as('alice'));
+
+# aion.execution: off, or another name than the one under which the database was adopted, pauses.
+sub execution
+{
+	my ($value) = @_;
+	$node->safe_psql('postgres', "ALTER SYSTEM SET aion.execution = '$value'");
+	$node->reload;
+	wait_until($node, "aion.execution is $value", "SELECT execution = '$value' FROM aion.stat_engine");
+}
+execution('off');
+like($node->safe_psql('postgres', q{SELECT detail FROM aion.health() WHERE "check" = 'fence' AND NOT ok}), qr/paused/, 'health() says it');
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('alice steps', '{"n": 1}', workflow_id => 'paused')}, as('alice'));
+my ($paused, $nothing, $refusal) = $node->psql('postgres', 'CALL aion.drive()', as('alice'));
+like($refusal, qr/execution is off/, 'so does drive()');
+execution('elsewhere');
+($paused, $nothing, $refusal) = $node->psql('postgres', 'CALL aion.drive()', as('alice'));
+like($refusal, qr/was adopted with aion.execution = "on"/, 'and what is wrong with a name');
+is($node->safe_psql('postgres', q{SELECT status FROM aion.workflow_run WHERE workflow_id = 'paused'}), 'running', 'starts are recorded and not executed');
+$node->safe_psql('postgres', 'SELECT aion.adopt_database()');
+wait_until($node, 'until the database is adopted under that name', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'paused'});
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('alice steps', '{"n": 1, "nap": "1 ms"}', workflow_id => 'paused again')}, as('alice'));
+execution('on');
+$node->safe_psql('postgres', 'SELECT aion.adopt_database()');
+wait_until($node, 'back to on', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'paused again'});
 
 # T31: more owners than runners.
 for my $i (1 .. 6)

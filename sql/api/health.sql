@@ -1,0 +1,49 @@
+/* The engine itself: its processes, and whether all is well. */
+
+CREATE OR REPLACE FUNCTION aion._stat_engine(OUT library_version text, OUT preloaded boolean,
+	OUT launcher_pid int, OUT scheduler_pid int, OUT runners int, OUT max_runners int,
+	OUT fence text, OUT execution text) RETURNS SETOF record
+	LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_stat_engine';
+COMMENT ON FUNCTION aion._stat_engine() IS 'the engine''s processes in this database';
+
+CREATE OR REPLACE FUNCTION aion._stat_runner(OUT pid int, OUT owner_key int, OUT state text,
+	OUT since timestamptz, OUT queued int, OUT batches bigint, OUT runs bigint)
+	RETURNS SETOF record LANGUAGE c ROWS 4 AS 'MODULE_PATHNAME', 'aion_stat_runner';
+COMMENT ON FUNCTION aion._stat_runner() IS 'the runners of this database';
+
+CREATE OR REPLACE VIEW aion.stat_engine AS SELECT * FROM aion._stat_engine();
+COMMENT ON VIEW aion.stat_engine IS 'the engine''s processes in this database';
+
+CREATE OR REPLACE VIEW aion.stat_runner WITH (security_barrier) AS
+	SELECT s.pid, o.name AS owner, s.state, s.since, s.queued, s.batches, s.runs
+	FROM aion._stat_runner() s JOIN aion._owner o USING (owner_key)
+	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.stat_runner IS 'the runners of this database: whom they serve, and what they have done since they began';
+
+CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT detail text, OUT hint text)
+	RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+	WITH e AS (SELECT * FROM aion._stat_engine()),
+		t AS (SELECT clock_timestamp() - min(t.fire_at) AS late FROM aion.timer t WHERE t.fire_at < clock_timestamp()),
+		b AS (SELECT count(*) AS blocked FROM aion.workflow_run w WHERE w.status = 'blocked')
+	SELECT v."check", v.ok, v.detail, CASE WHEN NOT v.ok THEN v.hint END
+	FROM e, t, b, pg_extension x, LATERAL (VALUES
+		('preload', e.preloaded, CASE WHEN e.preloaded THEN 'the library is preloaded' ELSE 'the library is not preloaded' END,
+			'Add aion to shared_preload_libraries and restart the server; until then use CALL aion.drive().'),
+		('version', e.library_version = x.extversion, format('library %s, extension %s', e.library_version, x.extversion),
+			'Use ALTER EXTENSION aion UPDATE, or restart the server if the library is the older one.'),
+		('launcher', e.launcher_pid IS NOT NULL, coalesce('process ' || e.launcher_pid, 'no process'),
+			CASE WHEN e.max_runners = 0 THEN 'aion.max_runners is 0.' ELSE 'See the server''s log.' END),
+		('scheduler', e.scheduler_pid IS NOT NULL, coalesce('process ' || e.scheduler_pid, 'no process'),
+			'See the server''s log; max_worker_processes may be too small.'),
+		('runners', e.max_runners > 0, format('%s here, at most %s in this server', e.runners, e.max_runners),
+			'Set aion.max_runners and restart the server.'),
+		('fence', e.fence IN ('adopted', 'new'), e.fence || ', aion.execution is ' || e.execution,
+			CASE WHEN e.fence = 'copy' THEN 'If the original no longer executes workflows, use SELECT aion.adopt_database().'
+				ELSE 'See the setting aion.execution.' END),
+		('timers', coalesce(t.late < '1 minute', true), coalesce('the oldest one that is due waits for ' || t.late, 'none is due'),
+			'Look at the runs that are blocked, and at the server''s load.'),
+		('runs', b.blocked = 0, b.blocked || ' blocked', 'See the column blocked of aion.workflow_run, and aion.history().')
+		) AS v("check", ok, detail, hint)
+	WHERE x.extname = 'aion'
+$$;
+COMMENT ON FUNCTION aion.health() IS 'whether the engine works here, as far as the current user may see, and what to do if not';

@@ -1,0 +1,91 @@
+/*
+ * health.c
+ *		What can be seen of the engine itself.
+ */
+#include "postgres.h"
+
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "engine/fence.h"
+#include "guc.h"
+#include "support/board.h"
+#include "support/extension.h"
+#include "support/roster.h"
+
+static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_stat_engine);
+PG_FUNCTION_INFO_V1(aion_stat_runner);
+
+/*
+ * _stat_engine() -> (library_version, preloaded, launcher_pid, scheduler_pid, runners, max_runners,
+ *		fence, execution)
+ */
+Datum
+aion_stat_engine(PG_FUNCTION_ARGS)
+{
+	static const char *const fences[] = {
+		[FENCE_VIRGIN] = "new", [FENCE_ADOPTED] = "adopted", [FENCE_COPY] = "copy"};
+	Datum values[8];
+	bool nulls[8] = {false};
+	RosterRunner runner;
+	Authority authority;
+	int runners = 0;
+	int slots = 0;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (; aion_roster_runner(slots, &runner); slots++)
+		runners += runner.database == MyDatabaseId;
+	values[0] = CStringGetTextDatum(AION_VERSION);
+	values[1] = BoolGetDatum(aion_board_exists());
+	values[2] = Int32GetDatum(aion_roster_launcher_pid());
+	nulls[2] = DatumGetInt32(values[2]) == 0;
+	values[3] = Int32GetDatum(aion_roster_scheduler_pid());
+	nulls[3] = DatumGetInt32(values[3]) == 0;
+	values[4] = Int32GetDatum(runners);
+	values[5] = Int32GetDatum(slots);
+	aion_authority_assume(&authority);
+	values[6] = CStringGetTextDatum(fences[aion_fence_state()]);
+	if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes())
+		values[6] = CStringGetTextDatum("paused");
+	aion_authority_drop(&authority);
+	values[7] = CStringGetTextDatum(aion_execution);
+	put_row(fcinfo, values, nulls);
+	return (Datum) 0;
+}
+
+/*
+ * _stat_runner() -> set of (pid, owner_key, state, since, queued, batches, runs)
+ */
+Datum
+aion_stat_runner(PG_FUNCTION_ARGS)
+{
+	RosterRunner runner;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int slot = 0; aion_roster_runner(slot, &runner); slot++)
+	{
+		Datum values[] = {Int32GetDatum(runner.pid),		 Int32GetDatum(runner.owner_key),
+						  CStringGetTextDatum(runner.state), TimestampTzGetDatum(runner.since),
+						  Int32GetDatum(runner.queued),		 Int64GetDatum((int64) runner.batches),
+						  Int64GetDatum((int64) runner.runs)};
+		bool nulls[lengthof(values)] = {runner.pid == 0};
+
+		if (runner.database == MyDatabaseId)
+			put_row(fcinfo, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+static void
+put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
