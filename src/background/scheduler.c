@@ -135,7 +135,7 @@ aion_scheduler_main(Datum argument)
 		aion_board_set_next_wake(wake);
 		if (aion_process_wait_until(wake))
 			aion_board_post_scan(MyDatabaseId); /* aion.execution may have changed */
-		aion_board_set_next_wake(DT_NOEND); /* whatever comes now is news */
+		aion_board_set_next_wake(DT_NOEND);		/* whatever comes now is news */
 	}
 }
 
