@@ -23,6 +23,7 @@ char *aion_execution = "on";
 int aion_max_history_events = 50000;
 int aion_max_payload_size = 16 * 1024;
 int aion_max_runners = 4;
+bool aion_optimistic_turns = true;
 int aion_runner_idle_timeout = 5 * 60 * 1000;
 int aion_turn_attempts = 8;
 int aion_turn_timeout = 10 * 1000;
@@ -68,6 +69,10 @@ aion_guc_define(void)
 								"Sets the number of background workers that execute runs.",
 								"0 leaves all execution to aion.drive().", &aion_max_runners, 4, 0,
 								1000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("aion.optimistic_turns",
+							 "Executes inline activities where workflow code calls them, if all "
+							 "of the turn can be kept.",
+							 NULL, &aion_optimistic_turns, true, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("aion.runner_idle_timeout",
 							"Sets how long a runner that has nothing to do stays.", NULL,
 							&aion_runner_idle_timeout, 5 * 60 * 1000, 1, INT_MAX, PGC_SIGHUP,

@@ -15,6 +15,7 @@ extern int aion_batch_turns;
 extern int aion_max_history_events;
 extern int aion_max_payload_size; /* kB */
 extern int aion_max_runners;
+extern bool aion_optimistic_turns;
 extern int aion_runner_idle_timeout; /* ms */
 extern int aion_turn_attempts;
 extern int aion_turn_timeout; /* ms */

@@ -144,12 +144,13 @@ static bool
 may_have(Node *statement, Oid database)
 {
 	HeapTuple tuple;
-	bool createdb = superuser();
+	bool createdb;
 
 	if (!OidIsValid(database))
-		return false;
+		return false; /* and in a failed transaction nothing can be looked up */
 	if (!IsA(statement, CreatedbStmt))
 		return aion_compat_owns_database(database, GetUserId());
+	createdb = superuser();
 	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
 	if (HeapTupleIsValid(tuple))
 	{

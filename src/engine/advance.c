@@ -33,11 +33,14 @@
 #include "support/payload.h"
 #include "support/stopwatch.h"
 
+#define MAX_DOUBT 1000 /* turns */
+#define LONG_TURN 10   /* times what a batch may take */
 #define MESSAGE_TIMED_OUT "the turn took longer than aion.turn_timeout"
 
 /* The code of a run, or why it cannot be executed. */
 typedef struct Code
 {
+	Version *version;
 	const Handler *handler;
 	const CodeSettings *settings;
 	const char *blocked; /* NULL: it can */
@@ -49,6 +52,8 @@ static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
 static Progress perform(Run *run, const Budget *budget);
 static void take_turn(Run *run, const Code *code);
+static bool is_promising(Version *version);
+static Turn *try_turn(Run *run, const Code *code);
 static void apply(Run *run, Turn *turn);
 static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
@@ -243,15 +248,73 @@ perform(Run *run, const Budget *budget)
 	}
 }
 
+/*
+ * Tells whether to try an optimistic turn: not for a while after one of this version was in vain.
+ */
+static bool
+is_promising(Version *version)
+{
+	if (!aion_optimistic_turns)
+		return false;
+	if (version->doubt == 0)
+		return true;
+	version->doubt--;
+	return false;
+}
+
+/*
+ * Takes an optimistic turn: activities are executed where the code calls them, and all of it is
+ * kept or nothing.  NULL if it came to nothing: then the run is as it was before.
+ */
+static Turn *
+try_turn(Run *run, const Code *code)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	Turn *turn;
+	Authority authority;
+
+	if (run->history->written < run->history->count)
+	{
+		/* What is only in memory would be forgotten with a turn that is in vain. */
+		aion_authority_assume(&authority);
+		aion_recorder_write(run->history);
+		aion_authority_drop(&authority);
+	}
+	turn = aion_turn_create(run);
+	turn->optimistic = true;
+	aion_turn_execute(turn, code->handler, code->settings);
+	if (turn->verdict != TURN_SPOILED)
+	{
+		code->version->in_vain = 0;
+		if (TimestampDifferenceExceeds(began, GetCurrentTimestamp(), LONG_TURN * aion_batch_time))
+			code->version->doubt = MAX_DOUBT; /* it takes too long to be done in one go */
+		return turn;
+	}
+	run->said = Max(Max(run->said, turn->consumed), 1);
+	code->version->in_vain = Min(code->version->in_vain * 2 + 1, MAX_DOUBT);
+	code->version->doubt = code->version->in_vain;
+	aion_turn_free(turn);
+	aion_authority_assume(&authority);
+	aion_run_load(run);
+	aion_authority_drop(&authority);
+	return NULL;
+}
+
 static void
 take_turn(Run *run, const Code *code)
 {
-	Turn *turn = aion_turn_create(run);
+	Turn *turn = NULL;
 	int seen = run->history->count;
 	Authority authority;
 
 	CHECK_FOR_INTERRUPTS();
-	aion_turn_execute(turn, code->handler, code->settings);
+	if (is_promising(code->version))
+		turn = try_turn(run, code);
+	if (turn == NULL)
+	{
+		turn = aion_turn_create(run);
+		aion_turn_execute(turn, code->handler, code->settings);
+	}
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error); /* the whole share is made again */
 	run->seen = seen;
@@ -318,6 +381,8 @@ record_commands(Run *run, Turn *turn)
 	{
 		Command *command = turn->commands[i];
 
+		if (command->recorded != NULL)
+			continue; /* and executed */
 		(void) command->class->record(run, command);
 		if (run->history->command_count != ++known)
 			elog(ERROR, "command %d of run " INT64_FORMAT " was not recorded once", i + 1,
@@ -458,6 +523,7 @@ find_code(Run *run, Code *code)
 	Oid owner = aion_owner_role(run->owner_key);
 
 	memset(code, 0, sizeof(Code));
+	code->version = version;
 	code->settings = &version->settings;
 	code->handler = aion_version_callable(version);
 	if (code->handler == NULL)

@@ -35,6 +35,8 @@ typedef struct Version
 	CodeSettings settings;
 	uint64 checked_epoch; /* state of the functions that the rest holds for */
 	Handler *callable;	  /* NULL: gone or changed */
+	int doubt;			  /* turns to be taken step by step before another is tried in one go */
+	int in_vain;		  /* how much doubt the last such try has left */
 } Version;
 
 extern void aion_definition_init(void);

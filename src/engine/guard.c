@@ -41,9 +41,10 @@ static const char *const forbidden_prefixes[] = {"lo_",
 												 "set_config"};
 
 static UserFrame current_frame = FRAME_NONE;
-static int patience = 0; /* ms */
+static int patience = 0;			  /* ms */
+static bool settings_changed = false; /* by the workflow code that is being executed */
 
-static int open_queries = 0; /* executed by activities and not ended: cursors, or failed */
+static int open_queries = 0; /* executed by users' code and not ended: cursors, or failed */
 
 static ExecutorStart_hook_type next_executor_start = NULL;
 static ExecutorEnd_hook_type next_executor_end = NULL;
@@ -85,6 +86,8 @@ void
 aion_guard_enter(UserFrame frame, GuardState *outside)
 {
 	outside->frame = current_frame;
+	if (frame == FRAME_BODY)
+		settings_changed = false;
 	GetUserIdAndSecContext(&outside->userid, &outside->security_context);
 	SetUserIdAndSecContext(outside->userid,
 						   outside->security_context | SECURITY_LOCAL_USERID_CHANGE);
@@ -133,6 +136,12 @@ int
 aion_guard_open_queries(void)
 {
 	return open_queries;
+}
+
+bool
+aion_guard_settings_changed(void)
+{
+	return settings_changed;
 }
 
 UserFrame
@@ -185,14 +194,14 @@ guard_executor_start(QueryDesc *query, int flags)
 		next_executor_start(query, flags);
 	else
 		standard_ExecutorStart(query, flags);
-	if (current_frame == FRAME_ACTIVITY)
+	if (current_frame != FRAME_NONE)
 		open_queries++;
 }
 
 static void
 guard_executor_end(QueryDesc *query)
 {
-	if (current_frame == FRAME_ACTIVITY)
+	if (current_frame != FRAME_NONE)
 		open_queries--;
 	if (next_executor_end != NULL)
 		next_executor_end(query);
@@ -211,6 +220,8 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 						errmsg("workflow code cannot execute %s",
 							   CreateCommandName(statement->utilityStmt)),
 						errhint(HINT_ACTIVITY)));
+	if (current_frame == FRAME_BODY && IsA(statement->utilityStmt, VariableSetStmt))
+		settings_changed = true;
 	if (current_frame == FRAME_ACTIVITY && IsA(statement->utilityStmt, DeclareCursorStmt) &&
 		(((DeclareCursorStmt *) statement->utilityStmt)->options & CURSOR_OPT_HOLD))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),

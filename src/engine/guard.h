@@ -26,6 +26,7 @@ extern void aion_guard_enter(UserFrame frame, GuardState *outside);
 extern void aion_guard_leave(const GuardState *outside);
 extern int aion_guard_set_patience(int milliseconds);
 extern void aion_guard_apply_patience(void);
+extern bool aion_guard_settings_changed(void);
 extern UserFrame aion_guard_frame(void);
 extern int aion_guard_open_queries(void);
 

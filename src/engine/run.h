@@ -33,6 +33,7 @@ typedef struct Run
 	RunStatus status;
 	char *blocked;		  /* why; NULL unless the status is blocked */
 	int32 seen;			  /* events there were when the code last ran */
+	int32 said;			  /* events up to which a turn that was in vain has emitted messages */
 	int32 failures;		  /* of the machine, since the last turn that went through */
 	TimestampTz ready_at; /* wants a turn since then; DT_NOEND: does not */
 	TimestampTz retry_at; /* timers wake it not before then; DT_NOEND: no such limit */

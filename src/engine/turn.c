@@ -88,6 +88,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	MessageLevels levels = {client_min_messages, log_min_messages, whereToSendOutput};
 	GuardState outside;
 	bool time_was_up;
+	int open_queries;
 
 	Assert(current == NULL);
 	BeginInternalSubTransaction(NULL);
@@ -95,8 +96,11 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	current = turn;
 	aion_guard_enter(FRAME_BODY, &outside);
 	loud = levels;
-	if (turn->run->seen > 0)
+	if (turn->run->seen > 0 || turn->run->said > 0)
 		make_quiet(turn);
+	if (turn->optimistic)
+		aion_code_capture_settings(InvalidOid, &turn->outside);
+	open_queries = aion_guard_open_queries();
 	PG_TRY();
 	{
 		run_body(turn, handler, settings);
@@ -112,13 +116,28 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	time_was_up = aion_stopwatch_stop();
 	current = NULL;
 	aion_guard_leave(&outside);
-	RollbackAndReleaseCurrentSubTransaction();
+	if (turn->executed > 0 && !time_was_up && turn->verdict == TURN_RETURNED && !turn->executing &&
+		aion_guard_open_queries() <= open_queries)
+	{
+		aion_code_leave_settings(turn->settings_level);
+		PopActiveSnapshot();
+		ReleaseCurrentSubTransaction();
+	}
+	else
+	{
+		RollbackAndReleaseCurrentSubTransaction();
+		if (turn->executed > 0)
+			turn->verdict = TURN_SPOILED;
+	}
 	client_min_messages = levels.client; /* after the rollback of what the code set */
 	log_min_messages = levels.log;
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
 
-	judge(turn, time_was_up);
+	if (turn->verdict != TURN_SPOILED)
+		judge(turn, time_was_up);
+	else if (turn->error != NULL && aion_failure_is_cancel(turn->error) && !time_was_up)
+		ReThrowError(turn->error);
 }
 
 void
@@ -245,6 +264,55 @@ aion_turn_await(Turn *turn, Command **commands, int count, int *index)
 }
 
 /*
+ * Tells whether a new command is an activity that can be executed right where it is called: in an
+ * optimistic turn, directly in the code's outermost functions, that is in no subtransaction that
+ * might be rolled back and under no settings but the version's, and with nothing asked for before
+ * it that is not yet in history.
+ */
+bool
+aion_turn_may_execute(const Turn *turn, const Command *command)
+{
+	int level;
+
+	if (!turn->optimistic || command->recorded != NULL || turn->difference != NULL ||
+		turn->run->status != RUN_RUNNING || aion_guard_settings_changed())
+		return false;
+	if (turn->command_count - 1 > turn->known &&
+		turn->commands[turn->command_count - 2]->recorded == NULL)
+		return false;
+	level = NewGUCNestLevel();
+	AtEOXact_GUC(true, level);
+	return level == turn->settings_level + 1;
+}
+
+/*
+ * Leaves the code for an activity: its command is in history, it may write, and it does not see the
+ * code's settings.  On error the code's subtransaction is rolled back with all that was done.
+ */
+void
+aion_turn_begin_activity(Turn *turn)
+{
+	Command *command = turn->commands[turn->command_count - 1];
+	History *history = turn->run->history;
+
+	turn->executing = true;
+	turn->executed++;
+	(void) command->class->record(turn->run, command);
+	command->recorded = history->commands[history->command_count - 1];
+	XactReadOnly = false;
+	(void) aion_code_enter_settings(&turn->outside);
+}
+
+void
+aion_turn_end_activity(Turn *turn)
+{
+	aion_code_leave_settings(turn->settings_level + 1);
+	XactReadOnly = true;
+	aion_stopwatch_start(aion_turn_timeout);
+	turn->executing = false;
+}
+
+/*
  * Returns the text by which code refers to a command: its kind, number and name.
  */
 char *
@@ -304,7 +372,8 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 				differ(turn, aion_replay_surplus(issued));
 			unwind(turn, TURN_SUSPENDED); /* others ended the run when its code was here */
 		}
-		if (history->count + position - turn->known >= aion_max_history_events)
+		if (history->count + turn->command_count - turn->executed - turn->known >=
+			aion_max_history_events)
 			fail_too_long(turn);
 		return NULL;
 	}
@@ -337,7 +406,7 @@ static void
 run_body(Turn *turn, const Handler *handler, const CodeSettings *settings)
 {
 	XactReadOnly = true;
-	(void) aion_code_enter_settings(settings);
+	turn->settings_level = aion_code_enter_settings(settings);
 	aion_guard_apply_patience();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aion_stopwatch_start(aion_turn_timeout);
@@ -459,7 +528,7 @@ consume(Turn *turn, const Event *event)
 		turn->consumed = event->seq;
 	if (event->recorded_at > turn->now && event->type != EVENT_TIMER_CANCELLED)
 		turn->now = event->recorded_at;
-	if (turn->quiet && event->seq > turn->run->seen)
+	if (turn->quiet && event->seq > Max(turn->run->seen, turn->run->said))
 		make_loud(turn);
 }
 

@@ -43,7 +43,8 @@ typedef enum TurnVerdict
 	TURN_SUSPENDED,
 	TURN_MISMATCHED,
 	TURN_TIMED_OUT,
-	TURN_FAILED /* the machine failed */
+	TURN_SPOILED, /* an optimistic turn did not go through; nothing of it has happened */
+	TURN_FAILED	  /* the machine failed */
 } TurnVerdict;
 
 struct Turn
@@ -71,6 +72,13 @@ struct Turn
 	ErrorData *error;
 	ErrorData *too_long; /* NULL: there is room for what the code asks for */
 	bool entered;		 /* the input fit, and the code began */
+
+	/* Of an optimistic turn, whose activities are executed where they are called: */
+	bool optimistic;
+	bool executing;		  /* one of them, at this moment */
+	int executed;		  /* how many have been */
+	int settings_level;	  /* of the code's outermost function */
+	CodeSettings outside; /* what activities are executed under */
 };
 
 /* One turn; without authority. */
@@ -84,6 +92,9 @@ extern Turn *aion_turn_peek(void);
 extern Command *aion_turn_command(Turn *turn, const CommandClass *class, const char *name,
 								  const Jsonb *input, const void *detail);
 extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
+extern bool aion_turn_may_execute(const Turn *turn, const Command *command);
+extern void aion_turn_begin_activity(Turn *turn);
+extern void aion_turn_end_activity(Turn *turn);
 extern Jsonb *aion_turn_await(Turn *turn, Command **commands, int count, int *index);
 extern char *aion_turn_handle(const Command *command);
 extern Command *aion_turn_command_of(Turn *turn, const char *handle);

@@ -81,6 +81,8 @@ AION_REGISTER_PRIMITIVE(primitive);
 
 static Activity *find(const char *name);
 static const Handler *callable(Activity *activity);
+static bool find_callable(const char *name, const Handler **handler);
+static const char *why_not(const Handler *handler, Oid owner);
 static bool block_unless_callable(Run *run, const char *name, const Handler **handler);
 static void block(Run *run, const char *reason, const char *name, const char *signature,
 				  const char *message);
@@ -90,6 +92,7 @@ static void close_portals(void);
 static void judge(const char *name, ErrorData *error, bool time_was_up, Attempt *result);
 static Jsonb *failure_details(const char *name);
 static void check_unsupported(FunctionCallInfo fcinfo);
+static void execute_now(Turn *turn, Command *command);
 static Jsonb *run_and_await(FunctionCallInfo fcinfo, Turn *turn, const char *name,
 							const Jsonb *input);
 
@@ -253,6 +256,42 @@ callable(Activity *activity)
 }
 
 /*
+ * Finds the function of an activity that can be executed as things are.
+ */
+static bool
+find_callable(const char *name, const Handler **handler)
+{
+	Oid owner = GetUserId();
+	Authority authority;
+	Activity *activity;
+
+	*handler = NULL;
+	aion_authority_assume(&authority);
+	activity = find(name);
+	if (activity != NULL && aion_registered_for(activity->owner_key, owner))
+		*handler = callable(activity);
+	if (*handler != NULL && (why_not(*handler, owner) != NULL))
+		*handler = NULL;
+	aion_authority_drop(&authority);
+	return *handler != NULL;
+}
+
+/*
+ * Tells why a role may not have a function called as an activity of its runs; NULL if it may.
+ */
+static const char *
+why_not(const Handler *handler, Oid owner)
+{
+	if (!superuser_arg(handler->owner) && !aion_owner_has_role(owner, handler->owner))
+		return "the function belongs to a role that the owner of the run is no member of";
+	if (!aion_compat_may_execute(handler->function, owner))
+		return "the owner of the run may not execute the function";
+	if (handler->security_definer)
+		return "the function is SECURITY DEFINER";
+	return NULL;
+}
+
+/*
  * Finds the function of an activity.  What a registration or a grant can mend blocks the run and
  * is not told to the code.
  */
@@ -262,6 +301,7 @@ block_unless_callable(Run *run, const char *name, const Handler **handler)
 	Oid owner = GetUserId();
 	Authority authority;
 	Activity *activity;
+	const char *message;
 	bool blocked = true;
 
 	aion_authority_assume(&authority);
@@ -270,15 +310,8 @@ block_unless_callable(Run *run, const char *name, const Handler **handler)
 		block(run, BLOCKED_MISSING_CODE, name, NULL, "the activity is not registered");
 	else if ((*handler = callable(activity)) == NULL)
 		block(run, BLOCKED_MISSING_CODE, name, activity->signature, "the function does not exist");
-	else if (!superuser_arg((*handler)->owner) && !aion_owner_has_role(owner, (*handler)->owner))
-		block(run, BLOCKED_MISSING_RIGHT, name, activity->signature,
-			  "the function belongs to a role that the owner of the run is no member of");
-	else if (!aion_compat_may_execute((*handler)->function, owner))
-		block(run, BLOCKED_MISSING_RIGHT, name, activity->signature,
-			  "the owner of the run may not execute the function");
-	else if ((*handler)->security_definer)
-		block(run, BLOCKED_MISSING_RIGHT, name, activity->signature,
-			  "the function is SECURITY DEFINER");
+	else if ((message = why_not(*handler, owner)) != NULL)
+		block(run, BLOCKED_MISSING_RIGHT, name, activity->signature, message);
 	else
 		blocked = false;
 	aion_authority_drop(&authority);
@@ -456,6 +489,34 @@ check_unsupported(FunctionCallInfo fcinfo)
 }
 
 /*
+ * Executes an activity where it is called, in an optimistic turn.  If it fails, the whole turn is
+ * rolled back and made again step by step, so it needs no subtransaction of its own.
+ */
+static void
+execute_now(Turn *turn, Command *command)
+{
+	const char *name = command->fingerprint.name;
+	const Handler *handler = NULL;
+	Jsonb *result;
+	MemoryContext caller;
+	GuardState outside;
+
+	if (aion_testing_is_active() && aion_mock_exists(name))
+		return;
+	if (strcmp(name, ACTIVITY_RUN_SQL) != 0 && !find_callable(name, &handler))
+		return;
+	aion_turn_begin_activity(turn);
+	aion_guard_enter(FRAME_ACTIVITY, &outside);
+	result = call(handler, command->fingerprint.input);
+	aion_guard_leave(&outside);
+	caller = MemoryContextSwitchTo(turn->run->context);
+	aion_recorder_append(turn->run->history, EVENT_ACTIVITY_COMPLETED,
+						 command->recorded->event->key, aion_event_result(result));
+	MemoryContextSwitchTo(caller);
+	aion_turn_end_activity(turn);
+}
+
+/*
  * Asks for an activity and waits for its outcome.
  */
 static Jsonb *
@@ -467,6 +528,8 @@ run_and_await(FunctionCallInfo fcinfo, Turn *turn, const char *name, const Jsonb
 	aion_payload_check(input, "input");
 	*ordinal = aion_turn_ordinal(turn, COMMAND_ACTIVITY) + 1;
 	command = aion_turn_command(turn, &class, name, input, ordinal);
+	if (aion_turn_may_execute(turn, command))
+		execute_now(turn, command);
 	return aion_turn_await(turn, &command, 1, NULL);
 }
 

@@ -17,6 +17,7 @@ typedef struct Attempt
 	Jsonb *value; /* result, or what is known about the failure */
 } Attempt;
 
+extern bool aion_mock_exists(const char *activity);
 extern bool aion_mock_attempt(const char *activity, Attempt *attempt);
 extern void aion_mock_init(void);
 extern Jsonb *aion_sql_execute(const Jsonb *input);

@@ -85,6 +85,12 @@ forget_rolled_back(SubXactEvent event, SubTransactionId sub, SubTransactionId pa
 		mocks = list_delete_first(mocks);
 }
 
+bool
+aion_mock_exists(const char *activity)
+{
+	return find(activity) != NULL;
+}
+
 static Mock *
 find(const char *activity)
 {

@@ -15,7 +15,7 @@ SELECT is_empty($$SELECT oid::regclass FROM pg_class WHERE relnamespace = 'aion'
 SELECT is_empty($$SELECT t.oid::regtype FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE t.typnamespace = 'aion'::regnamespace AND t.typcategory <> 'A'
 	AND (c.oid IS NULL OR c.relkind = 'c') AND obj_description(t.oid, 'pg_type') IS NULL$$, 'every type has a comment');
 SELECT is_empty($$SELECT nspname FROM pg_namespace WHERE nspname ~ '^aion' AND obj_description(oid, 'pg_namespace') IS NULL$$, 'every schema has a comment');
-SELECT is_empty($$SELECT oid::regprocedure, a FROM routine, unnest(proargnames) a WHERE a = '' OR quote_ident(a) <> a
+SELECT is_empty($$SELECT oid::regprocedure, a FROM routine, unnest(proargnames[1:pronargs]) a WHERE a = '' OR quote_ident(a) <> a
 	UNION ALL SELECT oid::regprocedure, NULL FROM routine WHERE pronargs > 0 AND proargnames IS NULL$$, 'every parameter has a name that can be written unquoted');
 SELECT is_empty($$SELECT oid::regprocedure FROM routine WHERE prosecdef$$, 'no function is SECURITY DEFINER');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM routine p JOIN pg_language l ON l.oid = p.prolang

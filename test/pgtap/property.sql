@@ -1,5 +1,6 @@
 --
--- Random workflows, driven in one go and in random slices with a replay between every two turns, give the same commands,
+-- Random workflows, driven in one go by optimistic turns, and in random slices step by step with a replay between every two
+-- turns (R30), give the same commands,
 -- results, history and tables (invariants 10-14, 17-19, 21, 33-37, 41). A failing seed is printed with its program; add it
 -- to the list of seeds that are tried every time.
 --
@@ -152,6 +153,7 @@ DECLARE
 	said text;
 	before bigint;
 BEGIN
+	PERFORM set_config('aion.optimistic_turns', (NOT slices)::text, true);
 	BEGIN
 		PERFORM aion.start_workflow('random', program, workflow_id => 'p');
 		IF NOT slices THEN
