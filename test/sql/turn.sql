@@ -342,6 +342,80 @@ SELECT count(*), count(DISTINCT line) FROM note;
 SELECT aion_test.replay('many');
 SELECT count(*) FROM note;
 
+-- R30: an optimistic turn leaves what the same turn leaves step by step, whatever goes wrong in it.
+CREATE TABLE ledger (what text, CONSTRAINT once UNIQUE (what) DEFERRABLE INITIALLY DEFERRED);
+CREATE FUNCTION book(what text, fail boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO ledger VALUES (what);
+	IF fail THEN RAISE EXCEPTION 'cannot book %', what USING ERRCODE = 'AB123'; END IF;
+	RETURN what || ' under ' || current_setting('work_mem') || ' ' || current_setting('transaction_read_only') || ' ' || current_setting('search_path');
+END $$;
+SELECT aion.register_activity('book', 'book(text, boolean)');
+CREATE FUNCTION run_book(what text, fail boolean DEFAULT false) RETURNS text LANGUAGE sql AS $$
+	SELECT aion.value(aion.run('book', jsonb_build_object('what', what, 'fail', fail))) $$;
+CREATE FUNCTION run_book_with_set(what text) RETURNS text LANGUAGE sql SET work_mem = '1MB' AS $$ SELECT run_book(what) $$;
+CREATE FUNCTION goes_well() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM run_book('a'); RETURN run_book('b') || aion.random(); END $$;
+CREATE FUNCTION raises_then() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM run_book('a'); RAISE EXCEPTION 'afterwards'; END $$;
+CREATE FUNCTION refunds() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM run_book('debit');
+	RAISE EXCEPTION 'no';
+EXCEPTION WHEN raise_exception THEN
+	RETURN run_book('refund');
+END $$;
+CREATE FUNCTION refunds_inside() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM run_book('first');
+	BEGIN
+		PERFORM run_book('debit');
+		RAISE EXCEPTION 'no';
+	EXCEPTION WHEN raise_exception THEN
+		NULL;
+	END;
+	RETURN run_book('refund');
+END $$;
+CREATE FUNCTION fails_second() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM run_book('a'); RETURN run_book('b', true); END $$;
+CREATE FUNCTION violates_later() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM run_book('a'); RETURN run_book('a'); END $$;
+CREATE FUNCTION waits_then() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM run_book('a'); PERFORM aion.sleep('1 s'); RETURN run_book('b'); END $$;
+CREATE FUNCTION has_timer() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM run_book('a');
+	PERFORM aion.start_timer('t', '1 day');
+	PERFORM run_book('b');
+	RETURN aion.cancel_timer('t');
+END $$;
+CREATE FUNCTION timer_last() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM run_book('a'); PERFORM aion.start_timer('t', '1 day'); RETURN 'x'; END $$;
+CREATE FUNCTION sets_locally() RETURNS text LANGUAGE plpgsql AS $$ BEGIN SET LOCAL work_mem = '1MB'; RETURN run_book('a'); END $$;
+CREATE FUNCTION sets_nested() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM run_book('a'); RETURN run_book_with_set('b'); END $$;
+CREATE FUNCTION sets_itself() RETURNS text LANGUAGE plpgsql SET work_mem = '1MB' AS $$ BEGIN RETURN run_book('a'); END $$;
+CREATE FUNCTION missing_later() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM run_book('a'); RETURN aion.run('missing'); END $$;
+CREATE FUNCTION in_sql() RETURNS text LANGUAGE sql AS $$ SELECT run_book('a') || run_book('b') $$;
+CREATE FUNCTION left(id text) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT jsonb_build_object('status', status, 'result', result, 'error', error #- '{context}', 'history', (SELECT jsonb_agg(jsonb_build_array(event_type, key, attributes - 'fire_at' #- '{error,context}') ORDER BY seq) FROM aion.history(id) WHERE seq > 1),
+		'ledger', (SELECT jsonb_agg(what ORDER BY what) FROM ledger), 'replay', aion_test.replay(id) ~ '^ok', 'sound', NOT EXISTS (SELECT FROM aion.timer)) FROM aion.workflow_run WHERE workflow_id = id $$;
+CREATE FUNCTION try_both(f text) RETURNS jsonb[] LANGUAGE plpgsql AS $$
+DECLARE
+	traces jsonb[] := '{}';
+	turns bigint[] := '{}';
+BEGIN
+	FOR optimistic IN 0..1 LOOP
+		BEGIN
+			PERFORM set_config('aion.optimistic_turns', optimistic::text, true);
+			PERFORM aion.start_workflow(f, workflow_id => f);
+			turns := turns || aion_test.advance('1 day');
+			RAISE EXCEPTION USING ERRCODE = 'XX999', MESSAGE = public.left(f)::text;
+		EXCEPTION WHEN SQLSTATE 'XX999' THEN
+			traces := traces || SQLERRM::jsonb;
+		END;
+	END LOOP;
+	RETURN traces || to_jsonb(turns);
+END $$;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00') IS NOT NULL AS began;
+SELECT f, t[1] = t[2] AS same, t[2] ->> 'status' AS status, t[2] -> 'replay' AS replay, t[2] ->> 'ledger' AS ledger, t[3] AS turns
+	FROM (SELECT f, aion.register_workflow(f, (f || '()')::regprocedure) FROM unnest('{goes_well,raises_then,refunds,refunds_inside,fails_second,violates_later,waits_then,
+		has_timer,timer_last,sets_locally,sets_nested,sets_itself,missing_later,in_sql}'::text[]) f OFFSET 0) r, try_both(f) t;
+ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
