@@ -36,7 +36,9 @@
 #define TIMERS_READ 5000
 #define TIMERS_MAX (10 * TIMERS_READ)
 #define NO_ROOM_MS 20
+#define NO_PROCESS_MS 500
 #define NO_START_MS (10 * 1000)
+#define COMPLAIN_MS (60 * 1000)
 #define BLOCK_AT_ONCE 100
 
 typedef struct KnownTimer
@@ -78,6 +80,7 @@ static int64 horizon_run = 0;
 static bool more = false; /* there may be later ones */
 static List *waiting = NIL;
 static List *starting = NIL;
+static TimestampTz complained_at = 0;
 
 static bool is_wanted(void);
 static bool look(void);
@@ -413,11 +416,15 @@ start_runner(int32 owner_key, Oid role)
 	aion_runner_describe(&worker, slot, generation);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
-		ereport(LOG, (errmsg("aion could not start a runner"),
-					  errhint("You might need to increase max_worker_processes.")));
 		aion_roster_free_runner(slot, generation);
-		if (aion_roster_count_runners(owner_key) == 0)
-			wait_with(owner_key, NO_START_MS);
+		if (aion_roster_count_runners(owner_key) > 0)
+			return;
+		if (TimestampDifferenceExceeds(complained_at, GetCurrentTimestamp(), COMPLAIN_MS))
+			ereport(WARNING, (errmsg("aion has no room to start a runner"),
+							  errhint("You might need to increase max_worker_processes.")));
+		complained_at = GetCurrentTimestamp();
+		aion_roster_make_room();
+		wait_with(owner_key, NO_PROCESS_MS);
 		return;
 	}
 	started = palloc(sizeof(Starting));

@@ -9,11 +9,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "engine/ready.h"
 #include "support/clock.h"
+#include "support/extension.h"
 #include "support/statement.h"
 
 #define RUN_COLUMNS_OF_R                                                                           \
@@ -73,6 +76,7 @@ static Statement scan_due =
 /* Which of the two kinds of work goes first next time, so that neither starves. */
 static bool timers_first = false;
 
+static void lock_tables(void);
 static NullableDatum key_array(const int64 *run_keys, int count);
 static Run *claim(Statement *statement, const NullableDatum *args, MemoryContext parent);
 
@@ -85,6 +89,7 @@ aion_ready_claim(int32 owner_key, MemoryContext parent)
 	NullableDatum args[] = {aion_arg_int32(owner_key), aion_arg_timestamp(aion_clock_now())};
 	Run *run;
 
+	lock_tables();
 	timers_first = !timers_first;
 	run = claim(timers_first ? &claim_due : &claim_ready, args, parent);
 	if (run == NULL)
@@ -111,9 +116,11 @@ aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count, Memor
 {
 	NullableDatum args[] = {key_array(run_keys, count), aion_arg_timestamp(aion_clock_now()),
 							aion_arg_int32(owner_key)};
-	Rows rows = aion_statement_execute(&claim_all_of, args);
 	List *runs = NIL;
+	Rows rows;
 
+	lock_tables();
+	rows = aion_statement_execute(&claim_all_of, args);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		Run *run = aion_run_read(rows, row, parent);
@@ -167,6 +174,27 @@ aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most)
 			return (int) rows.count;
 		*scan = (ReadyScan){true, DT_NOBEGIN, 0, scan->index, scan->count};
 	}
+}
+
+/*
+ * Takes at once the locks on tables that executing a run will need.  Otherwise reading them first
+ * and writing them later would deadlock with REINDEX and the like in between.
+ */
+static void
+lock_tables(void)
+{
+	static const char *const names[] = {"_run", "_event", "_timer"};
+	static Oid tables[lengthof(names)];
+	static uint64 generation = 0;
+	const Extension *ext = aion_extension();
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		if (generation != ext->generation)
+			tables[i] = get_relname_relid(names[i], ext->schema);
+		LockRelationOid(tables[i], RowExclusiveLock);
+	}
+	generation = ext->generation;
 }
 
 static NullableDatum
