@@ -64,11 +64,11 @@ aion_guc_define(void)
 	DefineCustomIntVariable("aion.max_payload_size", "Sets the largest input, result or message.",
 							NULL, &aion_max_payload_size, 16 * 1024, 1, 200 * 1024, PGC_SUSET,
 							GUC_UNIT_KB, NULL, NULL, NULL);
-	if (process_shared_preload_libraries_in_progress)
-		DefineCustomIntVariable("aion.max_runners",
-								"Sets the number of background workers that execute runs.",
-								"0 leaves all execution to aion.drive().", &aion_max_runners, 4, 0,
-								1000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"aion.max_runners", "Sets the number of background workers that execute runs.",
+		"0 leaves all execution to aion.drive().", &aion_max_runners, 4, 0, 1000,
+		process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP, 0, NULL, NULL,
+		NULL);
 	DefineCustomBoolVariable("aion.optimistic_turns",
 							 "Executes inline activities where workflow code calls them, if all "
 							 "of the turn can be kept.",
