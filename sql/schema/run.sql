@@ -16,6 +16,7 @@ CREATE TABLE aion._run (
 	head int NOT NULL,
 	seen int NOT NULL DEFAULT 0,
 	failures int NOT NULL DEFAULT 0,
+	crashes int NOT NULL DEFAULT 0,
 	status text NOT NULL CHECK (status IN ('scheduled', 'running', 'paused', 'blocked', 'completed',
 		'failed', 'cancelled', 'terminated', 'timed_out', 'continued_as_new')),
 	blocked text CHECK ((blocked IS NOT NULL) = (status = 'blocked')),

@@ -29,6 +29,7 @@
 #include "engine/ready.h"
 #include "guc.h"
 #include "support/extension.h"
+#include "support/inflight.h"
 #include "support/pg_compat.h"
 #include "support/roster.h"
 
@@ -96,6 +97,7 @@ aion_runner_main(Datum argument)
 											  AION_COMPAT_BYPASS_ROLE_LOGIN);
 	pgstat_report_appname("aion runner");
 	aion_process_pin_settings();
+	aion_inflight_attach(DatumGetInt32(argument));
 
 	idle_since = GetCurrentTimestamp();
 	for (;;)
@@ -331,7 +333,9 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 			queue[queued++] = run->run_key;
 			continue;
 		}
+		aion_inflight_note(run->run_key);
 		aion_run_advance(run, &budget);
+		aion_inflight_note(0);
 		if (budget.lost_patience && alone_count < QUEUE)
 			alone[alone_count++] = run->run_key;
 		MemoryContextDelete(run->context);

@@ -83,6 +83,7 @@ static List *starting = NIL;
 static TimestampTz complained_at = 0;
 
 static bool is_wanted(void);
+static void note_crashes(void);
 static bool look(void);
 static void scan(void);
 static void read_timers(void);
@@ -123,6 +124,7 @@ aion_scheduler_main(Datum argument)
 	timers = pairingheap_allocate(compare, NULL);
 	if (!is_wanted() || !aion_roster_scheduler_begin())
 		proc_exit(0);
+	note_crashes();
 	for (;;)
 	{
 		TimestampTz wake;
@@ -156,6 +158,36 @@ is_wanted(void)
 	if (!exists)
 		aion_roster_scheduler_absent();
 	return exists;
+}
+
+/*
+ * Notes which runs were being executed by processes that died, before any is executed again.
+ */
+static void
+note_crashes(void)
+{
+	int64 run_key;
+
+	while ((run_key = aion_board_take_casualty()) != 0)
+	{
+		Authority authority;
+
+		PG_TRY();
+		{
+			aion_process_begin_work("noting a crash");
+			aion_authority_assume(&authority);
+			if (aion_run_note_crash(run_key))
+				ereport(LOG, (errmsg("aion has quarantined run " INT64_FORMAT, run_key)));
+			aion_authority_drop(&authority);
+			aion_process_end_work();
+		}
+		PG_CATCH();
+		{
+			aion_process_fail_work(NULL);
+		}
+		PG_END_TRY();
+	}
+	MemoryContextSwitchTo(memory);
 }
 
 /*

@@ -23,6 +23,10 @@
 	"r.run_key, r.workflow_id, r.run_id, r.owner_key, r.version_key, r.status, r.blocked,"         \
 	" r.seen, r.failures, r.ready_at, r.retry_at, r.awaiting, r.awaiting_since, r.closed_at"
 
+/* Timers wake neither a run that is to be tried again later, nor one that crashed the server. */
+#define MAY_BE_WOKEN                                                                               \
+	"(r.retry_at IS NULL OR r.retry_at <= $2) AND r.blocked IS DISTINCT FROM 'quarantined'"
+
 static Statement claim_ready =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS " FROM aion._run WHERE owner_key = $1 AND ready_at <= $2"
@@ -32,14 +36,14 @@ static Statement claim_due =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._timer t JOIN aion._run r USING (run_key)"
 			  " WHERE t.owner_key = $1 AND t.fire_at <= $2 AND r.closed_at IS NULL"
-			  " AND (r.retry_at IS NULL OR r.retry_at <= $2)"
+			  " AND " MAY_BE_WOKEN ""
 			  " ORDER BY t.fire_at LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
 			  INT4OID, TIMESTAMPTZOID);
 static Statement claim_one_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
 			  " WHERE r.run_key = ANY ($1) AND r.closed_at IS NULL AND (r.ready_at <= $2"
-			  " OR (r.retry_at IS NULL OR r.retry_at <= $2) AND EXISTS"
+			  " OR " MAY_BE_WOKEN " AND EXISTS"
 			  " (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))"
 			  " ORDER BY r.ready_at, r.run_key LIMIT 1 FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID);
@@ -50,14 +54,14 @@ static Statement claim_all_of =
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
 			  " WHERE r.run_key = ANY ($1) AND r.owner_key + 0 = $3 AND r.closed_at IS NULL AND "
 			  "(r.ready_at <= $2"
-			  " OR (r.retry_at IS NULL OR r.retry_at <= $2) AND EXISTS"
+			  " OR " MAY_BE_WOKEN " AND EXISTS"
 			  " (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))"
 			  " FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID, INT4OID);
 static Statement select_ready = STATEMENT(
 	SELECT,
 	"SELECT FROM aion._run r WHERE r.run_key = $1 AND r.closed_at IS NULL AND (r.ready_at <= $2"
-	" OR (r.retry_at IS NULL OR r.retry_at <= $2) AND EXISTS"
+	" OR " MAY_BE_WOKEN " AND EXISTS"
 	" (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))",
 	INT8OID, TIMESTAMPTZOID);
 static Statement scan_ready = STATEMENT(

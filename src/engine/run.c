@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #include "engine/due.h"
+#include "engine/failure.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/run.h"
@@ -29,6 +30,8 @@
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS (60 * 1000)
 #define RECHECK_MAX_MS (10 * 60 * 1000)
+
+#define CRASHES_ALLOWED 3
 
 static const char *const status_names[] = {
 	[RUN_SCHEDULED] = "scheduled",	 [RUN_RUNNING] = "running",	   [RUN_BLOCKED] = "blocked",
@@ -52,10 +55,15 @@ static Statement update_run = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET version_key = $2, status = $3, blocked = $4, seen = $5, failures = $6,"
 	" ready_at = $7, retry_at = $8, awaiting = $9, awaiting_since = $10, closed_at = $11,"
-	" head = $12 WHERE run_key = $1",
+	" head = $12, crashes = 0 WHERE run_key = $1",
 	INT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID,
 	TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
 
+static Statement count_crash =
+	STATEMENT(UPDATE_RETURNING,
+			  "UPDATE aion._run SET crashes = crashes + 1 WHERE run_key = $1"
+			  " AND closed_at IS NULL RETURNING crashes",
+			  INT8OID);
 static Statement postpone_run = STATEMENT(
 	UPDATE, "UPDATE aion._run SET failures = $2, retry_at = $3, ready_at = NULL WHERE run_key = $1",
 	INT8OID, INT4OID, TIMESTAMPTZOID);
@@ -193,6 +201,30 @@ aion_run_block(Run *run, const char *reason, const Jsonb *detail)
 		run->blocked = MemoryContextStrdup(run->context, reason);
 	}
 	retry_later(run);
+}
+
+/*
+ * Counts that a process died while it executed a run.  After too many times the run is not executed
+ * again until somebody releases it.  Returns whether that is so.
+ */
+bool
+aion_run_note_crash(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Rows rows = aion_statement_execute(&count_crash, args);
+	Run *run;
+	Jsonb *detail;
+
+	if (rows.count == 0 || aion_row_int32(rows, 0, 1) < CRASHES_ALLOWED)
+		return false;
+	run = aion_run_lock(run_key, CurrentMemoryContext);
+	aion_run_load(run);
+	detail = aion_failure_make("57P02", "the server crashed while it executed this run",
+							   "Mend what it calls, then use aion.set_workflow_version().");
+	aion_run_block(run, BLOCKED_QUARANTINED, detail);
+	aion_run_forget_failures(run);
+	aion_run_save(run);
+	return true;
 }
 
 /*

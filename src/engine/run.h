@@ -52,6 +52,7 @@ typedef struct Run
 #define BLOCKED_MISMATCH "mismatch"
 #define BLOCKED_MISSING_CODE "missing code"
 #define BLOCKED_MISSING_RIGHT "missing right"
+#define BLOCKED_QUARANTINED "quarantined" /* until somebody releases it */
 #define BLOCKED_TURN_TIMEOUT "turn_timeout"
 
 #define RUN_COLUMNS                                                                                \
@@ -70,6 +71,7 @@ extern int64 aion_run_find(const char *workflow_id, Oid user);
 extern void aion_run_load(Run *run);
 extern void aion_run_begin(Run *run);
 extern void aion_run_block(Run *run, const char *reason, const Jsonb *detail);
+extern bool aion_run_note_crash(int64 run_key);
 extern void aion_run_unblock(Run *run);
 extern void aion_run_close(Run *run, EventType terminal, const Jsonb *attributes);
 extern void aion_run_save(Run *run);

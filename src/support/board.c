@@ -183,6 +183,26 @@ aion_board_take_databases(bool *all)
 	return databases;
 }
 
+/*
+ * Returns a run of this database that was being executed by a process that died; 0: no more.
+ */
+int64
+aion_board_take_casualty(void)
+{
+	int64 run_key = 0;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < INFLIGHT_SLOTS && run_key == 0; i++)
+	{
+		if (board->casualties[i].database != MyDatabaseId)
+			continue;
+		run_key = board->casualties[i].run_key;
+		board->casualties[i].run_key = 0;
+	}
+	LWLockRelease(board->lock);
+	return run_key;
+}
+
 bool
 aion_board_take_scan(void)
 {
@@ -300,6 +320,8 @@ attach_memory(void)
 		board->lock = &GetNamedLWLockTranche("aion_board")->lock;
 		board->launcher = -1;
 		board->runner_count = aion_max_runners;
+		if (aion_max_runners > 0)
+			aion_inflight_collect(board->casualties);
 		for (int i = 0; i < DATABASES; i++)
 			board->databases[i].scheduler = -1;
 	}

@@ -30,6 +30,7 @@ extern void aion_board_post_databases(void);
 extern List *aion_board_take_databases(bool *all);
 
 /* For the scheduler of this database. */
+extern int64 aion_board_take_casualty(void);
 extern bool aion_board_take_scan(void);
 extern int aion_board_take_owners(int32 *owner_keys, int most);
 extern int aion_board_take_timers(BoardTimer *timers, int most);

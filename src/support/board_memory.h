@@ -7,6 +7,7 @@
 
 #include "storage/lwlock.h"
 #include "support/board.h"
+#include "support/inflight.h"
 
 #define DATABASES 32 /* with the extension, in one server */
 #define OWNERS 64	 /* of one database that want a runner */
@@ -63,6 +64,7 @@ typedef struct Board
 	Oid asked[DATABASES]; /* databases where the extension may have come or gone */
 	Hold holds[HOLDERS];
 	DatabaseSlot databases[DATABASES];
+	InflightRun casualties[INFLIGHT_SLOTS]; /* what the server crashed on before it started */
 	int runner_count;
 	RunnerSlot runners[FLEXIBLE_ARRAY_MEMBER];
 } Board;
