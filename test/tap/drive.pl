@@ -35,17 +35,18 @@ $node->safe_psql('postgres', q{
 	END $$;
 	SELECT aion.register_workflow('many steps', 'many_steps(int)')}, connstr => $alice);
 
-my ($runs, $steps) = (40, 25);
-$node->safe_psql('postgres', qq{
-	SELECT aion.start_workflow('many steps', '{"steps": $steps}', workflow_id => 'w' || i) FROM generate_series(1, $runs) i},
-	connstr => $alice);
+my ($runs, $steps) = (0, 25);
 
 sub open_runs { return $node->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run WHERE closed_at IS NULL'); }
 
 # Four at a time, of which one is killed, so that the whole server starts again.
 my $kills = 0;
-while ($kills < 8 && open_runs() > 0)
+while ($kills < 8)
 {
+	$node->safe_psql('postgres', qq{
+		SELECT aion.start_workflow('many steps', '{"steps": $steps}', workflow_id => 'w' || $runs + i) FROM generate_series(1, 10) i},
+		connstr => $alice);
+	$runs += 10;
 	my @drivers = map { session($node, 'alice') } 1 .. 4;
 	say_to($_, "CALL aion.drive();\n") for @drivers;
 	usleep(int(rand(60_000)));
@@ -54,8 +55,7 @@ while ($kills < 8 && open_runs() > 0)
 	$_->{run}->kill_kill for @drivers;
 	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
 }
-cmp_ok($kills, '>', 2, "killed $kills sessions");
-ok(open_runs() > 0, 'with runs in flight');
+is($kills, 8, "killed $kills sessions");
 all_sound($node, 'after the kills');
 
 # Then in slices, each of any number of turns, until all is done.
