@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -43,7 +44,8 @@ typedef struct Served
 	BackgroundWorkerHandle *handle; /* NULL: none at the moment */
 	TimestampTz started_at;
 	TimestampTz again_at;
-	int delay; /* ms */
+	int delay;	/* ms */
+	bool asked; /* while it had one: look again if that finds nothing to serve */
 } Served;
 
 static List *served = NIL;
@@ -52,6 +54,7 @@ static List *list_databases(void);
 static void look_into(Oid database);
 static void start_scheduler(Served *database);
 static TimestampTz look_after(void);
+static bool exists(Oid database);
 static bool has_ended(const Served *database);
 
 pg_noreturn PGDLLEXPORT void aion_launcher_main(Datum argument);
@@ -92,6 +95,8 @@ aion_launcher_main(Datum argument)
 			databases = list_concat_unique_oid(databases, list_databases());
 		foreach (cell, databases)
 			look_into(lfirst_oid(cell));
+		if (databases != NIL)
+			SetLatch(MyLatch); /* waiting for them may have swallowed other news */
 		list_free(databases);
 		aion_process_wait_until(look_after());
 	}
@@ -144,7 +149,8 @@ look_into(Oid database)
 		entry = lfirst(cell);
 		if (entry->database == database)
 		{
-			entry->again_at = entry->handle == NULL ? began : entry->again_at;
+			entry->again_at = began;
+			entry->asked = entry->handle != NULL; /* which may be just leaving */
 			return;
 		}
 	}
@@ -197,12 +203,13 @@ look_after(void)
 		{
 			pfree(database->handle);
 			database->handle = NULL;
-			if (!aion_roster_withdraw(database->database))
+			if (!aion_roster_withdraw(database->database) && !database->asked)
 			{
 				pfree(database);
 				served = foreach_delete_current(served, cell);
 				continue;
 			}
+			database->asked = false;
 			if (TimestampDifferenceExceeds(database->started_at, GetCurrentTimestamp(), STABLE_MS))
 				database->delay = AGAIN_FIRST_MS;
 			database->again_at =
@@ -213,11 +220,29 @@ look_after(void)
 			continue; /* by one that an earlier launcher has started, perhaps: it tells when it ends
 					   */
 		if (database->again_at <= GetCurrentTimestamp())
+		{
+			if (!exists(database->database))
+			{
+				pfree(database);
+				served = foreach_delete_current(served, cell);
+				continue;
+			}
 			start_scheduler(database);
+		}
 		if (database->handle == NULL)
 			next = Min(next, database->again_at);
 	}
 	return next;
+}
+
+static bool
+exists(Oid database)
+{
+	List *databases = list_databases();
+	bool found = list_member_oid(databases, database);
+
+	list_free(databases);
+	return found;
 }
 
 static bool

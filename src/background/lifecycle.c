@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -46,6 +47,7 @@ static const char *template_of(const CreatedbStmt *statement);
 static bool drops_extension(Node *statement);
 static void transaction_ended(XactEvent event, void *argument);
 static bool may_have(Node *statement, Oid database);
+static bool is_template(Oid database);
 
 void
 aion_lifecycle_init(void)
@@ -74,9 +76,11 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 
 	if (OidIsValid(database) || drops_extension(node))
 	{
-		if (!holding)
+		bool already = holding;
+
+		holding = true; /* also if it fails half-way */
+		if (!already)
 			(void) aion_roster_hold(OidIsValid(database) ? database : MyDatabaseId);
-		holding = true;
 	}
 	creating = creating || IsA(node, CreatedbStmt);
 	if (next_process_utility != NULL)
@@ -87,7 +91,10 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 								receiver, completion);
 	if (IsA(node, TransactionStmt) &&
 		((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED)
+	{
 		aion_board_post_scan(MyDatabaseId);
+		aion_board_post_extension(MyDatabaseId);
+	}
 }
 
 static void
@@ -150,6 +157,8 @@ may_have(Node *statement, Oid database)
 		return false; /* and in a failed transaction nothing can be looked up */
 	if (!IsA(statement, CreatedbStmt))
 		return aion_compat_owns_database(database, GetUserId());
+	if (!aion_compat_owns_database(database, GetUserId()) && !is_template(database))
+		return false;
 	createdb = superuser();
 	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
 	if (HeapTupleIsValid(tuple))
@@ -158,6 +167,20 @@ may_have(Node *statement, Oid database)
 		ReleaseSysCache(tuple);
 	}
 	return createdb;
+}
+
+static bool
+is_template(Oid database)
+{
+	HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	bool result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return result;
 }
 
 /*

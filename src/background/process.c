@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "background/process.h"
+#include "support/pg_compat.h"
 
 /* What a role or a database may set for its sessions, and the engine's statements do without. */
 static const struct
@@ -29,7 +30,7 @@ static const struct
 			  {"idle_in_transaction_session_timeout", "0"},
 			  {"lock_timeout", "0"},
 			  {"role", "none"},
-			  {"statement_timeout", "0"}};
+			  AION_COMPAT_PINNED_SETTINGS{"statement_timeout", "0"}};
 
 /*
  * Fills in what is the same for all.
@@ -103,6 +104,19 @@ aion_process_fail_work(ErrorData **error)
 }
 
 /*
+ * Reads the settings again if they have changed; tells whether it did.
+ */
+bool
+aion_process_reload(void)
+{
+	if (!ConfigReloadPending)
+		return false;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	return true;
+}
+
+/*
  * Waits to be woken, at most so long; -1: however long that takes.
  */
 bool
@@ -114,11 +128,7 @@ aion_process_wait(long milliseconds)
 	ResetLatch(MyLatch);
 	QueryCancelPending = false; /* there is no statement to cancel */
 	CHECK_FOR_INTERRUPTS();
-	if (!ConfigReloadPending)
-		return false;
-	ConfigReloadPending = false;
-	ProcessConfigFile(PGC_SIGHUP);
-	return true;
+	return aion_process_reload();
 }
 
 bool

@@ -15,6 +15,7 @@
 
 extern void aion_process_describe(BackgroundWorker *worker, const char *type, const char *main);
 extern void aion_process_begin(void);
+extern bool aion_process_reload(void);
 extern void aion_process_pin_settings(void);
 extern void aion_process_begin_work(const char *activity);
 extern void aion_process_end_work(void);

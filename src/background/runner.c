@@ -58,6 +58,7 @@ static ReadyScan scan;
 static bool scanning = false;
 
 static bool fill_queue(void);
+static void scan_from_start(void);
 static void scan_more(void);
 static TimestampTz requeue_taken(void);
 static void note_taken(int64 run_key);
@@ -109,6 +110,8 @@ aion_runner_main(Datum argument)
 		CHECK_FOR_INTERRUPTS();
 		if (aion_roster_must_leave())
 			proc_exit(0);
+		if (aion_process_reload())
+			scan_from_start(); /* aion.execution may have changed */
 		again = requeue_taken();
 		if (fill_queue())
 		{
@@ -120,7 +123,8 @@ aion_runner_main(Datum argument)
 		if (taken_count == 0 && GetCurrentTimestamp() >= wake && aion_roster_retire())
 			proc_exit(0);
 		aion_roster_set_idle(true);
-		aion_process_wait_until(Min(wake, again));
+		if (aion_process_wait_until(Min(wake, again)))
+			scan_from_start();
 		aion_roster_set_idle(false);
 	}
 }
@@ -137,10 +141,7 @@ fill_queue(void)
 	{
 		queued += aion_roster_take_runs(queue + queued, QUEUE - queued, &must_scan, &self);
 		if (must_scan)
-		{
-			aion_ready_scan_begin(&scan, self.index, self.count);
-			scanning = true;
-		}
+			scan_from_start();
 		if (scanning && queued < QUEUE / 2)
 			scan_more();
 	}
@@ -148,10 +149,18 @@ fill_queue(void)
 }
 
 static void
+scan_from_start(void)
+{
+	aion_ready_scan_begin(&scan, self.index, self.count);
+	scanning = true;
+}
+
+static void
 scan_more(void)
 {
 	Authority authority;
 	volatile int found = 0;
+	volatile bool failed = false;
 
 	PG_TRY();
 	{
@@ -164,12 +173,13 @@ scan_more(void)
 	}
 	PG_CATCH();
 	{
+		failed = true;
 		aion_process_fail_work(NULL);
 		aion_process_wait(1000);
 	}
 	PG_END_TRY();
 	queued += found;
-	if (found == 0)
+	if (found == 0 && !failed)
 		scanning = false;
 }
 
@@ -208,8 +218,7 @@ note_taken(int64 run_key)
 		i++;
 	if (i == QUEUE)
 	{
-		aion_ready_scan_begin(&scan, self.index, self.count);
-		scanning = true;
+		scan_from_start();
 		return;
 	}
 	if (i == taken_count)

@@ -10,13 +10,16 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
 #include "lib/pairingheap.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "background/process.h"
@@ -83,6 +86,7 @@ static List *starting = NIL;
 static TimestampTz complained_at = 0;
 
 static bool is_wanted(void);
+static bool is_template(void);
 static void note_crashes(void);
 static bool look(void);
 static void scan(void);
@@ -91,6 +95,7 @@ static void hear_timers(void);
 static void know_timer(const BoardTimer *timer);
 static void point_out_due(TimestampTz now);
 static void serve_owners(void);
+static void try_to_serve(int32 owner_key);
 static void serve(int32 owner_key);
 static void start_runner(int32 owner_key, Oid role);
 static void wait_with(int32 owner_key, int milliseconds);
@@ -153,11 +158,28 @@ is_wanted(void)
 	bool exists;
 
 	aion_process_begin_work("looking for the extension");
-	exists = aion_extension_exists();
+	exists = !is_template() && aion_extension_exists();
 	aion_process_end_work();
 	if (!exists)
 		aion_roster_scheduler_absent();
 	return exists;
+}
+
+/*
+ * Templates are for copying, which needs them for itself.
+ */
+static bool
+is_template(void)
+{
+	HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	bool result = true;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return result;
 }
 
 /*
@@ -210,11 +232,14 @@ look(void)
 		if (wanted)
 		{
 			hear_timers();
+			point_out_due(GetCurrentTimestamp());
 			if (timer_count > TIMERS_MAX)
 				forget_timers();
 			while (more && (first_timer() == NULL || first_timer()->fire_at >= horizon))
+			{
 				read_timers();
-			point_out_due(GetCurrentTimestamp());
+				point_out_due(GetCurrentTimestamp());
+			}
 			serve_owners();
 		}
 	}
@@ -398,8 +423,27 @@ serve_owners(void)
 			again = list_append_unique_int(again, owner_keys[i]);
 	} while (count > 0);
 	foreach (cell, again)
-		serve(lfirst_int(cell));
+		try_to_serve(lfirst_int(cell));
 	list_free(again);
+}
+
+/*
+ * Serves one owner; whatever goes wrong is no trouble of the others.
+ */
+static void
+try_to_serve(int32 owner_key)
+{
+	PG_TRY();
+	{
+		serve(owner_key);
+	}
+	PG_CATCH();
+	{
+		aion_process_fail_work(NULL);
+		MemoryContextSwitchTo(memory);
+		wait_with(owner_key, NO_START_MS);
+	}
+	PG_END_TRY();
 }
 
 static void

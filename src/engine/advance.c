@@ -60,7 +60,7 @@ static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
 static void end_share(Run *run, bool unfinished);
 static void block_after_failures(Run *run, const ErrorData *error);
-static void block_hopeless(int code, Datum argument);
+static void note_interrupted(int code, Datum argument);
 static void find_code(Run *run, Code *code);
 static Jsonb *code_detail(const Version *version);
 static bool time_is_up(const Budget *budget);
@@ -81,7 +81,7 @@ aion_run_advance(Run *run, Budget *budget)
 	static bool registered = false;
 
 	if (!registered)
-		before_shmem_exit(block_hopeless, (Datum) 0);
+		before_shmem_exit(note_interrupted, (Datum) 0);
 	registered = true;
 
 	error_context_stack = &context;
@@ -472,19 +472,21 @@ block_after_failures(Run *run, const ErrorData *error)
 }
 
 /*
- * Ends the process because of code that does not let itself be cancelled: its run is blocked, or
- * it would end every process that executes it.
+ * The process ends in the middle of a run.  The run is tried again later, or it would end every
+ * process that executes it; and blocked if its code does not let itself be cancelled.
  */
 static void
-block_hopeless(int code, Datum argument)
+note_interrupted(int code, Datum argument)
 {
 	int64 run_key = aion_run_set_executing(0);
+	bool gave_up;
 	Authority authority;
 	Run *run;
 
-	if (run_key == 0 || !aion_stopwatch_gave_up())
-		return;
+	gave_up = aion_stopwatch_gave_up();
 	(void) aion_stopwatch_stop();
+	if (run_key == 0)
+		return;
 	AbortOutOfAnyTransaction();
 	PG_TRY();
 	{
@@ -492,7 +494,9 @@ block_hopeless(int code, Datum argument)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		aion_authority_assume(&authority);
 		run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
-		if (run != NULL)
+		if (run != NULL && !gave_up)
+			aion_run_postpone(run);
+		else if (run != NULL)
 		{
 			aion_run_load(run);
 			aion_run_block(

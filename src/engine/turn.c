@@ -100,6 +100,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 		make_quiet(turn);
 	if (turn->optimistic)
 		aion_code_capture_settings(InvalidOid, &turn->outside);
+	turn->user = GetUserId();
 	open_queries = aion_guard_open_queries();
 	PG_TRY();
 	{
@@ -275,7 +276,8 @@ aion_turn_may_execute(const Turn *turn, const Command *command)
 	int level;
 
 	if (!turn->optimistic || command->recorded != NULL || turn->difference != NULL ||
-		turn->run->status != RUN_RUNNING || aion_guard_settings_changed())
+		turn->run->status != RUN_RUNNING || aion_guard_settings_changed() ||
+		GetUserId() != turn->user)
 		return false;
 	if (turn->command_count - 1 > turn->known &&
 		turn->commands[turn->command_count - 2]->recorded == NULL)
@@ -304,12 +306,12 @@ aion_turn_begin_activity(Turn *turn)
 }
 
 void
-aion_turn_end_activity(Turn *turn)
+aion_turn_end_activity(Turn *turn, bool is_clean)
 {
 	aion_code_leave_settings(turn->settings_level + 1);
 	XactReadOnly = true;
+	turn->executing = aion_stopwatch_stop() || !is_clean; /* then the turn is not kept */
 	aion_stopwatch_start(aion_turn_timeout);
-	turn->executing = false;
 }
 
 /*

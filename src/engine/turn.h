@@ -79,6 +79,7 @@ struct Turn
 	int executed;		  /* how many have been */
 	int settings_level;	  /* of the code's outermost function */
 	CodeSettings outside; /* what activities are executed under */
+	Oid user;			  /* as whom */
 };
 
 /* One turn; without authority. */
@@ -94,7 +95,7 @@ extern Command *aion_turn_command(Turn *turn, const CommandClass *class, const c
 extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
 extern bool aion_turn_may_execute(const Turn *turn, const Command *command);
 extern void aion_turn_begin_activity(Turn *turn);
-extern void aion_turn_end_activity(Turn *turn);
+extern void aion_turn_end_activity(Turn *turn, bool is_clean);
 extern Jsonb *aion_turn_await(Turn *turn, Command **commands, int count, int *index);
 extern char *aion_turn_handle(const Command *command);
 extern Command *aion_turn_command_of(Turn *turn, const char *handle);

@@ -347,7 +347,11 @@ attempt(const char *name, const Handler *handler, const Jsonb *input, Attempt *r
 	aion_guard_enter(FRAME_ACTIVITY, &outside);
 	PG_TRY();
 	{
+		int open_queries = aion_guard_open_queries();
+
 		result->value = call(handler, input);
+		if (aion_guard_open_queries() > open_queries)
+			close_portals();
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);
 		ReleaseCurrentSubTransaction();
@@ -378,7 +382,6 @@ call(const Handler *handler, const Jsonb *input)
 	int level = NewGUCNestLevel();
 	Jsonb *result;
 	bool entered;
-	int open_queries = aion_guard_open_queries();
 
 	aion_guard_apply_patience();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -394,8 +397,6 @@ call(const Handler *handler, const Jsonb *input)
 		aion_testing_check_deferred();
 	else
 		AfterTriggerFireDeferred();
-	if (aion_guard_open_queries() > open_queries)
-		close_portals();
 	AtEOXact_GUC(false, level);
 	return result;
 }
@@ -500,6 +501,7 @@ execute_now(Turn *turn, Command *command)
 	Jsonb *result;
 	MemoryContext caller;
 	GuardState outside;
+	int open_queries;
 
 	if (aion_testing_is_active() && aion_mock_exists(name))
 		return;
@@ -507,13 +509,14 @@ execute_now(Turn *turn, Command *command)
 		return;
 	aion_turn_begin_activity(turn);
 	aion_guard_enter(FRAME_ACTIVITY, &outside);
+	open_queries = aion_guard_open_queries();
 	result = call(handler, command->fingerprint.input);
 	aion_guard_leave(&outside);
 	caller = MemoryContextSwitchTo(turn->run->context);
 	aion_recorder_append(turn->run->history, EVENT_ACTIVITY_COMPLETED,
 						 command->recorded->event->key, aion_event_result(result));
 	MemoryContextSwitchTo(caller);
-	aion_turn_end_activity(turn);
+	aion_turn_end_activity(turn, aion_guard_open_queries() <= open_queries);
 }
 
 /*

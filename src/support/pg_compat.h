@@ -72,6 +72,13 @@
 /* 16 marks databases whose DROP was interrupted, as do later minor releases of 15. */
 #define AION_COMPAT_DATABASE_IS_INVALID(form) ((form)->datconnlimit == -2)
 
+/* 17 limits how long a transaction may take. */
+#if PG_VERSION_NUM >= 170000
+#define AION_COMPAT_PINNED_SETTINGS {"transaction_timeout", "0"},
+#else
+#define AION_COMPAT_PINNED_SETTINGS
+#endif
+
 /* 17 has infinite intervals. */
 #if PG_VERSION_NUM >= 170000
 #define aion_compat_interval_is_finite(i) (!INTERVAL_NOT_FINITE(i))

@@ -573,7 +573,7 @@ leave_launcher(int code, Datum argument)
 }
 
 /*
- * A scheduler that ends leaves its slot to the launcher; its runners end, too.
+ * A scheduler that ends takes its slot along; its runners end, too.
  */
 static void
 leave_scheduler(int code, Datum argument)
@@ -587,7 +587,10 @@ leave_scheduler(int code, Datum argument)
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(MyDatabaseId);
 	if (slot != NULL)
+	{
 		slot->scheduler = -1;
+		slot->database = InvalidOid;
+	}
 	aion_board_set_latch(board->launcher);
 	LWLockRelease(board->lock);
 }

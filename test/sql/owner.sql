@@ -128,6 +128,16 @@ ALTER FUNCTION atomic() SECURITY DEFINER;
 CALL aion.drive();
 SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'atomic';
 
+-- Nor does a body that is inside of somebody's SECURITY DEFINER function have activities done as him.
+SET SESSION AUTHORIZATION owner_boss;
+CREATE FUNCTION lends(q text) RETURNS jsonb SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run_sql(q); END $$;
+SET SESSION AUTHORIZATION owner_alice;
+CREATE FUNCTION borrows() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN lends('SELECT current_user::text AS "user"'); END $$;
+SELECT aion.register_workflow('borrows', 'borrows()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('borrows', workflow_id => 'borrows');
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'borrows';
+
 -- A level of access belongs to a role, not to its name.
 RESET SESSION AUTHORIZATION;
 SELECT aion.grant_usage('owner_ops', 'admin');
