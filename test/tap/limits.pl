@@ -52,7 +52,7 @@ wait_until($few, 'T29: all runs end with one runner at a time', q{SELECT count(*
 is($few->safe_psql('postgres', 'SELECT 1'), '1', 'T29: and nobody else is affected');
 
 # Maintenance, locks and publications while runs are executed.
-my $node = new_node('main', 'aion.max_runners = 3', 'wal_level = logical');
+my $node = new_node('main', 'aion.max_runners = 3', 'max_worker_processes = 20', 'wal_level = logical');
 setup($node);
 $node->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');
 start($node, 20, 60, 'w');
@@ -68,6 +68,36 @@ pass('T40: tables are locked under load');
 wait_until($node, 'T36, T40, T108: and all runs end', q{SELECT count(*) = 20 AND every(status = 'completed') FROM aion.workflow_run});
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT (who, step)) FROM alice.effect'), '1200|1200', 'every effect is there once');
 is($node->safe_psql('postgres', 'SELECT sum(turn_failures) FROM aion.workflow_run'), '0', 'and nothing failed');
+# More timers due at once than the scheduler reads at a time, and a reason to read them all again.
+my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION naps(until timestamptz) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep_until(until); END $$;
+	SELECT aion.register_workflow('naps', 'naps(timestamptz)');
+	SELECT count(*) FROM aion.start_workflows('naps', array_fill(jsonb_build_object('until', clock_timestamp() + interval '5 s'), ARRAY[12000]));
+	BEGIN; SELECT aion.start_workflow('steps', '{"n": 1}'); PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p'}, @alice);
+wait_until($node, '12,000 timers due at once all fire', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL});
+
+# A run that ends every process that executes it is tried ever more rarely, and the others go on.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION suicide() RETURNS boolean LANGUAGE sql AS $$ SELECT pg_terminate_backend(pg_backend_pid()) $$;
+	CREATE FUNCTION dies() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run('suicide'); END $$;
+	SELECT aion.register_activity('suicide', 'suicide()'), aion.register_workflow('dies', 'dies()');
+	SELECT aion.start_workflow('dies', workflow_id => 'dies');
+	SELECT aion.start_workflow('steps', '{"n": 20}', workflow_id => 'beside ' || i) FROM generate_series(1, 10) i}, @alice);
+wait_until($node, 'runs beside one that ends its process', q{SELECT count(*) = 10 FROM aion.workflow_run WHERE workflow_id ~ '^beside' AND status = 'completed'});
+wait_until($node, 'which has failures of its own', q{SELECT turn_failures > 1 FROM aion.workflow_run WHERE workflow_id = 'dies'});
+$node->safe_psql('postgres', q{SELECT aion.terminate_workflow('dies')}, @alice);
+
+# Extensions that come to several databases at once.
+$node->safe_psql('postgres', "CREATE DATABASE db$_") for 1 .. 5;
+my @sessions = map { session($node, 'postgres', "db$_") } 1 .. 5;
+say_to($_, "CREATE EXTENSION aion;\n") for @sessions;
+wait_until($node, 'each of five databases gets a scheduler', q{SELECT count(DISTINCT datname) = 5 FROM pg_stat_activity WHERE backend_type = 'aion scheduler' AND datname ~ '^db'});
+$_->{run}->kill_kill for @sessions;
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'aion launcher'");
+wait_until($node, 'with another launcher', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'aion launcher'});
+$node->safe_psql('postgres', "DROP DATABASE db$_") for 1 .. 5;
+pass('and all can be dropped');
 is(failing($node), '', 'health() finds all well');
 all_sound($node, 'in the end');
 unlike(slurp_file($node->logfile), qr/deadlock detected|TRAP|PANIC/, 'no deadlock, no crash');
