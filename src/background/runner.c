@@ -89,6 +89,7 @@ aion_runner_main(Datum argument)
 {
 	TimestampTz idle_since;
 	uint32 generation;
+	char *execution;
 
 	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
 	aion_process_begin();
@@ -100,6 +101,7 @@ aion_runner_main(Datum argument)
 	aion_process_pin_settings();
 	aion_inflight_attach(DatumGetInt32(argument));
 
+	execution = pstrdup(aion_execution);
 	idle_since = GetCurrentTimestamp();
 	for (;;)
 	{
@@ -108,10 +110,9 @@ aion_runner_main(Datum argument)
 
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
-		if (aion_roster_must_leave())
-			proc_exit(0);
-		if (aion_process_reload())
-			scan_from_start(); /* aion.execution may have changed */
+		(void) aion_process_reload();
+		if (aion_roster_must_leave() || strcmp(aion_execution, execution) != 0)
+			proc_exit(0); /* the scheduler knows whether there shall be another */
 		again = requeue_taken();
 		if (fill_queue())
 		{
@@ -123,8 +124,7 @@ aion_runner_main(Datum argument)
 		if (taken_count == 0 && GetCurrentTimestamp() >= wake && aion_roster_retire())
 			proc_exit(0);
 		aion_roster_set_idle(true);
-		if (aion_process_wait_until(Min(wake, again)))
-			scan_from_start();
+		(void) aion_process_wait_until(Min(wake, again));
 		aion_roster_set_idle(false);
 	}
 }

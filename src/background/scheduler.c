@@ -77,6 +77,7 @@ static Statement scan_timers =
 static MemoryContext memory;	   /* for what it knows */
 static MemoryContext timer_memory; /* of that, the timers */
 static pairingheap *timers;
+static bool executing = false; /* this database is adopted, and not paused */
 static int timer_count = 0;
 static TimestampTz horizon = DT_NOBEGIN; /* the table was read up to this timer */
 static int64 horizon_run = 0;
@@ -240,7 +241,8 @@ look(void)
 				read_timers();
 				point_out_due(GetCurrentTimestamp());
 			}
-			serve_owners();
+			if (executing)
+				serve_owners(); /* else they stay on the board, and nobody is woken again */
 		}
 	}
 	PG_CATCH();
@@ -267,7 +269,7 @@ scan(void)
 
 	aion_process_begin_work("looking for ready runs");
 	aion_authority_assume(&authority);
-	adopted = aion_fence_executes();
+	adopted = executing = aion_fence_executes();
 	if (adopted)
 	{
 		rows = aion_statement_execute(&scan_owners, NULL);
