@@ -65,7 +65,9 @@ static void note_taken(int64 run_key);
 static void execute_batch(void);
 static void execute_alone(void);
 static void execute_one(int64 run_key, MemoryContext context);
-static int execute(const int64 *run_keys, int count, int patience, MemoryContext context);
+static ErrorData *try_to_execute(const int64 *run_keys, int count, int patience,
+								 MemoryContext context);
+static void execute(const int64 *run_keys, int count, int patience, MemoryContext context);
 static bool batch_is_full(TimestampTz until);
 static void give_back(const int64 *run_keys, int count, List *runs);
 static void note_failure(int64 run_key, const ErrorData *error);
@@ -236,31 +238,20 @@ execute_batch(void)
 {
 	int64 run_keys[QUEUE];
 	int count = Min(queued, aion_batch_turns);
-	volatile int done = 0;
-	ErrorData *error = NULL;
+	ErrorData *error;
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "aion batch", ALLOCSET_DEFAULT_SIZES);
 
 	memcpy(run_keys, queue, count * sizeof(int64));
 	queued -= count;
 	memmove(queue, queue + count, queued * sizeof(int64));
-	while (done < count && error == NULL)
-	{
-		MemoryContextReset(context);
-		PG_TRY();
-		{
-			done += execute(run_keys + done, count - done, aion_batch_lock_timeout, context);
-		}
-		PG_CATCH();
-		{
-			aion_process_fail_work(&error);
-		}
-		PG_END_TRY();
-	}
-	for (; error != NULL && done < count; done++)
-		execute_one(run_keys[done], context);
+	error = try_to_execute(run_keys, count, aion_batch_lock_timeout, context);
 	if (error != NULL)
+	{
 		FreeErrorData(error);
+		for (int i = 0; i < count; i++)
+			execute_one(run_keys[i], context);
+	}
 	MemoryContextDelete(context);
 }
 
@@ -294,18 +285,8 @@ execute_alone(void)
 static void
 execute_one(int64 run_key, MemoryContext context)
 {
-	ErrorData *error = NULL;
+	ErrorData *error = try_to_execute(&run_key, 1, 0, context);
 
-	PG_TRY();
-	{
-		MemoryContextReset(context);
-		(void) execute(&run_key, 1, 0, context);
-	}
-	PG_CATCH();
-	{
-		aion_process_fail_work(&error);
-	}
-	PG_END_TRY();
 	if (error == NULL)
 		return;
 	note_failure(run_key, error);
@@ -313,10 +294,31 @@ execute_one(int64 run_key, MemoryContext context)
 }
 
 /*
- * Executes runs in one transaction until the batch is full.  Returns how many of the keys are dealt
- * with.
+ * Executes runs in one transaction.  Returns why it was rolled back; NULL if it was committed.
  */
-static int
+static ErrorData *
+try_to_execute(const int64 *run_keys, int count, int patience, MemoryContext context)
+{
+	ErrorData *error = NULL;
+
+	MemoryContextReset(context);
+	PG_TRY();
+	{
+		execute(run_keys, count, patience, context);
+	}
+	PG_CATCH();
+	{
+		aion_inflight_note(0);
+		aion_process_fail_work(&error);
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/*
+ * Executes runs until the batch is full, and commits.  What is left is queued again.
+ */
+static void
 execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
@@ -351,7 +353,6 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 	}
 	aion_process_end_work();
 	aion_roster_count_batch(list_length(runs));
-	return count;
 }
 
 static bool

@@ -101,7 +101,7 @@ static void serve(int32 owner_key);
 static void start_runner(int32 owner_key, Oid role);
 static void wait_with(int32 owner_key, int milliseconds);
 static const BoardTimer *first_timer(void);
-static void forget_timers(void);
+static void read_again_from(TimestampTz moment);
 static void check_starting(void);
 static void block_runs(int32 owner_key, const char *reason);
 static TimestampTz next_wake(void);
@@ -232,10 +232,12 @@ look(void)
 		}
 		if (wanted)
 		{
+			TimestampTz now = GetCurrentTimestamp();
+
 			hear_timers();
-			point_out_due(GetCurrentTimestamp());
+			point_out_due(now);
 			if (timer_count > TIMERS_MAX)
-				forget_timers();
+				read_again_from(now);
 			while (more && (first_timer() == NULL || first_timer()->fire_at >= horizon))
 			{
 				read_timers();
@@ -265,12 +267,11 @@ scan(void)
 	Rows rows;
 	int32 *owner_keys = NULL;
 	uint64 count = 0;
-	bool adopted;
 
 	aion_process_begin_work("looking for ready runs");
 	aion_authority_assume(&authority);
-	adopted = executing = aion_fence_executes();
-	if (adopted)
+	executing = aion_fence_executes();
+	if (executing)
 	{
 		rows = aion_statement_execute(&scan_owners, NULL);
 		count = rows.count;
@@ -286,25 +287,26 @@ scan(void)
 	if (owner_keys != NULL)
 		pfree(owner_keys);
 
-	/* In a database that is not adopted nothing is due. */
-	forget_timers();
-	horizon = DT_NOBEGIN;
-	more = adopted;
-	if (!adopted)
-		aion_board_set_horizon(DT_NOBEGIN);
+	/* Where nothing is executed nothing is due, and nobody waits. */
+	read_again_from(DT_NOBEGIN);
+	if (executing)
+		return;
+	more = false;
+	aion_board_set_horizon(DT_NOBEGIN);
+	list_free_deep(waiting);
+	waiting = NIL;
 }
 
 /*
- * Forgets the timers and begins with those that are due from now on: what was due before has been
- * pointed out.
+ * Forgets the timers and reads them again, from a moment on; those before it have been pointed out.
  */
 static void
-forget_timers(void)
+read_again_from(TimestampTz moment)
 {
 	pairingheap_reset(timers);
 	MemoryContextReset(timer_memory);
 	timer_count = 0;
-	horizon = GetCurrentTimestamp();
+	horizon = moment;
 	horizon_run = 0;
 	more = true;
 }
@@ -538,7 +540,7 @@ check_starting(void)
 
 		if (GetBackgroundWorkerPid(runner->handle, &pid) != BGWH_STOPPED)
 			continue;
-		if (aion_roster_free_runner(runner->slot, runner->generation))
+		if (aion_roster_free_runner(runner->slot, runner->generation) && executing)
 			wait_with(runner->owner_key, NO_START_MS);
 		pfree(runner->handle);
 		pfree(runner);

@@ -473,48 +473,38 @@ block_after_failures(Run *run, const ErrorData *error)
 
 /*
  * The process ends in the middle of a run.  The run is tried again later, or it would end every
- * process that executes it; and blocked if its code does not let itself be cancelled.
+ * process that executes it; and blocked if its code does not let itself be cancelled.  An error
+ * here only ends the process the sooner.
  */
 static void
 note_interrupted(int code, Datum argument)
 {
 	int64 run_key = aion_run_set_executing(0);
-	bool gave_up;
+	bool gave_up = aion_stopwatch_gave_up();
 	Authority authority;
 	Run *run;
 
-	gave_up = aion_stopwatch_gave_up();
 	(void) aion_stopwatch_stop();
 	if (run_key == 0)
 		return;
 	AbortOutOfAnyTransaction();
-	PG_TRY();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	aion_authority_assume(&authority);
+	run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
+	if (run != NULL && !gave_up)
+		aion_run_postpone(run);
+	else if (run != NULL)
 	{
-		StartTransactionCommand();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		aion_authority_assume(&authority);
-		run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
-		if (run != NULL && !gave_up)
-			aion_run_postpone(run);
-		else if (run != NULL)
-		{
-			aion_run_load(run);
-			aion_run_block(
-				run, BLOCKED_TURN_TIMEOUT,
-				aion_failure_make("57014", MESSAGE_TIMED_OUT,
-								  "It cannot be cancelled: do not catch query_canceled."));
-			aion_run_save(run);
-		}
-		aion_authority_drop(&authority);
-		PopActiveSnapshot();
-		CommitTransactionCommand();
+		aion_run_load(run);
+		aion_run_block(run, BLOCKED_TURN_TIMEOUT,
+					   aion_failure_make("57014", MESSAGE_TIMED_OUT,
+										 "It cannot be cancelled: do not catch query_canceled."));
+		aion_run_save(run);
 	}
-	PG_CATCH();
-	{
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-	}
-	PG_END_TRY();
+	aion_authority_drop(&authority);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
 }
 
 /*

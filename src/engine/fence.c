@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "engine/code.h"
 #include "engine/fence.h"
@@ -46,7 +47,7 @@ static Statement update_adoption =
 /* The generation of the extension that is known to be adopted by a committed row. */
 static uint64 adopted_generation = 0;
 static TransactionId settled_by = InvalidTransactionId;
-static char adopted_as[NAMEDATALEN]; /* the setting aion.execution at that time */
+static char *adopted_as = NULL; /* the setting aion.execution at that time */
 
 static void here(NullableDatum *args);
 
@@ -69,7 +70,9 @@ aion_fence_state(void)
 	if (strcmp(aion_row_text(rows, 0, 1), TextDatumGetCString(place[0].value)) != 0 ||
 		aion_row_oid(rows, 0, 2) != MyDatabaseId || aion_row_oid(rows, 0, 3) != ext->oid)
 		return FENCE_COPY;
-	strlcpy(adopted_as, aion_row_text(rows, 0, 4), NAMEDATALEN);
+	if (adopted_as != NULL)
+		pfree(adopted_as);
+	adopted_as = MemoryContextStrdup(TopMemoryContext, aion_row_text(rows, 0, 4));
 
 	/* Our own row may still be rolled back, so that answer holds for this transaction only. */
 	if (!TransactionIdIsValid(settled_by) || settled_by != GetTopTransactionIdIfAny())

@@ -5,7 +5,7 @@
  * Oids of roles do not survive a dump, names do.  Runs and registrations therefore carry a key of
  * aion._owner, whose row has both: the oid is what counts while the database is where it was
  * adopted, so renaming a role is transparent; the name is what a restored copy is resolved by, and
- *a role that was missing then (0) whenever it comes.
+ * a role that was missing then (0) whenever it comes.
  */
 #include "postgres.h"
 

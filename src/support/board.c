@@ -1,6 +1,6 @@
 /*
  * board.c
- *		What the engine's processes tell each other: who serves what, and hints of what to do.
+ *		Hints of what there is to do, from whoever commits to the engine's processes.
  *
  * Everything here is a hint.  What is to be done is in tables; the board only saves looking.  A
  * hint too many costs a look.  A hint that is lost would leave a run alone, so whenever there is no

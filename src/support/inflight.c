@@ -20,7 +20,8 @@
 
 #include "support/inflight.h"
 
-#define INFLIGHT_FILE "aion.inflight"
+/* Where base backups leave out what is there. */
+#define INFLIGHT_FILE "pg_stat_tmp/aion.inflight"
 
 static volatile InflightRun *own = NULL;
 

@@ -2,9 +2,8 @@
  * roster.c
  *		Who serves what: slots of the board for databases and runners, taken and given back.
  *
- * A process takes its slot when it begins and gives it back in a callback when it ends, however
- *that comes about.  Who wants nobody in a database holds it: nobody begins there, and who is there
- * leaves.
+ * A process takes its slot when it begins and gives it back in a callback when it ends, in whatever
+ * way.  Who wants nobody in a database holds it: nobody begins there, and who is there leaves.
  */
 #include "postgres.h"
 

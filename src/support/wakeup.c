@@ -3,11 +3,11 @@
  *		Waking whoever waits for something, when it has committed.
  *
  * The engine's processes are told through the board what has become ready.  A session that waits
- *writes into its own slot of shared memory what it waits for, looks once more, and sleeps on its
- *latch.  Whoever makes that happen sets the latch from a transaction callback, when the commit is
- *visible to everybody.  A wake-up carries nothing: the waiter looks again.  A spurious one costs a
- *look, a lost one (COMMIT PREPARED runs no callback, and without shared_preload_libraries there is
- *no shared memory) a second at most.
+ * writes into its own slot of shared memory what it waits for, looks once more, and sleeps on its
+ * latch.  Whoever makes that happen sets the latch from a transaction callback, when the commit is
+ * visible to everybody.  A wake-up carries nothing: the waiter looks again.  A spurious one costs a
+ * look; a lost one (COMMIT PREPARED runs no callback, and without shared_preload_libraries there is
+ * no shared memory) a second at most.
  */
 #include "postgres.h"
 

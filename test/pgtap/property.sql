@@ -146,7 +146,7 @@ CREATE FUNCTION traces() RETURNS jsonb LANGUAGE sql AS $$
 		'timers', (SELECT count(*) FROM aion.timer),
 		'violations', (SELECT jsonb_agg(to_jsonb(c)) FROM aion.check_integrity() c))
 $$;
--- Drives a program: turns at a time (NULL: all in one go) with a replay after each slice. What was done is undone.
+-- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two. What was done is undone.
 CREATE FUNCTION driven(program jsonb, slices boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	found_traces jsonb;
@@ -159,8 +159,9 @@ BEGIN
 		IF NOT slices THEN
 			PERFORM aion_test.advance('1 year');
 		ELSE
-			FOR i IN 1..2000 LOOP
-				EXIT WHEN aion_test.advance('1 year', max_turns => 1 + roll(3)) = 0;
+			FOR i IN 1..5000 LOOP
+				EXIT WHEN NOT EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL);
+				CONTINUE WHEN aion_test.advance(make_interval(secs => roll(500)), max_turns => 1) = 0;
 				SELECT count(*) INTO before FROM effect;
 				said := aion_test.replay('p');
 				IF said !~ '^ok' OR before <> (SELECT count(*) FROM effect) THEN

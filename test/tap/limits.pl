@@ -12,19 +12,7 @@ sub setup
 {
 	my ($node) = @_;
 	install($node);
-	$node->safe_psql('postgres', q{
-		CREATE TABLE effect (who text, step int);
-		CREATE FUNCTION act(who text, step int) RETURNS int LANGUAGE sql AS $$ INSERT INTO alice.effect VALUES (who, step) RETURNING step $$;
-		CREATE FUNCTION steps(n int) RETURNS int LANGUAGE plpgsql AS $$
-		BEGIN
-			FOR i IN 1..n LOOP
-				PERFORM aion.run('act', jsonb_build_object('who', aion.workflow_id(), 'step', i));
-				PERFORM aion.sleep('1 ms');
-			END LOOP;
-			RETURN n;
-		END $$;
-		SELECT aion.register_activity('act', 'act(text, int)');
-		SELECT aion.register_workflow('steps', 'steps(int)')}, connstr => $node->connstr('postgres') . ' user=alice');
+	add_steps($node);
 }
 sub start
 {

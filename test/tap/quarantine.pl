@@ -10,6 +10,7 @@ use Test::More;
 
 my $node = new_node('main', 'aion.max_runners = 3', 'restart_after_crash = on');
 install($node);
+add_steps($node);
 my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION plpython3u;
@@ -24,19 +25,9 @@ return "harmless now"
 $$;
 	ALTER FUNCTION alice.crash() OWNER TO alice});
 $node->safe_psql('postgres', q{
-	CREATE TABLE effect (who text, step int);
-	CREATE FUNCTION act(who text, step int) RETURNS int LANGUAGE sql AS $$ INSERT INTO alice.effect VALUES (who, step) RETURNING step $$;
-	CREATE FUNCTION steps(n int) RETURNS int LANGUAGE plpgsql AS $$
-	BEGIN
-		FOR i IN 1..n LOOP
-			PERFORM aion.run('act', jsonb_build_object('who', aion.workflow_id(), 'step', i));
-			PERFORM aion.sleep('1 ms');
-		END LOOP;
-		RETURN n;
-	END $$;
 	CREATE FUNCTION bad() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('act', jsonb_build_object('who', 'bad', 'step', 1)); RETURN aion.run('crash'); END $$;
-	SELECT aion.register_activity('act', 'act(text, int)'), aion.register_activity('crash', 'crash()');
-	SELECT aion.register_workflow('steps', 'steps(int)'), aion.register_workflow('bad', 'bad()');
+	SELECT aion.register_activity('crash', 'crash()');
+	SELECT aion.register_workflow('bad', 'bad()');
 	SELECT aion.start_workflow('steps', '{"n": 100}', workflow_id => 'w' || i) FROM generate_series(1, 12) i;
 	SELECT aion.start_workflow('bad', workflow_id => 'bad')}, @alice);
 sub blocked

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node install session say_to wait_until all_sound);
+our @EXPORT = qw(new_node install add_steps session say_to wait_until all_sound);
 
 # A running server with the settings of test/aion.conf and more, and no extension yet.
 sub new_node
@@ -34,6 +34,25 @@ sub install
 		SELECT aion.grant_usage('alice');
 		CREATE SCHEMA IF NOT EXISTS alice AUTHORIZATION alice;
 		GRANT ALL ON SCHEMA public TO alice});
+}
+
+# A workflow of alice's that does as many steps as it is told to, and naps after each.
+sub add_steps
+{
+	my ($node) = @_;
+	$node->safe_psql('postgres', q{
+		CREATE TABLE effect (who text, step int);
+		CREATE FUNCTION act(who text, step int) RETURNS int LANGUAGE sql AS $$ INSERT INTO alice.effect VALUES (who, step) RETURNING step $$;
+		CREATE FUNCTION steps(n int) RETURNS int LANGUAGE plpgsql AS $$
+		BEGIN
+			FOR i IN 1..n LOOP
+				PERFORM aion.run('act', jsonb_build_object('who', aion.workflow_id(), 'step', i));
+				PERFORM aion.sleep('1 ms');
+			END LOOP;
+			RETURN n;
+		END $$;
+		SELECT aion.register_activity('act', 'act(text, int)');
+		SELECT aion.register_workflow('steps', 'steps(int)')}, connstr => $node->connstr('postgres') . ' user=alice');
 }
 
 # A psql in the background. Its output collects in {out} and {err}.
