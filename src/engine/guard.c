@@ -180,7 +180,10 @@ static void
 forget_frame(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
 		current_frame = FRAME_NONE;
+		open_queries = 0; /* those that an error ended were never counted down */
+	}
 }
 
 static void

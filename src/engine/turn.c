@@ -118,7 +118,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	current = NULL;
 	aion_guard_leave(&outside);
 	if (turn->executed > 0 && !time_was_up && turn->verdict == TURN_RETURNED && !turn->executing &&
-		aion_guard_open_queries() <= open_queries)
+		!turn->spoiled && aion_guard_open_queries() <= open_queries)
 	{
 		aion_code_leave_settings(turn->settings_level);
 		PopActiveSnapshot();
@@ -275,9 +275,9 @@ aion_turn_may_execute(const Turn *turn, const Command *command)
 {
 	int level;
 
-	if (!turn->optimistic || command->recorded != NULL || turn->difference != NULL ||
-		turn->run->status != RUN_RUNNING || aion_guard_settings_changed() ||
-		GetUserId() != turn->user)
+	if (!turn->optimistic || turn->spoiled || command->recorded != NULL ||
+		turn->difference != NULL || turn->run->status != RUN_RUNNING ||
+		aion_guard_settings_changed() || GetUserId() != turn->user)
 		return false;
 	if (turn->command_count - 1 > turn->known &&
 		turn->commands[turn->command_count - 2]->recorded == NULL)
@@ -310,7 +310,9 @@ aion_turn_end_activity(Turn *turn, bool is_clean)
 {
 	aion_code_leave_settings(turn->settings_level + 1);
 	XactReadOnly = true;
-	turn->executing = aion_stopwatch_stop() || !is_clean; /* then the turn is not kept */
+	turn->executing = false;
+	if (aion_stopwatch_stop() || !is_clean)
+		turn->spoiled = true;
 	aion_stopwatch_start(aion_turn_timeout);
 }
 

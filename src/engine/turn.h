@@ -76,6 +76,7 @@ struct Turn
 	/* Of an optimistic turn, whose activities are executed where they are called: */
 	bool optimistic;
 	bool executing;		  /* one of them, at this moment */
+	bool spoiled;		  /* one of them has left what cannot be kept */
 	int executed;		  /* how many have been */
 	int settings_level;	  /* of the code's outermost function */
 	CodeSettings outside; /* what activities are executed under */

@@ -49,6 +49,14 @@ typedef struct Activity
 	Handler *handler;	  /* NULL: there is no such function */
 } Activity;
 
+/* Why an activity cannot be executed; a registration or a grant can mend it. */
+typedef struct Obstacle
+{
+	const char *reason;
+	const char *message;
+	const char *signature;
+} Obstacle;
+
 static Statement select_activity =
 	STATEMENT(SELECT, "SELECT owner_key, handler FROM aion._activity WHERE name = $1", TEXTOID);
 static Statement insert_activity =
@@ -81,11 +89,9 @@ AION_REGISTER_PRIMITIVE(primitive);
 
 static Activity *find(const char *name);
 static const Handler *callable(Activity *activity);
-static bool find_callable(const char *name, const Handler **handler);
-static const char *why_not(const Handler *handler, Oid owner);
-static bool block_unless_callable(Run *run, const char *name, const Handler **handler);
-static void block(Run *run, const char *reason, const char *name, const char *signature,
-				  const char *message);
+static bool find_callable(const char *name, const Handler **handler, Obstacle *obstacle);
+static bool is_obstructed(const Handler *handler, Oid owner, Obstacle *obstacle);
+static void block(Run *run, const char *name, const Obstacle *obstacle);
 static void attempt(const char *name, const Handler *handler, const Jsonb *input, Attempt *result);
 static Jsonb *call(const Handler *handler, const Jsonb *input);
 static void close_portals(void);
@@ -113,6 +119,7 @@ perform(Run *run)
 	RecordedCommand *command = NULL;
 	const Handler *handler = NULL;
 	Attempt result = {0};
+	Obstacle obstacle;
 	Authority authority;
 	char *name;
 
@@ -128,8 +135,11 @@ perform(Run *run)
 	name = pstrdup(command->name);
 	if (!aion_mock_attempt(name, &result))
 	{
-		if (strcmp(name, ACTIVITY_RUN_SQL) != 0 && block_unless_callable(run, name, &handler))
+		if (strcmp(name, ACTIVITY_RUN_SQL) != 0 && !find_callable(name, &handler, &obstacle))
+		{
+			block(run, name, &obstacle);
 			return PROGRESS_BLOCKED;
+		}
 		attempt(name, handler, aion_event_read_activity_input(command->event), &result);
 	}
 
@@ -256,78 +266,64 @@ callable(Activity *activity)
 }
 
 /*
- * Finds the function of an activity that can be executed as things are.
+ * Finds the function of an activity, or what is in the way of calling it for the current user.
+ * That is never told to the code: it can be mended.
  */
 static bool
-find_callable(const char *name, const Handler **handler)
+find_callable(const char *name, const Handler **handler, Obstacle *obstacle)
 {
 	Oid owner = GetUserId();
 	Authority authority;
 	Activity *activity;
+	bool obstructed = true;
 
-	*handler = NULL;
-	aion_authority_assume(&authority);
-	activity = find(name);
-	if (activity != NULL && aion_registered_for(activity->owner_key, owner))
-		*handler = callable(activity);
-	if (*handler != NULL && (why_not(*handler, owner) != NULL))
-		*handler = NULL;
-	aion_authority_drop(&authority);
-	return *handler != NULL;
-}
-
-/*
- * Tells why a role may not have a function called as an activity of its runs; NULL if it may.
- */
-static const char *
-why_not(const Handler *handler, Oid owner)
-{
-	if (!superuser_arg(handler->owner) && !aion_owner_has_role(owner, handler->owner))
-		return "the function belongs to a role that the owner of the run is no member of";
-	if (!aion_compat_may_execute(handler->function, owner))
-		return "the owner of the run may not execute the function";
-	if (handler->security_definer)
-		return "the function is SECURITY DEFINER";
-	return NULL;
-}
-
-/*
- * Finds the function of an activity.  What a registration or a grant can mend blocks the run and
- * is not told to the code.
- */
-static bool
-block_unless_callable(Run *run, const char *name, const Handler **handler)
-{
-	Oid owner = GetUserId();
-	Authority authority;
-	Activity *activity;
-	const char *message;
-	bool blocked = true;
-
+	*obstacle = (Obstacle){BLOCKED_MISSING_CODE, NULL, NULL};
 	aion_authority_assume(&authority);
 	activity = find(name);
 	if (activity == NULL || !aion_registered_for(activity->owner_key, owner))
-		block(run, BLOCKED_MISSING_CODE, name, NULL, "the activity is not registered");
-	else if ((*handler = callable(activity)) == NULL)
-		block(run, BLOCKED_MISSING_CODE, name, activity->signature, "the function does not exist");
-	else if ((message = why_not(*handler, owner)) != NULL)
-		block(run, BLOCKED_MISSING_RIGHT, name, activity->signature, message);
+		obstacle->message = "the activity is not registered";
 	else
-		blocked = false;
+	{
+		obstacle->signature = activity->signature;
+		*handler = callable(activity);
+		obstructed = is_obstructed(*handler, owner, obstacle);
+	}
 	aion_authority_drop(&authority);
-	return blocked;
+	return !obstructed;
+}
+
+static bool
+is_obstructed(const Handler *handler, Oid owner, Obstacle *obstacle)
+{
+	if (handler == NULL)
+		obstacle->message = "the function does not exist";
+	else
+	{
+		obstacle->reason = BLOCKED_MISSING_RIGHT;
+		if (!superuser_arg(handler->owner) && !aion_owner_has_role(owner, handler->owner))
+			obstacle->message =
+				"the function belongs to a role that the owner of the run is no member of";
+		else if (!aion_compat_may_execute(handler->function, owner))
+			obstacle->message = "the owner of the run may not execute the function";
+		else if (handler->security_definer)
+			obstacle->message = "the function is SECURITY DEFINER";
+	}
+	return obstacle->message != NULL;
 }
 
 static void
-block(Run *run, const char *reason, const char *name, const char *signature, const char *message)
+block(Run *run, const char *name, const Obstacle *obstacle)
 {
+	Authority authority;
 	JsonObject object;
 
 	aion_object_begin(&object);
 	aion_object_text(&object, "activity", name);
-	aion_object_text(&object, "function", signature);
-	aion_object_text(&object, "message", message);
-	aion_run_block(run, reason, aion_object_end(&object));
+	aion_object_text(&object, "function", obstacle->signature);
+	aion_object_text(&object, "message", obstacle->message);
+	aion_authority_assume(&authority);
+	aion_run_block(run, obstacle->reason, aion_object_end(&object));
+	aion_authority_drop(&authority);
 }
 
 /*
@@ -498,6 +494,7 @@ execute_now(Turn *turn, Command *command)
 {
 	const char *name = command->fingerprint.name;
 	const Handler *handler = NULL;
+	Obstacle obstacle;
 	Jsonb *result;
 	MemoryContext caller;
 	GuardState outside;
@@ -505,7 +502,7 @@ execute_now(Turn *turn, Command *command)
 
 	if (aion_testing_is_active() && aion_mock_exists(name))
 		return;
-	if (strcmp(name, ACTIVITY_RUN_SQL) != 0 && !find_callable(name, &handler))
+	if (strcmp(name, ACTIVITY_RUN_SQL) != 0 && !find_callable(name, &handler, &obstacle))
 		return;
 	aion_turn_begin_activity(turn);
 	aion_guard_enter(FRAME_ACTIVITY, &outside);
