@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 
 #include "guc.h"
+#include "support/crash_point.h"
 
 bool aion_allow_definer_start = false;
 bool aion_allow_superuser_workflows = false;
@@ -54,6 +55,11 @@ aion_guc_define(void)
 	DefineCustomIntVariable("aion.batch_turns",
 							"Sets how many runs may share one transaction of a runner.", NULL,
 							&aion_batch_turns, 100, 1, 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+#ifdef AION_CRASH_POINTS
+	DefineCustomStringVariable("aion.crash_point", "Names the place where a process dies, once.",
+							   "Exists in a test build only.", &aion_crash_at, "", PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+#endif
 	DefineCustomStringVariable("aion.execution",
 							   "Sets whether runs are executed here: on, off, or the name under "
 							   "which the database was adopted.",

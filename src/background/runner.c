@@ -18,6 +18,7 @@
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
+#include "support/crash_point.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -333,6 +334,7 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 		runs = aion_ready_claim_all_of(self.owner_key, run_keys, count, context);
 	give_back(run_keys, count, runs);
 	aion_authority_drop(&authority);
+	CRASH_POINT("runs claimed");
 	foreach (cell, runs)
 	{
 		Run *run = lfirst(cell);
@@ -351,7 +353,9 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 			alone[alone_count++] = run->run_key;
 		MemoryContextDelete(run->context);
 	}
+	CRASH_POINT("batch, not committed");
 	aion_process_end_work();
+	CRASH_POINT("batch, committed");
 	aion_roster_count_batch(list_length(runs));
 }
 
@@ -390,7 +394,9 @@ note_failure(int64 run_key, const ErrorData *error)
 	{
 		aion_process_begin_work("noting a failure");
 		aion_run_note_failure(run_key, error);
+		CRASH_POINT("failure noted, not committed");
 		aion_process_end_work();
+		CRASH_POINT("failure noted");
 	}
 	PG_CATCH();
 	{

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "support/crash_point.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -202,7 +203,9 @@ note_crashes(void)
 			if (aion_run_note_crash(run_key))
 				ereport(LOG, (errmsg("aion has quarantined run " INT64_FORMAT, run_key)));
 			aion_authority_drop(&authority);
+			CRASH_POINT("crash noted, not committed");
 			aion_process_end_work();
+			CRASH_POINT("crash noted");
 		}
 		PG_CATCH();
 		{
@@ -396,6 +399,7 @@ point_out_due(TimestampTz now)
 		aion_board_post_run(first->timer.owner_key, first->timer.run_key);
 		pfree(first);
 		timer_count--;
+		CRASH_POINT("due timer pointed out");
 	}
 }
 
@@ -465,7 +469,11 @@ serve(int32 owner_key)
 	if (reason != NULL)
 		block_runs(owner_key, reason);
 	aion_authority_drop(&authority);
+	if (reason != NULL)
+		CRASH_POINT("runs blocked, not committed");
 	aion_process_end_work();
+	if (reason != NULL)
+		CRASH_POINT("runs blocked");
 	MemoryContextSwitchTo(memory);
 	if (reason == NULL)
 		start_runner(owner_key, role);

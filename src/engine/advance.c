@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "support/crash_point.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -191,6 +192,7 @@ begin_share(Run *run, Code *code)
 	aion_authority_assume(&authority);
 	aion_run_load(run);
 	aion_due_arrive(run);
+	CRASH_POINT("arrivals recorded");
 	if (!aion_run_is_closed(run))
 	{
 		find_code(run, code);
@@ -315,6 +317,7 @@ take_turn(Run *run, const Code *code)
 		turn = aion_turn_create(run);
 		aion_turn_execute(turn, code->handler, code->settings);
 	}
+	CRASH_POINT("code executed");
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error); /* the whole share is made again */
 	run->seen = seen;
@@ -322,6 +325,7 @@ take_turn(Run *run, const Code *code)
 	aion_authority_assume(&authority);
 	apply(run, turn);
 	aion_authority_drop(&authority);
+	CRASH_POINT("turn applied");
 	aion_turn_free(turn);
 }
 
@@ -428,6 +432,7 @@ end_share(Run *run, bool unfinished)
 		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;
 	aion_run_save(run);
 	aion_authority_drop(&authority);
+	CRASH_POINT("share saved");
 }
 
 /*
@@ -504,7 +509,9 @@ note_interrupted(int code, Datum argument)
 	}
 	aion_authority_drop(&authority);
 	PopActiveSnapshot();
+	CRASH_POINT("interruption noted, not committed");
 	CommitTransactionCommand();
+	CRASH_POINT("interruption noted");
 }
 
 /*

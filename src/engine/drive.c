@@ -12,6 +12,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "support/crash_point.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -141,7 +142,9 @@ commit_turns(int64 run_key)
 
 	PG_TRY();
 	{
+		CRASH_POINT("drive, not committed");
 		SPI_commit();
+		CRASH_POINT("drive, committed");
 	}
 	PG_CATCH();
 	{

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "support/crash_point.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -150,6 +151,7 @@ perform(Run *run)
 						 result.failed ? aion_event_error(result.value)
 									   : aion_event_result(result.value));
 	aion_authority_drop(&authority);
+	CRASH_POINT("outcome recorded");
 	return PROGRESS_MADE;
 }
 
@@ -387,6 +389,7 @@ call(const Handler *handler, const Jsonb *input)
 	else
 		result = aion_sql_execute(input);
 	aion_payload_check(result, "result");
+	CRASH_POINT("activity executed");
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	if (aion_testing_is_active())
@@ -513,6 +516,7 @@ execute_now(Turn *turn, Command *command)
 	aion_recorder_append(turn->run->history, EVENT_ACTIVITY_COMPLETED,
 						 command->recorded->event->key, aion_event_result(result));
 	MemoryContextSwitchTo(caller);
+	CRASH_POINT("optimistic outcome recorded");
 	aion_turn_end_activity(turn, aion_guard_open_queries() <= open_queries);
 }
 

@@ -20,6 +20,7 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "support/crash_point.h"
 #include "utils/memutils.h"
 
 #include "support/board.h"
@@ -176,8 +177,16 @@ attach_memory(void)
 static void
 transaction_ended(XactEvent event, void *argument)
 {
+	if (event == XACT_EVENT_PRE_COMMIT && pending_count > 0)
+		CRASH_POINT("news, not committed");
 	if (event == XACT_EVENT_COMMIT)
+	{
+		if (pending_count > 0)
+			CRASH_POINT("news, committed and not told");
 		tell();
+		if (pending_count > 0)
+			CRASH_POINT("news, told");
+	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		pending_count = 0;

@@ -1,0 +1,156 @@
+# T02, T03, T08, R29: a process dies at each named place in turn, before and after every commit of the engine, among work of every
+# kind; nothing that was acknowledged is lost, and nothing happens twice. The places are those of the sources.
+use strict;
+use warnings;
+use lib 'test/tap/lib';
+use AionTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my @points = sort map { slurp_file($_) =~ /CRASH_POINT\("([^"]+)"\)/g } glob('src/*/*.c');
+my $node = new_node('main', 'aion.max_runners = 2', 'restart_after_crash = on', 'aion.turn_attempts = 1000');
+if ($node->psql('postgres', 'SHOW aion.crash_point') != 0)
+{
+	plan skip_all => 'built without -DAION_CRASH_POINTS';
+}
+install($node);
+my @alice = (connstr => $node->connstr('postgres') . ' user=alice', on_error_stop => 1);
+my $mark = $node->data_dir . '/aion.crashed';
+$node->safe_psql('postgres', q{
+	CREATE TABLE acknowledged (id text PRIMARY KEY);
+	CREATE TABLE effect (who text, step int);
+	CREATE SEQUENCE trouble;
+	CREATE FUNCTION act(who text, step int, fail boolean DEFAULT false) RETURNS int LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO alice.effect VALUES (who, step);
+		IF fail THEN RAISE EXCEPTION 'as told'; END IF;
+		RETURN step;
+	END $$;
+	-- Now and then it is for a while as if somebody cancelled each statement, whether the run shares its transaction or not.
+	CREATE FUNCTION troubled(who text, step int) RETURNS int LANGUAGE plpgsql AS $$
+	DECLARE
+		n bigint := nextval('alice.trouble');
+	BEGIN
+		INSERT INTO alice.effect VALUES (who, step);
+		IF n % 20 < 8 THEN PERFORM pg_cancel_backend(pg_backend_pid()), pg_sleep(1); END IF;
+		RETURN step;
+	END $$;
+	CREATE FUNCTION slow(who text, step int) RETURNS int LANGUAGE sql AS $$
+		INSERT INTO alice.effect VALUES (who, step); SELECT pg_sleep(0.5); SELECT step $$;
+	CREATE FUNCTION work(kind text) RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE
+		who text := aion.workflow_id();
+	BEGIN
+		PERFORM aion.run('act', jsonb_build_object('who', who, 'step', 1));
+		PERFORM aion.sleep('5 ms');
+		PERFORM aion.run('act', jsonb_build_object('who', who, 'step', 2));
+		PERFORM aion.run(kind, jsonb_build_object('who', who, 'step', 3));
+		BEGIN
+			PERFORM aion.run('act', jsonb_build_object('who', who, 'step', -1, 'fail', true));
+		EXCEPTION WHEN SQLSTATE 'WA000' THEN
+			NULL;
+		END;
+		RETURN kind;
+	END $$;
+	SELECT aion.register_activity('act', 'act(text, int, boolean)');
+	SELECT aion.register_activity('troubled', 'troubled(text, int)');
+	SELECT aion.register_activity('slow', 'slow(text, int)');
+	SELECT aion.register_workflow('work', 'work(text)')}, @alice);
+# Whose code is alice's: they trust each other.
+$node->safe_psql('postgres', q{
+	CREATE ROLE bob LOGIN; GRANT alice TO bob; GRANT USAGE ON SCHEMA alice TO bob; SELECT aion.grant_usage('bob')});
+
+my $number = 0;
+sub start
+{
+	my ($kind, $count, $user) = @_;
+	my $ids = join ', ', map { "('w" . ++$number . "')" } 1 .. $count;
+	$node->psql('postgres', qq{BEGIN;
+		INSERT INTO alice.acknowledged VALUES $ids;
+		SELECT aion.start_workflow('work', '{"kind": "$kind"}', workflow_id => id) FROM (VALUES $ids) v(id);
+		COMMIT}, connstr => $node->connstr('postgres') . " user=$user", on_error_stop => 1);
+	return;
+}
+sub asked
+{
+	my ($query) = @_;
+	my ($code, $out) = $node->psql('postgres', $query, on_error_stop => 0);
+	return $out // '';
+}
+sub wait_for
+{
+	my ($what) = @_;
+	for (1 .. 50 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if $what->();
+		usleep(20_000);
+	}
+	return 0;
+}
+sub crashes
+{
+	return scalar(() = slurp_file($node->logfile) =~ /all server processes terminated/g);
+}
+# Waits for a process in the middle of the slow activity.
+sub slow_one
+{
+	my $pid;
+	start('slow', 1, 'alice');
+	wait_for(sub { $pid = asked(q{SELECT pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE backend_type = 'aion runner' AND l.relation = 'alice.effect'::regclass AND wait_event = 'PgSleep' LIMIT 1}); $pid });
+	return $pid;
+}
+
+for my $point (@points)
+{
+	my $crashes = crashes();
+	unlink $mark;
+	$node->safe_psql('postgres', "ALTER SYSTEM SET aion.crash_point = '$point'");
+	$node->reload;
+	usleep(50_000);
+	start('act', 3, 'alice');
+	if ($point =~ /^failure/)
+	{
+		$node->safe_psql('postgres', q{SELECT setval('alice.trouble', 20)});
+		start('troubled', 1, 'alice');
+	}
+	elsif ($point =~ /^drive/)
+	{
+		$node->psql('postgres', 'CALL aion.drive()', @alice) for 1 .. 3;
+	}
+	elsif ($point =~ /^runs blocked/)
+	{
+		$node->safe_psql('postgres', q{SELECT aion.start_workflow('work', '{"kind": "act"}', workflow_id => 'b' || txid_current(), start_at => now() + interval '200 ms')},
+			connstr => $node->connstr('postgres') . ' user=bob');
+		$node->psql('postgres', q{ALTER ROLE bob NOLOGIN; SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'bob'});
+	}
+	elsif ($point =~ /^interruption/)
+	{
+		asked('SELECT pg_terminate_backend(' . slow_one() . ')');
+	}
+	elsif ($point =~ /^crash noted/)
+	{
+		kill 'KILL', slow_one();
+	}
+	ok(wait_for(sub { -e $mark }), "a process dies here: $point");
+	ok(wait_for(sub { crashes() > $crashes && asked('SELECT 1') eq '1' }), 'and the server comes back');
+	start('act', 1, 'alice');
+	is(asked('SELECT * FROM aion.check_integrity()'), '', 'with nothing amiss');
+	$node->psql('postgres', 'ALTER ROLE bob LOGIN');
+}
+cmp_ok(scalar(@points), '>=', 20, 'places: ' . @points);
+wait_until($node, 'all runs end', 'SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL')
+	or diag(asked('SELECT workflow_id, status, blocked, failures, ready_at, retry_at FROM aion._run WHERE closed_at IS NULL'));
+cmp_ok(asked('SELECT count(*) FROM alice.acknowledged'), '>', 2 * @points, 'enough starts were acknowledged');
+is(asked(q{SELECT count(*) FROM alice.acknowledged a FULL JOIN aion.workflow_run w ON w.workflow_id = a.id AND w.workflow_id ~ '^w'
+	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^b'}),
+	'what was acknowledged has a run, and nothing else has');
+is(asked('SELECT DISTINCT status FROM aion.workflow_run'), 'completed', 'which completed');
+is(asked(q{SELECT count(*) FROM aion.workflow_run w
+	WHERE (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{1,2,3}'}), '0', 'every step of each has its effect once');
+all_sound($node, 'in the end');
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC/, 'no assertion failed');
+
+done_testing();
