@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "background/process.h"
+#include "engine/guard.h"
 #include "support/pg_compat.h"
 
 /* What a role or a database may set for its sessions, and the engine's statements do without. */
@@ -24,13 +25,14 @@ static const struct
 {
 	const char *name;
 	const char *value;
-} pinned[] = {{"default_transaction_deferrable", "off"},
-			  {"default_transaction_isolation", "read committed"},
-			  {"default_transaction_read_only", "off"},
-			  {"idle_in_transaction_session_timeout", "0"},
-			  {"lock_timeout", "0"},
-			  {"role", "none"},
-			  AION_COMPAT_PINNED_SETTINGS{"statement_timeout", "0"}};
+	bool is_codes; /* code of users has what they have set */
+} pinned[] = {{"default_transaction_deferrable", "off", true},
+			  {"default_transaction_isolation", "read committed", true},
+			  {"default_transaction_read_only", "off", true},
+			  {"idle_in_transaction_session_timeout", "0", true},
+			  {"lock_timeout", "0", true},
+			  {"role", "none", false},
+			  AION_COMPAT_PINNED_SETTINGS{"statement_timeout", "0", true}};
 
 /*
  * Fills in what is the same for all.
@@ -63,7 +65,13 @@ void
 aion_process_pin_settings(void)
 {
 	for (size_t i = 0; i < lengthof(pinned); i++)
+	{
+		const char *value = GetConfigOption(pinned[i].name, false, false);
+
+		if (pinned[i].is_codes && strcmp(value, pinned[i].value) != 0)
+			aion_guard_keep_setting(pinned[i].name, value);
 		SetConfigOption(pinned[i].name, pinned[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+	}
 }
 
 void

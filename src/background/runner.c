@@ -35,6 +35,7 @@
 #include "support/roster.h"
 
 #define QUEUE 1000
+#define SCAN_CROWD 64 /* ready runs found at once at which another runner is wanted */
 #define TAKEN_FIRST_MS 5
 #define TAKEN_MAX_MS 1000
 #define SUBTRANSACTIONS 50 /* more than 64 overflow what other backends' snapshots hold */
@@ -57,6 +58,7 @@ static int64 alone[QUEUE]; /* to be executed in a transaction of their own */
 static int alone_count = 0;
 static ReadyScan scan;
 static bool scanning = false;
+static bool scan_is_new = false;
 
 static bool fill_queue(void);
 static void scan_from_start(void);
@@ -155,7 +157,7 @@ static void
 scan_from_start(void)
 {
 	aion_ready_scan_begin(&scan, self.index, self.count);
-	scanning = true;
+	scanning = scan_is_new = true;
 }
 
 static void
@@ -182,6 +184,9 @@ scan_more(void)
 	}
 	PG_END_TRY();
 	queued += found;
+	if (found >= SCAN_CROWD && scan_is_new)
+		aion_roster_want_another();
+	scan_is_new = false;
 	if (found == 0 && !failed)
 		scanning = false;
 }

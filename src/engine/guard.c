@@ -16,10 +16,12 @@
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "tcop/cmdtag.h"
 #include "tcop/utility.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 #include "engine/guard.h"
 #include "support/errors.h"
@@ -40,8 +42,16 @@ static const char *const forbidden_prefixes[] = {"lo_",
 												 "pg_try_advisory_",
 												 "set_config"};
 
+/* What a role has set for its sessions, where the engine does without. */
+typedef struct KeptSetting
+{
+	char *name;
+	char *value;
+} KeptSetting;
+
 static UserFrame current_frame = FRAME_NONE;
 static int patience = 0;			  /* ms */
+static List *kept_settings = NIL;	  /* KeptSetting: of the role, and not of the engine */
 static bool settings_changed = false; /* by the workflow code that is being executed */
 
 static int open_queries = 0; /* executed by users' code and not ended: cursors, or failed */
@@ -114,15 +124,37 @@ aion_guard_set_patience(int milliseconds)
 }
 
 /*
- * Lets code that is about to be entered, on a level of settings of its own, have that much
- * patience.
+ * Keeps aside what the role has set, from before the engine set it otherwise for itself.
  */
 void
-aion_guard_apply_patience(void)
+aion_guard_keep_setting(const char *name, const char *value)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	KeptSetting *setting = palloc(sizeof(KeptSetting));
+
+	*setting = (KeptSetting){pstrdup(name), pstrdup(value)};
+	kept_settings = lappend(kept_settings, setting);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Gives code that is about to be entered, on a level of settings of its own, what its role has set,
+ * but no more patience with locks than the engine has.
+ */
+void
+aion_guard_apply_settings(void)
 {
 	char value[32];
+	ListCell *cell;
 
-	if (patience == 0)
+	foreach (cell, kept_settings)
+	{
+		const KeptSetting *setting = lfirst(cell);
+
+		(void) set_config_option(setting->name, setting->value, PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
+	if (patience == 0 || (LockTimeout > 0 && LockTimeout < patience))
 		return;
 	snprintf(value, sizeof(value), "%d", patience);
 	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,

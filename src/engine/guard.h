@@ -25,7 +25,8 @@ typedef struct GuardState
 extern void aion_guard_enter(UserFrame frame, GuardState *outside);
 extern void aion_guard_leave(const GuardState *outside);
 extern int aion_guard_set_patience(int milliseconds);
-extern void aion_guard_apply_patience(void);
+extern void aion_guard_keep_setting(const char *name, const char *value);
+extern void aion_guard_apply_settings(void);
 extern bool aion_guard_settings_changed(void);
 extern UserFrame aion_guard_frame(void);
 extern int aion_guard_open_queries(void);

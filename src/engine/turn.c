@@ -411,7 +411,7 @@ run_body(Turn *turn, const Handler *handler, const CodeSettings *settings)
 {
 	XactReadOnly = true;
 	turn->settings_level = aion_code_enter_settings(settings);
-	aion_guard_apply_patience();
+	aion_guard_apply_settings();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aion_stopwatch_start(aion_turn_timeout);
 	turn->result = aion_handler_call(handler, turn->run->started.input, &turn->entered);

@@ -381,7 +381,7 @@ call(const Handler *handler, const Jsonb *input)
 	Jsonb *result;
 	bool entered;
 
-	aion_guard_apply_patience();
+	aion_guard_apply_settings();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aion_stopwatch_start(aion_turn_timeout);
 	if (handler != NULL)

@@ -74,7 +74,7 @@
 
 /* 17 limits how long a transaction may take. */
 #if PG_VERSION_NUM >= 170000
-#define AION_COMPAT_PINNED_SETTINGS {"transaction_timeout", "0"},
+#define AION_COMPAT_PINNED_SETTINGS {"transaction_timeout", "0", false},
 #else
 #define AION_COMPAT_PINNED_SETTINGS
 #endif

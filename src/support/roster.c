@@ -338,6 +338,22 @@ aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner
 	return count;
 }
 
+/*
+ * Says that there is more to do than one runner should do alone.
+ */
+void
+aion_roster_want_another(void)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL)
+		aion_board_want_runner(slot, own_runner->owner_key);
+	LWLockRelease(board->lock);
+}
+
 void
 aion_roster_set_idle(bool idle)
 {

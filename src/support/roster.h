@@ -35,6 +35,7 @@ extern void aion_roster_dismiss(void);
 /* For a runner. */
 extern bool aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner);
 extern int aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner);
+extern void aion_roster_want_another(void);
 extern void aion_roster_set_idle(bool idle);
 extern void aion_roster_set_engaged(bool engaged);
 extern void aion_roster_count_batch(int runs);
