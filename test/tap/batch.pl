@@ -64,4 +64,17 @@ is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT who) FROM alic
 all_sound($node, 'in the end');
 $idler->{run}->kill_kill;
 
+# More becomes ready at once than there is room for hints, and there is one runner, which is there already.
+my $small = new_node('small', 'aion.max_runners = 1');
+install($small);
+add_steps($small);
+@alice = (connstr => $small->connstr('postgres') . ' user=alice');
+$small->safe_psql('postgres', q{
+	CREATE FUNCTION nothing() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	SELECT aion.register_workflow('nothing', 'nothing()');
+	SELECT aion.start_workflow('nothing')}, @alice);
+wait_until($small, 'the runner is there', q{SELECT every(status = 'completed') FROM aion.workflow_run});
+$small->safe_psql('postgres', q{SELECT count(*) FROM aion.start_workflows('nothing', array_fill('{}'::jsonb, ARRAY[10000]))}, @alice);
+wait_until($small, 'hints that found no room are made up for', q{SELECT count(*) = 10001 AND every(status = 'completed') FROM aion.workflow_run});
+
 done_testing();

@@ -48,11 +48,26 @@ $node->safe_psql('postgres', q{SELECT aion.start_workflow('alice steps', '{"n": 
 is($node->safe_psql('postgres', q{SELECT aion.await_workflow('first', '1 min')}, as('alice')), '"alice alice"', 'a run is executed as its owner, in a session of his');
 is($node->safe_psql('postgres', q{CALL aion.run_workflow('alice steps', '{"n": 1}')}, as('alice')), '"alice alice"', 'run_workflow gets its result');
 
+# T18: preloaded, and the extension is nowhere.
+my $bare = new_node('bare', 'aion.max_runners = 3');
+$bare->safe_psql('postgres', 'CREATE DATABASE other');
+wait_until($bare, 'T18: there is a launcher', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'aion launcher'});
+wait_until($bare, 'and soon nobody else', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type ~ '^aion'});
+sub cpu_of { my ($pid) = @_; return join ' ', (split / /, slurp_file("/proc/$pid/stat"))[ 13, 14 ]; }
+my $launcher = $bare->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'aion launcher'});
+my $ticks = cpu_of($launcher);
+sleep 2;
+is(cpu_of($launcher), $ticks, 'which does nothing');
+unlike(slurp_file($bare->logfile), qr/ERROR|FATAL|WARNING/, 'and says nothing');
+$bare->stop;
+
 # Everything that makes a run ready is noticed.
 $node->safe_psql('postgres', q{
 	BEGIN; SELECT aion.start_workflow('alice steps', '{"n": 1}', workflow_id => 'prepared'); PREPARE TRANSACTION 'p';
 	SELECT pg_sleep(0.05);
-	COMMIT PREPARED 'p';
+	COMMIT PREPARED 'p'}, as('alice'));
+wait_until($node, 'COMMIT PREPARED of a start', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'prepared'});
+$node->safe_psql('postgres', q{
 	SELECT aion.start_workflow('alice steps', '{"n": 1}', workflow_id => 'later', start_at => clock_timestamp() + interval '20 ms');
 	BEGIN; SAVEPOINT s; SELECT aion.start_workflow('alice steps', '{"n": 1}', workflow_id => 'rolled back'); ROLLBACK TO s;
 	SELECT aion.start_workflow('alice steps', '{"n": 1}', workflow_id => 'kept'); COMMIT;
@@ -77,11 +92,20 @@ say_to($locker, "COMMIT; SELECT 'let go';\n", qr/let go/);
 wait_until($node, 'which goes on when it is released', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'locked'});
 $locker->{run}->kill_kill;
 
+# T17: a session ends in the middle of a transaction that has started runs: nobody is woken for them.
+my $executed = $node->safe_psql('postgres', 'SELECT sum(batches) FROM aion.stat_runner');
+my $doomed = session($node, 'alice');
+say_to($doomed, q{BEGIN; SELECT count(*) || ' are started' FROM aion.start_workflows('alice steps', array_fill('{"n": 1}'::jsonb, ARRAY[100]));} . "\n", qr/100 are started/);
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($doomed->{pid}, 10000), pg_sleep(0.2)");
+$doomed->{run}->kill_kill;
+is($node->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run WHERE closed_at IS NULL'), '0', 'T17: what was not committed is not there');
+is($node->safe_psql('postgres', 'SELECT sum(batches) FROM aion.stat_runner'), $executed, 'and nobody looked for it');
+
 # C11, T37: idle with many who wait, nothing is executed, written or held.
-$node->safe_psql('postgres', q{SELECT count(*) FROM aion.start_workflows('alice steps', array_fill('{"n": 2, "nap": "1 day"}'::jsonb, ARRAY[3000]))}, as('alice'));
+$node->safe_psql('postgres', q{SELECT count(*) FROM aion.start_workflows('alice steps', array_fill('{"n": 2, "nap": "1 day"}'::jsonb, ARRAY[100000]))}, as('alice'));
 like($node->safe_psql('postgres', 'SELECT string_agg("check", $$ $$) FROM aion.health() WHERE NOT ok'), qr/^$/, 'health() finds all well');
 is($node->safe_psql('postgres', 'SELECT count(*) > 0 AND sum(runs) > 6000 AND every(pid IN (SELECT pid FROM pg_stat_activity)) FROM aion.stat_runner'), 't', 'and stat_runner tells what was done');
-wait_until($node, 'all of them wait', 'SELECT count(*) = 3000 FROM aion.timer');
+wait_until($node, 'all of them wait', 'SELECT count(*) = 100000 FROM aion.timer');
 $node->safe_psql('postgres', 'VACUUM ANALYZE aion._run; VACUUM aion._timer; VACUUM aion._event; CHECKPOINT; SELECT pg_sleep(0.2)');
 my $quiet = q{SELECT pg_current_wal_insert_lsn() || ' ' || string_agg(pid || ' ' || state_change || ' ' || (backend_xmin IS NULL), ', ' ORDER BY pid) FROM pg_stat_activity WHERE backend_type ~ '^aion'};
 my $before = $node->safe_psql('postgres', $quiet);
