@@ -15,6 +15,7 @@
 #include "engine/wait.h"
 #include "guc.h"
 #include "support/board.h"
+#include "support/statement.h"
 #include "support/wakeup.h"
 
 PG_MODULE_MAGIC;
@@ -27,6 +28,7 @@ _PG_init(void)
 	aion_guc_define();
 	aion_board_init();
 	aion_wakeup_init();
+	aion_statement_init();
 	aion_guard_init();
 	aion_definition_init();
 	aion_wait_init();

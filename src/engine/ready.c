@@ -48,11 +48,10 @@ static Statement claim_one_of =
 			  " ORDER BY r.ready_at, r.run_key LIMIT 1 FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID);
 
-/* By key, whatever the planner thinks of other indexes of a table that is empty today. */
 static Statement claim_all_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
-			  " WHERE r.run_key = ANY ($1) AND r.owner_key + 0 = $3 AND r.closed_at IS NULL AND "
+			  " WHERE r.run_key = ANY ($1) AND r.owner_key = $3 AND r.closed_at IS NULL AND "
 			  "(r.ready_at <= $2"
 			  " OR " MAY_BE_WOKEN " AND EXISTS"
 			  " (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))"

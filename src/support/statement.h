@@ -35,6 +35,7 @@ typedef struct Rows
 } Rows;
 
 /* Arguments in the order of $1, $2, ...; the array has as many as the statement. */
+extern void aion_statement_init(void);
 extern Rows aion_statement_execute(Statement *statement, const NullableDatum *args);
 
 /* Columns count from 1, rows from 0. */

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('main', 'aion.max_runners = 3', 'restart_after_crash = on', 'max_worker_processes = 10');
+my $node = new_node('main', 'aion.max_runners = 3', 'restart_after_crash = on', 'max_worker_processes = 10', 'shared_buffers = 128MB');
 sub processes
 {
 	my ($type, $database) = @_;
