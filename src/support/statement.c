@@ -144,7 +144,11 @@ static bool
 withhold_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber column, VariableStatData *stats)
 {
 	if (planning)
+	{
+		/* The first column of every table, a key, has few rows for each value. */
+		stats->isunique = stats->isunique || column == 1;
 		return true;
+	}
 	return next_relation_stats != NULL && next_relation_stats(root, entry, column, stats);
 }
 
