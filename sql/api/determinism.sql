@@ -32,11 +32,6 @@ CREATE OR REPLACE FUNCTION aion.failure() RETURNS jsonb
 COMMENT ON FUNCTION aion.failure()
 	IS 'in workflow code: what is known about the failure that was raised last';
 
-CREATE OR REPLACE FUNCTION aion.await(handle aion.handle) RETURNS jsonb
-	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_await';
-COMMENT ON FUNCTION aion.await(aion.handle)
-	IS 'in workflow code: waits for what a handle stands for and returns its outcome';
-
 CREATE OR REPLACE FUNCTION aion.value(payload jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp

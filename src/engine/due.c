@@ -107,7 +107,7 @@ aion_due_cancel_all(Run *run)
 
 	foreach (cell, open)
 		aion_recorder_append(run->history, EVENT_TIMER_CANCELLED, ((Event *) lfirst(cell))->key,
-							 aion_event_timer_cancelled(CANCEL_BY_CLOSE));
+							 aion_event_cancelled(CANCEL_BY_CLOSE));
 	if (open != NIL)
 		(void) aion_statement_execute(&delete_timers, args);
 }

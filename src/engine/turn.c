@@ -52,7 +52,7 @@ pg_noreturn static void unwind(Turn *turn, TurnVerdict verdict);
 pg_noreturn static void fail_too_long(Turn *turn);
 static void differ(Turn *turn, Difference *difference);
 static void note_difference(Turn *turn, Difference *difference);
-static void consume(Turn *turn, const Event *event);
+static bool is_earlier(const Command *a, const Command *b);
 static void make_quiet(Turn *turn);
 static void make_loud(Turn *turn);
 
@@ -223,45 +223,83 @@ aion_turn_ordinal(const Turn *turn, CommandKind kind)
 }
 
 /*
- * Answers with the outcome that was recorded first among those of some commands, or suspends the
- * turn if history has none.
+ * Returns what settled a command in history; NULL if nothing has.
  */
-Jsonb *
-aion_turn_await(Turn *turn, Command **commands, int count, int *index)
+const Event *
+aion_turn_outcome(const Command *command)
+{
+	return command->recorded != NULL ? command->recorded->outcome : NULL;
+}
+
+bool
+aion_turn_is_settled(const Command *command)
+{
+	return aion_turn_outcome(command) != NULL || command->cancelled_by != NULL;
+}
+
+/*
+ * Returns which of some commands was settled first; -1: none is.
+ */
+int
+aion_turn_first(Command **commands, int count)
 {
 	int first = -1;
-	int32 first_seq = PG_INT32_MAX;
 
 	for (int i = 0; i < count; i++)
 	{
-		const Command *command = commands[i];
-
-		if (command->recorded != NULL && command->recorded->outcome != NULL &&
-			command->recorded->outcome->seq < first_seq)
-		{
+		if (aion_turn_is_settled(commands[i]) &&
+			(first < 0 || is_earlier(commands[i], commands[first])))
 			first = i;
-			first_seq = command->recorded->outcome->seq;
-		}
-		else if (command->cancelled_by != NULL && first_seq == PG_INT32_MAX &&
-				 (first < 0 ||
-				  command->cancelled_by->number < commands[first]->cancelled_by->number))
-			first = i; /* in this very turn: after all that is recorded */
 	}
-	if (first < 0)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(turn->context);
+	return first;
+}
 
-		turn->awaited = palloc(count * sizeof(Command *));
-		memcpy(turn->awaited, commands, count * sizeof(Command *));
-		turn->awaited_count = count;
-		MemoryContextSwitchTo(caller);
-		unwind(turn, TURN_SUSPENDED);
-	}
-	if (commands[first]->recorded != NULL && commands[first]->recorded->outcome != NULL)
-		consume(turn, commands[first]->recorded->outcome);
-	if (index != NULL)
-		*index = first;
-	return commands[first]->class->answer(turn, commands[first]);
+/*
+ * Returns which of some commands was settled first, or suspends the turn if none is.
+ */
+int
+aion_turn_wait(Turn *turn, Command **commands, int count)
+{
+	int first = aion_turn_first(commands, count);
+	MemoryContext caller;
+
+	if (first >= 0)
+		return first;
+	caller = MemoryContextSwitchTo(turn->context);
+	turn->awaited = palloc(count * sizeof(Command *));
+	memcpy(turn->awaited, commands, count * sizeof(Command *));
+	turn->awaited_count = count;
+	MemoryContextSwitchTo(caller);
+	unwind(turn, TURN_SUSPENDED);
+}
+
+/*
+ * Lets the outcome of a command answer an await: time goes on, and what follows is new if it is.
+ */
+void
+aion_turn_consume(Turn *turn, const Command *command)
+{
+	const Event *event = aion_turn_outcome(command);
+
+	if (event == NULL)
+		return; /* cancelled in this very turn */
+	if (event->seq > turn->consumed)
+		turn->consumed = event->seq;
+	if (event->recorded_at > turn->now && event->type != EVENT_TIMER_CANCELLED)
+		turn->now = event->recorded_at;
+	if (turn->quiet && event->seq > Max(turn->run->seen, turn->run->said))
+		make_loud(turn);
+}
+
+/*
+ * Answers with the outcome of a command, or suspends the turn if it has none.
+ */
+Jsonb *
+aion_turn_await(Turn *turn, Command *command)
+{
+	(void) aion_turn_wait(turn, &command, 1);
+	aion_turn_consume(turn, command);
+	return command->class->answer(turn, command);
 }
 
 /*
@@ -523,17 +561,19 @@ note_difference(Turn *turn, Difference *difference)
 }
 
 /*
- * Lets an event answer an await: time goes on, and what follows is new if the event is.
+ * Tells which of two settled commands was first: in history, and after all of that in this turn.
  */
-static void
-consume(Turn *turn, const Event *event)
+static bool
+is_earlier(const Command *a, const Command *b)
 {
-	if (event->seq > turn->consumed)
-		turn->consumed = event->seq;
-	if (event->recorded_at > turn->now && event->type != EVENT_TIMER_CANCELLED)
-		turn->now = event->recorded_at;
-	if (turn->quiet && event->seq > Max(turn->run->seen, turn->run->said))
-		make_loud(turn);
+	const Event *outcome_a = aion_turn_outcome(a);
+	const Event *outcome_b = aion_turn_outcome(b);
+
+	if (outcome_a != NULL && outcome_b != NULL)
+		return outcome_a->seq < outcome_b->seq;
+	if (outcome_a != NULL || outcome_b != NULL)
+		return outcome_a != NULL;
+	return a->cancelled_by->number < b->cancelled_by->number;
 }
 
 /*

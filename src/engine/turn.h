@@ -21,6 +21,12 @@ typedef struct CommandClass
 
 	/* Gives the code the outcome: returns it (NULL is SQL NULL) or raises it. */
 	Jsonb *(*answer)(Turn *turn, Command *command);
+
+	/* What a settled command failed with; NULL: it did not fail. */
+	Jsonb *(*failure)(const Command *command);
+
+	/* Gives the command that cancels it, and returns how it stood. */
+	const char *(*cancel)(Turn *turn, Command *command);
 } CommandClass;
 
 /* One command of this turn, replayed or new. */
@@ -97,7 +103,12 @@ extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
 extern bool aion_turn_may_execute(const Turn *turn, const Command *command);
 extern void aion_turn_begin_activity(Turn *turn);
 extern void aion_turn_end_activity(Turn *turn, bool is_clean);
-extern Jsonb *aion_turn_await(Turn *turn, Command **commands, int count, int *index);
+extern const Event *aion_turn_outcome(const Command *command);
+extern bool aion_turn_is_settled(const Command *command);
+extern int aion_turn_first(Command **commands, int count);
+extern int aion_turn_wait(Turn *turn, Command **commands, int count);
+extern void aion_turn_consume(Turn *turn, const Command *command);
+extern Jsonb *aion_turn_await(Turn *turn, Command *command);
 extern char *aion_turn_handle(const Command *command);
 extern Command *aion_turn_command_of(Turn *turn, const char *handle);
 

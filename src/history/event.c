@@ -52,7 +52,9 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_ACTIVITY] = "run",
 	[COMMAND_SLEEP] = "sleep",
 	[COMMAND_TIMER] = "start_timer",
+	[COMMAND_TIMEOUT] = "timeout",
 	[COMMAND_CANCEL_TIMER] = "cancel_timer",
+	[COMMAND_CANCEL_ACTIVITY] = "cancel",
 };
 
 static Oid label_oids[EVENT_TYPES];
@@ -122,12 +124,18 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 		case EVENT_TIMER_STARTED:
 			if (has_prefix(event->key, TIMER_START) || has_prefix(event->key, TIMER_DEADLINE))
 				break; /* the engine's own */
-			fingerprint->kind = has_prefix(event->key, TIMER_SLEEP) ? COMMAND_SLEEP : COMMAND_TIMER;
+			fingerprint->kind = has_prefix(event->key, TIMER_SLEEP)		? COMMAND_SLEEP
+								: has_prefix(event->key, TIMER_TIMEOUT) ? COMMAND_TIMEOUT
+																		: COMMAND_TIMER;
 			fingerprint->input = timer_wish(event);
 			break;
 		case EVENT_TIMER_CANCELLED:
 			if (aion_event_read_cancel_cause(event) == CANCEL_BY_WORKFLOW)
 				fingerprint->kind = COMMAND_CANCEL_TIMER;
+			break;
+		case EVENT_ACTIVITY_CANCELLED:
+			if (aion_event_read_cancel_cause(event) == CANCEL_BY_WORKFLOW)
+				fingerprint->kind = COMMAND_CANCEL_ACTIVITY;
 			break;
 		case EVENT_COMMAND_ANSWERED:
 			fingerprint->kind = command_of_word(aion_json_text(event->attributes, "command"));
@@ -318,8 +326,11 @@ aion_event_read_fire_at(const Event *event)
 	return aion_json_timestamp(event->attributes, "fire_at");
 }
 
+/*
+ * Encodes why a timer or an activity was cancelled.
+ */
 Jsonb *
-aion_event_timer_cancelled(TimerCancelCause cause)
+aion_event_cancelled(CancelCause cause)
 {
 	JsonObject object;
 
@@ -329,14 +340,17 @@ aion_event_timer_cancelled(TimerCancelCause cause)
 }
 
 /*
- * Reads why a timer was cancelled; without the attribute it was the workflow's own wish.
+ * Reads why something was cancelled.  Without the attribute it was what could cancel it when such
+ * rows were written: the workflow's wish for a timer, the close of the run for an activity.
  */
-TimerCancelCause
+CancelCause
 aion_event_read_cancel_cause(const Event *event)
 {
 	char *cause = aion_json_text(event->attributes, "cause");
 
-	return cause != NULL && strcmp(cause, "close") == 0 ? CANCEL_BY_CLOSE : CANCEL_BY_WORKFLOW;
+	if (cause == NULL)
+		return event->type == EVENT_TIMER_CANCELLED ? CANCEL_BY_WORKFLOW : CANCEL_BY_CLOSE;
+	return strcmp(cause, "close") == 0 ? CANCEL_BY_CLOSE : CANCEL_BY_WORKFLOW;
 }
 
 static void

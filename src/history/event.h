@@ -56,17 +56,19 @@ typedef enum CommandKind
 	COMMAND_ACTIVITY,
 	COMMAND_SLEEP,
 	COMMAND_TIMER,
-	COMMAND_CANCEL_TIMER
+	COMMAND_TIMEOUT, /* of an await */
+	COMMAND_CANCEL_TIMER,
+	COMMAND_CANCEL_ACTIVITY
 } CommandKind;
 
-#define COMMAND_KINDS (COMMAND_CANCEL_TIMER + 1)
+#define COMMAND_KINDS (COMMAND_CANCEL_ACTIVITY + 1)
 
-/* Why a timer was cancelled. */
-typedef enum TimerCancelCause
+/* Why a timer or an activity was cancelled. */
+typedef enum CancelCause
 {
 	CANCEL_BY_WORKFLOW,
 	CANCEL_BY_CLOSE
-} TimerCancelCause;
+} CancelCause;
 
 typedef struct Event
 {
@@ -103,6 +105,8 @@ typedef struct WorkflowStarted
 #define TIMER_START "start:"
 #define TIMER_DEADLINE "deadline:"
 #define TIMER_RETRY "retry:"
+#define TIMER_TIMEOUT "timeout:"
+#define TIMER_TASK "activity:"
 
 extern const char *aion_event_label(EventType type);
 extern EventType aion_event_type(Oid label);
@@ -130,7 +134,7 @@ extern char *aion_event_read_activity(const Event *event);
 extern Jsonb *aion_event_read_activity_input(const Event *event);
 extern Jsonb *aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish);
 extern TimestampTz aion_event_read_fire_at(const Event *event);
-extern Jsonb *aion_event_timer_cancelled(TimerCancelCause cause);
-extern TimerCancelCause aion_event_read_cancel_cause(const Event *event);
+extern Jsonb *aion_event_cancelled(CancelCause cause);
+extern CancelCause aion_event_read_cancel_cause(const Event *event);
 
 #endif

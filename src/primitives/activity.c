@@ -1,11 +1,9 @@
 /*
  * activity.c
- *		Activities: registering them, asking for them, executing the inline ones.
+ *		Activities: registering them, asking for them, and when the inline ones are executed.
  *
- * An inline activity is executed between two turns of the same transaction, in a subtransaction of
- * its own, as the run's owner: read-write, under the session's settings, with none of what the
- * workflow code has set.  Its deferred triggers fire before the subtransaction ends, so a violation
- * is its own failure.  Effect, outcome and the workflow's next step are one commit.
+ * An inline activity is executed between two turns of the same transaction: effect, outcome and the
+ * workflow's next step are one commit.
  */
 #include "postgres.h"
 
@@ -73,15 +71,23 @@ static Statement update_activity =
 			  " WHERE name = $1",
 			  TEXTOID, INT4OID, TEXTOID, TEXTOID);
 
-static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
-
 static Event *record(Run *run, Command *command);
 static Jsonb *answer(Turn *turn, Command *command);
+static Jsonb *failure_of(const Command *command);
+static const char *cancel(Turn *turn, Command *activity);
+static Event *record_cancel(Run *run, Command *command);
+static void key_of(const Command *command, char key[12]);
 static void init(void);
 static Progress perform(Run *run);
 static void cancel_open(Run *run);
 
-static const CommandClass class = {COMMAND_ACTIVITY, "activity", record, answer};
+static const CommandClass class = {.kind = COMMAND_ACTIVITY,
+								   .awaiting = "activity",
+								   .record = record,
+								   .answer = answer,
+								   .failure = failure_of,
+								   .cancel = cancel};
+static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_ACTIVITY, .record = record_cancel};
 static Primitive primitive = {
 	.name = "activity", .init = init, .perform = perform, .close = cancel_open};
 static Registry activities = {.table = "_activity"};
@@ -93,15 +99,10 @@ static const Handler *callable(Activity *activity);
 static bool find_callable(const char *name, const Handler **handler, Obstacle *obstacle);
 static bool is_obstructed(const Handler *handler, Oid owner, Obstacle *obstacle);
 static void block(Run *run, const char *name, const Obstacle *obstacle);
-static void attempt(const char *name, const Handler *handler, const Jsonb *input, Attempt *result);
-static Jsonb *call(const Handler *handler, const Jsonb *input);
-static void close_portals(void);
-static void judge(const char *name, ErrorData *error, bool time_was_up, Attempt *result);
-static Jsonb *failure_details(const char *name);
 static void check_unsupported(FunctionCallInfo fcinfo);
 static void execute_now(Turn *turn, Command *command);
-static Jsonb *run_and_await(FunctionCallInfo fcinfo, Turn *turn, const char *name,
-							const Jsonb *input);
+static Jsonb *run_and_await(Turn *turn, const char *name, const Jsonb *input);
+static void refuse_options(const Jsonb *options);
 
 static void
 init(void)
@@ -141,7 +142,7 @@ perform(Run *run)
 			block(run, name, &obstacle);
 			return PROGRESS_BLOCKED;
 		}
-		attempt(name, handler, aion_event_read_activity_input(command->event), &result);
+		aion_attempt_make(name, handler, aion_event_read_activity_input(command->event), &result);
 	}
 
 	aion_authority_assume(&authority);
@@ -169,17 +170,17 @@ cancel_open(Run *run)
 		RecordedCommand *command = history->commands[i];
 
 		if (command->kind == COMMAND_ACTIVITY && command->outcome == NULL)
-			aion_recorder_append(history, EVENT_ACTIVITY_CANCELLED, command->event->key, NULL);
+			aion_recorder_append(history, EVENT_ACTIVITY_CANCELLED, command->event->key,
+								 aion_event_cancelled(CANCEL_BY_CLOSE));
 	}
 }
 
 static Event *
 record(Run *run, Command *command)
 {
-	const int *ordinal = command->detail;
 	char key[12];
 
-	snprintf(key, sizeof(key), "%d", *ordinal);
+	key_of(command, key);
 	return aion_recorder_append(
 		run->history, EVENT_ACTIVITY_SCHEDULED, key,
 		aion_event_activity_scheduled(command->fingerprint.name, command->fingerprint.input));
@@ -191,21 +192,93 @@ record(Run *run, Command *command)
 static Jsonb *
 answer(Turn *turn, Command *command)
 {
-	const Event *outcome = command->recorded->outcome;
+	MemoryContext caller;
+	Jsonb *failure = failure_of(command);
+	const char *kind;
+	int sqlerrcode = ERRCODE_ACTIVITY_FAILED;
 
-	if (outcome->type == EVENT_ACTIVITY_COMPLETED)
-		return aion_event_read_result(outcome);
-	{
-		MemoryContext caller = MemoryContextSwitchTo(turn->context);
-		Jsonb *failure = aion_event_read_error(outcome);
-		char *kind = aion_json_text(failure, "kind");
+	if (failure == NULL)
+		return aion_event_read_result(aion_turn_outcome(command));
+	caller = MemoryContextSwitchTo(turn->context);
+	turn->failure = DatumGetJsonbPCopy(JsonbPGetDatum(failure));
+	MemoryContextSwitchTo(caller);
+	kind = aion_json_text(failure, "kind");
+	if (kind != NULL && strcmp(kind, "timeout") == 0)
+		sqlerrcode = ERRCODE_ACTIVITY_TIMED_OUT;
+	else if (kind != NULL && strcmp(kind, "cancelled") == 0)
+		sqlerrcode = ERRCODE_ACTIVITY_CANCELLED;
+	aion_failure_raise(sqlerrcode, failure);
+}
 
-		turn->failure = failure;
-		MemoryContextSwitchTo(caller);
-		aion_failure_raise(kind != NULL && strcmp(kind, "timeout") == 0 ? ERRCODE_ACTIVITY_TIMED_OUT
-																		: ERRCODE_ACTIVITY_FAILED,
-						   failure);
-	}
+static Jsonb *
+failure_of(const Command *command)
+{
+	const Event *outcome = aion_turn_outcome(command);
+	JsonObject object;
+
+	if (outcome != NULL && outcome->type == EVENT_ACTIVITY_COMPLETED)
+		return NULL;
+	if (outcome != NULL && outcome->type == EVENT_ACTIVITY_FAILED)
+		return aion_event_read_error(outcome);
+	aion_object_begin(&object);
+	aion_object_text(&object, "kind", "cancelled");
+	aion_object_text(&object, "sqlstate", "WA003");
+	aion_object_text(&object, "message",
+					 psprintf("activity \"%s\" was cancelled", command->fingerprint.name));
+	aion_object_text(&object, "activity", command->fingerprint.name);
+	return aion_object_end(&object);
+}
+
+/*
+ * Gives the command that cancels an activity; returns how the activity stood.
+ */
+static const char *
+cancel(Turn *turn, Command *activity)
+{
+	const Event *outcome = aion_turn_outcome(activity);
+	const char *found = "pending";
+	char key[12];
+	Command *command;
+
+	if (activity->cancelled_by != NULL ||
+		(outcome != NULL && outcome->type == EVENT_ACTIVITY_CANCELLED))
+		found = "cancelled";
+	else if (outcome != NULL)
+		found = outcome->type == EVENT_ACTIVITY_COMPLETED ? "completed" : "failed";
+	key_of(activity, key);
+	command = aion_turn_command(turn, &cancel_class, key, NULL, found);
+	if (command->recorded != NULL)
+		found = command->recorded->event->type == EVENT_ACTIVITY_CANCELLED
+					? "pending"
+					: aion_event_read_answer(command->recorded->event);
+	if (strcmp(found, "pending") == 0)
+		activity->cancelled_by = command;
+	return found;
+}
+
+static Event *
+record_cancel(Run *run, Command *command)
+{
+	const char *key = command->fingerprint.name;
+
+	if (strcmp(command->detail, "pending") != 0)
+		return aion_recorder_append(
+			run->history, EVENT_COMMAND_ANSWERED, key,
+			aion_event_command_answered(&command->fingerprint, command->detail, NULL));
+	return aion_recorder_append(run->history, EVENT_ACTIVITY_CANCELLED, key,
+								aion_event_cancelled(CANCEL_BY_WORKFLOW));
+}
+
+/*
+ * Writes the key of an activity's events: its number among the activities of the run.
+ */
+static void
+key_of(const Command *command, char key[12])
+{
+	if (command->recorded != NULL)
+		strlcpy(key, command->recorded->event->key, 12);
+	else
+		snprintf(key, 12, "%d", *(const int *) command->detail);
 }
 
 /*
@@ -329,140 +402,6 @@ block(Run *run, const char *name, const Obstacle *obstacle)
 }
 
 /*
- * Executes an activity once.  Raises only what is not its own failure.
- */
-static void
-attempt(const char *name, const Handler *handler, const Jsonb *input, Attempt *result)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData *volatile error = NULL;
-	GuardState outside;
-	bool time_was_up;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	aion_guard_enter(FRAME_ACTIVITY, &outside);
-	PG_TRY();
-	{
-		int open_queries = aion_guard_open_queries();
-
-		result->value = call(handler, input);
-		if (aion_guard_open_queries() > open_queries)
-			close_portals();
-		time_was_up = aion_stopwatch_stop();
-		aion_guard_leave(&outside);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		time_was_up = aion_stopwatch_stop();
-		aion_guard_leave(&outside);
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	if (error != NULL)
-		judge(name, error, time_was_up, result);
-}
-
-/*
- * Calls the function, inside of the subtransaction, and lets everything it left for later happen
- * now, while it can still be blamed for it.
- */
-static Jsonb *
-call(const Handler *handler, const Jsonb *input)
-{
-	int level = NewGUCNestLevel();
-	Jsonb *result;
-	bool entered;
-
-	aion_guard_apply_settings();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	aion_stopwatch_start(aion_turn_timeout);
-	if (handler != NULL)
-		result = aion_handler_call(handler, aion_handler_complete(handler, input), &entered);
-	else
-		result = aion_sql_execute(input);
-	aion_payload_check(result, "result");
-	CRASH_POINT("activity executed");
-	PopActiveSnapshot();
-	CommandCounterIncrement();
-	if (aion_testing_is_active())
-		aion_testing_check_deferred();
-	else
-		AfterTriggerFireDeferred();
-	AtEOXact_GUC(false, level);
-	return result;
-}
-
-/*
- * Closes what the activity left open, inside of its subtransaction.
- */
-static void
-close_portals(void)
-{
-	Authority authority;
-	Rows rows;
-
-	aion_authority_assume(&authority);
-	rows = aion_statement_execute(&select_cursors, NULL);
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
-
-		if (portal != NULL && portal->createSubid >= GetCurrentSubTransactionId() &&
-			portal->status == PORTAL_READY)
-			SPI_cursor_close(portal);
-	}
-	aion_authority_drop(&authority);
-}
-
-/*
- * Decides whose failure an error was.
- */
-static void
-judge(const char *name, ErrorData *error, bool time_was_up, Attempt *result)
-{
-	Jsonb *details = failure_details(name);
-
-	if (time_was_up)
-	{
-		JsonObject object;
-
-		aion_object_begin(&object);
-		aion_object_text(&object, "kind", "timeout");
-		aion_object_text(&object, "sqlstate", "57014");
-		aion_object_text(&object, "message",
-						 psprintf("activity \"%s\" took longer than aion.turn_timeout", name));
-		aion_object_text(&object, "hint", "Register it with mode => 'background'.");
-		aion_object_text(&object, "activity", name);
-		aion_object_int(&object, "attempts", 1);
-		result->value = aion_object_end(&object);
-	}
-	else if (aion_failure_is_cancel(error) || aion_failure_is_machine(error))
-		ReThrowError(error); /* it did not happen; the whole share is made again */
-	else
-		result->value = aion_failure_of(error, details);
-	result->failed = true;
-}
-
-static Jsonb *
-failure_details(const char *name)
-{
-	JsonObject object;
-
-	aion_object_begin(&object);
-	aion_object_text(&object, "activity", name);
-	aion_object_int(&object, "attempts", 1);
-	return aion_object_end(&object);
-}
-
-/*
  * Refuses what register_activity() will offer and does not do yet.
  */
 static void
@@ -510,7 +449,7 @@ execute_now(Turn *turn, Command *command)
 	aion_turn_begin_activity(turn);
 	aion_guard_enter(FRAME_ACTIVITY, &outside);
 	open_queries = aion_guard_open_queries();
-	result = call(handler, command->fingerprint.input);
+	result = aion_attempt_call(handler, command->fingerprint.input);
 	aion_guard_leave(&outside);
 	caller = MemoryContextSwitchTo(turn->run->context);
 	aion_recorder_append(turn->run->history, EVENT_ACTIVITY_COMPLETED,
@@ -521,20 +460,53 @@ execute_now(Turn *turn, Command *command)
 }
 
 /*
- * Asks for an activity and waits for its outcome.
+ * Asks for an activity.
  */
-static Jsonb *
-run_and_await(FunctionCallInfo fcinfo, Turn *turn, const char *name, const Jsonb *input)
+Command *
+aion_activity_start(Turn *turn, const char *name, const Jsonb *input)
 {
 	int *ordinal = MemoryContextAlloc(turn->context, sizeof(int));
-	Command *command;
 
 	aion_payload_check(input, "input");
 	*ordinal = aion_turn_ordinal(turn, COMMAND_ACTIVITY) + 1;
-	command = aion_turn_command(turn, &class, name, input, ordinal);
+	return aion_turn_command(turn, &class, name, input, ordinal);
+}
+
+/*
+ * Asks for an activity and waits for its outcome.
+ */
+static Jsonb *
+run_and_await(Turn *turn, const char *name, const Jsonb *input)
+{
+	Command *command = aion_activity_start(turn, name, input);
+
 	if (aion_turn_may_execute(turn, command))
 		execute_now(turn, command);
-	return aion_turn_await(turn, &command, 1, NULL);
+	return aion_turn_await(turn, command);
+}
+
+/*
+ * Reads the name of an activity that code asks for.
+ */
+char *
+aion_activity_name(text *argument)
+{
+	char *name = argument == NULL ? NULL : text_to_cstring(argument);
+
+	aion_name_check(name, AION_NAME_MAX, "activity name");
+	if (strcmp(name, ACTIVITY_RUN_SQL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_INPUT), errmsg("activity name \"%s\" is reserved", name),
+				 errhint("Use aion.run_sql().")));
+	return name;
+}
+
+static void
+refuse_options(const Jsonb *options)
+{
+	if (options != NULL)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("options of activities are not supported yet")));
 }
 
 /* Functions that SQL calls. */
@@ -542,6 +514,7 @@ run_and_await(FunctionCallInfo fcinfo, Turn *turn, const char *name, const Jsonb
 PG_FUNCTION_INFO_V1(aion_register_activity);
 PG_FUNCTION_INFO_V1(aion_run);
 PG_FUNCTION_INFO_V1(aion_run_sql);
+PG_FUNCTION_INFO_V1(aion_start_activity);
 
 /*
  * register_activity(name, handler, mode, task_queue, ...)
@@ -594,22 +567,29 @@ Datum
 aion_run(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.run");
-	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *name = aion_activity_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
 	Jsonb *input = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 	Jsonb *result;
 
-	aion_name_check(name, AION_NAME_MAX, "activity name");
-	if (strcmp(name, ACTIVITY_RUN_SQL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_INPUT), errmsg("activity name \"%s\" is reserved", name),
-				 errhint("Use aion.run_sql().")));
-	if (!PG_ARGISNULL(2))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("options of activities are not supported yet")));
-	result = run_and_await(fcinfo, turn, name, input);
+	refuse_options(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
+	result = run_and_await(turn, name, input);
 	if (result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(result);
+}
+
+/*
+ * start_activity(activity, input, options) -> handle
+ */
+Datum
+aion_start_activity(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.start_activity");
+	char *name = aion_activity_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
+	Jsonb *input = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+
+	refuse_options(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
+	PG_RETURN_TEXT_P(cstring_to_text(aion_turn_handle(aion_activity_start(turn, name, input))));
 }
 
 /*
@@ -628,7 +608,7 @@ aion_run_sql(PG_FUNCTION_ARGS)
 	aion_object_begin(&input);
 	aion_object_text(&input, "query", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	aion_object_json(&input, "args", args);
-	result = run_and_await(fcinfo, turn, ACTIVITY_RUN_SQL, aion_object_end(&input));
+	result = run_and_await(turn, ACTIVITY_RUN_SQL, aion_object_end(&input));
 	if (result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(result);

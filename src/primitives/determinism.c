@@ -51,7 +51,6 @@ PG_FUNCTION_INFO_V1(aion_random);
 PG_FUNCTION_INFO_V1(aion_random_int);
 PG_FUNCTION_INFO_V1(aion_uuid);
 PG_FUNCTION_INFO_V1(aion_failure);
-PG_FUNCTION_INFO_V1(aion_await);
 
 Datum
 aion_workflow_id(PG_FUNCTION_ARGS)
@@ -145,20 +144,4 @@ aion_failure(PG_FUNCTION_ARGS)
 	if (turn->failure == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(unconstify(Jsonb *, turn->failure));
-}
-
-/*
- * await(handle) -> the outcome of what the handle stands for
- */
-Datum
-aion_await(PG_FUNCTION_ARGS)
-{
-	Turn *turn = aion_turn_current("aion.await");
-	char *handle = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	Command *command = aion_turn_command_of(turn, handle);
-	Jsonb *answer = aion_turn_await(turn, &command, 1, NULL);
-
-	if (answer == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(answer);
 }

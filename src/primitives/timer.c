@@ -17,6 +17,7 @@
 #include "engine/due.h"
 #include "engine/failure.h"
 #include "engine/turn.h"
+#include "primitives/timer.h"
 #include "support/clock.h"
 #include "support/duration.h"
 #include "support/errors.h"
@@ -34,14 +35,30 @@ static Event *record_start(Run *run, Command *command);
 static Event *record_cancel(Run *run, Command *command);
 static Jsonb *answer_timer(Turn *turn, Command *command);
 
-static const CommandClass sleep_class = {COMMAND_SLEEP, "timer", record_start, answer_timer};
-static const CommandClass timer_class = {COMMAND_TIMER, "timer", record_start, answer_timer};
-static const CommandClass cancel_class = {COMMAND_CANCEL_TIMER, NULL, record_cancel, NULL};
+static Jsonb *failure_of(const Command *command);
+static const char *cancel(Turn *turn, Command *timer);
+
+static const CommandClass sleep_class = {
+	.kind = COMMAND_SLEEP, .awaiting = "timer", .record = record_start, .answer = answer_timer};
+static const CommandClass timer_class = {.kind = COMMAND_TIMER,
+										 .awaiting = "timer",
+										 .record = record_start,
+										 .answer = answer_timer,
+										 .failure = failure_of,
+										 .cancel = cancel};
+static const CommandClass timeout_class = {.kind = COMMAND_TIMEOUT,
+										   .awaiting = "timeout",
+										   .record = record_start,
+										   .answer = answer_timer,
+										   .failure = failure_of,
+										   .cancel = cancel};
+static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_TIMER, .record = record_cancel};
 
 static Command *start(Turn *turn, const CommandClass *class, const char *name,
 					  const Interval *duration, TimestampTz until, bool refused);
 static TimestampTz moment_of(Run *run, const TimerWish *wish);
 static const char *state_of(const Command *timer);
+static const char *cancel_named(Turn *turn, Command *timer, const char *name);
 static Command *latest_timer(const Turn *turn, const char *name);
 static Jsonb *refusal(const char *name);
 static bool is_refused(const Command *command);
@@ -86,7 +103,7 @@ record_cancel(Run *run, Command *command)
 			aion_event_command_answered(&command->fingerprint, found, NULL));
 	aion_due_disarm(run, name);
 	return aion_recorder_append(run->history, EVENT_TIMER_CANCELLED, name,
-								aion_event_timer_cancelled(CANCEL_BY_WORKFLOW));
+								aion_event_cancelled(CANCEL_BY_WORKFLOW));
 }
 
 /*
@@ -95,11 +112,59 @@ record_cancel(Run *run, Command *command)
 static Jsonb *
 answer_timer(Turn *turn, Command *command)
 {
-	if (command->recorded != NULL && command->recorded->outcome != NULL &&
-		command->recorded->outcome->type == EVENT_TIMER_FIRED)
+	Jsonb *failure = failure_of(command);
+
+	if (failure != NULL)
+		aion_failure_raise(ERRCODE_TIMER_CANCELLED, failure);
+	return NULL;
+}
+
+static Jsonb *
+failure_of(const Command *command)
+{
+	const Event *outcome = aion_turn_outcome(command);
+
+	if (outcome != NULL && outcome->type == EVENT_TIMER_FIRED)
 		return NULL;
-	ereport(ERROR, (errcode(ERRCODE_TIMER_CANCELLED),
-					errmsg("timer \"%s\" was cancelled", command->fingerprint.name)));
+	return aion_failure_make(
+		"WF027", psprintf("timer \"%s\" was cancelled", command->fingerprint.name), NULL);
+}
+
+/*
+ * Starts the timer of an await that does not wait for ever.
+ */
+Command *
+aion_timer_start_timeout(Turn *turn, const Interval *duration)
+{
+	char *name = psprintf(TIMER_TIMEOUT "%d", aion_turn_ordinal(turn, COMMAND_TIMEOUT) + 1);
+
+	aion_duration_check(duration, true, "timeout");
+	(void) aion_duration_after(turn->now, duration, "timeout");
+	return start(turn, &timeout_class, name, duration, 0, false);
+}
+
+/*
+ * Cancels a timer unless it is settled.
+ */
+static const char *
+cancel(Turn *turn, Command *timer)
+{
+	return cancel_named(turn, timer, timer->fingerprint.name);
+}
+
+static const char *
+cancel_named(Turn *turn, Command *timer, const char *name)
+{
+	const char *found = state_of(timer);
+	Command *command = aion_turn_command(turn, &cancel_class, name, NULL, found);
+
+	if (command->recorded != NULL)
+		found = command->recorded->event->type == EVENT_TIMER_CANCELLED
+					? "pending"
+					: aion_event_read_answer(command->recorded->event);
+	if (strcmp(found, "pending") == 0 && timer != NULL)
+		timer->cancelled_by = command;
+	return found;
 }
 
 static Command *
@@ -198,8 +263,8 @@ is_refused(const Command *command)
 static char *
 author_name(FunctionCallInfo fcinfo, int argument)
 {
-	static const char *const reserved[] = {TIMER_SLEEP, TIMER_START, TIMER_DEADLINE,
-										   TIMER_RETRY, "schedule:", "timeout:"};
+	static const char *const reserved[] = {TIMER_SLEEP,	  TIMER_START, TIMER_DEADLINE, TIMER_RETRY,
+										   TIMER_TIMEOUT, TIMER_TASK,  "schedule:"};
 	char *name = PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
 
 	aion_name_check(name, AION_NAME_MAX, "timer name");
@@ -226,7 +291,7 @@ sleep_for(Turn *turn, const Interval *duration, TimestampTz until)
 	char *name = psprintf(TIMER_SLEEP "%d", aion_turn_ordinal(turn, COMMAND_SLEEP) + 1);
 	Command *command = start(turn, &sleep_class, name, duration, until, false);
 
-	(void) aion_turn_await(turn, &command, 1, NULL);
+	(void) aion_turn_await(turn, command);
 }
 
 /* Functions that SQL calls. */
@@ -298,16 +363,6 @@ aion_cancel_timer(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.cancel_timer");
 	char *name = author_name(fcinfo, 0);
-	Command *timer = latest_timer(turn, name);
-	const char *found = state_of(timer);
-	Command *command;
 
-	command = aion_turn_command(turn, &cancel_class, name, NULL, found);
-	if (command->recorded != NULL)
-		found = command->recorded->event->type == EVENT_TIMER_CANCELLED
-					? "pending"
-					: aion_event_read_answer(command->recorded->event);
-	if (strcmp(found, "pending") == 0 && timer != NULL)
-		timer->cancelled_by = command;
-	PG_RETURN_TEXT_P(cstring_to_text(found));
+	PG_RETURN_TEXT_P(cstring_to_text(cancel_named(turn, latest_timer(turn, name), name)));
 }

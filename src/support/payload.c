@@ -112,6 +112,26 @@ aion_json_array(Jsonb **elements, int count)
 }
 
 Jsonb *
+aion_json_null(void)
+{
+	JsonbValue value = {.type = jbvNull};
+
+	return JsonbValueToJsonb(&value);
+}
+
+/*
+ * Returns the object without members.
+ */
+Jsonb *
+aion_json_empty(void)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	return aion_object_end(&object);
+}
+
+Jsonb *
 aion_json_string(const char *value)
 {
 	JsonbValue string = {.type = jbvString};

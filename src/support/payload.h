@@ -22,6 +22,8 @@ extern void aion_object_json(JsonObject *object, const char *key, const Jsonb *v
 extern Jsonb *aion_object_end(JsonObject *object);
 
 extern Jsonb *aion_json_array(Jsonb **elements, int count);
+extern Jsonb *aion_json_null(void);
+extern Jsonb *aion_json_empty(void);
 extern Jsonb *aion_json_string(const char *value);
 
 /* Members of an object; absent (or of another type) reads as NULL or the default. */

@@ -1,0 +1,359 @@
+/*
+ * fanout.c
+ *		Waiting for several things at once, and asking for many.
+ *
+ * What a wait for several gives is decided by the order in which outcomes were recorded, never by
+ * how many of them the code happens to find when it looks: so it is the same in every replay.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "aion.h"
+#include "engine/turn.h"
+#include "primitives/activity.h"
+#include "primitives/timer.h"
+#include "support/errors.h"
+#include "support/payload.h"
+
+static Command **read_handles(FunctionCallInfo fcinfo, Turn *turn, int *count);
+static Command *read_handle(FunctionCallInfo fcinfo, Turn *turn);
+static void wait_for_all(Turn *turn, Command **commands, int count);
+static Jsonb *all(Turn *turn, Command **commands, int count);
+static Command *first_failure(Command **commands, int count);
+static void cancel_after(Turn *turn, Command **commands, int count, const Command *decisive);
+static Jsonb *settled(Turn *turn, Command **commands, int count);
+static Command **start_many(Turn *turn, FunctionCallInfo fcinfo, int *count);
+static int concurrency_of(const Jsonb *options, int count);
+
+/*
+ * Waits until all of some commands are settled.
+ */
+static void
+wait_for_all(Turn *turn, Command **commands, int count)
+{
+	Command **open = palloc(count * sizeof(Command *));
+	int left = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (!aion_turn_is_settled(commands[i]))
+			open[left++] = commands[i];
+	}
+	if (left > 0)
+		(void) aion_turn_wait(turn, open, left);
+	for (int i = 0; i < count; i++)
+		aion_turn_consume(turn, commands[i]);
+	pfree(open);
+}
+
+/*
+ * Returns the results in the order of the commands.  The failure recorded first is raised as soon
+ * as it is, and what was not settled by then is cancelled.
+ */
+static Jsonb *
+all(Turn *turn, Command **commands, int count)
+{
+	Command *failed = first_failure(commands, count);
+	Jsonb **results = palloc(count * sizeof(Jsonb *));
+
+	if (failed != NULL)
+	{
+		aion_turn_consume(turn, failed);
+		cancel_after(turn, commands, count, failed);
+		(void) failed->class->answer(turn, failed); /* raises it */
+	}
+	wait_for_all(turn, commands, count);
+	for (int i = 0; i < count; i++)
+		results[i] = commands[i]->class->answer(turn, commands[i]);
+	return aion_json_array(results, count);
+}
+
+/*
+ * Finds the command whose failure was recorded first; NULL if none failed.
+ */
+static Command *
+first_failure(Command **commands, int count)
+{
+	Command **failed = palloc(count * sizeof(Command *));
+	int failures = 0;
+	Command *first = NULL;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (aion_turn_is_settled(commands[i]) && commands[i]->class->failure(commands[i]) != NULL)
+			failed[failures++] = commands[i];
+	}
+	if (failures > 0)
+		first = failed[aion_turn_first(failed, failures)];
+	pfree(failed);
+	return first;
+}
+
+/*
+ * Cancels what was not settled when a decisive outcome was recorded.
+ */
+static void
+cancel_after(Turn *turn, Command **commands, int count, const Command *decisive)
+{
+	const Event *event = aion_turn_outcome(decisive);
+
+	for (int i = 0; i < count; i++)
+	{
+		const Event *outcome = aion_turn_outcome(commands[i]);
+
+		if (commands[i] == decisive || (outcome == NULL && commands[i]->cancelled_by != NULL) ||
+			(outcome != NULL && (event == NULL || outcome->seq < event->seq)))
+			continue;
+		(void) commands[i]->class->cancel(turn, commands[i]);
+	}
+}
+
+/*
+ * Returns what became of each command, once all are settled.
+ */
+static Jsonb *
+settled(Turn *turn, Command **commands, int count)
+{
+	Jsonb **outcomes = palloc(count * sizeof(Jsonb *));
+
+	wait_for_all(turn, commands, count);
+	for (int i = 0; i < count; i++)
+	{
+		Jsonb *failure = commands[i]->class->failure(commands[i]);
+		JsonObject object;
+
+		aion_object_begin(&object);
+		if (failure != NULL)
+			aion_object_json(&object, "error", failure);
+		else
+		{
+			Jsonb *result = commands[i]->class->answer(turn, commands[i]);
+
+			aion_object_json(&object, "ok", result != NULL ? result : aion_json_null());
+		}
+		outcomes[i] = aion_object_end(&object);
+	}
+	return aion_json_array(outcomes, count);
+}
+
+/*
+ * Asks for an activity for each element of an array, so many at a time as the options say.
+ */
+static Command **
+start_many(Turn *turn, FunctionCallInfo fcinfo, int *count)
+{
+	char *name = aion_activity_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
+	Jsonb *inputs = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	Jsonb *options = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
+	Command **commands;
+	Command **going;
+	int concurrency;
+	int left = 0;
+
+	if (inputs == NULL || !JB_ROOT_IS_ARRAY(inputs) || JB_ROOT_IS_SCALAR(inputs))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("inputs must be an array")));
+	*count = JB_ROOT_COUNT(inputs);
+	concurrency = concurrency_of(options, *count);
+	commands = palloc(Max(*count, 1) * sizeof(Command *));
+	going = palloc(Max(concurrency, 1) * sizeof(Command *));
+	for (int i = 0; i < *count; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(&inputs->root, i);
+
+		if (left == concurrency)
+		{
+			int first = aion_turn_wait(turn, going, left);
+
+			aion_turn_consume(turn, going[first]);
+			going[first] = going[--left];
+		}
+		commands[i] = aion_activity_start(turn, name, JsonbValueToJsonb(element));
+		going[left++] = commands[i];
+	}
+	return commands;
+}
+
+static int
+concurrency_of(const Jsonb *options, int count)
+{
+	int32 concurrency = aion_json_int(options, "concurrency", count);
+
+	if (options == NULL)
+		return count;
+	if (!aion_json_has_member(options, "concurrency") ||
+		!aion_json_equal(aion_json_without(options, "concurrency"), aion_json_empty()))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("options of activities other than \"concurrency\" are not "
+							   "supported yet")));
+	if (concurrency < 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("option \"concurrency\" must be a positive number")));
+	return Min(concurrency, count);
+}
+
+static Command *
+read_handle(FunctionCallInfo fcinfo, Turn *turn)
+{
+	return aion_turn_command_of(turn,
+								PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)));
+}
+
+static Command **
+read_handles(FunctionCallInfo fcinfo, Turn *turn, int *count)
+{
+	Command **commands;
+	Datum *handles;
+	bool *isnull;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("handles must not be null")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &handles, &isnull,
+					  count);
+	commands = palloc(Max(*count, 1) * sizeof(Command *));
+	for (int i = 0; i < *count; i++)
+		commands[i] =
+			aion_turn_command_of(turn, isnull[i] ? NULL : TextDatumGetCString(handles[i]));
+	return commands;
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_await);
+PG_FUNCTION_INFO_V1(aion_await_all);
+PG_FUNCTION_INFO_V1(aion_await_settled);
+PG_FUNCTION_INFO_V1(aion_await_first);
+PG_FUNCTION_INFO_V1(aion_cancel);
+PG_FUNCTION_INFO_V1(aion_map);
+PG_FUNCTION_INFO_V1(aion_map_settled);
+
+/*
+ * await(handle, timeout) -> value
+ */
+Datum
+aion_await(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.await");
+	Command *either[2] = {read_handle(fcinfo, turn), NULL};
+	Jsonb *value;
+
+	if (!PG_ARGISNULL(1))
+	{
+		either[1] = aion_timer_start_timeout(turn, PG_GETARG_INTERVAL_P(1));
+		if (aion_turn_wait(turn, either, 2) == 1)
+		{
+			aion_turn_consume(turn, either[1]);
+			ereport(ERROR, (errcode(ERRCODE_AWAIT_TIMED_OUT),
+							errmsg("waiting for %s \"%s\" timed out", either[0]->class->awaiting,
+								   either[0]->fingerprint.name),
+							errhint("The handle can be awaited again.")));
+		}
+		aion_turn_consume(turn, either[0]);
+		(void) either[1]->class->cancel(turn, either[1]);
+	}
+	value = aion_turn_await(turn, either[0]);
+	if (value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(value);
+}
+
+/*
+ * await_all(handles) -> array of values
+ */
+Datum
+aion_await_all(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.await_all");
+	int count;
+	Command **commands = read_handles(fcinfo, turn, &count);
+
+	PG_RETURN_JSONB_P(all(turn, commands, count));
+}
+
+/*
+ * await_settled(handles) -> array of {"ok": ...} or {"error": ...}
+ */
+Datum
+aion_await_settled(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.await_settled");
+	int count;
+	Command **commands = read_handles(fcinfo, turn, &count);
+
+	PG_RETURN_JSONB_P(settled(turn, commands, count));
+}
+
+/*
+ * await_first(handles, cancel_rest) -> (index, name, value)
+ */
+Datum
+aion_await_first(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.await_first");
+	bool cancel_rest = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	int count;
+	Command **commands = read_handles(fcinfo, turn, &count);
+	Datum values[3];
+	bool nulls[3] = {false};
+	TupleDesc row;
+	Jsonb *value;
+	int first;
+
+	if (get_call_result_type(fcinfo, NULL, &row) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (count == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("aion.await_first() needs at least one handle")));
+	first = aion_turn_wait(turn, commands, count);
+	aion_turn_consume(turn, commands[first]);
+	if (cancel_rest)
+		cancel_after(turn, commands, count, commands[first]);
+	value = commands[first]->class->answer(turn, commands[first]);
+	values[0] = Int32GetDatum(first + 1);
+	values[1] = CStringGetTextDatum(commands[first]->fingerprint.name);
+	values[2] = JsonbPGetDatum(value);
+	nulls[2] = value == NULL;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row), values, nulls)));
+}
+
+/*
+ * cancel(handle) -> the state it was in: pending, completed, failed, fired or cancelled
+ */
+Datum
+aion_cancel(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.cancel");
+	Command *command = read_handle(fcinfo, turn);
+
+	PG_RETURN_TEXT_P(cstring_to_text(command->class->cancel(turn, command)));
+}
+
+/*
+ * map(activity, inputs, options) -> array of results
+ */
+Datum
+aion_map(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.map");
+	int count;
+	Command **commands = start_many(turn, fcinfo, &count);
+
+	PG_RETURN_JSONB_P(all(turn, commands, count));
+}
+
+/*
+ * map_settled(activity, inputs, options) -> array of {"ok": ...} or {"error": ...}
+ */
+Datum
+aion_map_settled(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.map_settled");
+	int count;
+	Command **commands = start_many(turn, fcinfo, &count);
+
+	PG_RETURN_JSONB_P(settled(turn, commands, count));
+}

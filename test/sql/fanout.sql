@@ -1,0 +1,109 @@
+-- Invariants 42, 48-52, 54: waiting for several things at once, decided by the order in which outcomes were recorded.
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE ROLE alice; SELECT aion.grant_usage('alice'); CREATE SCHEMA alice AUTHORIZATION alice;
+ALTER ROLE alice LOGIN; SET SESSION AUTHORIZATION alice; SET search_path = alice;
+CREATE TABLE effect (what text);
+CREATE FUNCTION act(what text, fail boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO alice.effect VALUES (what);
+	IF fail THEN RAISE EXCEPTION '% failed', what USING ERRCODE = 'P1234'; END IF;
+	RETURN what;
+END $$;
+SELECT aion.register_activity('act', 'act(text, boolean)');
+-- Code to try, and what became of it; each history replays.
+CREATE FUNCTION try(what text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	id text;
+BEGIN
+	EXECUTE format('CREATE OR REPLACE FUNCTION alice.body() RETURNS jsonb LANGUAGE plpgsql AS %L', what);
+	PERFORM aion.register_workflow('body', to_regprocedure('alice.body()'));
+	PERFORM aion_test.begin();
+	id := aion.start_workflow('body');
+	PERFORM aion_test.run_until_idle();
+	FOR i IN 1..3 LOOP
+		PERFORM aion_test.advance('1 hour');
+	END LOOP;
+	RETURN QUERY SELECT coalesce(w.result::text, w.error ->> 'sqlstate' || ' ' || (w.error ->> 'message'), w.status || ' ' || coalesce(w.blocked, ''))
+		FROM aion.workflow_run w WHERE w.workflow_id = id;
+	RETURN QUERY SELECT string_agg(h.event_type || coalesce(' ' || h.key, '') || coalesce(': ' || (h.attributes ->> 'answer'), ''), ', ' ORDER BY h.seq)
+		FROM aion.history(id) h WHERE h.event_type NOT LIKE 'Workflow%';
+	RETURN QUERY SELECT aion_test.replay(id);
+END $$;
+
+-- In order, whatever came first; nothing of nothing.
+BEGIN; SELECT * FROM try($$ BEGIN
+	RETURN aion.await_all(ARRAY[aion.start_activity('act', '{"what": "a"}'), aion.start_timer('t', '1 min'), aion.start_activity('act', '{"what": "b"}')]); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ BEGIN RETURN jsonb_build_array(aion.await_all('{}'), aion.await_settled('{}'), aion.map('act', '[]'), aion.map_settled('act', '[]')); END $$); ROLLBACK;
+-- The failure recorded first is raised, and what is open then is cancelled.
+BEGIN; SELECT * FROM try($$ BEGIN
+	RETURN aion.await_all(ARRAY[aion.start_timer('t', '1 hour'), aion.start_activity('act', '{"what": "a"}'), aion.start_activity('act', '{"what": "b", "fail": true}'),
+		aion.start_activity('act', '{"what": "c", "fail": true}')]); END $$); ROLLBACK;
+-- The code goes on after it.
+BEGIN; SELECT * FROM try($$ BEGIN
+	BEGIN
+		PERFORM aion.map('act', '[{"what": "a", "fail": true}, {"what": "b"}]');
+	EXCEPTION WHEN SQLSTATE 'WA001' THEN
+		RETURN jsonb_build_object('caught', aion.failure() ->> 'sqlstate', 'then', aion.run('act', '{"what": "c"}'));
+	END; END $$); ROLLBACK;
+-- All are waited for, and none is cancelled.
+BEGIN; SELECT * FROM try($$ BEGIN
+	RETURN jsonb_path_query_array(aion.map_settled('act', '[{"what": "a", "fail": true}, {"what": "b"}, {"what": "c", "fail": true}]'), '$[*].**.message') ||
+		jsonb_path_query_array(aion.await_settled(ARRAY[aion.start_activity('act', '{"what": "d"}'), aion.start_timer('t', '1 s')]), '$[*].ok'); END $$); ROLLBACK;
+-- So many at a time.
+BEGIN; SELECT * FROM try($$ BEGIN RETURN aion.map('act', '[{"what": "a"}, {"what": "b"}, {"what": "c"}, {"what": "d"}, {"what": "e"}]', '{"concurrency": 2}'); END $$); ROLLBACK;
+-- The first one, by the order of the record; the rest stays, or not.
+BEGIN; SELECT * FROM try($$ DECLARE f record; h aion.handle := aion.start_activity('act', '{"what": "a"}'); BEGIN
+	SELECT * INTO f FROM aion.await_first(ARRAY[aion.start_timer('t', '1 min'), h]); RETURN to_jsonb(f) || jsonb_build_object('again', aion.await(h)); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ DECLARE f record; BEGIN
+	SELECT * INTO f FROM aion.await_first(ARRAY[aion.start_timer('t', '1 min'), aion.start_timer('u', '1 s')], true); RETURN to_jsonb(f); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await_first(ARRAY[aion.start_timer('t', '1 min'), aion.start_activity('act', '{"what": "a", "fail": true}')]); END $$); ROLLBACK;
+-- Not for ever: the handle stays good, and an answer in time leaves no timer behind.
+BEGIN; SELECT * FROM try($$ DECLARE h aion.handle := aion.start_timer('t', '2 min'); BEGIN
+	BEGIN
+		PERFORM aion.await(h, '1 min');
+	EXCEPTION WHEN SQLSTATE 'WF013' THEN
+		PERFORM aion.run('act', '{"what": "late"}');
+	END;
+	RETURN jsonb_build_object('again', aion.await(h, timeout => '5 min')); END $$); ROLLBACK;
+-- Cancelling what is pending, done, cancelled; waiting for what was cancelled.
+BEGIN; SELECT * FROM try($$ DECLARE a aion.handle := aion.start_activity('act', '{"what": "a"}'); b aion.handle := aion.start_activity('act', '{"what": "b"}');
+		t aion.handle := aion.start_timer('t', '1 min'); s text[]; BEGIN
+	PERFORM aion.await(a);
+	s := ARRAY[aion.cancel(a), aion.cancel(b), aion.cancel(t), aion.cancel(t)];
+	BEGIN
+		PERFORM aion.await(t);
+	EXCEPTION WHEN SQLSTATE 'WF027' THEN
+		s := s || SQLERRM;
+	END;
+	RETURN to_jsonb(s); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ DECLARE a aion.handle := aion.start_activity('act', '{"what": "never"}'); s text := aion.cancel(a); BEGIN
+	PERFORM aion.await(a); END $$); SELECT count(*) FROM effect; ROLLBACK;
+-- What is still open when the run ends is cancelled with it.
+BEGIN; SELECT * FROM try($$ DECLARE a aion.handle := aion.start_activity('act', '{"what": "never"}'); BEGIN PERFORM aion.start_timer('t', '1 day'); RETURN '1'; END $$);
+SELECT count(*) FROM effect; RESET SESSION AUTHORIZATION; SELECT count(*) FROM aion.check_integrity(); ROLLBACK;
+-- Bad input.
+BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await('nothing'); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await(NULL); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await_all(NULL); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await_first('{}'); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.map('act', '{"a": 1}'); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.map('act', '[1]', '{"concurrency": 0}'); END $$); ROLLBACK;
+BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await(aion.start_timer('t', '1 s'), '-1 s'); END $$); ROLLBACK;
+SELECT aion.await_all('{}');
+-- Many: one turn asks for all of them, and the time it takes does not grow with the square.
+BEGIN;
+CREATE FUNCTION many(n int) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN jsonb_array_length(aion.map('act', (SELECT jsonb_agg(jsonb_build_object('what', i)) FROM generate_series(1, n) i)));
+END $$;
+SELECT aion.register_workflow('many', 'many(int)') IS NOT NULL;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('many', '{"n": 10000}', workflow_id => 'many');
+SELECT aion_test.run_until_idle() IS NOT NULL;
+SELECT status, result, history_events FROM aion.workflow_run;
+SELECT count(*), count(DISTINCT what) FROM effect;
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+DROP EXTENSION aion CASCADE; DROP SCHEMA alice CASCADE; DROP ROLE alice;
+CREATE EXTENSION aion;
