@@ -45,7 +45,8 @@ CREATE OR REPLACE TRIGGER guard INSTEAD OF INSERT OR UPDATE OR DELETE ON aion.hi
 CREATE OR REPLACE VIEW aion.timer WITH (security_barrier) AS
 	SELECT r.workflow_id, t.name AS timer, t.fire_at, r.run_id, t.run_key
 	FROM aion._timer t JOIN aion._run r USING (run_key)
-	WHERE t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+	WHERE t.name !~ '^(activity|settled):'
+		AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.timer IS 'timers that are live';
 
 CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS

@@ -78,7 +78,7 @@ CREATE OR REPLACE VIEW aion._violation AS
 	UNION ALL
 	SELECT 'timer is live and has no row, or the other way round', coalesce(l.run_key, t.run_key),
 		coalesce(l.key, t.name)
-		FROM aion._live_timer l FULL JOIN (SELECT * FROM aion._timer WHERE name <> 'retry:') t
+		FROM aion._live_timer l FULL JOIN (SELECT * FROM aion._timer WHERE name <> 'retry:' AND name !~ '^(activity|settled):') t
 			ON t.run_key = l.run_key AND t.name = l.key AND t.started_seq = l.seq
 				AND t.fire_at = l.fire_at
 		WHERE l.run_key IS NULL OR t.run_key IS NULL
@@ -124,8 +124,22 @@ CREATE OR REPLACE VIEW aion._violation AS
 		WHERE NOT EXISTS (SELECT FROM aion._version v WHERE v.version_key = r.version_key)
 			OR NOT EXISTS (SELECT FROM aion._owner o WHERE o.owner_key = r.owner_key)
 	UNION ALL
+	SELECT 'activity is with workers and not open, or not watched', t.run_key, format('activity %s, %s', t.ordinal, t.state)
+		FROM aion._task t
+		WHERE (t.state IN ('waiting', 'claimed')
+				AND NOT EXISTS (SELECT FROM aion._event e WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq
+					AND e.event_type = 'ActivityScheduled' AND e.key = t.ordinal::text)
+			OR t.state IN ('claimed', 'waiting') AND EXISTS (SELECT FROM aion._event e WHERE e.run_key = t.run_key
+					AND e.seq > t.scheduled_seq AND e.key = t.ordinal::text
+					AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled')))
+			OR t.state IN ('claimed', 'cancelled') AND NOT EXISTS (SELECT FROM aion._timer m
+				WHERE m.run_key = t.run_key AND m.name = format('activity:%s attempt %s', t.ordinal, t.attempt))
+			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
+				WHERE m.run_key = t.run_key AND m.name = 'settled:' || t.ordinal)
+	UNION ALL
 	SELECT 'attributes or timers belong to no run', x.run_key, NULL
-		FROM (SELECT run_key FROM aion._attribute UNION ALL SELECT run_key FROM aion._timer) x
+		FROM (SELECT run_key FROM aion._attribute UNION ALL SELECT run_key FROM aion._timer
+			UNION ALL SELECT run_key FROM aion._task) x
 		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = x.run_key);
 COMMENT ON VIEW aion._violation IS 'what should not be';
 

@@ -3,9 +3,10 @@
 CREATE TABLE aion._activity (
 	name text PRIMARY KEY,
 	owner_key int NOT NULL,
-	handler text NOT NULL,
+	handler text,
 	mode text NOT NULL CHECK (mode IN ('inline', 'background', 'external')),
-	task_queue text NOT NULL
+	task_queue text NOT NULL,
+	policy jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE aion._activity IS 'registered activities: who owns the name, and which function it calls';
 SELECT pg_extension_config_dump('aion._activity', '');

@@ -192,6 +192,7 @@ begin_share(Run *run, Code *code)
 	aion_authority_assume(&authority);
 	aion_run_load(run);
 	aion_due_arrive(run);
+	aion_primitives_arrive(run);
 	CRASH_POINT("arrivals recorded");
 	if (!aion_run_is_closed(run))
 	{

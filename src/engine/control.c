@@ -15,7 +15,9 @@
 
 #include "engine/control.h"
 #include "engine/guard.h"
+#include "engine/due.h"
 #include "engine/owner.h"
+#include "engine/primitive.h"
 #include "engine/wait.h"
 #include "support/clock.h"
 #include "support/duration.h"
@@ -183,6 +185,8 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 		NullableDatum key[] = {aion_arg_int64(keys[row])};
 
 		(void) aion_statement_execute(&delete_attributes, key);
+		aion_primitives_purge(keys[row]);
+		aion_due_forget(keys[row]);
 		aion_recorder_erase(keys[row]);
 	}
 	aion_authority_drop(&authority);

@@ -2,15 +2,16 @@
  * due.c
  *		The moments at which a run wants to be looked at: rows of aion._timer.
  *
- * A row exists exactly while its timer is live, except for retries, which are no part of history.
- * A timer is settled by whoever deletes its row while holding the run's lock, and the same
- * transaction appends TimerFired or TimerCancelled: they exclude each other, and the first one
- * recorded wins for every reader.  The row says which TimerStarted it belongs to, so a row that
- * history does not know as live fires nothing.
+ * A row exists exactly while its timer is live, except for those that only want the run to be
+ *looked at, which are no part of history. A timer is settled by whoever deletes its row while
+ *holding the run's lock, and the same transaction appends TimerFired or TimerCancelled: they
+ *exclude each other, and the first one recorded wins for every reader.  The row says which
+ *TimerStarted it belongs to, so a row that history does not know as live fires nothing.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 
 #include "engine/due.h"
 #include "support/clock.h"
@@ -30,6 +31,14 @@ static Statement insert_timer =
 			  "INSERT INTO aion._timer (run_key, name, owner_key, fire_at, started_seq)"
 			  " VALUES ($1, $2, $3, $4, $5)",
 			  INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT4OID);
+static Statement insert_wake =
+	STATEMENT(INSERT,
+			  "INSERT INTO aion._timer (run_key, name, owner_key, fire_at, started_seq)"
+			  " VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING",
+			  INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID);
+static Statement delete_some =
+	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1 AND name = ANY ($2)", INT8OID,
+			  TEXTARRAYOID);
 static Statement delete_timer =
 	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1 AND name = $2", INT8OID, TEXTOID);
 static Statement delete_timers =
@@ -65,6 +74,40 @@ aion_due_disarm(const Run *run, const char *name)
 }
 
 /*
+ * Lets a run be looked at at a moment, for a reason that is found elsewhere.
+ */
+void
+aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz moment)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_text(name), aion_arg_int32(owner_key),
+							aion_arg_timestamp(moment)};
+
+	(void) aion_statement_execute(&insert_wake, args);
+	aion_wakeup_timer(owner_key, run_key, moment);
+}
+
+void
+aion_due_disarm_some(const Run *run, Datum *names, int count)
+{
+	NullableDatum args[] = {
+		aion_arg_int64(run->run_key),
+		aion_arg(PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT)))};
+
+	(void) aion_statement_execute(&delete_some, args);
+}
+
+/*
+ * Forgets every moment at which a run wanted to be looked at.
+ */
+void
+aion_due_forget(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+
+	(void) aion_statement_execute(&delete_timers, args);
+}
+
+/*
  * Moves the timers that are due into history, in the order of their moments.
  */
 void
@@ -90,8 +133,14 @@ aion_due_arrive(Run *run)
 	list_sort(due, by_due_moment);
 	foreach (cell, due)
 	{
-		if (!aion_run_is_closed(run))
-			fire(run, lfirst(cell));
+		const DueTimer *timer = lfirst(cell);
+
+		if (strncmp(timer->name, TIMER_SETTLED, strlen(TIMER_SETTLED)) == 0)
+			run->tasks_settled = true;
+		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
+			run->tasks_due = true;
+		else if (!aion_run_is_closed(run))
+			fire(run, timer);
 	}
 }
 
@@ -101,15 +150,12 @@ aion_due_arrive(Run *run)
 void
 aion_due_cancel_all(Run *run)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key)};
 	List *open = aion_history_open_timers(run->history);
 	ListCell *cell;
 
 	foreach (cell, open)
 		aion_recorder_append(run->history, EVENT_TIMER_CANCELLED, ((Event *) lfirst(cell))->key,
 							 aion_event_cancelled(CANCEL_BY_CLOSE));
-	if (open != NIL)
-		(void) aion_statement_execute(&delete_timers, args);
 }
 
 /*

@@ -45,6 +45,26 @@ aion_primitives_perform(Run *run)
 }
 
 void
+aion_primitives_arrive(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->arrive != NULL)
+			primitive->arrive(run);
+	}
+}
+
+void
+aion_primitives_purge(int64 run_key)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->purge != NULL)
+			primitive->purge(run_key);
+	}
+}
+
+void
 aion_primitives_close(Run *run)
 {
 	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)

@@ -27,6 +27,12 @@ typedef struct Primitive
 	/* Does one piece of work that commands ask for within the turn; without authority. */
 	Progress (*perform)(Run *run);
 
+	/* Moves what has arrived from outside into history; with authority, also in a closed run. */
+	void (*arrive)(Run *run);
+
+	/* Forgets a run that is purged; with authority. */
+	void (*purge)(int64 run_key);
+
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
 
@@ -43,6 +49,8 @@ typedef struct Primitive
 extern void aion_primitive_register(Primitive *primitive);
 extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
+extern void aion_primitives_arrive(Run *run);
+extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * A run wants one when its row says so (it was started, its budget ended, its version changed) or
  * when one of its timers is due.  Claiming is taking the lock on its row and skipping what others
- * have; the lock ends with the transaction, so a claim cannot outlive a crash.
+ * have; the lock ends with the transaction, so a claim cannot outlive a crash.  A run that has
+ *ended may still have something to put away, which a timer says.
  */
 #include "postgres.h"
 
@@ -35,14 +36,13 @@ static Statement claim_ready =
 static Statement claim_due =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._timer t JOIN aion._run r USING (run_key)"
-			  " WHERE t.owner_key = $1 AND t.fire_at <= $2 AND r.closed_at IS NULL"
-			  " AND " MAY_BE_WOKEN ""
+			  " WHERE t.owner_key = $1 AND t.fire_at <= $2 AND " MAY_BE_WOKEN
 			  " ORDER BY t.fire_at LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
 			  INT4OID, TIMESTAMPTZOID);
 static Statement claim_one_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
-			  " WHERE r.run_key = ANY ($1) AND r.closed_at IS NULL AND (r.ready_at <= $2"
+			  " WHERE r.run_key = ANY ($1) AND (r.ready_at <= $2"
 			  " OR " MAY_BE_WOKEN " AND EXISTS"
 			  " (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))"
 			  " ORDER BY r.ready_at, r.run_key LIMIT 1 FOR UPDATE SKIP LOCKED",
@@ -51,18 +51,17 @@ static Statement claim_one_of =
 static Statement claim_all_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
-			  " WHERE r.run_key = ANY ($1) AND r.owner_key = $3 AND r.closed_at IS NULL AND "
-			  "(r.ready_at <= $2"
+			  " WHERE r.run_key = ANY ($1) AND r.owner_key = $3 AND (r.ready_at <= $2"
 			  " OR " MAY_BE_WOKEN " AND EXISTS"
 			  " (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))"
 			  " FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID, INT4OID);
-static Statement select_ready = STATEMENT(
-	SELECT,
-	"SELECT FROM aion._run r WHERE r.run_key = $1 AND r.closed_at IS NULL AND (r.ready_at <= $2"
-	" OR " MAY_BE_WOKEN " AND EXISTS"
-	" (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))",
-	INT8OID, TIMESTAMPTZOID);
+static Statement select_ready =
+	STATEMENT(SELECT,
+			  "SELECT FROM aion._run r WHERE r.run_key = $1 AND (r.ready_at <= $2"
+			  " OR " MAY_BE_WOKEN " AND EXISTS"
+			  " (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))",
+			  INT8OID, TIMESTAMPTZOID);
 static Statement scan_ready = STATEMENT(
 	SELECT,
 	"SELECT run_key, ready_at FROM aion._run WHERE owner_key = $1 AND ready_at IS NOT NULL"
@@ -186,7 +185,7 @@ aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most)
 static void
 lock_tables(void)
 {
-	static const char *const names[] = {"_run", "_event", "_timer"};
+	static const char *const names[] = {"_run", "_event", "_timer", "_task"};
 	static Oid tables[lengthof(names)];
 	static uint64 generation = 0;
 	const Extension *ext = aion_extension();

@@ -283,14 +283,21 @@ aion_event_read_answer(const Event *event)
 }
 
 Jsonb *
-aion_event_activity_scheduled(const char *activity, const Jsonb *input)
+aion_event_activity_scheduled(const char *activity, const Jsonb *input, const Jsonb *options)
 {
 	JsonObject object;
 
 	aion_object_begin(&object);
 	aion_object_text(&object, "activity", activity);
 	aion_object_json(&object, "input", input);
+	aion_object_json(&object, "options", options);
 	return aion_object_end(&object);
+}
+
+Jsonb *
+aion_event_read_activity_options(const Event *event)
+{
+	return aion_json_member(event->attributes, "options");
 }
 
 char *

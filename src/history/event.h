@@ -107,6 +107,7 @@ typedef struct WorkflowStarted
 #define TIMER_RETRY "retry:"
 #define TIMER_TIMEOUT "timeout:"
 #define TIMER_TASK "activity:"
+#define TIMER_SETTLED "settled:"
 
 extern const char *aion_event_label(EventType type);
 extern EventType aion_event_type(Oid label);
@@ -129,7 +130,9 @@ extern Jsonb *aion_event_version_changed(const char *from, const char *to);
 extern Jsonb *aion_event_command_answered(const Fingerprint *command, const char *answer,
 										  const Jsonb *error);
 extern char *aion_event_read_answer(const Event *event);
-extern Jsonb *aion_event_activity_scheduled(const char *activity, const Jsonb *input);
+extern Jsonb *aion_event_activity_scheduled(const char *activity, const Jsonb *input,
+											const Jsonb *options);
+extern Jsonb *aion_event_read_activity_options(const Event *event);
 extern char *aion_event_read_activity(const Event *event);
 extern Jsonb *aion_event_read_activity_input(const Event *event);
 extern Jsonb *aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish);

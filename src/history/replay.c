@@ -316,6 +316,8 @@ open_command(History *history, Event *event)
 	entry->command = command;
 	if (family == FAMILY_TIMER)
 		history->open_timers++;
+	else
+		history->open_activities++;
 }
 
 /*
@@ -333,6 +335,8 @@ settle(History *history, Event *event)
 		openset_delete(history->open, (OpenKey){family, event->key});
 		if (family == FAMILY_TIMER)
 			history->open_timers--;
+		else
+			history->open_activities--;
 	}
 	(void) add_command(history, event); /* cancelling is a command, too */
 }

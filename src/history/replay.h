@@ -34,6 +34,7 @@ typedef struct History
 	int command_room;
 	Event *terminal;		   /* of the current lease; NULL while the run is open */
 	int open_timers;		   /* started and not settled, the engine's own included */
+	int open_activities;	   /* asked for and not settled */
 	struct openset_hash *open; /* (family, key) -> the command or timer that is open */
 } History;
 

@@ -1,9 +1,9 @@
 /*
  * activity.c
- *		Activities: registering them, asking for them, and when the inline ones are executed.
+ *		Activities: registering them, asking for them, and when they are executed.
  *
  * An inline activity is executed between two turns of the same transaction: effect, outcome and the
- * workflow's next step are one commit.
+ * workflow's next step are one commit.  Others are handed over to workers.
  */
 #include "postgres.h"
 
@@ -30,6 +30,10 @@
 #include "engine/turn.h"
 #include "guc.h"
 #include "primitives/activity.h"
+#include "primitives/policy.h"
+#include "primitives/task.h"
+#include "support/crash_point.h"
+#include "support/duration.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
@@ -43,10 +47,19 @@ typedef struct Activity
 {
 	char *name;
 	int32 owner_key;
-	char *signature;
+	bool is_inline;
+	Jsonb *policy;
+	char *signature;	  /* NULL: there is no function */
 	uint64 checked_epoch; /* state of the functions that handler holds for */
 	Handler *handler;	  /* NULL: there is no such function */
 } Activity;
+
+/* How a new activity was asked for. */
+typedef struct Wish
+{
+	int ordinal;
+	Jsonb *options; /* NULL: none */
+} Wish;
 
 /* Why an activity cannot be executed; a registration or a grant can mend it. */
 typedef struct Obstacle
@@ -56,20 +69,22 @@ typedef struct Obstacle
 	const char *signature;
 } Obstacle;
 
-static Statement select_activity =
-	STATEMENT(SELECT, "SELECT owner_key, handler FROM aion._activity WHERE name = $1", TEXTOID);
+static Statement select_activity = STATEMENT(
+	SELECT,
+	"SELECT owner_key, handler, mode = 'inline', policy FROM aion._activity WHERE name = $1",
+	TEXTOID);
 static Statement insert_activity =
 	STATEMENT(INSERT,
-			  "INSERT INTO aion._activity (name, owner_key, handler, mode, task_queue)"
-			  " VALUES ($1, $2, $3, 'inline', $4) ON CONFLICT (name) DO NOTHING",
-			  TEXTOID, INT4OID, TEXTOID, TEXTOID);
+			  "INSERT INTO aion._activity (name, owner_key, handler, mode, task_queue, policy)"
+			  " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING",
+			  TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID);
 static Statement lock_activity =
 	STATEMENT(SELECT, "SELECT owner_key FROM aion._activity WHERE name = $1 FOR UPDATE", TEXTOID);
 static Statement update_activity =
 	STATEMENT(UPDATE,
-			  "UPDATE aion._activity SET owner_key = $2, handler = $3, task_queue = $4"
-			  " WHERE name = $1",
-			  TEXTOID, INT4OID, TEXTOID, TEXTOID);
+			  "UPDATE aion._activity SET owner_key = $2, handler = $3, mode = $4, task_queue = $5,"
+			  " policy = $6 WHERE name = $1",
+			  TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID);
 
 static Event *record(Run *run, Command *command);
 static Jsonb *answer(Turn *turn, Command *command);
@@ -79,6 +94,8 @@ static Event *record_cancel(Run *run, Command *command);
 static void key_of(const Command *command, char key[12]);
 static void init(void);
 static Progress perform(Run *run);
+static void arrive(Run *run);
+static void purge(int64 run_key);
 static void cancel_open(Run *run);
 
 static const CommandClass class = {.kind = COMMAND_ACTIVITY,
@@ -88,21 +105,29 @@ static const CommandClass class = {.kind = COMMAND_ACTIVITY,
 								   .failure = failure_of,
 								   .cancel = cancel};
 static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_ACTIVITY, .record = record_cancel};
-static Primitive primitive = {
-	.name = "activity", .init = init, .perform = perform, .close = cancel_open};
+static Primitive primitive = {.name = "activity",
+							  .init = init,
+							  .perform = perform,
+							  .arrive = arrive,
+							  .purge = purge,
+							  .close = cancel_open};
 static Registry activities = {.table = "_activity"};
 
 AION_REGISTER_PRIMITIVE(primitive);
 
 static Activity *find(const char *name);
 static const Handler *callable(Activity *activity);
-static bool find_callable(const char *name, const Handler **handler, Obstacle *obstacle);
+static Activity *find_callable(const char *name, const Handler **handler, Obstacle *obstacle);
 static bool is_obstructed(const Handler *handler, Oid owner, Obstacle *obstacle);
 static void block(Run *run, const char *name, const Obstacle *obstacle);
-static void check_unsupported(FunctionCallInfo fcinfo);
+static char *mode_of(FunctionCallInfo fcinfo);
+static Jsonb *policy_of(FunctionCallInfo fcinfo, const char *task_queue, bool is_inline);
 static void execute_now(Turn *turn, Command *command);
-static Jsonb *run_and_await(Turn *turn, const char *name, const Jsonb *input);
-static void refuse_options(const Jsonb *options);
+static Jsonb *run_and_await(Turn *turn, const char *name, const Jsonb *input, const Jsonb *options);
+static Progress perform_one(Run *run, RecordedCommand *command);
+static bool refuse_policy(const RecordedCommand *command, Attempt *result);
+static bool is_handed_over(Run *run, const RecordedCommand *command);
+static bool hand_over(Run *run, const RecordedCommand *command, const Activity *activity);
 
 static void
 init(void)
@@ -112,48 +137,133 @@ init(void)
 }
 
 /*
- * Executes the next inline activity that has no outcome.
+ * Executes the next inline activity that has no outcome, and hands over the others on the way.
  */
 static Progress
 perform(Run *run)
 {
 	History *history = run->history;
-	RecordedCommand *command = NULL;
-	const Handler *handler = NULL;
-	Attempt result = {0};
-	Obstacle obstacle;
-	Authority authority;
-	char *name;
 
 	for (; run->performed < history->command_count; run->performed++)
 	{
-		command = history->commands[run->performed];
-		if (command->kind == COMMAND_ACTIVITY && command->outcome == NULL)
-			break;
-	}
-	if (run->performed == history->command_count)
-		return PROGRESS_NONE;
+		RecordedCommand *command = history->commands[run->performed];
+		Progress progress;
 
-	name = pstrdup(command->name);
+		if (command->kind != COMMAND_ACTIVITY || command->outcome != NULL)
+			continue;
+		progress = perform_one(run, command);
+		if (progress != PROGRESS_NONE)
+			return progress;
+	}
+	return PROGRESS_NONE;
+}
+
+static Progress
+perform_one(Run *run, RecordedCommand *command)
+{
+	const Handler *handler = NULL;
+	Attempt result = {0};
+	Activity *activity = NULL;
+	Obstacle obstacle;
+	Authority authority;
+	char *name = pstrdup(command->name);
+
 	if (!aion_mock_attempt(name, &result))
 	{
-		if (strcmp(name, ACTIVITY_RUN_SQL) != 0 && !find_callable(name, &handler, &obstacle))
+		if (strcmp(name, ACTIVITY_RUN_SQL) != 0)
+			activity = find_callable(name, &handler, &obstacle);
+		if (activity == NULL && strcmp(name, ACTIVITY_RUN_SQL) != 0)
 		{
+			if (is_handed_over(run, command))
+				return PROGRESS_NONE; /* it was not always so */
 			block(run, name, &obstacle);
 			return PROGRESS_BLOCKED;
 		}
-		aion_attempt_make(name, handler, aion_event_read_activity_input(command->event), &result);
+		if (activity != NULL && hand_over(run, command, activity))
+			return PROGRESS_NONE;
+		if (!refuse_policy(command, &result))
+			aion_attempt_make(name, handler, aion_event_read_activity_input(command->event),
+							  &result);
 	}
 
 	aion_authority_assume(&authority);
 	aion_run_unblock(run);
-	aion_recorder_append(history, result.failed ? EVENT_ACTIVITY_FAILED : EVENT_ACTIVITY_COMPLETED,
-						 command->event->key,
-						 result.failed ? aion_event_error(result.value)
-									   : aion_event_result(result.value));
+	aion_recorder_append(
+		run->history, result.failed ? EVENT_ACTIVITY_FAILED : EVENT_ACTIVITY_COMPLETED,
+		command->event->key,
+		result.failed ? aion_event_error(result.value) : aion_event_result(result.value));
 	aion_authority_drop(&authority);
 	CRASH_POINT("outcome recorded");
 	return PROGRESS_MADE;
+}
+
+/*
+ * Lets an inline activity fail that was asked for with what inline activities do not have yet.
+ */
+static bool
+refuse_policy(const RecordedCommand *command, Attempt *result)
+{
+	Jsonb *options = aion_event_read_activity_options(command->event);
+
+	if (!aion_policy_tries(options))
+		return false;
+	result->failed = true;
+	result->value = aion_failure_make(
+		"0A000", "retry policies and timeouts of inline activities are not supported yet", NULL);
+	return true;
+}
+
+/*
+ * Tells whether an activity is with workers already.
+ */
+static bool
+is_handed_over(Run *run, const RecordedCommand *command)
+{
+	Authority authority;
+	bool handed_over;
+
+	aion_authority_assume(&authority);
+	handed_over = aion_task_is_dispatched(run, atoi(command->event->key));
+	aion_authority_drop(&authority);
+	return handed_over;
+}
+
+/*
+ * Hands an activity over to workers; false if it is to be executed here and now.
+ */
+static bool
+hand_over(Run *run, const RecordedCommand *command, const Activity *activity)
+{
+	Jsonb *policy;
+	Authority authority;
+
+	if (activity->is_inline && run->history->open_activities == 1 && !run->knows_tasks)
+		return false;
+	if (is_handed_over(run, command))
+		return true;
+	if (activity->is_inline)
+		return false;
+	policy = aion_policy_merge(activity->policy, aion_event_read_activity_options(command->event));
+	aion_authority_assume(&authority);
+	aion_task_dispatch(run, command, policy);
+	aion_authority_drop(&authority);
+	return true;
+}
+
+/*
+ * Takes in what workers have to say.
+ */
+static void
+arrive(Run *run)
+{
+	if (run->tasks_settled || run->tasks_due)
+		aion_task_arrive(run);
+}
+
+static void
+purge(int64 run_key)
+{
+	aion_task_purge(run_key);
 }
 
 /*
@@ -165,7 +275,8 @@ cancel_open(Run *run)
 	History *history = run->history;
 	int count = history->command_count;
 
-	for (int i = run->performed; i < count; i++)
+	aion_task_cancel_all(run);
+	for (int i = 0; i < count && history->open_activities > 0; i++)
 	{
 		RecordedCommand *command = history->commands[i];
 
@@ -183,7 +294,8 @@ record(Run *run, Command *command)
 	key_of(command, key);
 	return aion_recorder_append(
 		run->history, EVENT_ACTIVITY_SCHEDULED, key,
-		aion_event_activity_scheduled(command->fingerprint.name, command->fingerprint.input));
+		aion_event_activity_scheduled(command->fingerprint.name, command->fingerprint.input,
+									  ((const Wish *) command->detail)->options));
 }
 
 /*
@@ -265,6 +377,7 @@ record_cancel(Run *run, Command *command)
 		return aion_recorder_append(
 			run->history, EVENT_COMMAND_ANSWERED, key,
 			aion_event_command_answered(&command->fingerprint, command->detail, NULL));
+	aion_task_cancel(run, atoi(key));
 	return aion_recorder_append(run->history, EVENT_ACTIVITY_CANCELLED, key,
 								aion_event_cancelled(CANCEL_BY_WORKFLOW));
 }
@@ -278,7 +391,7 @@ key_of(const Command *command, char key[12])
 	if (command->recorded != NULL)
 		strlcpy(key, command->recorded->event->key, 12);
 	else
-		snprintf(key, 12, "%d", *(const int *) command->detail);
+		snprintf(key, 12, "%d", ((const Wish *) command->detail)->ordinal);
 }
 
 /*
@@ -308,6 +421,8 @@ find(const char *name)
 	activity->name = pstrdup(name);
 	activity->owner_key = aion_row_int32(rows, 0, 1);
 	activity->signature = aion_row_text(rows, 0, 2);
+	activity->is_inline = aion_row_bool(rows, 0, 3);
+	activity->policy = aion_row_jsonb(rows, 0, 4);
 	activities.entries = lappend(activities.entries, activity);
 	MemoryContextSwitchTo(caller);
 	return activity;
@@ -341,10 +456,10 @@ callable(Activity *activity)
 }
 
 /*
- * Finds the function of an activity, or what is in the way of calling it for the current user.
- * That is never told to the code: it can be mended.
+ * Finds an activity and, for who executes it here, its function; NULL if something is in the way of
+ * calling it for the current user.  That is never told to the code: it can be mended.
  */
-static bool
+static Activity *
 find_callable(const char *name, const Handler **handler, Obstacle *obstacle)
 {
 	Oid owner = GetUserId();
@@ -357,6 +472,8 @@ find_callable(const char *name, const Handler **handler, Obstacle *obstacle)
 	activity = find(name);
 	if (activity == NULL || !aion_registered_for(activity->owner_key, owner))
 		obstacle->message = "the activity is not registered";
+	else if (!activity->is_inline)
+		obstructed = false;
 	else
 	{
 		obstacle->signature = activity->signature;
@@ -364,7 +481,7 @@ find_callable(const char *name, const Handler **handler, Obstacle *obstacle)
 		obstructed = is_obstructed(*handler, owner, obstacle);
 	}
 	aion_authority_drop(&authority);
-	return !obstructed;
+	return obstructed ? NULL : activity;
 }
 
 static bool
@@ -402,29 +519,61 @@ block(Run *run, const char *name, const Obstacle *obstacle)
 }
 
 /*
- * Refuses what register_activity() will offer and does not do yet.
+ * Reads and checks the mode of a registration.
  */
-static void
-check_unsupported(FunctionCallInfo fcinfo)
+static char *
+mode_of(FunctionCallInfo fcinfo)
 {
 	char *mode = PG_ARGISNULL(2) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(2));
 
-	if (strcmp(mode, "background") == 0 || strcmp(mode, "external") == 0)
+	if (strcmp(mode, "background") == 0)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("activities of mode \"%s\" are not supported yet", mode)));
-	if (strcmp(mode, "inline") != 0)
+	if (strcmp(mode, "inline") != 0 && strcmp(mode, "external") != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("invalid mode: \"%s\"", mode),
 						errhint("Possible values are: inline, background, external.")));
-	for (int i = 4; i <= 8; i++)
-	{
-		if (!PG_ARGISNULL(i))
-			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-							errmsg("retry policies and timeouts of activities are not supported "
-								   "yet")));
-	}
 	if (PG_ARGISNULL(9) || strcmp(text_to_cstring(PG_GETARG_TEXT_PP(9)), "try") != 0)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("on_cancel other than \"try\" is not supported yet")));
+	return mode;
+}
+
+/*
+ * Makes the policy of a registration from its arguments, and checks it.
+ */
+static Jsonb *
+policy_of(FunctionCallInfo fcinfo, const char *task_queue, bool is_inline)
+{
+	static const char *const timeouts[] = {"start_to_close_timeout", "schedule_to_start_timeout",
+										   "schedule_to_close_timeout", "heartbeat_timeout"};
+	JsonObject object;
+	Policy policy;
+	Jsonb *json;
+	bool any = !PG_ARGISNULL(4);
+
+	aion_object_begin(&object);
+	if (strcmp(task_queue, "default") != 0)
+		aion_object_text(&object, "task_queue", task_queue);
+	aion_object_json(&object, "retry", PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
+	for (size_t i = 0; i < lengthof(timeouts); i++)
+	{
+		if (PG_ARGISNULL(5 + i))
+			continue;
+		any = true;
+		aion_object_text(&object, timeouts[i], aion_duration_text(PG_GETARG_INTERVAL_P(5 + i)));
+	}
+	json = aion_object_end(&object);
+	aion_policy_read(json, &policy);
+	if (is_inline && any)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("retry policies and timeouts of inline activities are not "
+							   "supported yet")));
+	if (!is_inline && policy.start_to_close == 0 && policy.heartbeat == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("an external activity needs a start_to_close_timeout or a "
+							   "heartbeat_timeout"),
+						errdetail("Without either nobody would notice that its worker is gone.")));
+	return json;
 }
 
 /*
@@ -442,9 +591,11 @@ execute_now(Turn *turn, Command *command)
 	GuardState outside;
 	int open_queries;
 
-	if (aion_testing_is_active() && aion_mock_exists(name))
+	if ((aion_testing_is_active() && aion_mock_exists(name)) ||
+		((const Wish *) command->detail)->options != NULL)
 		return;
-	if (strcmp(name, ACTIVITY_RUN_SQL) != 0 && !find_callable(name, &handler, &obstacle))
+	if (strcmp(name, ACTIVITY_RUN_SQL) != 0 &&
+		(find_callable(name, &handler, &obstacle) == NULL || handler == NULL))
 		return;
 	aion_turn_begin_activity(turn);
 	aion_guard_enter(FRAME_ACTIVITY, &outside);
@@ -463,22 +614,30 @@ execute_now(Turn *turn, Command *command)
  * Asks for an activity.
  */
 Command *
-aion_activity_start(Turn *turn, const char *name, const Jsonb *input)
+aion_activity_start(Turn *turn, const char *name, const Jsonb *input, const Jsonb *options)
 {
-	int *ordinal = MemoryContextAlloc(turn->context, sizeof(int));
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+	Wish *wish = palloc0(sizeof(Wish));
+	Policy policy;
 
 	aion_payload_check(input, "input");
-	*ordinal = aion_turn_ordinal(turn, COMMAND_ACTIVITY) + 1;
-	return aion_turn_command(turn, &class, name, input, ordinal);
+	wish->ordinal = aion_turn_ordinal(turn, COMMAND_ACTIVITY) + 1;
+	if (options != NULL)
+	{
+		aion_policy_read(options, &policy);
+		wish->options = DatumGetJsonbPCopy(JsonbPGetDatum(options));
+	}
+	MemoryContextSwitchTo(caller);
+	return aion_turn_command(turn, &class, name, input, wish);
 }
 
 /*
  * Asks for an activity and waits for its outcome.
  */
 static Jsonb *
-run_and_await(Turn *turn, const char *name, const Jsonb *input)
+run_and_await(Turn *turn, const char *name, const Jsonb *input, const Jsonb *options)
 {
-	Command *command = aion_activity_start(turn, name, input);
+	Command *command = aion_activity_start(turn, name, input, options);
 
 	if (aion_turn_may_execute(turn, command))
 		execute_now(turn, command);
@@ -501,14 +660,6 @@ aion_activity_name(text *argument)
 	return name;
 }
 
-static void
-refuse_options(const Jsonb *options)
-{
-	if (options != NULL)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("options of activities are not supported yet")));
-}
-
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_register_activity);
@@ -522,30 +673,36 @@ PG_FUNCTION_INFO_V1(aion_start_activity);
 Datum
 aion_register_activity(PG_FUNCTION_ARGS)
 {
-	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *name = aion_activity_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
 	Oid function = PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1);
 	char *task_queue = PG_ARGISNULL(3) ? "default" : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	char *mode = mode_of(fcinfo);
+	bool is_inline = strcmp(mode, "inline") == 0;
 	Oid role = GetUserId();
 	Authority authority;
-	char *signature;
+	char *signature = NULL;
+	Jsonb *policy;
 
 	aion_guard_client_call("aion.register_activity");
-	aion_name_check(name, AION_NAME_MAX, "activity name");
 	aion_name_check(task_queue, AION_NAME_MAX, "task queue");
-	check_unsupported(fcinfo);
-	if (strcmp(name, ACTIVITY_RUN_SQL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_INPUT), errmsg("activity name \"%s\" is reserved", name)));
-	if (!OidIsValid(function))
+	if (is_inline && !OidIsValid(function))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("handler must not be null")));
-	aion_handler_check(function, role);
-	signature = aion_handler_signature(function);
-
+	if (!is_inline && OidIsValid(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_INPUT), errmsg("an external activity has no handler"),
+				 errdetail("Workers that poll its task queue execute it.")));
+	policy = policy_of(fcinfo, task_queue, is_inline);
+	if (is_inline)
+	{
+		aion_handler_check(function, role);
+		signature = aion_handler_signature(function);
+	}
 	aion_authority_assume(&authority);
 	aion_fence_settle();
 	{
-		NullableDatum row[] = {aion_arg_text(name), aion_arg_int32(aion_owner_key(role)),
-							   aion_arg_text(signature), aion_arg_text(task_queue)};
+		NullableDatum row[] = {aion_arg_text(name),		  aion_arg_int32(aion_owner_key(role)),
+							   aion_arg_text(signature),  aion_arg_text(mode),
+							   aion_arg_text(task_queue), aion_arg_jsonb(policy)};
 		Rows rows;
 
 		(void) aion_statement_execute(&insert_activity, row);
@@ -571,8 +728,7 @@ aion_run(PG_FUNCTION_ARGS)
 	Jsonb *input = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 	Jsonb *result;
 
-	refuse_options(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
-	result = run_and_await(turn, name, input);
+	result = run_and_await(turn, name, input, PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
 	if (result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(result);
@@ -588,8 +744,8 @@ aion_start_activity(PG_FUNCTION_ARGS)
 	char *name = aion_activity_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
 	Jsonb *input = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 
-	refuse_options(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
-	PG_RETURN_TEXT_P(cstring_to_text(aion_turn_handle(aion_activity_start(turn, name, input))));
+	PG_RETURN_TEXT_P(cstring_to_text(aion_turn_handle(
+		aion_activity_start(turn, name, input, PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2)))));
 }
 
 /*
@@ -608,7 +764,7 @@ aion_run_sql(PG_FUNCTION_ARGS)
 	aion_object_begin(&input);
 	aion_object_text(&input, "query", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	aion_object_json(&input, "args", args);
-	result = run_and_await(turn, ACTIVITY_RUN_SQL, aion_object_end(&input));
+	result = run_and_await(turn, ACTIVITY_RUN_SQL, aion_object_end(&input), NULL);
 	if (result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(result);

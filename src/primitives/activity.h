@@ -20,7 +20,8 @@ typedef struct Attempt
 } Attempt;
 
 extern char *aion_activity_name(text *argument);
-extern Command *aion_activity_start(Turn *turn, const char *name, const Jsonb *input);
+extern Command *aion_activity_start(Turn *turn, const char *name, const Jsonb *input,
+									const Jsonb *options);
 extern void aion_attempt_make(const char *name, const Handler *handler, const Jsonb *input,
 							  Attempt *result);
 extern Jsonb *aion_attempt_call(const Handler *handler, const Jsonb *input);

@@ -16,6 +16,7 @@
 #include "aion.h"
 #include "engine/turn.h"
 #include "primitives/activity.h"
+#include "primitives/policy.h"
 #include "primitives/timer.h"
 #include "support/errors.h"
 #include "support/payload.h"
@@ -172,7 +173,7 @@ start_many(Turn *turn, FunctionCallInfo fcinfo, int *count)
 			aion_turn_consume(turn, going[first]);
 			going[first] = going[--left];
 		}
-		commands[i] = aion_activity_start(turn, name, JsonbValueToJsonb(element));
+		commands[i] = aion_activity_start(turn, name, JsonbValueToJsonb(element), options);
 		going[left++] = commands[i];
 	}
 	return commands;
@@ -181,19 +182,12 @@ start_many(Turn *turn, FunctionCallInfo fcinfo, int *count)
 static int
 concurrency_of(const Jsonb *options, int count)
 {
-	int32 concurrency = aion_json_int(options, "concurrency", count);
+	Policy policy;
 
 	if (options == NULL)
 		return count;
-	if (!aion_json_has_member(options, "concurrency") ||
-		!aion_json_equal(aion_json_without(options, "concurrency"), aion_json_empty()))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("options of activities other than \"concurrency\" are not "
-							   "supported yet")));
-	if (concurrency < 1)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
-						errmsg("option \"concurrency\" must be a positive number")));
-	return Min(concurrency, count);
+	aion_policy_read(options, &policy);
+	return policy.concurrency > 0 ? Min(policy.concurrency, count) : count;
 }
 
 static Command *

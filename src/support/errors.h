@@ -33,6 +33,7 @@
 #define ERRCODE_PAYLOAD_TOO_LARGE MAKE_SQLSTATE('W', 'F', '0', '1', '5')
 #define ERRCODE_ENGINE_NOT_RUNNING MAKE_SQLSTATE('W', 'F', '0', '1', '6')
 #define ERRCODE_NOT_ADOPTED MAKE_SQLSTATE('W', 'F', '0', '1', '7')
+#define ERRCODE_TASK_CLOSED MAKE_SQLSTATE('W', 'F', '0', '1', '8')
 #define ERRCODE_TIMER_CANCELLED MAKE_SQLSTATE('W', 'F', '0', '2', '7')
 
 #endif

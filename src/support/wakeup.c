@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
@@ -30,10 +31,15 @@
 #define LOOK_AGAIN_MS 1000 /* when nobody woke us */
 #define POLL_MS 20		   /* when nobody can */
 
+/* Marks a set of queues among what is watched: no key of a run is that large. */
+#define QUEUE_BITS 63
+#define QUEUES (UINT64CONST(1) << QUEUE_BITS)
+
 typedef struct WaiterSlots
 {
 	int count;
-	pg_atomic_uint64 run_key[FLEXIBLE_ARRAY_MEMBER]; /* by number of the process; 0: none */
+	/* By number of the process: a run, or a set of task queues; 0: nothing. */
+	pg_atomic_uint64 watched[FLEXIBLE_ARRAY_MEMBER];
 } WaiterSlots;
 
 /* Something to tell when this transaction commits. */
@@ -43,7 +49,8 @@ typedef struct News
 	{
 		NEWS_ENDED,
 		NEWS_READY,
-		NEWS_TIMER
+		NEWS_TIMER,
+		NEWS_TASK
 	} kind;
 	BoardTimer about; /* fire_at only of a timer */
 } News;
@@ -62,6 +69,7 @@ static Size slots_size(void);
 static void request_memory(void);
 static void attach_memory(void);
 static void transaction_ended(XactEvent event, void *argument);
+static void wake_worker(uint64 bit);
 static void set_latches(int64 run_key);
 static void add_news(News news);
 static void tell(void);
@@ -97,6 +105,12 @@ aion_wakeup_timer(int32 owner_key, int64 run_key, TimestampTz fire_at)
 }
 
 void
+aion_wakeup_queue(const char *name)
+{
+	add_news((News){NEWS_TASK, {0, (int64) aion_wakeup_queue_bit(name), 0}});
+}
+
+void
 aion_wakeup_scan(void)
 {
 	pending_scan = true;
@@ -115,7 +129,26 @@ void
 aion_wakeup_watch(int64 run_key)
 {
 	if (slots != NULL && AION_COMPAT_MY_PROC_NUMBER < slots->count)
-		pg_atomic_exchange_u64(&slots->run_key[AION_COMPAT_MY_PROC_NUMBER], run_key);
+		pg_atomic_exchange_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER], run_key);
+}
+
+/*
+ * Returns the bit that stands for a task queue; others may share it.
+ */
+uint64
+aion_wakeup_queue_bit(const char *name)
+{
+	return UINT64CONST(1) << hash_bytes((const unsigned char *) name, strlen(name)) % QUEUE_BITS;
+}
+
+/*
+ * Asks to be woken when one of some task queues has something.  Caller looks once more before it
+ * waits.
+ */
+void
+aion_wakeup_watch_queues(uint64 mask)
+{
+	aion_wakeup_watch((int64) (mask | QUEUES));
 }
 
 void
@@ -141,7 +174,7 @@ aion_wakeup_wait(long milliseconds)
 static Size
 slots_size(void)
 {
-	return add_size(offsetof(WaiterSlots, run_key),
+	return add_size(offsetof(WaiterSlots, watched),
 					mul_size(MaxBackends, sizeof(pg_atomic_uint64)));
 }
 
@@ -166,7 +199,7 @@ attach_memory(void)
 	{
 		slots->count = MaxBackends;
 		for (int i = 0; i < slots->count; i++)
-			pg_atomic_init_u64(&slots->run_key[i], 0);
+			pg_atomic_init_u64(&slots->watched[i], 0);
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -214,6 +247,9 @@ tell(void)
 			case NEWS_TIMER:
 				aion_board_post_timer(about);
 				break;
+			case NEWS_TASK:
+				wake_worker((uint64) about->run_key);
+				break;
 		}
 	}
 	if (pending_scan)
@@ -237,12 +273,30 @@ add_news(News news)
 	pending[pending_count++] = news;
 }
 
+/*
+ * Wakes one of those that wait for a queue, who then waits no more: as many tasks, as many workers.
+ */
+static void
+wake_worker(uint64 bit)
+{
+	for (int i = 0; i < slots->count; i++)
+	{
+		uint64 watched = pg_atomic_read_u64(&slots->watched[i]);
+
+		if ((watched & QUEUES) == 0 || (watched & bit) == 0 ||
+			!pg_atomic_compare_exchange_u64(&slots->watched[i], &watched, 0))
+			continue;
+		SetLatch(&ProcGlobal->allProcs[i].procLatch);
+		return;
+	}
+}
+
 static void
 set_latches(int64 run_key)
 {
 	for (int i = 0; i < slots->count; i++)
 	{
-		if (pg_atomic_read_u64(&slots->run_key[i]) == (uint64) run_key)
+		if (pg_atomic_read_u64(&slots->watched[i]) == (uint64) run_key)
 			SetLatch(&ProcGlobal->allProcs[i].procLatch);
 	}
 }

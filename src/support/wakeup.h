@@ -16,8 +16,12 @@ extern void aion_wakeup_timer(int32 owner_key, int64 run_key, TimestampTz fire_a
 extern void aion_wakeup_scan(void);		 /* anything may be ready */
 extern void aion_wakeup_extension(void); /* the extension came or went */
 
-/* Sessions that wait for the end of a run. */
+extern void aion_wakeup_queue(const char *name); /* a task queue has something */
+
+/* Sessions that wait for the end of a run, or for a task. */
 extern void aion_wakeup_watch(int64 run_key);
+extern uint64 aion_wakeup_queue_bit(const char *name);
+extern void aion_wakeup_watch_queues(uint64 mask);
 extern void aion_wakeup_unwatch(void);
 extern void aion_wakeup_wait(long milliseconds);
 

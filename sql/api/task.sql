@@ -1,0 +1,46 @@
+/* Activities that workers execute, from wherever they are connected. */
+
+CREATE OR REPLACE FUNCTION aion.poll_activities(task_queues text[], worker text, max_tasks int DEFAULT 1,
+	wait interval DEFAULT NULL, activities text[] DEFAULT NULL,
+	OUT task_token text, OUT workflow_id text, OUT run_id uuid, OUT activity text, OUT input jsonb,
+	OUT attempt int, OUT idempotency_key text, OUT heartbeat_details jsonb, OUT deadline timestamptz)
+	RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'aion_poll_activities';
+COMMENT ON FUNCTION aion.poll_activities(text[], text, int, interval, text[])
+	IS 'claims activities for a worker; the claim counts when the transaction commits';
+
+CREATE OR REPLACE FUNCTION aion.complete_activity(task_token text, result jsonb DEFAULT 'null') RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_complete_activity';
+COMMENT ON FUNCTION aion.complete_activity(text, jsonb)
+	IS 'gives the result of a claimed activity; WF018 unless the token holds it';
+
+CREATE OR REPLACE FUNCTION aion.fail_activity(task_token text, message text, kind text DEFAULT NULL,
+	retryable boolean DEFAULT true, retry_after interval DEFAULT NULL, details jsonb DEFAULT NULL) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_fail_activity';
+COMMENT ON FUNCTION aion.fail_activity(text, text, text, boolean, interval, jsonb)
+	IS 'says that a claimed activity failed; it is tried again as its policy says; WF018 unless the token holds it';
+
+CREATE OR REPLACE FUNCTION aion.heartbeat_activity(task_token text, details jsonb DEFAULT NULL) RETURNS boolean
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_heartbeat_activity';
+COMMENT ON FUNCTION aion.heartbeat_activity(text, jsonb)
+	IS 'says that a claimed activity goes on; true if its workflow no longer wants it; WF018 unless the token holds it';
+
+CREATE OR REPLACE FUNCTION aion.grant_task_queue(role regrole, name text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_grant_task_queue';
+COMMENT ON FUNCTION aion.grant_task_queue(regrole, text)
+	IS 'lets a role claim activities of a task queue, of its own runs or anybody''s';
+
+CREATE OR REPLACE FUNCTION aion.pause_task_queue(name text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_pause_task_queue';
+COMMENT ON FUNCTION aion.pause_task_queue(text) IS 'lets nobody claim activities of a task queue until it is resumed';
+
+CREATE OR REPLACE FUNCTION aion.resume_task_queue(name text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_resume_task_queue';
+COMMENT ON FUNCTION aion.resume_task_queue(text) IS 'lets activities of a task queue be claimed again';
+
+CREATE OR REPLACE VIEW aion.activity_task WITH (security_barrier) AS
+	SELECT r.workflow_id, t.activity, t.task_queue, t.state, t.attempt, t.next_attempt_at, t.worker,
+		CASE WHEN t.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN t.last_error END AS last_error,
+		t.attempt_by, t.heartbeat_by, t.priority, r.run_id, t.run_key, t.ordinal
+	FROM aion._task t JOIN aion._run r USING (run_key)
+	WHERE t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.activity_task IS 'activities that wait for a worker, or are with one';

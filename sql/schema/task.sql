@@ -1,0 +1,48 @@
+/* Activities that are executed outside of a turn. A row exists while its activity may still be executed or its outcome is not yet history. */
+
+CREATE TABLE aion._task (
+	run_key bigint NOT NULL,
+	ordinal int NOT NULL,
+	owner_key int NOT NULL,
+	scheduled_seq int NOT NULL,
+	activity text NOT NULL,
+	task_queue text NOT NULL,
+	state text NOT NULL CHECK (state IN ('waiting', 'claimed', 'cancelled', 'settled')),
+	attempt int NOT NULL,
+	priority int NOT NULL,
+	next_attempt_at timestamptz NOT NULL,
+	start_by timestamptz,
+	close_by timestamptz,
+	attempt_by timestamptz,
+	heartbeat_by timestamptz,
+	token uuid,
+	worker text,
+	policy jsonb NOT NULL,
+	heartbeat_details jsonb,
+	last_error jsonb,
+	outcome jsonb,
+	PRIMARY KEY (run_key, ordinal)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX _task_queue_idx ON aion._task (task_queue, priority DESC, next_attempt_at, run_key, ordinal)
+	WHERE state = 'waiting';
+COMMENT ON TABLE aion._task IS 'activities for workers: who may execute them when, who does, and what came of it';
+SELECT pg_extension_config_dump('aion._task', '');
+
+ALTER TABLE aion._task ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON aion._task FOR SELECT
+	USING (owner_key = ANY ((SELECT aion._visible_owners(true))::int[]));
+
+CREATE TABLE aion._queue (
+	name text PRIMARY KEY,
+	paused boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE aion._queue IS 'task queues that somebody has configured';
+SELECT pg_extension_config_dump('aion._queue', '');
+
+CREATE TABLE aion._queue_grant (
+	name text NOT NULL,
+	owner_key int NOT NULL,
+	PRIMARY KEY (name, owner_key)
+);
+COMMENT ON TABLE aion._queue_grant IS 'who may claim activities of which task queue';
+SELECT pg_extension_config_dump('aion._queue_grant', '');

@@ -1,0 +1,377 @@
+/*
+ * task.c
+ *		Activities that are executed outside of a turn: their rows, and how they reach history.
+ *
+ * A row is made by the turn that asks for the activity and deleted by the one that records what
+ *came of it.  In between it belongs to whoever has locked it: a worker that claims, completes or
+ *fails it, or the run, which skips what is locked.  A worker never touches the run's row; what it
+ *has to say is in the task's row, and a timer that is due at once says that there is something to
+ *read.
+ *
+ *		waiting -> claimed -> settled			deleted when it is recorded
+ *		   ^          |  \-> cancelled			deleted when its worker has been told, or is late
+ *		   '----------'  (an attempt failed, and there will be another)
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "nodes/bitmapset.h"
+#include "utils/builtins.h"
+
+#include "engine/due.h"
+#include "primitives/task.h"
+#include "support/clock.h"
+#include "support/payload.h"
+#include "support/wakeup.h"
+
+static Statement insert_task = STATEMENT(
+	INSERT,
+	"INSERT INTO aion._task (run_key, ordinal, owner_key, scheduled_seq, activity, task_queue,"
+	" state, attempt, priority, next_attempt_at, start_by, close_by, policy)"
+	" VALUES ($1, $2, $3, $4, $5, $6, 'waiting', 0, $7, $8, $9, $10, $11)",
+	INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	TIMESTAMPTZOID, JSONBOID);
+static Statement select_ordinals =
+	STATEMENT(SELECT, "SELECT ordinal FROM aion._task WHERE run_key = $1", INT8OID);
+static Statement take_settled =
+	STATEMENT(DELETE_RETURNING,
+			  "DELETE FROM aion._task WHERE run_key = $1 AND state = 'settled'"
+			  " RETURNING ordinal, outcome, attempt",
+			  INT8OID);
+static Statement lock_late =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task WHERE run_key = $1 AND (attempt_by <= $2"
+			  " OR heartbeat_by <= $2 OR close_by <= $2 OR (start_by <= $2 AND state = 'waiting'))"
+			  " ORDER BY ordinal FOR UPDATE SKIP LOCKED",
+			  INT8OID, TIMESTAMPTZOID);
+static Statement select_unwatched =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS
+			  " FROM aion._task t WHERE run_key = $1 AND state IN ('claimed', 'cancelled')"
+			  " AND NOT EXISTS (SELECT FROM aion._timer m WHERE m.run_key = t.run_key"
+			  " AND m.name = '" TIMER_TASK "' || t.ordinal || ' attempt ' || t.attempt)",
+			  INT8OID);
+static Statement lock_task =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task WHERE run_key = $1 AND ordinal = $2"
+			  " FOR UPDATE SKIP LOCKED",
+			  INT8OID, INT4OID);
+static Statement delete_task = STATEMENT(
+	DELETE, "DELETE FROM aion._task WHERE run_key = $1 AND ordinal = $2", INT8OID, INT4OID);
+static Statement delete_tasks =
+	STATEMENT(DELETE, "DELETE FROM aion._task WHERE run_key = $1", INT8OID);
+static Statement mark_cancelled = STATEMENT(
+	UPDATE, "UPDATE aion._task SET state = 'cancelled' WHERE run_key = $1 AND ordinal = $2",
+	INT8OID, INT4OID);
+static Statement settle_task =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._task SET state = 'settled', outcome = $3, start_by = NULL,"
+			  " close_by = NULL, attempt_by = NULL, heartbeat_by = NULL"
+			  " WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID, JSONBOID);
+static Statement retry_task = STATEMENT(
+	UPDATE,
+	"UPDATE aion._task SET state = 'waiting', next_attempt_at = $3, last_error = $4,"
+	" attempt_by = NULL, heartbeat_by = NULL, token = NULL WHERE run_key = $1 AND ordinal = $2",
+	INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
+
+static void record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts);
+static void end_late(Run *run);
+static void expire(Task *task);
+static Jsonb *timeout_of(const Task *task, const char *which);
+static void wake(const Task *task, const char *why, TimestampTz moment);
+static TimestampTz deadline(TimestampTz start, int64 duration);
+
+/*
+ * Tells whether an activity has been handed over already.
+ */
+bool
+aion_task_is_dispatched(Run *run, int32 ordinal)
+{
+	if (!run->knows_tasks)
+	{
+		NullableDatum args[] = {aion_arg_int64(run->run_key)};
+		Rows rows = aion_statement_execute(&select_ordinals, args);
+		MemoryContext caller = MemoryContextSwitchTo(run->context);
+
+		for (uint64 row = 0; row < rows.count; row++)
+			run->tasks = bms_add_member(run->tasks, aion_row_int32(rows, row, 1));
+		run->knows_tasks = true;
+		MemoryContextSwitchTo(caller);
+	}
+	return bms_is_member(ordinal, run->tasks);
+}
+
+/*
+ * Hands an activity over to workers.
+ */
+void
+aion_task_dispatch(Run *run, const RecordedCommand *command, const Jsonb *policy_json)
+{
+	int32 ordinal = atoi(command->event->key);
+	TimestampTz now = aion_clock_now();
+	MemoryContext caller;
+	Policy policy;
+	const char *queue;
+
+	aion_policy_read(policy_json, &policy);
+	queue = policy.task_queue != NULL ? policy.task_queue : run->started.task_queue;
+	if (queue == NULL)
+		queue = "default";
+	{
+		TimestampTz start_by = deadline(now, policy.schedule_to_start);
+		TimestampTz close_by = deadline(now, policy.schedule_to_close);
+		NullableDatum args[] = {
+			aion_arg_int64(run->run_key),	 aion_arg_int32(ordinal),
+			aion_arg_int32(run->owner_key),	 aion_arg_int32(command->event->seq),
+			aion_arg_text(command->name),	 aion_arg_text(queue),
+			aion_arg_int32(policy.priority), aion_arg_timestamp(now),
+			aion_arg_timestamp(start_by),	 aion_arg_timestamp(close_by),
+			aion_arg_jsonb(policy_json)};
+		Task task = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
+
+		(void) aion_statement_execute(&insert_task, args);
+		wake(&task, "start", start_by);
+		wake(&task, "close", close_by);
+	}
+	aion_wakeup_queue(queue);
+	caller = MemoryContextSwitchTo(run->context);
+	run->tasks = bms_add_member(run->tasks, ordinal);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Ends attempts that took too long, and moves what came of activities into history.
+ */
+void
+aion_task_arrive(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows settled;
+
+	if (run->tasks_due)
+		end_late(run);
+	settled = aion_statement_execute(&take_settled, args);
+	for (uint64 row = 0; row < settled.count; row++)
+		record(run, aion_row_int32(settled, row, 1), aion_row_jsonb(settled, row, 2),
+			   aion_row_int32(settled, row, 3));
+}
+
+/*
+ * Ends what is late, and watches on where a heartbeat came in time.
+ */
+static void
+end_late(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_timestamp(aion_clock_now())};
+	Rows rows = aion_statement_execute(&lock_late, args);
+	Task task;
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		aion_task_read(rows, row, &task);
+		if (aion_run_is_closed(run) || strcmp(task.state, "cancelled") == 0)
+		{
+			NullableDatum key[] = {aion_arg_int64(task.run_key), aion_arg_int32(task.ordinal)};
+
+			(void) aion_statement_execute(&delete_task, key);
+		}
+		else
+			expire(&task);
+	}
+	rows = aion_statement_execute(&select_unwatched, args);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		aion_task_read(rows, row, &task);
+		aion_task_watch(&task);
+	}
+}
+
+/*
+ * Takes back an activity that its workflow has cancelled.  What a worker is just about to complete
+ * is left to him; what he says then is not recorded any more.
+ */
+void
+aion_task_cancel(Run *run, int32 ordinal)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Rows rows = aion_statement_execute(&lock_task, args);
+	Task task;
+
+	if (rows.count == 0)
+		return;
+	aion_task_read(rows, 0, &task);
+	if (strcmp(task.state, "claimed") == 0)
+	{
+		(void) aion_statement_execute(&mark_cancelled, args);
+		aion_task_watch(&task);
+	}
+	else
+		(void) aion_statement_execute(&delete_task, args);
+}
+
+/*
+ * The same for all activities of a run that ends.
+ */
+void
+aion_task_cancel_all(Run *run)
+{
+	int ordinal = -1;
+
+	if (run->history->open_activities == 0)
+		return;
+	(void) aion_task_is_dispatched(run, 0);
+	while ((ordinal = bms_next_member(run->tasks, ordinal)) >= 0)
+		aion_task_cancel(run, ordinal);
+}
+
+void
+aion_task_purge(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+
+	(void) aion_statement_execute(&delete_tasks, args);
+}
+
+void
+aion_task_read(Rows rows, uint64 row, Task *task)
+{
+	task->run_key = aion_row_int64(rows, row, 1);
+	task->ordinal = aion_row_int32(rows, row, 2);
+	task->owner_key = aion_row_int32(rows, row, 3);
+	task->activity = aion_row_text(rows, row, 4);
+	task->state = aion_row_text(rows, row, 5);
+	task->attempt = aion_row_int32(rows, row, 6);
+	aion_policy_read(aion_row_jsonb(rows, row, 7), &task->policy);
+	task->start_by = aion_row_timestamp(rows, row, 8);
+	task->close_by = aion_row_timestamp(rows, row, 9);
+	task->attempt_by = aion_row_timestamp(rows, row, 10);
+	task->heartbeat_by = aion_row_timestamp(rows, row, 11);
+}
+
+/*
+ * Notes what came of an activity: {"ok": result} or {"error": failure}.
+ */
+void
+aion_task_settle(const Task *task, const Jsonb *outcome)
+{
+	NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal),
+							aion_arg_jsonb(outcome)};
+
+	(void) aion_statement_execute(&settle_task, args);
+	aion_due_wake(task->run_key, task->owner_key, psprintf(TIMER_SETTLED "%d", task->ordinal),
+				  aion_clock_now());
+}
+
+/*
+ * Notes that an attempt failed: there will be another, or that was the last.
+ */
+void
+aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry_after)
+{
+	TimestampTz now = aion_clock_now();
+	int64 delay =
+		retry_after >= 0 ? retry_after : aion_policy_backoff(&task->policy, task->attempt);
+	JsonObject object;
+
+	if (retryable && aion_policy_retries(&task->policy, task->attempt, error) &&
+		now + delay < task->close_by)
+	{
+		NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal),
+								aion_arg_timestamp(now + delay), aion_arg_jsonb(error)};
+
+		(void) aion_statement_execute(&retry_task, args);
+		return;
+	}
+	aion_object_begin(&object);
+	aion_object_json(&object, "error", error);
+	aion_task_settle(task, aion_object_end(&object));
+}
+
+/*
+ * Lets the run look at a task when the time of its attempt may be up.
+ */
+void
+aion_task_watch(const Task *task)
+{
+	TimestampTz moment = Min(task->attempt_by, task->heartbeat_by);
+
+	if (strcmp(task->state, "claimed") == 0 || strcmp(task->state, "cancelled") == 0)
+		wake(task, psprintf("attempt %d", task->attempt), moment);
+}
+
+/*
+ * Records an outcome, unless the activity was cancelled meanwhile.
+ */
+static void
+record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts)
+{
+	Datum *names = palloc((attempts + 3) * sizeof(Datum));
+	char *key = psprintf("%d", ordinal);
+	Jsonb *error = aion_json_member(outcome, "error");
+
+	if (aion_run_is_closed(run) || aion_history_open(run->history, FAMILY_ACTIVITY, key) == NULL)
+		return;
+	aion_recorder_append(run->history,
+						 error != NULL ? EVENT_ACTIVITY_FAILED : EVENT_ACTIVITY_COMPLETED, key,
+						 error != NULL ? aion_event_error(error)
+									   : aion_event_result(aion_json_member(outcome, "ok")));
+	names[0] = CStringGetTextDatum(psprintf(TIMER_TASK "%d start", ordinal));
+	names[1] = CStringGetTextDatum(psprintf(TIMER_TASK "%d close", ordinal));
+	names[2] = CStringGetTextDatum(psprintf(TIMER_SETTLED "%d", ordinal));
+	for (int i = 1; i <= attempts; i++)
+		names[2 + i] = CStringGetTextDatum(psprintf(TIMER_TASK "%d attempt %d", ordinal, i));
+	aion_due_disarm_some(run, names, attempts + 3);
+}
+
+/*
+ * Ends an attempt, or a task, whose time is up.
+ */
+static void
+expire(Task *task)
+{
+	TimestampTz now = aion_clock_now();
+
+	if (task->close_by <= now)
+		aion_task_fail(task, timeout_of(task, "schedule_to_close_timeout"), false, 0);
+	else if (task->start_by <= now && strcmp(task->state, "waiting") == 0 && task->attempt == 0)
+		aion_task_fail(task, timeout_of(task, "schedule_to_start_timeout"), false, 0);
+	else if (strcmp(task->state, "claimed") == 0)
+		aion_task_fail(task,
+					   timeout_of(task, task->attempt_by <= now ? "start_to_close_timeout"
+																: "heartbeat_timeout"),
+					   true, -1);
+}
+
+static Jsonb *
+timeout_of(const Task *task, const char *which)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "kind", "timeout");
+	aion_object_text(&object, "sqlstate", "WA002");
+	aion_object_text(&object, "message",
+					 psprintf("activity \"%s\" exceeded its %s", task->activity, which));
+	aion_object_text(&object, "timeout", which);
+	aion_object_text(&object, "activity", task->activity);
+	aion_object_int(&object, "attempts", task->attempt);
+	return aion_object_end(&object);
+}
+
+/*
+ * Lets the run be looked at, for a reason that has not been given yet.
+ */
+static void
+wake(const Task *task, const char *why, TimestampTz moment)
+{
+	if (moment != DT_NOEND)
+		aion_due_wake(task->run_key, task->owner_key,
+					  psprintf(TIMER_TASK "%d %s", task->ordinal, why), moment);
+}
+
+static TimestampTz
+deadline(TimestampTz start, int64 duration)
+{
+	return duration > 0 ? start + duration : DT_NOEND;
+}

@@ -1,0 +1,295 @@
+-- Activities that workers execute: claims, tokens, retries, timeouts, queues. Invariants 43, 44, 46-48, 53; T86, T89, T91.
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE worker LOGIN;
+SELECT aion.grant_usage('alice'), aion.grant_usage('bob'), aion.grant_usage('worker', 'worker');
+CREATE SCHEMA alice AUTHORIZATION alice;
+SET SESSION AUTHORIZATION alice; SET search_path = alice;
+CREATE FUNCTION ask(what text DEFAULT 'x', options jsonb DEFAULT NULL) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN aion.run('charge', jsonb_build_object('what', what), options);
+EXCEPTION WHEN SQLSTATE 'WA000' THEN
+	RETURN jsonb_build_object('failed', aion.failure(), 'sqlstate', SQLSTATE);
+END $$;
+SELECT aion.register_workflow('ask', 'ask(text, jsonb)') IS NOT NULL;
+CREATE FUNCTION plain() RETURNS int LANGUAGE sql AS 'SELECT 1';
+-- Registering: bad ones first.
+SELECT aion.register_activity('charge', mode => 'external');
+SELECT aion.register_activity('charge', 'plain()', mode => 'external', start_to_close_timeout => '1 min');
+SELECT aion.register_activity('charge', mode => 'elsewhere');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '0');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '-1 s');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"attempts": 3}');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"max_attempts": 0}');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"backoff": "random"}');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"initial_interval": 5}');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"coefficient": 0.5}');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '[]');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"non_retryable": "card"}');
+SELECT aion.register_activity('charge', mode => 'external', task_queue => 'bank', start_to_close_timeout => '1 min', heartbeat_timeout => '20 s',
+	retry => '{"max_attempts": 3, "initial_interval": "10 s", "backoff": "linear", "non_retryable": ["card declined"]}');
+
+-- What a worker does, step by step, as himself.
+CREATE TABLE held (n serial, token text);
+GRANT ALL ON held TO worker; GRANT ALL ON held_n_seq TO worker; GRANT USAGE ON SCHEMA alice TO worker;
+CREATE FUNCTION poll(queue text DEFAULT 'bank', most int DEFAULT 1) RETURNS TABLE (activity text, input jsonb, attempt int, details jsonb, idempotent boolean) LANGUAGE sql AS $$
+	WITH p AS (SELECT * FROM aion.poll_activities(ARRAY[queue], 'w1', most)),
+		h AS (INSERT INTO held (token) SELECT task_token FROM p)
+	SELECT p.activity, p.input, p.attempt, p.heartbeat_details, p.idempotency_key = p.run_id || '/1' FROM p $$;
+CREATE FUNCTION token(back int DEFAULT 0) RETURNS text LANGUAGE sql AS $$ SELECT token FROM held ORDER BY n DESC OFFSET back LIMIT 1 $$;
+CREATE VIEW outcome AS SELECT workflow_id, status, coalesce(result, error) AS outcome FROM aion.workflow_run;
+CREATE VIEW task AS SELECT workflow_id, state, attempt, worker, last_error ->> 'message' AS error FROM aion.activity_task;
+
+-- Completed.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', '{"what": "a"}', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT * FROM task;
+SELECT * FROM poll('other');
+SELECT * FROM poll();
+SELECT * FROM poll();
+SELECT * FROM task;
+SELECT aion.heartbeat_activity(token(), '{"done": 1}');
+SELECT aion.complete_activity(token(), '{"paid": true}');
+SELECT * FROM task;
+SELECT aion_test.run_until_idle();
+SELECT * FROM outcome;
+SELECT seq, event_type, key, attributes FROM aion.history('w') WHERE event_type ~ 'Activity';
+SELECT * FROM task;
+SELECT aion_test.replay('w');
+RESET SESSION AUTHORIZATION;
+SELECT count(*) FROM aion._timer;
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- T86: a token that does not hold the task changes nothing: used up, wrong, malformed.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT * FROM poll();
+SAVEPOINT s; SELECT aion.complete_activity('nonsense'); ROLLBACK TO s;
+SAVEPOINT s; SELECT aion.complete_activity(NULL); ROLLBACK TO s;
+SAVEPOINT s; SELECT aion.complete_activity('1.1.' || gen_random_uuid()); ROLLBACK TO s;
+SELECT aion.complete_activity(token(), '1');
+SAVEPOINT s; SELECT aion.complete_activity(token(), '2'); ROLLBACK TO s;
+SAVEPOINT s; SELECT aion.fail_activity(token(), 'late'); ROLLBACK TO s;
+SAVEPOINT s; SELECT aion.heartbeat_activity(token()); ROLLBACK TO s;
+SELECT aion_test.run_until_idle();
+SAVEPOINT s; SELECT aion.complete_activity(token(), '3'); ROLLBACK TO s;
+SELECT * FROM outcome;
+ROLLBACK;
+
+-- Failed, tried again when the backoff is over, and again; the last reason and the count reach the code.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT * FROM poll();
+SELECT aion.heartbeat_activity(token(), '{"line": 7}');
+SELECT aion.fail_activity(token(), 'bank is closed', details => '{"until": "monday"}');
+SELECT * FROM task;
+SELECT * FROM poll();
+SELECT aion_test.advance('10 s');
+SELECT * FROM poll();
+SELECT aion.fail_activity(token(), 'bank is still closed', retry_after => '1 hour');
+SELECT aion_test.advance('59 min');
+SELECT * FROM poll();
+SELECT aion_test.advance('1 min');
+SELECT * FROM poll();
+SELECT aion.fail_activity(token(), 'bank is gone', kind => 'gone');
+SELECT aion_test.run_until_idle();
+SELECT * FROM outcome;
+SELECT aion_test.replay('w');
+ROLLBACK;
+
+-- Not tried again: because the worker says so, and because the policy does.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', workflow_id => 'a');
+SELECT aion_test.run_until_idle();
+SELECT * FROM poll();
+SELECT aion.fail_activity(token(), 'no', retryable => false);
+SELECT aion.start_workflow('ask', workflow_id => 'b');
+SELECT aion_test.run_until_idle();
+SELECT * FROM poll();
+SELECT aion.fail_activity(token(), 'declined', kind => 'card declined');
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, outcome #>> '{failed,message}', outcome -> 'sqlstate' FROM outcome ORDER BY 1;
+ROLLBACK;
+
+-- A worker that is gone: no heartbeat, or too long; heartbeats hold a task, but not for ever. The token of before is void.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT * FROM poll();
+SELECT aion_test.advance('21 s');
+SELECT * FROM task;
+SAVEPOINT s; SELECT aion.complete_activity(token()); ROLLBACK TO s;
+SELECT aion_test.advance('10 s');
+SELECT * FROM poll();
+SELECT aion_test.advance('15 s'); SELECT aion.heartbeat_activity(token());
+SELECT aion_test.advance('15 s'); SELECT aion.heartbeat_activity(token());
+SELECT aion_test.advance('15 s'); SELECT aion.heartbeat_activity(token());
+SELECT * FROM task;
+SELECT aion_test.advance('16 s');
+SELECT * FROM task;
+SELECT aion_test.advance('1 min');
+SELECT * FROM poll();
+SELECT aion_test.advance('1 min');
+SELECT * FROM outcome;
+SELECT * FROM task;
+SELECT aion_test.replay('w');
+ROLLBACK;
+
+-- Nobody comes in time, or it takes too long altogether.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', '{"options": {"schedule_to_start_timeout": "1 min"}}', workflow_id => 'a');
+SELECT aion.start_workflow('ask', '{"options": {"schedule_to_close_timeout": "70 s", "retry": {"initial_interval": "1 s"}}}', workflow_id => 'b');
+SELECT aion_test.run_until_idle();
+SELECT aion_test.advance('61 s');
+SELECT * FROM poll(most => 5);
+SELECT aion_test.advance('10 s');
+SELECT workflow_id, outcome #>> '{failed,message}', outcome -> 'sqlstate' FROM outcome ORDER BY 1;
+SELECT * FROM task;
+ROLLBACK;
+
+-- Options of a call, and bad ones. Priority first, then as they came; the queue of the call, the registration, the run.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', '{"what": "first"}');
+SELECT aion.start_workflow('ask', '{"what": "urgent", "options": {"priority": 5}}');
+SELECT aion.start_workflow('ask', '{"what": "elsewhere", "options": {"task_queue": "other"}}');
+SELECT aion.start_workflow('ask', '{"what": "third"}');
+SELECT aion.start_workflow('ask', '{"options": {"colour": "red"}}', workflow_id => 'unknown');
+SELECT aion.start_workflow('ask', '{"options": {"retry": {"max_attempts": "many"}}}', workflow_id => 'bad');
+SELECT aion_test.run_until_idle();
+SELECT input FROM poll(most => 2);
+SELECT input FROM poll(most => 2);
+SELECT input FROM poll('other');
+SELECT workflow_id, outcome ->> 'sqlstate', outcome ->> 'message' FROM outcome WHERE workflow_id IN ('unknown', 'bad') ORDER BY 1;
+ROLLBACK;
+
+-- What is no longer wanted: cancelled by the code, before and after it was claimed; by the end of the run.
+CREATE FUNCTION fickle(first text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	h aion.handle := aion.start_activity('charge');
+	state text;
+BEGIN
+	PERFORM aion.sleep('1 s');
+	state := aion.cancel(h);
+	PERFORM aion.sleep('1 hour');
+	RETURN to_jsonb(state);
+END $$;
+SELECT aion.register_workflow('fickle', 'fickle(text)') IS NOT NULL;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('fickle', '{"first": "cancel"}', workflow_id => 'w');
+SELECT aion_test.advance('2 s');
+SELECT * FROM task;
+SELECT * FROM poll();
+ROLLBACK;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('fickle', '{"first": "claim"}', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT * FROM poll();
+SELECT aion_test.advance('2 s');
+SELECT * FROM task;
+SELECT aion.heartbeat_activity(token());
+SAVEPOINT s; SELECT aion.complete_activity(token()); ROLLBACK TO s;
+SELECT aion_test.advance('1 hour');
+SELECT * FROM outcome;
+SELECT * FROM task;
+ROLLBACK;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', workflow_id => 'waiting'); SELECT aion.start_workflow('ask', workflow_id => 'claimed');
+SELECT aion_test.run_until_idle();
+SELECT count(*) FROM poll();
+SELECT aion.terminate_workflow('waiting'), aion.terminate_workflow('claimed');
+SELECT * FROM task;
+SELECT aion.heartbeat_activity(token());
+SAVEPOINT s; SELECT aion.complete_activity(token()); ROLLBACK TO s;
+SELECT aion_test.advance('1 hour');
+SELECT * FROM task;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) FROM aion._timer;
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- Who may claim: the owner of the run, and those who were granted the queue. T78 in part.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SET SESSION AUTHORIZATION bob;
+SELECT count(*) FROM aion.poll_activities('{bank}', 'b');
+SELECT count(*) FROM aion.activity_task;
+SAVEPOINT s; SELECT aion.grant_task_queue('bob', 'bank'); ROLLBACK TO s;
+SET SESSION AUTHORIZATION worker;
+SELECT count(*) FROM aion.poll_activities('{bank}', 'b');
+RESET SESSION AUTHORIZATION;
+SELECT aion.grant_task_queue('worker', 'bank');
+SELECT aion.pause_task_queue('bank');
+SET SESSION AUTHORIZATION worker;
+SELECT count(*) FROM aion.poll_activities('{bank}', 'b');
+RESET SESSION AUTHORIZATION;
+SELECT aion.resume_task_queue('bank');
+SET SESSION AUTHORIZATION worker;
+SELECT count(*) FROM aion.poll_activities('{other, bank}', 'b', activities => '{refund}');
+SELECT activity, attempt FROM aion.poll_activities('{other, bank}', 'b', activities => '{refund, charge}');
+SAVEPOINT s; SELECT aion.poll_activities(NULL, 'b'); ROLLBACK TO s;
+SAVEPOINT s; SELECT aion.poll_activities('{bank}', NULL); ROLLBACK TO s;
+SAVEPOINT s; SELECT aion.poll_activities('{bank}', 'b', 0); ROLLBACK TO s;
+SAVEPOINT s; SELECT aion.poll_activities('{bank}', 'b', wait => '-1 s'); ROLLBACK TO s;
+ROLLBACK;
+
+-- T91: the worker's own writes and the outcome are one transaction, here one statement.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+CREATE TABLE ledger (what text);
+SELECT aion.start_workflow('ask', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT count(*) FROM poll();
+SAVEPOINT s;
+INSERT INTO ledger VALUES ('rolled back'); SELECT aion.complete_activity(token(), '"rolled back"');
+ROLLBACK TO s;
+INSERT INTO ledger VALUES ('kept'); SELECT aion.complete_activity(token(), '"kept"');
+SELECT aion_test.run_until_idle();
+SELECT outcome, (SELECT string_agg(what, ' ') FROM ledger) FROM outcome;
+ROLLBACK;
+
+-- An inline activity has no retries yet, and says so.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.register_activity('refund', 'plain()');
+CREATE FUNCTION refunds() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('refund', '{}', '{"retry": {"max_attempts": 2}}') $$;
+SELECT aion.register_workflow('refunds', 'refunds()') IS NOT NULL;
+SELECT aion.start_workflow('refunds', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT * FROM outcome;
+ROLLBACK;
+
+-- A name that nobody has registered yet blocks the run until somebody does, in whatever mode.
+CREATE FUNCTION asks_later() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('later') $$;
+SELECT aion.register_workflow('asks_later', 'asks_later()') IS NOT NULL;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('asks_later', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT status, blocked FROM aion.workflow_run;
+SELECT aion.register_activity('later', mode => 'external', start_to_close_timeout => '1 min');
+SELECT aion_test.run_until_idle();
+SELECT count(*) FROM poll('default');
+SELECT aion.complete_activity(token(), '"at last"');
+SELECT aion_test.run_until_idle();
+SELECT status, outcome FROM outcome;
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+DROP EXTENSION aion CASCADE; DROP SCHEMA alice CASCADE;
+DROP ROLE alice; DROP ROLE bob; DROP ROLE worker;
+CREATE EXTENSION aion;
