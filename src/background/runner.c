@@ -18,7 +18,6 @@
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
-#include "support/crash_point.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -29,6 +28,7 @@
 #include "engine/fence.h"
 #include "engine/ready.h"
 #include "guc.h"
+#include "support/crash_point.h"
 #include "support/extension.h"
 #include "support/inflight.h"
 #include "support/pg_compat.h"

@@ -14,8 +14,8 @@
 #include "utils/timestamp.h"
 
 #include "engine/control.h"
-#include "engine/guard.h"
 #include "engine/due.h"
+#include "engine/guard.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/wait.h"

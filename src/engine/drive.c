@@ -12,7 +12,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "support/crash_point.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -23,6 +22,7 @@
 #include "engine/owner.h"
 #include "engine/ready.h"
 #include "guc.h"
+#include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/extension.h"
 

@@ -19,7 +19,6 @@ typedef struct Attempt
 	Jsonb *value; /* result, or what is known about the failure */
 } Attempt;
 
-extern char *aion_activity_name(text *argument);
 extern Command *aion_activity_start(Turn *turn, const char *name, const Jsonb *input,
 									const Jsonb *options);
 extern void aion_attempt_make(const char *name, const Handler *handler, const Jsonb *input,

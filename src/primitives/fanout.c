@@ -17,6 +17,7 @@
 #include "engine/turn.h"
 #include "primitives/activity.h"
 #include "primitives/policy.h"
+#include "primitives/registration.h"
 #include "primitives/timer.h"
 #include "support/errors.h"
 #include "support/payload.h"

@@ -186,7 +186,7 @@ claim_one(FunctionCallInfo fcinfo, Poll *poll, Rows rows, uint64 row)
 
 		(void) aion_statement_execute(&claim_task, args);
 	}
-	aion_task_watch(&task);
+	aion_task_watch(&task, now);
 	values[0] =
 		CStringGetTextDatum(psprintf(INT64_FORMAT ".%d.%s", task.run_key, task.ordinal,
 									 DatumGetCString(DirectFunctionCall1(uuid_out, token))));

@@ -17,12 +17,15 @@
 #include "catalog/pg_type.h"
 #include "nodes/bitmapset.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "engine/due.h"
 #include "primitives/task.h"
 #include "support/clock.h"
 #include "support/payload.h"
 #include "support/wakeup.h"
+
+#define LOOK_AGAIN USECS_PER_SEC /* at what somebody has locked */
 
 static Statement insert_task = STATEMENT(
 	INSERT,
@@ -32,7 +35,7 @@ static Statement insert_task = STATEMENT(
 	INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
 	TIMESTAMPTZOID, JSONBOID);
 static Statement select_ordinals =
-	STATEMENT(SELECT, "SELECT ordinal FROM aion._task WHERE run_key = $1", INT8OID);
+	STATEMENT(SELECT, "SELECT ordinal, state FROM aion._task WHERE run_key = $1", INT8OID);
 static Statement take_settled =
 	STATEMENT(DELETE_RETURNING,
 			  "DELETE FROM aion._task WHERE run_key = $1 AND state = 'settled'"
@@ -76,6 +79,7 @@ static Statement retry_task = STATEMENT(
 	INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
 
 static void record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts);
+static void cancel_again(Run *run);
 static void end_late(Run *run);
 static void expire(Task *task);
 static Jsonb *timeout_of(const Task *task, const char *which);
@@ -150,11 +154,34 @@ aion_task_arrive(Run *run)
 	Rows settled;
 
 	if (run->tasks_due)
+	{
+		cancel_again(run);
 		end_late(run);
+	}
 	settled = aion_statement_execute(&take_settled, args);
 	for (uint64 row = 0; row < settled.count; row++)
 		record(run, aion_row_int32(settled, row, 1), aion_row_jsonb(settled, row, 2),
 			   aion_row_int32(settled, row, 3));
+}
+
+/*
+ * Takes back what was locked when it was cancelled.
+ */
+static void
+cancel_again(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&select_ordinals, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		int32 ordinal = aion_row_int32(rows, row, 1);
+		const char *state = aion_row_text(rows, row, 2);
+
+		if ((strcmp(state, "waiting") == 0 || strcmp(state, "claimed") == 0) &&
+			aion_history_open(run->history, FAMILY_ACTIVITY, psprintf("%d", ordinal)) == NULL)
+			aion_task_cancel(run, ordinal);
+	}
 }
 
 /*
@@ -179,11 +206,13 @@ end_late(Run *run)
 		else
 			expire(&task);
 	}
+	/* What is late and locked is with a worker who has not committed yet, and is looked at again.
+	 */
 	rows = aion_statement_execute(&select_unwatched, args);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		aion_task_read(rows, row, &task);
-		aion_task_watch(&task);
+		aion_task_watch(&task, aion_clock_now() + LOOK_AGAIN);
 	}
 }
 
@@ -199,12 +228,18 @@ aion_task_cancel(Run *run, int32 ordinal)
 	Task task;
 
 	if (rows.count == 0)
+	{
+		Task locked = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
+
+		if (aion_task_is_dispatched(run, ordinal))
+			wake(&locked, "locked", aion_clock_now() + LOOK_AGAIN);
 		return;
+	}
 	aion_task_read(rows, 0, &task);
 	if (strcmp(task.state, "claimed") == 0)
 	{
 		(void) aion_statement_execute(&mark_cancelled, args);
-		aion_task_watch(&task);
+		aion_task_watch(&task, aion_clock_now());
 	}
 	else
 		(void) aion_statement_execute(&delete_task, args);
@@ -292,12 +327,10 @@ aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry
  * Lets the run look at a task when the time of its attempt may be up.
  */
 void
-aion_task_watch(const Task *task)
+aion_task_watch(const Task *task, TimestampTz not_before)
 {
-	TimestampTz moment = Min(task->attempt_by, task->heartbeat_by);
-
-	if (strcmp(task->state, "claimed") == 0 || strcmp(task->state, "cancelled") == 0)
-		wake(task, psprintf("attempt %d", task->attempt), moment);
+	wake(task, psprintf("attempt %d", task->attempt),
+		 Max(Min(task->attempt_by, task->heartbeat_by), not_before));
 }
 
 /*

@@ -41,6 +41,6 @@ extern void aion_task_purge(int64 run_key);
 extern void aion_task_read(Rows rows, uint64 row, Task *task);
 extern void aion_task_settle(const Task *task, const Jsonb *outcome);
 extern void aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry_after);
-extern void aion_task_watch(const Task *task);
+extern void aion_task_watch(const Task *task, TimestampTz not_before);
 
 #endif

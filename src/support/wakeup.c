@@ -21,10 +21,10 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
-#include "support/crash_point.h"
 #include "utils/memutils.h"
 
 #include "support/board.h"
+#include "support/crash_point.h"
 #include "support/pg_compat.h"
 #include "support/wakeup.h"
 
