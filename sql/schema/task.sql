@@ -46,3 +46,5 @@ CREATE TABLE aion._queue_grant (
 );
 COMMENT ON TABLE aion._queue_grant IS 'who may claim activities of which task queue';
 SELECT pg_extension_config_dump('aion._queue_grant', '');
+ALTER TABLE aion._queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE aion._queue_grant ENABLE ROW LEVEL SECURITY;
