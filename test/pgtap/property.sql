@@ -31,7 +31,7 @@ DECLARE
 BEGIN
 	FOR i IN 1..1 + roll(4) LOOP
 		name := chr(97 + roll(3));
-		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 20 ELSE 15 END)
+		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 23 ELSE 18 END)
 			WHEN 0 THEN jsonb_build_array('sleep', roll(1000))
 			WHEN 1 THEN jsonb_build_array('sleep', 0)
 			WHEN 2 THEN jsonb_build_array('until', roll(2000) - 200)
@@ -47,10 +47,13 @@ BEGIN
 			WHEN 12 THEN jsonb_build_array('know')
 			WHEN 13 THEN jsonb_build_array('chance')
 			WHEN 14 THEN jsonb_build_array('raise', CASE WHEN roll(3) = 0 THEN 'X' ELSE 'catch me' END)
-			WHEN 15 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
-			WHEN 16 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
-			WHEN 17 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
-			WHEN 18 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 15 THEN jsonb_build_array('fan', roll(4), roll(5), roll(32), roll(1000))
+			WHEN 16 THEN jsonb_build_array('map', roll(2), roll(6), roll(4), roll(64))
+			WHEN 17 THEN jsonb_build_array('timeout', name, roll(1000))
+			WHEN 18 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
+			WHEN 19 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
+			WHEN 20 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
+			WHEN 21 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
 			ELSE jsonb_build_array('call', program(depth - 1)) END);
 	END LOOP;
 	RETURN ops;
@@ -71,6 +74,7 @@ CREATE FUNCTION interpret(ops jsonb, state jsonb) RETURNS jsonb LANGUAGE plpgsql
 DECLARE
 	op jsonb;
 	said text;
+	handles aion.handle[];
 BEGIN
 	FOR op IN SELECT * FROM jsonb_array_elements(ops) LOOP
 		said := NULL;
@@ -99,6 +103,40 @@ BEGIN
 					PERFORM aion.run('act', jsonb_build_object('what', op ->> 1, 'fail', true));
 				EXCEPTION WHEN SQLSTATE 'WA000' THEN
 					said := SQLSTATE || ' ' || (aion.failure() ->> 'message');
+				END;
+			WHEN 'fan' THEN
+				handles := '{}';
+				FOR i IN 1..(op ->> 2)::int LOOP
+					handles := handles || aion.start_activity('act', jsonb_build_object('what', 'fan' || i, 'fail', (op ->> 3)::int >> i & 1 = 1));
+				END LOOP;
+				IF state -> 'handle' ? 'a' THEN
+					handles := handles || (state #>> '{handle,a}')::aion.handle;
+				END IF;
+				BEGIN
+					said := CASE WHEN (op ->> 1)::int = 0 OR cardinality(handles) = 0 THEN aion.await_all(handles)::text
+						WHEN (op ->> 1)::int = 1 THEN jsonb_path_query_array(aion.await_settled(handles), '$[*].**.message')::text
+						ELSE (SELECT f::text FROM aion.await_first(handles, (op ->> 1)::int = 2) f) END;
+				EXCEPTION WHEN SQLSTATE 'WA000' OR SQLSTATE 'WF027' THEN
+					said := SQLSTATE || ' ' || SQLERRM || ' ' || aion.cancel(handles[1]);
+				END;
+			WHEN 'map' THEN
+				BEGIN
+					said := (CASE WHEN (op ->> 1)::int = 0
+						THEN aion.map('act', (SELECT coalesce(jsonb_agg(jsonb_build_object('what', 'map' || i, 'fail', (op ->> 4)::int >> i & 1 = 1)), '[]') FROM generate_series(1, (op ->> 2)::int) i),
+							jsonb_build_object('concurrency', 1 + (op ->> 3)::int))
+						ELSE jsonb_path_query_array(aion.map_settled('act', (SELECT coalesce(jsonb_agg(jsonb_build_object('what', 'map' || i, 'fail', (op ->> 4)::int >> i & 1 = 1)), '[]')
+							FROM generate_series(1, (op ->> 2)::int) i)), '$[*].ok') END)::text;
+				EXCEPTION WHEN SQLSTATE 'WA000' THEN
+					said := SQLSTATE || ' ' || SQLERRM;
+				END;
+			WHEN 'timeout' THEN
+				BEGIN
+					IF state -> 'handle' ? (op ->> 1) THEN
+						PERFORM aion.await((state #>> ARRAY['handle', op ->> 1])::aion.handle, make_interval(secs => (op ->> 2)::int));
+						said := 'in time';
+					END IF;
+				EXCEPTION WHEN SQLSTATE 'WF027' OR SQLSTATE 'WF013' THEN
+					said := SQLSTATE;
 				END;
 			WHEN 'sql' THEN said := aion.run_sql('INSERT INTO property.effect SELECT count(*), $1 FROM property.effect RETURNING id', jsonb_build_array(op -> 1))::text;
 			WHEN 'deferred' THEN
@@ -206,7 +244,7 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT coalesce((SELECT string_agg(f, E'\n') FROM unnest(:'kept'::bigint[]) s, LATERAL try(s) f), '') AS kept_failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(1, 500) s, LATERAL try(s) f), '') AS failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(:fresh, :fresh + 99) s, LATERAL try(s) f), '') AS fresh_failures \gset
-SELECT count(*) = 16 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call"]' \gset
+SELECT count(*) = 19 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout"]' \gset
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT plan(4);
