@@ -4,7 +4,8 @@
     python3 worker.py "dbname=shop user=payments" bank
 
 Needs psycopg 3 (Debian: python3-psycopg). Stops gracefully on SIGTERM: it finishes what it has and claims nothing more.
-Works through a connection pooler in transaction mode: every statement is a transaction, and none depends on a session.
+Works through a connection pooler in transaction mode: nothing depends on a session. Set idle_in_transaction_session_timeout
+for the role, so that what a frozen worker has written and not committed does not stand in the way of its successor.
 """
 import json
 import os

@@ -83,9 +83,10 @@ wait_until($node, 'a worker has a task', q{SELECT count(*) = 1 FROM aion.activit
 $holder = $node->safe_psql('postgres', q{SELECT split_part(worker, ':', 2) FROM aion.activity_task WHERE workflow_id = 'frozen1'});
 kill 'STOP', $holder;
 wait_until($node, 'T87: another has it', "SELECT attempt = 2 AND state = 'claimed' AND worker !~ ':$holder\$' FROM aion.activity_task WHERE workflow_id = 'frozen1'");
+# The frozen one has written and not committed, which the other waits for.
 say_to($locker, "COMMIT; SELECT 'let go again';\n", qr/let go again/);
-wait_until($node, 'and completes it', completed(1, 'frozen'));
 kill 'CONT', $holder;
+wait_until($node, 'and completes it', completed(1, 'frozen'));
 pay(20, 'after');
 wait_until($node, 'the frozen one works on', completed(20, 'after'));
 is($node->safe_psql('postgres', q{SELECT count(*), max(result ->> 'attempt') FROM payment p JOIN aion.workflow_run w ON p.key = w.run_id || '/1' WHERE w.workflow_id = 'frozen1'}, @alice), '1|2', 'with one effect, of the second attempt');
