@@ -12,6 +12,17 @@ BEGIN
 END $$;
 CREATE FUNCTION nap(until timestamptz) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep_until(until); END $$;
 SELECT aion.register_activity('act', 'act(int)'), aion.register_workflow('steps', 'steps(int)'), aion.register_workflow('nap', 'nap(timestamptz)');
+CREATE FUNCTION asks() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run('remote'); END $$;
+CREATE FUNCTION fans(n int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN jsonb_array_length(aion.map('act', (SELECT jsonb_agg(jsonb_build_object('what', i)) FROM generate_series(1, n) i)));
+END $$;
+CREATE FUNCTION fans_out(n int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN jsonb_array_length(aion.map('remote', (SELECT jsonb_agg(i) FROM generate_series(1, n) i)));
+END $$;
+SELECT aion.register_activity('remote', mode => 'external', start_to_close_timeout => '10 min');
+SELECT aion.register_workflow('asks', 'asks()'), aion.register_workflow('fans', 'fans(int)'), aion.register_workflow('fans_out', 'fans_out(int)');
 CREATE TABLE latency (ms float8);
 CREATE PROCEDURE measure_wake(times int) LANGUAGE plpgsql AS $$
 DECLARE

@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 
 #include "engine/due.h"
 #include "support/clock.h"
@@ -36,9 +35,6 @@ static Statement insert_wake =
 			  "INSERT INTO aion._timer (run_key, name, owner_key, fire_at, started_seq)"
 			  " VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING",
 			  INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID);
-static Statement delete_some =
-	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1 AND name = ANY ($2)", INT8OID,
-			  TEXTARRAYOID);
 static Statement delete_timer =
 	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1 AND name = $2", INT8OID, TEXTOID);
 static Statement delete_timers =
@@ -84,16 +80,6 @@ aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz mome
 
 	(void) aion_statement_execute(&insert_wake, args);
 	aion_wakeup_timer(owner_key, run_key, moment);
-}
-
-void
-aion_due_disarm_some(const Run *run, Datum *names, int count)
-{
-	NullableDatum args[] = {
-		aion_arg_int64(run->run_key),
-		aion_arg(PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT)))};
-
-	(void) aion_statement_execute(&delete_some, args);
 }
 
 /*

@@ -10,7 +10,6 @@
 /* All want the engine's authority and the run's lock. */
 extern void aion_due_arm(const Run *run, const char *name, TimestampTz fire_at, int32 started_seq);
 extern void aion_due_disarm(const Run *run, const char *name);
-extern void aion_due_disarm_some(const Run *run, Datum *names, int count);
 extern void aion_due_forget(int64 run_key);
 extern void aion_due_arrive(Run *run);
 extern void aion_due_cancel_all(Run *run);

@@ -28,6 +28,11 @@
 #define MAY_BE_WOKEN                                                                               \
 	"(r.retry_at IS NULL OR r.retry_at <= $2) AND r.blocked IS DISTINCT FROM 'quarantined'"
 
+/* By key: neither by all timers that are due, nor by hashing those, however few they seem to be. */
+#define HAS_DUE_TIMER                                                                              \
+	"(SELECT true FROM aion._timer t WHERE t.run_key = r.run_key AND (t.fire_at <= $2) IS TRUE "   \
+	"LIMIT 1)"
+
 static Statement claim_ready =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS " FROM aion._run WHERE owner_key = $1 AND ready_at <= $2"
@@ -43,8 +48,7 @@ static Statement claim_one_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
 			  " WHERE r.run_key = ANY ($1) AND (r.ready_at <= $2"
-			  " OR " MAY_BE_WOKEN " AND EXISTS"
-			  " (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))"
+			  " OR " MAY_BE_WOKEN " AND " HAS_DUE_TIMER ")"
 			  " ORDER BY r.ready_at, r.run_key LIMIT 1 FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID);
 
@@ -52,15 +56,13 @@ static Statement claim_all_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
 			  " WHERE r.run_key = ANY ($1) AND r.owner_key = $3 AND (r.ready_at <= $2"
-			  " OR " MAY_BE_WOKEN " AND EXISTS"
-			  " (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))"
+			  " OR " MAY_BE_WOKEN " AND " HAS_DUE_TIMER ")"
 			  " FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID, INT4OID);
 static Statement select_ready =
 	STATEMENT(SELECT,
 			  "SELECT FROM aion._run r WHERE r.run_key = $1 AND (r.ready_at <= $2"
-			  " OR " MAY_BE_WOKEN " AND EXISTS"
-			  " (SELECT FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= $2))",
+			  " OR " MAY_BE_WOKEN " AND " HAS_DUE_TIMER ")",
 			  INT8OID, TIMESTAMPTZOID);
 static Statement scan_ready = STATEMENT(
 	SELECT,

@@ -166,6 +166,7 @@ aion_run_load(Run *run)
 	MemoryContext caller;
 
 	run->history = aion_history_load(run->run_key, run->owner_key, run->context);
+	run->loaded = run->history->count;
 	if (run->history->count == 0 || run->history->events[0]->type != EVENT_WORKFLOW_STARTED)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 						errmsg("history of run " INT64_FORMAT " does not begin with its start",

@@ -42,6 +42,7 @@ typedef struct Run
 	TimestampTz closed_at; /* DT_NOEND: open */
 
 	History *history; /* once loaded */
+	int32 loaded;	  /* events there were then */
 	WorkflowStarted started;
 	bool claimed_by_timer; /* some row of aion._timer said that it was due */
 	int performed;		   /* commands before this one have nothing left to do */

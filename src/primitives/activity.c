@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "nodes/bitmapset.h"
 #include "utils/builtins.h"
 
 #include "engine/failure.h"
@@ -87,7 +88,8 @@ perform(Run *run)
 		RecordedCommand *command = history->commands[run->performed];
 		Progress progress;
 
-		if (command->kind != COMMAND_ACTIVITY || command->outcome != NULL)
+		if (command->kind != COMMAND_ACTIVITY || command->outcome != NULL ||
+			(command->event->seq <= run->loaded && is_handed_over(run, command)))
 			continue;
 		progress = perform_one(run, command);
 		if (progress != PROGRESS_NONE)
@@ -112,8 +114,6 @@ perform_one(Run *run, RecordedCommand *command)
 			activity = aion_registration_find(name, &handler, &obstacle);
 		if (activity == NULL && strcmp(name, ACTIVITY_RUN_SQL) != 0)
 		{
-			if (is_handed_over(run, command))
-				return PROGRESS_NONE; /* it was not always so */
 			block(run, name, &obstacle);
 			return PROGRESS_BLOCKED;
 		}
@@ -158,12 +158,14 @@ static bool
 is_handed_over(Run *run, const RecordedCommand *command)
 {
 	Authority authority;
-	bool handed_over;
 
-	aion_authority_assume(&authority);
-	handed_over = aion_task_is_dispatched(run, atoi(command->event->key));
-	aion_authority_drop(&authority);
-	return handed_over;
+	if (!run->knows_tasks)
+	{
+		aion_authority_assume(&authority);
+		aion_task_know(run);
+		aion_authority_drop(&authority);
+	}
+	return bms_is_member(atoi(command->event->key), run->tasks);
 }
 
 /*
@@ -175,10 +177,6 @@ hand_over(Run *run, const RecordedCommand *command, const Registration *activity
 	Jsonb *policy;
 	Authority authority;
 
-	if (activity->is_inline && run->history->open_activities == 1 && !run->knows_tasks)
-		return false;
-	if (is_handed_over(run, command))
-		return true;
 	if (activity->is_inline)
 		return false;
 	policy = aion_policy_merge(activity->policy, aion_event_read_activity_options(command->event));

@@ -87,23 +87,23 @@ static void wake(const Task *task, const char *why, TimestampTz moment);
 static TimestampTz deadline(TimestampTz start, int64 duration);
 
 /*
- * Tells whether an activity has been handed over already.
+ * Finds out which activities have been handed over already.
  */
-bool
-aion_task_is_dispatched(Run *run, int32 ordinal)
+void
+aion_task_know(Run *run)
 {
-	if (!run->knows_tasks)
-	{
-		NullableDatum args[] = {aion_arg_int64(run->run_key)};
-		Rows rows = aion_statement_execute(&select_ordinals, args);
-		MemoryContext caller = MemoryContextSwitchTo(run->context);
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	MemoryContext caller;
+	Rows rows;
 
-		for (uint64 row = 0; row < rows.count; row++)
-			run->tasks = bms_add_member(run->tasks, aion_row_int32(rows, row, 1));
-		run->knows_tasks = true;
-		MemoryContextSwitchTo(caller);
-	}
-	return bms_is_member(ordinal, run->tasks);
+	if (run->knows_tasks)
+		return;
+	rows = aion_statement_execute(&select_ordinals, args);
+	caller = MemoryContextSwitchTo(run->context);
+	for (uint64 row = 0; row < rows.count; row++)
+		run->tasks = bms_add_member(run->tasks, aion_row_int32(rows, row, 1));
+	run->knows_tasks = true;
+	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -231,7 +231,8 @@ aion_task_cancel(Run *run, int32 ordinal)
 	{
 		Task locked = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
 
-		if (aion_task_is_dispatched(run, ordinal))
+		aion_task_know(run);
+		if (bms_is_member(ordinal, run->tasks))
 			wake(&locked, "locked", aion_clock_now() + LOOK_AGAIN);
 		return;
 	}
@@ -255,7 +256,7 @@ aion_task_cancel_all(Run *run)
 
 	if (run->history->open_activities == 0)
 		return;
-	(void) aion_task_is_dispatched(run, 0);
+	aion_task_know(run);
 	while ((ordinal = bms_next_member(run->tasks, ordinal)) >= 0)
 		aion_task_cancel(run, ordinal);
 }
@@ -339,7 +340,6 @@ aion_task_watch(const Task *task, TimestampTz not_before)
 static void
 record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts)
 {
-	Datum *names = palloc((attempts + 3) * sizeof(Datum));
 	char *key = psprintf("%d", ordinal);
 	Jsonb *error = aion_json_member(outcome, "error");
 
@@ -349,12 +349,11 @@ record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts)
 						 error != NULL ? EVENT_ACTIVITY_FAILED : EVENT_ACTIVITY_COMPLETED, key,
 						 error != NULL ? aion_event_error(error)
 									   : aion_event_result(aion_json_member(outcome, "ok")));
-	names[0] = CStringGetTextDatum(psprintf(TIMER_TASK "%d start", ordinal));
-	names[1] = CStringGetTextDatum(psprintf(TIMER_TASK "%d close", ordinal));
-	names[2] = CStringGetTextDatum(psprintf(TIMER_SETTLED "%d", ordinal));
+	aion_due_disarm(run, psprintf(TIMER_TASK "%d start", ordinal));
+	aion_due_disarm(run, psprintf(TIMER_TASK "%d close", ordinal));
+	aion_due_disarm(run, psprintf(TIMER_SETTLED "%d", ordinal));
 	for (int i = 1; i <= attempts; i++)
-		names[2 + i] = CStringGetTextDatum(psprintf(TIMER_TASK "%d attempt %d", ordinal, i));
-	aion_due_disarm_some(run, names, attempts + 3);
+		aion_due_disarm(run, psprintf(TIMER_TASK "%d attempt %d", ordinal, i));
 }
 
 /*

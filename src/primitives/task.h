@@ -30,7 +30,7 @@ typedef struct Task
 #define TASK_COLUMN_COUNT 11
 
 /* For the run; with its lock and the engine's authority. */
-extern bool aion_task_is_dispatched(Run *run, int32 ordinal);
+extern void aion_task_know(Run *run);
 extern void aion_task_dispatch(Run *run, const RecordedCommand *command, const Jsonb *policy);
 extern void aion_task_arrive(Run *run);
 extern void aion_task_cancel(Run *run, int32 ordinal);
