@@ -39,6 +39,10 @@ static Statement delete_timer =
 	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1 AND name = $2", INT8OID, TEXTOID);
 static Statement delete_timers =
 	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1", INT8OID);
+static Statement delete_own = STATEMENT(DELETE,
+										"DELETE FROM aion._timer WHERE run_key = $1"
+										" AND NOT starts_with(name, '" TIMER_TASK "')",
+										INT8OID);
 static Statement take_due = STATEMENT(DELETE_RETURNING,
 									  "DELETE FROM aion._timer WHERE run_key = $1 AND fire_at <= $2"
 									  " RETURNING name, fire_at, started_seq",
@@ -80,6 +84,18 @@ aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz mome
 
 	(void) aion_statement_execute(&insert_wake, args);
 	aion_wakeup_timer(owner_key, run_key, moment);
+}
+
+/*
+ * Forgets the moments at which a run that ends wanted to be looked at; its workers are still
+ * watched.
+ */
+void
+aion_due_end(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+
+	(void) aion_statement_execute(&delete_own, args);
 }
 
 /*

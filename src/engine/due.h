@@ -10,6 +10,7 @@
 /* All want the engine's authority and the run's lock. */
 extern void aion_due_arm(const Run *run, const char *name, TimestampTz fire_at, int32 started_seq);
 extern void aion_due_disarm(const Run *run, const char *name);
+extern void aion_due_end(int64 run_key);
 extern void aion_due_forget(int64 run_key);
 extern void aion_due_arrive(Run *run);
 extern void aion_due_cancel_all(Run *run);

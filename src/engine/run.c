@@ -255,7 +255,7 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 	Event *event;
 
 	if (run->history->open_timers > 0 || run->history->open_activities > 0)
-		aion_due_forget(run->run_key);
+		aion_due_end(run->run_key);
 	aion_primitives_close(run);
 	aion_due_cancel_all(run);
 	aion_run_forget_failures(run);

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -202,13 +201,15 @@ static Command **
 read_handles(FunctionCallInfo fcinfo, Turn *turn, int *count)
 {
 	Command **commands;
+	ArrayType *array;
 	Datum *handles;
 	bool *isnull;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("handles must not be null")));
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &handles, &isnull,
-					  count);
+	array = PG_GETARG_ARRAYTYPE_P(0);
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &handles, &isnull,
+					  count); /* a domain over text */
 	commands = palloc(Max(*count, 1) * sizeof(Command *));
 	for (int i = 0; i < *count; i++)
 		commands[i] =

@@ -221,6 +221,34 @@ SELECT count(*) FROM aion._timer;
 SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
+-- Cancelled while a worker has it, and the run ends at once: its worker is told, and watched until his time is up.
+CREATE FUNCTION hasty() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	h aion.handle := aion.start_activity('charge');
+BEGIN
+	PERFORM aion.start_timer('t', '1 day');
+	PERFORM aion.sleep('1 s');
+	RETURN to_jsonb(aion.cancel(h));
+END $$;
+SELECT aion.register_workflow('hasty', 'hasty()') IS NOT NULL;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('hasty', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT count(*) FROM poll();
+SELECT aion_test.advance('2 s');
+SELECT workflow_id, status FROM outcome;
+SELECT * FROM task;
+SELECT aion.heartbeat_activity(token());
+SAVEPOINT s; RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+ROLLBACK TO s;
+SELECT aion_test.advance('2 min');
+SELECT * FROM task;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) FROM aion._timer;
+ROLLBACK;
+
 -- Who may claim: the owner of the run, and those who were granted the queue. T78 in part.
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
