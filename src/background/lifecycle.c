@@ -27,7 +27,7 @@
 #include "background/lifecycle.h"
 #include "support/board.h"
 #include "support/pg_compat.h"
-#include "support/roster.h"
+#include "support/hold.h"
 #include "support/wakeup.h"
 
 /* In this transaction: */
@@ -80,7 +80,7 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 
 		holding = true; /* also if it fails half-way */
 		if (!already)
-			(void) aion_roster_hold(OidIsValid(database) ? database : MyDatabaseId);
+			(void) aion_hold_take(OidIsValid(database) ? database : MyDatabaseId);
 	}
 	creating = creating || IsA(node, CreatedbStmt);
 	if (next_process_utility != NULL)
@@ -209,7 +209,7 @@ transaction_ended(XactEvent event, void *argument)
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	if (holding)
-		aion_roster_let_go();
+		aion_hold_let_go();
 	else if (creating && event == XACT_EVENT_COMMIT)
 		aion_board_post_databases();
 	holding = creating = false;

@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -36,6 +37,7 @@
 
 #define MAX_DOUBT 1000 /* turns */
 #define LONG_TURN 10   /* times what a batch may take */
+#define MAX_AWAITS 100 /* that are named one by one */
 #define MESSAGE_TIMED_OUT "the turn took longer than aion.turn_timeout"
 
 /* The code of a run, or why it cannot be executed. */
@@ -135,8 +137,12 @@ aion_run_note_failure(int64 run_key, const ErrorData *error)
 	aion_authority_drop(&authority);
 	if (run == NULL)
 		return;
-	ereport(LOG, (errmsg("a turn of workflow \"%s\" failed with SQLSTATE %s and will be repeated",
-						 run->workflow_id, unpack_sql_state(error->sqlerrcode))));
+	ereport(
+		LOG,
+		(errmsg("a turn of workflow \"%s\", run %s, failed with SQLSTATE %s and will be repeated",
+				run->workflow_id,
+				DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->run_id))),
+				unpack_sql_state(error->sqlerrcode))));
 	if (run->failures >= aion_turn_attempts)
 		block_after_failures(run, error);
 }
@@ -402,10 +408,11 @@ record_commands(Run *run, Turn *turn)
 static void
 note_awaiting(Run *run, const Turn *turn)
 {
-	Jsonb **awaits = palloc(turn->awaited_count * sizeof(Jsonb *));
+	int named = Min(turn->awaited_count, MAX_AWAITS);
+	Jsonb **awaits = palloc((named + 1) * sizeof(Jsonb *));
 	Jsonb *awaiting;
 
-	for (int i = 0; i < turn->awaited_count; i++)
+	for (int i = 0; i < named; i++)
 	{
 		const Command *command = turn->awaited[i];
 		JsonObject object;
@@ -416,7 +423,16 @@ note_awaiting(Run *run, const Turn *turn)
 		aion_object_timestamp(&object, "until", aion_event_read_fire_at(command->recorded->event));
 		awaits[i] = aion_object_end(&object);
 	}
-	awaiting = aion_json_array(awaits, turn->awaited_count);
+	if (named < turn->awaited_count)
+	{
+		JsonObject object;
+
+		aion_object_begin(&object);
+		aion_object_text(&object, "awaiting", turn->awaited[named]->class->awaiting);
+		aion_object_text(&object, "key", psprintf("and %d more", turn->awaited_count - named));
+		awaits[named++] = aion_object_end(&object);
+	}
+	awaiting = aion_json_array(awaits, named);
 	if (run->awaiting != NULL && aion_json_equal(run->awaiting, awaiting))
 		return;
 	run->awaiting = awaiting;
@@ -558,5 +574,8 @@ time_is_up(const Budget *budget)
 static void
 add_context(void *run)
 {
-	errcontext(AION_TURN_CONTEXT, ((Run *) run)->workflow_id);
+	pg_uuid_t *run_id = &((Run *) run)->run_id;
+
+	errcontext(AION_TURN_CONTEXT, ((Run *) run)->workflow_id,
+			   DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(run_id))));
 }

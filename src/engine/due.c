@@ -3,10 +3,10 @@
  *		The moments at which a run wants to be looked at: rows of aion._timer.
  *
  * A row exists exactly while its timer is live, except for those that only want the run to be
- *looked at, which are no part of history. A timer is settled by whoever deletes its row while
- *holding the run's lock, and the same transaction appends TimerFired or TimerCancelled: they
- *exclude each other, and the first one recorded wins for every reader.  The row says which
- *TimerStarted it belongs to, so a row that history does not know as live fires nothing.
+ * looked at, which are no part of history.  A timer is settled by whoever deletes its row while
+ * holding the run's lock, and the same transaction appends TimerFired or TimerCancelled: they
+ * exclude each other, and the first one recorded wins for every reader.  The row says which
+ * TimerStarted it belongs to, so a row that history does not know as live fires nothing.
  */
 #include "postgres.h"
 
@@ -83,7 +83,10 @@ aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz mome
 							aion_arg_timestamp(moment)};
 
 	(void) aion_statement_execute(&insert_wake, args);
-	aion_wakeup_timer(owner_key, run_key, moment);
+	if (moment <= aion_clock_now())
+		aion_wakeup_run(owner_key, run_key);
+	else
+		aion_wakeup_timer(owner_key, run_key, moment);
 }
 
 /*

@@ -11,7 +11,7 @@
 #include "support/pg_compat.h"
 
 /* Ends the context of code in a turn: what follows it is who executed the turn. */
-#define AION_TURN_CONTEXT "workflow \"%s\""
+#define AION_TURN_CONTEXT "workflow \"%s\", run %s"
 
 extern bool aion_failure_is_cancel(const ErrorData *error);
 extern bool aion_failure_is_contention(const ErrorData *error);

@@ -4,8 +4,8 @@
  *
  * A run wants one when its row says so (it was started, its budget ended, its version changed) or
  * when one of its timers is due.  Claiming is taking the lock on its row and skipping what others
- * have; the lock ends with the transaction, so a claim cannot outlive a crash.  A run that has
- *ended may still have something to put away, which a timer says.
+ * have; the lock ends with the transaction, so a claim cannot outlive a crash.  A run that ended
+ * may still have something to put away, which a timer says.
  */
 #include "postgres.h"
 

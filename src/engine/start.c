@@ -135,6 +135,8 @@ aion_start_prepare(StartRequest *request)
 								  GetUserNameFromId(request->owner, false))));
 	if (request->timeout == NULL)
 		request->timeout = workflow->timeout;
+	if (request->task_queue == NULL && strcmp(workflow->task_queue, "default") != 0)
+		request->task_queue = pstrdup(workflow->task_queue);
 	aion_authority_drop(&authority);
 }
 

@@ -3,8 +3,8 @@
  *		Executing an activity of this database once.
  *
  * In a subtransaction of its own, as the run's owner: read-write, under the session's settings,
- *with none of what workflow code has set.  Its deferred triggers fire before the subtransaction
- *ends, so a violation is its own failure.
+ * with none of what workflow code has set.  Its deferred triggers fire before the subtransaction
+ * ends, so a violation is its own failure.
  */
 #include "postgres.h"
 

@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "aion.h"
 #include "primitives/policy.h"
 #include "support/duration.h"
 #include "support/errors.h"
@@ -79,7 +80,7 @@ aion_policy_read(const Jsonb *json, Policy *policy)
 	memset(policy, 0, sizeof(Policy));
 	policy->task_queue = aion_json_text(json, "task_queue");
 	if (aion_json_has_member(json, "task_queue"))
-		aion_name_check(policy->task_queue, 255, "task queue");
+		aion_name_check(policy->task_queue, AION_NAME_MAX, "task queue");
 	policy->priority = read_count(json, "priority", 0, PG_INT32_MIN);
 	policy->concurrency = read_count(json, "concurrency", 0, 1);
 	policy->start_to_close = read_interval(json, "start_to_close_timeout", 0);

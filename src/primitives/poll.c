@@ -3,8 +3,8 @@
  *		The protocol of workers: claiming activities, and saying what came of them.
  *
  * A claim is a token.  It counts when the claiming transaction commits, so an attempt is known
- *before its effects; whoever does not hold the token that the task has now is told so and changes
- *nothing. All of it is plain statements: no session is needed between them.
+ * before its effects; whoever does not hold the token that the task has now is told so and changes
+ * nothing.  All of it is plain statements: no session is needed between them.
  */
 #include "postgres.h"
 
@@ -98,8 +98,8 @@ static void claim_some(FunctionCallInfo fcinfo, Poll *poll);
 static void claim_from(FunctionCallInfo fcinfo, Poll *poll, Datum queue);
 static void claim_one(FunctionCallInfo fcinfo, Poll *poll, Rows rows, uint64 row);
 static long wait_at_most(const Poll *poll, TimestampTz until);
-static void hold_task(FunctionCallInfo fcinfo, const char *function, Task *task);
-pg_noreturn static void refuse_token(const char *token);
+static void hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task);
+pg_noreturn static void refuse_token(void);
 static char *queue_name(FunctionCallInfo fcinfo, int argument);
 static void pause_queue(FunctionCallInfo fcinfo, bool paused);
 
@@ -227,10 +227,11 @@ wait_at_most(const Poll *poll, TimestampTz until)
 }
 
 /*
- * Locks the task that a token holds.
+ * Locks the task that a token holds; one that its workflow no longer wants is held by no token but
+ * to be told so.
  */
 static void
-hold_task(FunctionCallInfo fcinfo, const char *function, Task *task)
+hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
 {
 	char *token = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char id[37];
@@ -240,7 +241,7 @@ hold_task(FunctionCallInfo fcinfo, const char *function, Task *task)
 
 	if (token == NULL || strlen(token) > 100 ||
 		sscanf(token, "%lld.%d.%36[0-9a-f-]", &run_key, &ordinal, id) != 3 || strlen(id) != 36)
-		refuse_token(token);
+		refuse_token();
 	{
 		NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_int32(ordinal),
 								aion_arg(DirectFunctionCall1(uuid_in, CStringGetDatum(id)))};
@@ -248,12 +249,14 @@ hold_task(FunctionCallInfo fcinfo, const char *function, Task *task)
 		rows = aion_statement_execute(&lock_claimed, args);
 	}
 	if (rows.count == 0)
-		refuse_token(token);
+		refuse_token();
 	aion_task_read(rows, 0, task);
+	if (!even_cancelled && strcmp(task->state, "claimed") != 0)
+		refuse_token();
 }
 
 static void
-refuse_token(const char *token)
+refuse_token(void)
 {
 	ereport(ERROR, (errcode(ERRCODE_TASK_CLOSED), errmsg("the task is not held by this token"),
 					errdetail("It was completed, failed, cancelled, or given to another worker.")));
@@ -347,9 +350,7 @@ aion_complete_activity(PG_FUNCTION_ARGS)
 	if (result != NULL)
 		aion_object_json(&outcome, "ok", result);
 	aion_authority_assume(&authority);
-	hold_task(fcinfo, "aion.complete_activity", &task);
-	if (strcmp(task.state, "claimed") != 0)
-		refuse_token(NULL);
+	hold_task(fcinfo, false, &task);
 	aion_task_settle(&task, aion_object_end(&outcome));
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
@@ -378,9 +379,7 @@ aion_fail_activity(PG_FUNCTION_ARGS)
 		retry_after = aion_duration_after(now, PG_GETARG_INTERVAL_P(4), "retry_after") - now;
 	}
 	aion_authority_assume(&authority);
-	hold_task(fcinfo, "aion.fail_activity", &task);
-	if (strcmp(task.state, "claimed") != 0)
-		refuse_token(NULL);
+	hold_task(fcinfo, false, &task);
 	aion_object_begin(&error);
 	aion_object_text(&error, "kind",
 					 PG_ARGISNULL(2) ? "error" : text_to_cstring(PG_GETARG_TEXT_PP(2)));
@@ -409,7 +408,7 @@ aion_heartbeat_activity(PG_FUNCTION_ARGS)
 	aion_guard_client_call("aion.heartbeat_activity");
 	aion_payload_check(details, "details");
 	aion_authority_assume(&authority);
-	hold_task(fcinfo, "aion.heartbeat_activity", &task);
+	hold_task(fcinfo, true, &task);
 	cancelled = strcmp(task.state, "cancelled") == 0;
 	if (!cancelled)
 	{

@@ -1,7 +1,6 @@
 /*
  * registration.c
- *		Activities by name: who registered which, how they are to be executed, and whether they can
- *be.
+ *		Activities by name: who registered which, how they are executed, and whether they can be.
  */
 #include "postgres.h"
 

@@ -3,13 +3,13 @@
  *		Activities that are executed outside of a turn: their rows, and how they reach history.
  *
  * A row is made by the turn that asks for the activity and deleted by the one that records what
- *came of it.  In between it belongs to whoever has locked it: a worker that claims, completes or
- *fails it, or the run, which skips what is locked.  A worker never touches the run's row; what it
- *has to say is in the task's row, and a timer that is due at once says that there is something to
- *read.
+ * came of it.  In between it belongs to whoever has locked it: a worker that claims, completes or
+ * fails it, or the run, which skips what is locked.  A worker never touches the run's row; what it
+ * has to say is in the task's row, and a timer that is due at once says that there is something to
+ * read.
  *
  *		waiting -> claimed -> settled			deleted when it is recorded
- *		   ^          |  \-> cancelled			deleted when its worker has been told, or is late
+ *		   ^          |  \-> cancelled			deleted when the time of the attempt is up
  *		   '----------'  (an attempt failed, and there will be another)
  */
 #include "postgres.h"
@@ -206,8 +206,8 @@ end_late(Run *run)
 		else
 			expire(&task);
 	}
-	/* What is late and locked is with a worker who has not committed yet, and is looked at again.
-	 */
+
+	/* What is late and locked is with a worker who has not committed: it is looked at again. */
 	rows = aion_statement_execute(&select_unwatched, args);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
@@ -242,7 +242,7 @@ aion_task_cancel(Run *run, int32 ordinal)
 		(void) aion_statement_execute(&mark_cancelled, args);
 		aion_task_watch(&task, aion_clock_now());
 	}
-	else
+	else if (strcmp(task.state, "cancelled") != 0)
 		(void) aion_statement_execute(&delete_task, args);
 }
 

@@ -3,34 +3,27 @@
  *		Who serves what: slots of the board for databases and runners, taken and given back.
  *
  * A process takes its slot when it begins and gives it back in a callback when it ends, in whatever
- * way.  Who wants nobody in a database holds it: nobody begins there, and who is there leaves.
+ * way.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/timestamp.h"
 
 #include "support/board_memory.h"
+#include "support/hold.h"
 #include "support/pg_compat.h"
 #include "support/roster.h"
 
-#define LEAVE_MS 30000 /* a turn may take long; then the command that wants the database fails */
-
 static RunnerSlot *own_runner = NULL;
 static bool own_scheduler = false;
-static bool own_hold = false;
 
 static int pid_of(int process);
-static bool is_held(const Board *board, Oid database);
-static int count_processes(Oid database);
 static void leave_launcher(int code, Datum argument);
 static void leave_scheduler(int code, Datum argument);
 static void leave_runner(int code, Datum argument);
-static void leave_hold(int code, Datum argument);
 
 void
 aion_roster_launcher_begin(void)
@@ -59,7 +52,7 @@ aion_roster_offer(Oid database)
 		slot = aion_board_database(InvalidOid);
 	else if (slot->scheduler >= 0)
 		slot = NULL; /* which an earlier launcher has started */
-	if (is_held(board, database))
+	if (aion_hold_is_on(database))
 		slot = NULL;
 	if (slot != NULL)
 	{
@@ -104,7 +97,7 @@ aion_roster_withdraw(Oid database)
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(database);
-	again = (slot == NULL || !slot->absent) && !is_held(board, database);
+	again = (slot == NULL || !slot->absent) && !aion_hold_is_on(database);
 	if (slot != NULL && slot->scheduler < 0)
 		slot->database = InvalidOid;
 	LWLockRelease(board->lock);
@@ -123,7 +116,7 @@ aion_roster_scheduler_begin(void)
 	before_shmem_exit(leave_scheduler, (Datum) 0);
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(MyDatabaseId);
-	own_scheduler = slot != NULL && slot->scheduler < 0 && !is_held(board, MyDatabaseId);
+	own_scheduler = slot != NULL && slot->scheduler < 0 && !aion_hold_is_on(MyDatabaseId);
 	if (own_scheduler)
 		slot->scheduler = AION_COMPAT_MY_PROC_NUMBER;
 	LWLockRelease(board->lock);
@@ -282,7 +275,7 @@ aion_roster_must_leave(void)
 	bool leave;
 
 	LWLockAcquire(board->lock, LW_SHARED);
-	leave = is_held(board, MyDatabaseId) || (own_runner != NULL && own_runner->dismissed);
+	leave = aion_hold_is_on(MyDatabaseId) || (own_runner != NULL && own_runner->dismissed);
 	LWLockRelease(board->lock);
 	return leave;
 }
@@ -300,7 +293,7 @@ aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner)
 	before_shmem_exit(leave_runner, (Datum) 0);
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	wanted = own->generation == generation && OidIsValid(own->database) &&
-			 !is_held(board, own->database) && aion_board_database(own->database) != NULL;
+			 !aion_hold_is_on(own->database) && aion_board_database(own->database) != NULL;
 	if (wanted)
 	{
 		own_runner = own;
@@ -471,110 +464,10 @@ aion_roster_runner(int slot, RosterRunner *runner)
 	return true;
 }
 
-/*
- * Keeps the engine out of a database, asks its processes to leave and waits until they have; false
- * if they do not.
- */
-bool
-aion_roster_hold(Oid database)
-{
-	Board *board = aion_board_memory();
-	static bool registered = false;
-	Hold *hold = NULL;
-	int left = 1;
-
-	if (board == NULL)
-		return true;
-	if (!registered)
-		before_shmem_exit(leave_hold, (Datum) 0);
-	registered = true;
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	for (int i = 0; hold == NULL && i < HOLDERS; i++)
-	{
-		if (!OidIsValid(board->holds[i].database))
-			hold = &board->holds[i];
-	}
-	if (hold != NULL)
-	{
-		own_hold = true;
-		hold->database = database;
-		hold->process = AION_COMPAT_MY_PROC_NUMBER;
-		for (int i = 0; i < board->runner_count; i++)
-		{
-			if (board->runners[i].database == database)
-				aion_board_set_latch(board->runners[i].process);
-		}
-		if (aion_board_database(database) != NULL)
-			aion_board_set_latch(aion_board_database(database)->scheduler);
-	}
-	LWLockRelease(board->lock);
-	for (int waited = 0; hold != NULL && left > 0 && waited < LEAVE_MS; waited += 10)
-	{
-		left = count_processes(database);
-		if (left > 0)
-		{
-			(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10, PG_WAIT_EXTENSION);
-			CHECK_FOR_INTERRUPTS();
-		}
-	}
-	return hold != NULL && left == 0;
-}
-
-/*
- * Lets the engine into the databases again that this process has held.
- */
-void
-aion_roster_let_go(void)
-{
-	Board *board = aion_board_memory();
-
-	if (!own_hold)
-		return;
-	own_hold = false;
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < HOLDERS; i++)
-	{
-		if (board->holds[i].process == AION_COMPAT_MY_PROC_NUMBER)
-			board->holds[i].database = InvalidOid;
-	}
-	board->ask_all = true;
-	aion_board_set_latch(board->launcher);
-	LWLockRelease(board->lock);
-}
-
 static int
 pid_of(int process)
 {
 	return process >= 0 ? ProcGlobal->allProcs[process].pid : 0;
-}
-
-static bool
-is_held(const Board *board, Oid database)
-{
-	for (int i = 0; i < HOLDERS; i++)
-	{
-		if (OidIsValid(database) && board->holds[i].database == database)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Counts the processes of the engine in a database.  One that is about to connect counts, too.
- */
-static int
-count_processes(Oid database)
-{
-	Board *board = aion_board_memory();
-	int count = 0;
-
-	LWLockAcquire(board->lock, LW_SHARED);
-	for (int i = 0; i < DATABASES; i++)
-		count += board->databases[i].database == database;
-	for (int i = 0; i < board->runner_count; i++)
-		count += board->runners[i].database == database;
-	LWLockRelease(board->lock);
-	return count;
 }
 
 static void
@@ -630,10 +523,4 @@ leave_runner(int code, Datum argument)
 	if (slot != NULL)
 		aion_board_ask_scan(slot);
 	LWLockRelease(board->lock);
-}
-
-static void
-leave_hold(int code, Datum argument)
-{
-	aion_roster_let_go();
 }

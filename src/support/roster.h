@@ -61,8 +61,4 @@ extern int aion_roster_launcher_pid(void);
 extern int aion_roster_scheduler_pid(void);
 extern bool aion_roster_runner(int slot, RosterRunner *runner);
 
-/* For who wants nobody in a database: false if the processes do not leave in time. */
-extern bool aion_roster_hold(Oid database);
-extern void aion_roster_let_go(void);
-
 #endif

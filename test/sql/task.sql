@@ -157,6 +157,19 @@ SELECT workflow_id, outcome #>> '{failed,message}', outcome -> 'sqlstate' FROM o
 SELECT * FROM task;
 ROLLBACK;
 
+-- The queue of the call goes first, then that of the registration, of the start, of the workflow when it was started.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.register_activity('anywhere', mode => 'external', start_to_close_timeout => '1 min');
+CREATE FUNCTION routed() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.await_settled(ARRAY[aion.start_activity('anywhere'), aion.start_activity('charge'),
+	aion.start_activity('charge', options => '{"task_queue": "of the call"}')]) $$;
+SELECT aion.register_workflow('routed', 'routed()', task_queue => 'of the workflow') IS NOT NULL;
+SELECT aion.start_workflow('routed', workflow_id => 'a'), aion.start_workflow('routed', workflow_id => 'b', task_queue => 'of the start');
+SELECT aion.register_workflow('routed', 'routed()', task_queue => 'of a later day') IS NOT NULL;
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, activity, task_queue FROM aion.activity_task ORDER BY workflow_id, ordinal;
+ROLLBACK;
+
 -- Options of a call, and bad ones. Priority first, then as they came; the queue of the call, the registration, the run.
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
@@ -226,7 +239,7 @@ CREATE FUNCTION hasty() RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	h aion.handle := aion.start_activity('charge');
 BEGIN
-	PERFORM aion.start_timer('t', '1 day');
+	PERFORM aion.start_timer('t', '1 day'), aion.start_activity('charge');
 	PERFORM aion.sleep('1 s');
 	RETURN to_jsonb(aion.cancel(h));
 END $$;
@@ -238,7 +251,7 @@ SELECT aion_test.run_until_idle();
 SELECT count(*) FROM poll();
 SELECT aion_test.advance('2 s');
 SELECT workflow_id, status FROM outcome;
-SELECT * FROM task;
+SELECT workflow_id, state, attempt FROM task ORDER BY state;
 SELECT aion.heartbeat_activity(token());
 SAVEPOINT s; RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
