@@ -26,8 +26,8 @@
 
 #include "background/lifecycle.h"
 #include "support/board.h"
-#include "support/pg_compat.h"
 #include "support/hold.h"
+#include "support/pg_compat.h"
 #include "support/wakeup.h"
 
 /* In this transaction: */

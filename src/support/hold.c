@@ -3,7 +3,7 @@
  *		Keeping the engine out of a database that somebody wants for himself.
  *
  * While a database is held, nobody of the engine begins there, and who is there leaves.  A hold
- *ends with the process that took it.
+ * ends with the process that took it.
  */
 #include "postgres.h"
 

@@ -1,4 +1,4 @@
-# T02, T03, T08, R29: a process dies at each named place in turn, before and after every commit of the engine, among work of every
+# T02, T03, T04, T08, R29: a process dies at each named place in turn, before and after every commit of the engine, among work of every
 # kind; nothing that was acknowledged is lost, and nothing happens twice. The places are those of the sources.
 use strict;
 use warnings;
@@ -63,14 +63,30 @@ $node->safe_psql('postgres', q{
 	CREATE ROLE bob LOGIN; GRANT alice TO bob; GRANT USAGE ON SCHEMA alice TO bob; SELECT aion.grant_usage('bob')});
 
 my $number = 0;
+my @doubtful;
 sub start
 {
 	my ($kind, $count, $user) = @_;
-	my $ids = join ', ', map { "('w" . ++$number . "')" } 1 .. $count;
-	$node->psql('postgres', qq{BEGIN;
-		INSERT INTO alice.acknowledged VALUES $ids;
-		SELECT aion.start_workflow('work', '{"kind": "$kind"}', workflow_id => id) FROM (VALUES $ids) v(id);
+	start_these($kind, $user, map { 'w' . ++$number } 1 .. $count);
+	return;
+}
+# Starts runs, or finds those that an earlier try has started: a client that got no answer tries again (T04).
+sub start_these
+{
+	my ($kind, $user, @ids) = @_;
+	my $ids = join ', ', map { "('$_')" } @ids;
+	my ($code) = $node->psql('postgres', qq{BEGIN;
+		INSERT INTO alice.acknowledged VALUES $ids ON CONFLICT DO NOTHING;
+		SELECT aion.start_workflow('work', '{"kind": "$kind"}', workflow_id => id, if_running => 'use_existing', if_closed => 'use_existing')
+			FROM (VALUES $ids) v(id);
 		COMMIT}, connstr => $node->connstr('postgres') . " user=$user", on_error_stop => 1);
+	push @doubtful, [ $kind, $user, @ids ] if $code != 0;
+	return;
+}
+sub start_again
+{
+	my @again = splice @doubtful;
+	start_these(@$_) for @again;
 	return;
 }
 sub asked
@@ -136,17 +152,21 @@ for my $point (@points)
 	}
 	ok(wait_for(sub { -e $mark }), "a process dies here: $point");
 	ok(wait_for(sub { crashes() > $crashes && asked('SELECT 1') eq '1' }), 'and the server comes back');
+	start_again();
 	start('act', 1, 'alice');
 	is(asked('SELECT * FROM aion.check_integrity()'), '', 'with nothing amiss');
 	$node->psql('postgres', 'ALTER ROLE bob LOGIN');
 }
 cmp_ok(scalar(@points), '>=', 20, 'places: ' . @points);
+wait_for(sub { start_again(); !@doubtful });
+is(scalar(@doubtful), 0, 'every client got an answer in the end');
 wait_until($node, 'all runs end', 'SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL')
 	or diag(asked('SELECT workflow_id, status, blocked, failures, ready_at, retry_at FROM aion._run WHERE closed_at IS NULL'));
 cmp_ok(asked('SELECT count(*) FROM alice.acknowledged'), '>', 2 * @points, 'enough starts were acknowledged');
 is(asked(q{SELECT count(*) FROM alice.acknowledged a FULL JOIN aion.workflow_run w ON w.workflow_id = a.id AND w.workflow_id ~ '^w'
 	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^b'}),
 	'what was acknowledged has a run, and nothing else has');
+is(asked('SELECT count(*) - count(DISTINCT workflow_id) FROM aion.workflow_run'), '0', 'T04: trying again starts nothing twice');
 is(asked('SELECT DISTINCT status FROM aion.workflow_run'), 'completed', 'which completed');
 is(asked(q{SELECT count(*) FROM aion.workflow_run w
 	WHERE (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{1,2,3}'}), '0', 'every step of each has its effect once');
