@@ -237,10 +237,12 @@ hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
 	char id[37];
 	long long run_key;
 	int ordinal;
+	int length;
 	Rows rows;
 
 	if (token == NULL || strlen(token) > 100 ||
-		sscanf(token, "%lld.%d.%36[0-9a-f-]", &run_key, &ordinal, id) != 3 || strlen(id) != 36)
+		sscanf(token, "%lld.%d.%36[0-9a-f-]%n", &run_key, &ordinal, id, &length) != 3 ||
+		strlen(id) != 36 || token[length] != '\0')
 		refuse_token();
 	{
 		NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_int32(ordinal),

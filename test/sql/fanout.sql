@@ -35,6 +35,9 @@ END $$;
 BEGIN; SELECT * FROM try($$ BEGIN
 	RETURN aion.await_all(ARRAY[aion.start_activity('act', '{"what": "a"}'), aion.start_timer('t', '1 min'), aion.start_activity('act', '{"what": "b"}')]); END $$); ROLLBACK;
 BEGIN; SELECT * FROM try($$ BEGIN RETURN jsonb_build_array(aion.await_all('{}'), aion.await_settled('{}'), aion.map('act', '[]'), aion.map_settled('act', '[]')); END $$); ROLLBACK;
+-- Time has gone on when all were waited for.
+BEGIN; SELECT * FROM try($$ DECLARE began timestamptz := aion.now(); BEGIN
+	PERFORM aion.await_all(ARRAY[aion.start_timer('t', '1 min'), aion.start_timer('u', '2 min')]); RETURN to_jsonb(aion.now() - began); END $$); ROLLBACK;
 -- The failure recorded first is raised, and what is open then is cancelled.
 BEGIN; SELECT * FROM try($$ BEGIN
 	RETURN aion.await_all(ARRAY[aion.start_timer('t', '1 hour'), aion.start_activity('act', '{"what": "a"}'), aion.start_activity('act', '{"what": "b", "fail": true}'),

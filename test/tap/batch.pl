@@ -77,4 +77,16 @@ wait_until($small, 'the runner is there', q{SELECT every(status = 'completed') F
 $small->safe_psql('postgres', q{SELECT count(*) FROM aion.start_workflows('nothing', array_fill('{}'::jsonb, ARRAY[10000]))}, @alice);
 wait_until($small, 'hints that found no room are made up for', q{SELECT count(*) = 10001 AND every(status = 'completed') FROM aion.workflow_run});
 
+# Much is ready when the server starts: one runner does not do it alone.
+my $crowd = new_node('crowd', 'aion.max_runners = 3', 'aion.execution = off');
+install($crowd);
+add_steps($crowd);
+@alice = (connstr => $crowd->connstr('postgres') . ' user=alice');
+$crowd->safe_psql('postgres', q{
+	SELECT aion.start_workflow('steps', '{"n": 30}') FROM generate_series(1, 300)}, @alice);
+$crowd->append_conf('postgresql.conf', 'aion.execution = on');
+$crowd->restart;
+wait_until($crowd, 'a scan that finds much asks for another runner', 'SELECT count(*) > 1 FROM aion.stat_runner');
+wait_until($crowd, 'and all of it is done', q{SELECT every(status = 'completed') FROM aion.workflow_run});
+
 done_testing();
