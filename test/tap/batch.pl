@@ -80,10 +80,13 @@ wait_until($small, 'hints that found no room are made up for', q{SELECT count(*)
 # Much is ready when the server starts: one runner does not do it alone.
 my $crowd = new_node('crowd', 'aion.max_runners = 3', 'aion.execution = off');
 install($crowd);
-add_steps($crowd);
 @alice = (connstr => $crowd->connstr('postgres') . ' user=alice');
 $crowd->safe_psql('postgres', q{
-	SELECT aion.start_workflow('steps', '{"n": 30}') FROM generate_series(1, 300)}, @alice);
+	CREATE FUNCTION slow() RETURNS int LANGUAGE sql AS $$ SELECT pg_sleep(0.02); SELECT 1 $$;
+	CREATE FUNCTION is_slow() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('slow') $$;
+	SELECT aion.register_activity('slow', 'slow()');
+	SELECT aion.register_workflow('slow', 'is_slow()');
+	SELECT aion.start_workflow('slow') FROM generate_series(1, 300)}, @alice);
 $crowd->append_conf('postgresql.conf', 'aion.execution = on');
 $crowd->restart;
 wait_until($crowd, 'a scan that finds much asks for another runner', 'SELECT count(*) > 1 FROM aion.stat_runner');
