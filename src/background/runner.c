@@ -89,23 +89,32 @@ aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation)
 	worker->bgw_notify_pid = MyProcPid;
 }
 
+/*
+ * Begins a process that serves what a slot of the board says, as the owner it names.
+ */
+void
+aion_runner_begin(int slot, const char *name, RosterEntry *entry)
+{
+	uint32 generation;
+
+	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
+	aion_process_begin();
+	if (!aion_roster_runner_begin(slot, generation, entry))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(entry->database, entry->role,
+											  AION_COMPAT_BYPASS_ROLE_LOGIN);
+	pgstat_report_appname(name);
+	aion_process_pin_settings();
+	aion_inflight_attach(slot);
+}
+
 void
 aion_runner_main(Datum argument)
 {
 	TimestampTz idle_since;
-	uint32 generation;
 	char *execution;
 
-	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
-	aion_process_begin();
-	if (!aion_roster_runner_begin(DatumGetInt32(argument), generation, &self))
-		proc_exit(0);
-	BackgroundWorkerInitializeConnectionByOid(self.database, self.role,
-											  AION_COMPAT_BYPASS_ROLE_LOGIN);
-	pgstat_report_appname("aion runner");
-	aion_process_pin_settings();
-	aion_inflight_attach(DatumGetInt32(argument));
-
+	aion_runner_begin(DatumGetInt32(argument), "aion runner", &self);
 	execution = pstrdup(aion_execution);
 	idle_since = GetCurrentTimestamp();
 	for (;;)

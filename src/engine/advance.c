@@ -216,7 +216,7 @@ begin_share(Run *run, Code *code)
 static bool
 work(Run *run, const Code *code, Budget *budget)
 {
-	bool must_run = true; /* whatever it was that woke the run, the code sees it once */
+	bool must_run = run->woken || run->history->count > run->loaded;
 
 	for (;;)
 	{

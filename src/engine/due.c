@@ -145,7 +145,10 @@ aion_due_arrive(Run *run)
 		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
 			run->tasks_due = true;
 		else if (!aion_run_is_closed(run))
+		{
+			run->woken = true;
 			fire(run, timer);
+		}
 	}
 }
 

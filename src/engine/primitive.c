@@ -73,3 +73,44 @@ aion_primitives_close(Run *run)
 			primitive->close(run);
 	}
 }
+
+/*
+ * Claims a piece of work outside of turns.  Returns whose it is; NULL if there is none.
+ */
+Primitive *
+aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
+{
+	*again = DT_NOEND;
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		TimestampTz moment = DT_NOEND;
+
+		if (primitive->claim != NULL && primitive->claim(owner_key, run_keys, count, &moment))
+			return primitive;
+		*again = Min(*again, moment);
+	}
+	return NULL;
+}
+
+void
+aion_primitives_recover(int32 owner_key)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->recover != NULL)
+			primitive->recover(owner_key);
+	}
+}
+
+List *
+aion_primitives_owed(void)
+{
+	List *owners = NIL;
+
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->owed != NULL)
+			owners = list_concat_unique_int(owners, primitive->owed());
+	}
+	return owners;
+}

@@ -33,6 +33,20 @@ typedef struct Primitive
 	/* Forgets a run that is purged; with authority. */
 	void (*purge)(int64 run_key);
 
+	/*
+	 * Work of an owner outside of turns, which is claimed in one transaction and executed in the
+	 * next: of some runs only, or of any (NULL).  If there is nothing to claim, again is when to
+	 * look again although nobody tells.  With authority, but for execute.
+	 */
+	bool (*claim)(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
+	void (*execute)(void);
+
+	/* Puts back what was claimed by who is gone. */
+	void (*recover)(int32 owner_key);
+
+	/* Returns the keys of the owners that have such work. */
+	List *(*owed)(void);
+
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
 
@@ -52,5 +66,9 @@ extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
+extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
+										TimestampTz *again);
+extern void aion_primitives_recover(int32 owner_key);
+extern List *aion_primitives_owed(void);
 
 #endif

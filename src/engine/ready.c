@@ -11,7 +11,6 @@
 
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -81,7 +80,6 @@ static Statement scan_due =
 static bool timers_first = false;
 
 static void lock_tables(void);
-static NullableDatum key_array(const int64 *run_keys, int count);
 static Run *claim(Statement *statement, const NullableDatum *args, MemoryContext parent);
 
 /*
@@ -107,7 +105,8 @@ aion_ready_claim(int32 owner_key, MemoryContext parent)
 Run *
 aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 {
-	NullableDatum args[] = {key_array(run_keys, count), aion_arg_timestamp(aion_clock_now())};
+	NullableDatum args[] = {aion_arg_int64_array(run_keys, count),
+							aion_arg_timestamp(aion_clock_now())};
 
 	return claim(&claim_one_of, args, parent);
 }
@@ -118,8 +117,8 @@ aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 List *
 aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count, MemoryContext parent)
 {
-	NullableDatum args[] = {key_array(run_keys, count), aion_arg_timestamp(aion_clock_now()),
-							aion_arg_int32(owner_key)};
+	NullableDatum args[] = {aion_arg_int64_array(run_keys, count),
+							aion_arg_timestamp(aion_clock_now()), aion_arg_int32(owner_key)};
 	List *runs = NIL;
 	Rows rows;
 
@@ -199,17 +198,6 @@ lock_tables(void)
 		LockRelationOid(tables[i], RowExclusiveLock);
 	}
 	generation = ext->generation;
-}
-
-static NullableDatum
-key_array(const int64 *run_keys, int count)
-{
-	Datum *keys = palloc(Max(count, 1) * sizeof(Datum));
-
-	for (int i = 0; i < count; i++)
-		keys[i] = Int64GetDatum(run_keys[i]);
-	return aion_arg(PointerGetDatum(
-		construct_array(keys, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 }
 
 static Run *

@@ -122,6 +122,7 @@ aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 	run->seen = aion_row_int32(rows, row, 8);
 	run->failures = aion_row_int32(rows, row, 9);
 	run->ready_at = aion_row_timestamp(rows, row, 10);
+	run->woken = run->ready_at != DT_NOEND;
 	run->retry_at = aion_row_timestamp(rows, row, 11);
 	run->awaiting = aion_row_jsonb(rows, row, 12);
 	run->awaiting_since = aion_row_timestamp(rows, row, 13);

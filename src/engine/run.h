@@ -46,6 +46,7 @@ typedef struct Run
 	WorkflowStarted started;
 	bool claimed_by_timer; /* some row of aion._timer said that it was due */
 	int performed;		   /* commands before this one have nothing left to do */
+	bool woken;			   /* the code is to see whatever it was; else only if there is news */
 	bool tasks_settled;	   /* some activity has an outcome that is not in history */
 	bool tasks_due;		   /* the time of some attempt may be up */
 	bool knows_tasks;

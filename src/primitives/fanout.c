@@ -186,7 +186,7 @@ concurrency_of(const Jsonb *options, int count)
 
 	if (options == NULL)
 		return count;
-	aion_policy_read(options, &policy);
+	aion_policy_read(options, false, &policy);
 	return policy.concurrency > 0 ? Min(policy.concurrency, count) : count;
 }
 

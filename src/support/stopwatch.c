@@ -3,8 +3,9 @@
  *		A limit on how long code of a user may take.
  *
  * When the time is up the statement is cancelled, as statement_timeout would do, which a
- * background worker does not have.  Code that swallows the cancel is cancelled again every time
- * the same span has passed, and in the end its process is terminated: nothing else can stop it.
+ * background worker does not have.  Code that swallows the cancel is cancelled again when the same
+ * span has passed, or ten seconds, and in the end its process is terminated: nothing else can stop
+ * it.
  */
 #include "postgres.h"
 
@@ -18,6 +19,7 @@
 #include "support/stopwatch.h"
 
 #define STRIKES_UNTIL_TERMINATED 5
+#define STRIKE_MS 10000
 
 static TimeoutId timeout_id = MAX_TIMEOUTS; /* until registered */
 static volatile sig_atomic_t strikes = 0;
@@ -25,13 +27,14 @@ static volatile sig_atomic_t strikes = 0;
 static void time_is_up(void);
 
 void
-aion_stopwatch_start(int milliseconds)
+aion_stopwatch_start(long milliseconds)
 {
 	if (timeout_id == MAX_TIMEOUTS)
 		timeout_id = RegisterTimeout(USER_TIMEOUT, time_is_up);
 	strikes = 0;
-	enable_timeout_every(
-		timeout_id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds), milliseconds);
+	enable_timeout_every(timeout_id,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds),
+						 Min(milliseconds, STRIKE_MS));
 }
 
 /*

@@ -50,9 +50,11 @@ typedef struct News
 		NEWS_ENDED,
 		NEWS_READY,
 		NEWS_TIMER,
-		NEWS_TASK
+		NEWS_TASK,
+		NEWS_BACKGROUND,
+		NEWS_STOP
 	} kind;
-	BoardTimer about; /* fire_at only of a timer */
+	BoardTimer about; /* fire_at only of a timer, of a task to stop its ordinal for the owner */
 } News;
 
 static WaiterSlots *slots = NULL; /* in shared memory, if we were preloaded */
@@ -108,6 +110,18 @@ void
 aion_wakeup_queue(const char *name)
 {
 	add_news((News){NEWS_TASK, {0, (int64) aion_wakeup_queue_bit(name), 0}});
+}
+
+void
+aion_wakeup_background(int32 owner_key)
+{
+	add_news((News){NEWS_BACKGROUND, {0, 0, owner_key}});
+}
+
+void
+aion_wakeup_stop(int64 run_key, int32 ordinal)
+{
+	add_news((News){NEWS_STOP, {0, run_key, ordinal}});
 }
 
 void
@@ -249,6 +263,13 @@ tell(void)
 				break;
 			case NEWS_TASK:
 				wake_worker((uint64) about->run_key);
+				aion_board_post_room();
+				break;
+			case NEWS_BACKGROUND:
+				aion_board_post_task(about->owner_key);
+				break;
+			case NEWS_STOP:
+				aion_board_post_stop(about->run_key, about->owner_key);
 				break;
 		}
 	}

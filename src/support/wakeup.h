@@ -18,6 +18,9 @@ extern void aion_wakeup_extension(void); /* the extension came or went */
 
 extern void aion_wakeup_queue(const char *name); /* a task queue has something */
 
+extern void aion_wakeup_background(int32 owner_key);		/* so has an owner, in the background */
+extern void aion_wakeup_stop(int64 run_key, int32 ordinal); /* nobody wants such a task any more */
+
 /* Sessions that wait for the end of a run, or for a task. */
 extern void aion_wakeup_watch(int64 run_key);
 extern uint64 aion_wakeup_queue_bit(const char *name);
