@@ -66,4 +66,4 @@ async function summarise(task, db, beat) {
   }
 }
 
-module.exports = { activities: { embed_chunk, summarise }, Cancelled, complete, transaction };
+module.exports = { activities: { embed_chunk, summarise }, Cancelled, complete };

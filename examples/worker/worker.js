@@ -4,13 +4,13 @@
 //     npm install && CONCURRENCY=4 node worker.js postgresql://app@localhost/shop gpu
 //
 // What it can execute is in activities.js. Works through a connection pooler in transaction mode: nothing depends on a session.
-// On SIGTERM it finishes what it has, for GRACE seconds at most, and claims nothing more. Set idle_in_transaction_session_timeout
+// On SIGTERM it finishes what it has, for GRACE seconds at most, and asks for nothing more. Set idle_in_transaction_session_timeout
 // for the role, so that what a frozen worker has written and not committed does not stand in the way of its successor.
 'use strict';
 const os = require('os');
 const { setTimeout: wait } = require('timers/promises');
 const { Pool } = require('pg');
-const { activities, Cancelled, complete, transaction } = require('./activities');
+const { activities, Cancelled, complete } = require('./activities');
 
 const [dsn, queue] = process.argv.slice(2);
 const name = `${os.hostname()}:${process.pid}`;
@@ -82,14 +82,11 @@ async function fail(task, error) {
   }
 }
 
-// Waits for tasks a little and claims them. A claim counts when it commits: when we are to stop, it is given back.
-function poll(db) {
-  return transaction(db, async () => {
-    const { rows } = await db.query("SELECT * FROM aion.poll_activities($1, $2, $3, wait => '2 s', activities => $4)",
-      [[queue], name, CONCURRENCY - running.size, Object.keys(activities)]);
-    stopping.signal.throwIfAborted();
-    return rows;
-  });
+// Waits for tasks a little, and claims them at once: a claim that is not committed yet would hold them if we froze here.
+async function poll() {
+  const { rows } = await pool.query("SELECT * FROM aion.poll_activities($1, $2, $3, wait => '2 s', activities => $4)",
+    [[queue], name, CONCURRENCY - running.size, Object.keys(activities)]);
+  return rows;
 }
 
 async function main() {
@@ -100,13 +97,12 @@ async function main() {
         await Promise.race(running);
         continue;
       }
-      for (const task of await withConnection(poll)) {
+      for (const task of await poll()) {
         const work = execute(task).finally(() => running.delete(work));
         running.add(work);
       }
       pause = 0;
     } catch (error) {
-      if (stopping.signal.aborted) break;
       pause = Math.min(Math.max(2 * pause, 200), 10000); // the server is away, or does not let us
       console.error(`again in ${pause} ms: ${error.message}`);
       await wait(pause * (0.5 + Math.random() / 2), null, { signal: stopping.signal }).catch(() => {});

@@ -4,7 +4,7 @@
     CONCURRENCY=4 python3 worker.py postgresql://app@localhost/shop gpu
 
 What it can execute is in activities.py. Needs psycopg 3 (Debian: python3-psycopg). Works through a connection pooler in
-transaction mode: nothing depends on a session. On SIGTERM it finishes what it has, for GRACE seconds at most, and claims nothing
+transaction mode: nothing depends on a session. On SIGTERM it finishes what it has, for GRACE seconds at most, and asks for nothing
 more. Set idle_in_transaction_session_timeout for the role, so that what a frozen worker has written and not committed does not
 stand in the way of its successor.
 """
@@ -56,15 +56,10 @@ def fail(db, task, error):
     return f"failed: {kind}"
 
 
-def poll(db, queue, stopping):
-    """Waits for a task a little and claims it. A claim counts when it commits: when we are to stop, it is given back."""
-    with db.transaction():
-        task = db.execute("SELECT * FROM aion.poll_activities(%s, %s, wait => '2 s', activities => %s)",
-                          ([queue], NAME, list(ACTIVITIES))).fetchone()
-        if stopping.is_set():
-            task = None
-            raise psycopg.Rollback()
-    return task
+def poll(db, queue):
+    """Waits for a task a little, and claims it at once: a claim that is not committed yet would hold it if we froze here."""
+    return db.execute("SELECT * FROM aion.poll_activities(%s, %s, wait => '2 s', activities => %s)",
+                      ([queue], NAME, list(ACTIVITIES))).fetchone()
 
 
 def work(connect, queue, stopping):
@@ -74,7 +69,7 @@ def work(connect, queue, stopping):
         try:
             with connect() as db:
                 while not stopping.is_set():
-                    task = poll(db, queue, stopping)
+                    task = poll(db, queue)
                     pause = 0.0
                     if task is not None:
                         execute(connect, db, task)
