@@ -91,7 +91,6 @@ work(bool recover, TimestampTz *again)
 		if (found != NULL)
 		{
 			CRASH_POINT("activity claimed");
-			aion_board_post_task(self.owner_key); /* there may be more */
 			aion_process_begin_work("executing an activity");
 			found->execute();
 			CRASH_POINT("activity executed, not committed");

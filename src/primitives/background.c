@@ -33,6 +33,7 @@
 #include "support/inflight.h"
 #include "support/payload.h"
 #include "support/roster.h"
+#include "support/wakeup.h"
 
 #define LOCK_CLASS 0x6170	   /* of advisory locks; clients' own have 1 and 2 */
 #define LIMITED USECS_PER_SEC  /* until a queue without room is looked at again */
@@ -155,10 +156,14 @@ claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again)
 	MemoryContextReset(memory);
 	claims = aion_claim(wish, queue);
 	MemoryContextSwitchTo(caller);
+	if (aion_statement_execute(&find_due, due).count == 0)
+		return claims != NIL ? linitial(claims) : NULL;
 	if (claims != NIL)
+	{
+		aion_wakeup_background(wish->background_of); /* one more may help */
 		return linitial(claims);
-	if (aion_statement_execute(&find_due, due).count > 0)
-		*again = Min(*again, Min(aion_queue_next_permit(queue), aion_clock_now() + LIMITED));
+	}
+	*again = Min(*again, Min(aion_queue_next_permit(queue), aion_clock_now() + LIMITED));
 	return NULL;
 }
 
