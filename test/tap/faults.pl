@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use lib 'test/tap/lib';
+use AionFaults;
 use AionTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -65,25 +66,7 @@ sub start_some
 		@connect, on_error_stop => 1, extra_params => ['-1']);
 	return;
 }
-sub pids
-{
-	my ($type) = @_;
-	my ($code, $out) = $node->psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type ~ '$type'", on_error_stop => 0);
-	return split /\n/, $out // '';
-}
-my %faults = (
-	'kill runner' => sub { kill 'KILL', $_ for (pids('aion runner'))[0] // () },
-	'kill scheduler' => sub { kill 'KILL', $_ for pids('aion scheduler') },
-	'kill launcher' => sub { kill 'KILL', $_ for pids('aion launcher') },
-	'kill checkpointer' => sub { kill 'KILL', $_ for pids('checkpointer') },
-	'terminate runners' => sub { kill 'TERM', $_ for pids('aion runner') },
-	'terminate scheduler' => sub { kill 'TERM', $_ for pids('aion scheduler') },
-	'terminate launcher' => sub { kill 'TERM', $_ for pids('aion launcher') },
-	'cancel all' => sub { kill 'INT', $_ for pids('^aion') },
-	'freeze a runner' => sub { my ($pid) = pids('aion runner'); if ($pid) { kill 'STOP', $pid; usleep(300_000); kill 'CONT', $pid; } },
-	'freeze the scheduler' => sub { my ($pid) = pids('aion scheduler'); if ($pid) { kill 'STOP', $pid; usleep(300_000); kill 'CONT', $pid; } },
-	'stop immediately' => sub { $node->stop('immediate'); $node->start },
-	'stop fast' => sub { $node->stop('fast'); $node->start });
+my %faults = faults($node);
 my @names = sort keys %faults;
 
 for my $cycle (1 .. $cycles)
