@@ -10,6 +10,8 @@
 
 #include "engine/run.h"
 
+struct Turn;
+
 typedef enum Progress
 {
 	PROGRESS_NONE,	 /* nothing to do */
@@ -36,6 +38,16 @@ typedef struct Primitive
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
 
+	/* Takes from a turn that went through what is not history; with authority. */
+	void (*apply)(Run *run, struct Turn *turn);
+
+	/* Writes what that is after the last turn of the share; with authority. */
+	void (*save)(Run *run);
+
+	/* Tells how that differs from what is written, after a replay that went as far as the last
+	 * turn; NULL if it does not.  With authority. */
+	Difference *(*compare)(Run *run, struct Turn *turn);
+
 	struct Primitive *next;
 } Primitive;
 
@@ -52,5 +64,8 @@ extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
+extern void aion_primitives_apply(Run *run, struct Turn *turn);
+extern void aion_primitives_save(Run *run);
+extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);
 
 #endif
