@@ -4,10 +4,10 @@
  *
  * The engine's processes are told through the board what has become ready.  A session that waits
  * writes into its own slot of shared memory what it waits for, looks once more, and sleeps on its
- * latch until the slot is empty.  Whoever makes that happen empties the slot and sets the latch
- *from a transaction callback, when the commit is visible to everybody.  The slot counts and not the
- * latch, which may be set for other reasons, and reset by whatever else waits while the waiter
- * looks.  A wake-up carries nothing: the waiter looks again; a spurious one costs a look.
+ * latch until the slot is empty.  Whoever makes that happen empties the slot and sets the latch,
+ * from a transaction callback, when the commit is visible to everybody.  It is the slot that
+ * counts: the latch is set for other reasons too, and reset by whatever waits while the waiter
+ * looks.  A wake-up carries nothing: the waiter looks again, and a spurious one costs a look.
  *
  * COMMIT PREPARED runs no callback, so the utility hook wakes everybody in that database.  Where
  * nobody can wake a waiter, it looks again by itself: without shared_preload_libraries there is no
