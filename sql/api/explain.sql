@@ -35,7 +35,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'TimerCancelled' THEN format('  %s cancelled%s', event.key,
 			CASE attributes ->> 'cause' WHEN 'close' THEN ' with the run' ELSE '' END)
 		WHEN 'CommandAnswered' THEN concat_ws(' ', attributes ->> 'command', event.key, '->',
-			coalesce(attributes ->> 'answer', attributes #>> '{error,message}'))
+			coalesce(attributes ->> 'answer', attributes #>> '{error,message}', attributes #>> '{input,handler}'))
 		ELSE concat_ws(' ', event.event_type, event.key) END
 	FROM (SELECT coalesce(event.attributes, '{}')) x(attributes)
 $$;

@@ -137,9 +137,14 @@ CREATE OR REPLACE VIEW aion._violation AS
 			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = 'settled:' || t.ordinal)
 	UNION ALL
+	SELECT 'query handler has no code', p.run_key, p.name
+		FROM aion._published p
+		WHERE num_nulls(p.handler, p.code, p.copied, p.digest) NOT IN (0, 4)
+			OR p.copied AND to_regprocedure(p.code) IS NULL
+	UNION ALL
 	SELECT 'attributes or timers belong to no run', x.run_key, NULL
 		FROM (SELECT run_key FROM aion._attribute UNION ALL SELECT run_key FROM aion._timer
-			UNION ALL SELECT run_key FROM aion._task) x
+			UNION ALL SELECT run_key FROM aion._task UNION ALL SELECT run_key FROM aion._published) x
 		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = x.run_key);
 COMMENT ON VIEW aion._violation IS 'what should not be';
 

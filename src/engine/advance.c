@@ -50,6 +50,7 @@ typedef struct Code
 	Jsonb *detail;
 } Code;
 
+static bool went_as_far(const Run *run);
 static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
@@ -172,7 +173,25 @@ aion_run_replay(Run *run, Jsonb **result)
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error);
 	*result = turn->verdict == TURN_RETURNED ? turn->result : NULL;
+	if (turn->difference == NULL && went_as_far(run))
+	{
+		aion_authority_assume(&authority);
+		turn->difference = aion_primitives_compare(run, turn);
+		aion_authority_drop(&authority);
+	}
 	return turn->difference;
+}
+
+/*
+ * Tells whether code that is executed against the history now goes exactly as far as it has gone:
+ * whatever was recorded since its last turn it has not seen yet, or never will.
+ */
+static bool
+went_as_far(const Run *run)
+{
+	if (run->status == RUN_RUNNING)
+		return run->ready_at == DT_NOEND && run->retry_at == DT_NOEND;
+	return run->status == RUN_COMPLETED || run->status == RUN_FAILED;
 }
 
 static void
@@ -358,6 +377,7 @@ apply(Run *run, Turn *turn)
 	aion_run_unblock(run);
 	aion_run_forget_failures(run);
 	record_commands(run, turn);
+	aion_primitives_apply(run, turn);
 	if (turn->verdict == TURN_SUSPENDED)
 		note_awaiting(run, turn);
 	else if (turn->verdict == TURN_RETURNED)
@@ -447,6 +467,7 @@ end_share(Run *run, bool unfinished)
 	aion_authority_assume(&authority);
 	if (!aion_run_is_closed(run))
 		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;
+	aion_primitives_save(run);
 	aion_run_save(run);
 	aion_authority_drop(&authority);
 	CRASH_POINT("share saved");

@@ -114,3 +114,39 @@ aion_primitives_owed(void)
 	}
 	return owners;
 }
+
+void
+aion_primitives_apply(Run *run, struct Turn *turn)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->apply != NULL)
+			primitive->apply(run, turn);
+	}
+}
+
+void
+aion_primitives_save(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->save != NULL)
+			primitive->save(run);
+	}
+}
+
+/*
+ * Returns the first difference that any of them finds.
+ */
+Difference *
+aion_primitives_compare(Run *run, struct Turn *turn)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		Difference *difference = primitive->compare != NULL ? primitive->compare(run, turn) : NULL;
+
+		if (difference != NULL)
+			return difference;
+	}
+	return NULL;
+}

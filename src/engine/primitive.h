@@ -10,6 +10,8 @@
 
 #include "engine/run.h"
 
+struct Turn;
+
 typedef enum Progress
 {
 	PROGRESS_NONE,	 /* nothing to do */
@@ -50,6 +52,16 @@ typedef struct Primitive
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
 
+	/* Takes from a turn that went through what is not history; with authority. */
+	void (*apply)(Run *run, struct Turn *turn);
+
+	/* Writes what that is after the last turn of the share; with authority. */
+	void (*save)(Run *run);
+
+	/* Tells how that differs from what is written, after a replay that went as far as the last
+	 * turn; NULL if it does not.  With authority. */
+	Difference *(*compare)(Run *run, struct Turn *turn);
+
 	struct Primitive *next;
 } Primitive;
 
@@ -70,5 +82,8 @@ extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, 
 										TimestampTz *again);
 extern void aion_primitives_recover(int32 owner_key);
 extern List *aion_primitives_owed(void);
+extern void aion_primitives_apply(Run *run, struct Turn *turn);
+extern void aion_primitives_save(Run *run);
+extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);
 
 #endif

@@ -50,7 +50,8 @@ typedef struct Run
 	bool tasks_settled;	   /* some activity has an outcome that is not in history */
 	bool tasks_due;		   /* the time of some attempt may be up */
 	bool knows_tasks;
-	struct Bitmapset *tasks; /* activities that have been handed over, once known */
+	struct Bitmapset *tasks;	 /* activities that have been handed over, once known */
+	struct Published *published; /* by the turns of this share; NULL: nothing */
 } Run;
 
 /* Why a run is blocked. */

@@ -79,6 +79,8 @@ struct Turn
 	ErrorData *too_long; /* NULL: there is room for what the code asks for */
 	bool entered;		 /* the input fit, and the code began */
 
+	struct Published *published; /* what queries get to see; NULL: nothing */
+
 	/* Of an optimistic turn, whose activities are executed where they are called: */
 	bool optimistic;
 	bool executing;		  /* one of them, at this moment */

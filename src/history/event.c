@@ -55,6 +55,7 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_TIMEOUT] = "timeout",
 	[COMMAND_CANCEL_TIMER] = "cancel_timer",
 	[COMMAND_CANCEL_ACTIVITY] = "cancel",
+	[COMMAND_ON_QUERY] = "on_query",
 };
 
 static Oid label_oids[EVENT_TYPES];

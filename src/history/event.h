@@ -58,10 +58,11 @@ typedef enum CommandKind
 	COMMAND_TIMER,
 	COMMAND_TIMEOUT, /* of an await */
 	COMMAND_CANCEL_TIMER,
-	COMMAND_CANCEL_ACTIVITY
+	COMMAND_CANCEL_ACTIVITY,
+	COMMAND_ON_QUERY
 } CommandKind;
 
-#define COMMAND_KINDS (COMMAND_CANCEL_ACTIVITY + 1)
+#define COMMAND_KINDS (COMMAND_ON_QUERY + 1)
 
 /* Why a timer or an activity was cancelled. */
 typedef enum CancelCause

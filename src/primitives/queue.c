@@ -3,7 +3,7 @@
  *		Task queues: who may claim from one, and how much of it at once.
  *
  * A queue that is limited has permits, rows that a claim takes along: one for each activity that
- *may run at once, free again when that one is done; and one for each that may begin within a while,
+ * may run at once, free again when that one is done, and one for each that may begin within a span,
  * free again after it.  Nobody waits for a permit that somebody else is about to take or to return,
  * so a claim that does not commit holds up no one, and the limits hold all the same.
  */

@@ -1,7 +1,7 @@
 --
 -- Random workflows, driven in one go by optimistic turns, and in random slices step by step with a replay between every two
 -- turns (R30), give the same commands,
--- results, history and tables (invariants 10-14, 17-19, 21, 33-37, 41). A failing seed is printed with its program; add it
+-- results, answers to queries (79, T98), history and tables (invariants 10-14, 17-19, 21, 33-37, 41). A failing seed is printed with its program; add it
 -- to the list of seeds that are tried every time.
 --
 \set ON_ERROR_STOP 1
@@ -31,7 +31,7 @@ DECLARE
 BEGIN
 	FOR i IN 1..1 + roll(4) LOOP
 		name := chr(97 + roll(3));
-		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 23 ELSE 18 END)
+		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 25 ELSE 20 END)
 			WHEN 0 THEN jsonb_build_array('sleep', roll(1000))
 			WHEN 1 THEN jsonb_build_array('sleep', 0)
 			WHEN 2 THEN jsonb_build_array('until', roll(2000) - 200)
@@ -50,10 +50,12 @@ BEGIN
 			WHEN 15 THEN jsonb_build_array('fan', roll(4), roll(5), roll(32), roll(1000))
 			WHEN 16 THEN jsonb_build_array('map', roll(2), roll(6), roll(4), roll(64))
 			WHEN 17 THEN jsonb_build_array('timeout', name, roll(1000))
-			WHEN 18 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
-			WHEN 19 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
-			WHEN 20 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
-			WHEN 21 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 18 THEN jsonb_build_array('publish', name, roll(3))
+			WHEN 19 THEN jsonb_build_array('handler', name, roll(2))
+			WHEN 20 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
+			WHEN 21 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
+			WHEN 22 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
+			WHEN 23 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
 			ELSE jsonb_build_array('call', program(depth - 1)) END);
 	END LOOP;
 	RETURN ops;
@@ -68,6 +70,9 @@ BEGIN
 	RETURN 'did ' || what;
 END $$;
 SELECT aion.register_activity('act', 'act(text, boolean)');
+
+CREATE FUNCTION echo0(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT jsonb_build_array(state, args)';
+CREATE FUNCTION echo1(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT jsonb_build_array(args, state)';
 
 -- The interpreter. State is threaded through: what the code has seen, and its handles.
 CREATE FUNCTION interpret(ops jsonb, state jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -147,6 +152,8 @@ BEGIN
 				END;
 			WHEN 'know' THEN said := extract(epoch FROM aion.now() - (state ->> 'began')::timestamptz) || ' ' || aion.workflow_id();
 			WHEN 'chance' THEN said := aion.random() || ' ' || aion.random_int(-5, 5) || ' ' || aion.uuid();
+			WHEN 'publish' THEN PERFORM aion.publish(op ->> 1, CASE op ->> 2 WHEN '0' THEN state - 'began' WHEN '1' THEN op -> 2 END);
+			WHEN 'handler' THEN PERFORM aion.on_query(op ->> 1, ('property.echo' || (op ->> 2) || '(jsonb, jsonb)')::regprocedure, state - 'began');
 			WHEN 'raise' THEN RAISE EXCEPTION '%', op ->> 1;
 			WHEN 'loop' THEN
 				FOR i IN 1..(op ->> 1)::int LOOP
@@ -174,12 +181,19 @@ BEGIN
 END $$;
 SELECT aion.register_workflow('random', 'random_workflow(jsonb)');
 
+CREATE FUNCTION answer(q text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN jsonb_build_array(aion.query_workflow('p', q), 'published');
+EXCEPTION WHEN SQLSTATE 'WF006' THEN
+	RETURN '"unknown"';
+END $$;
 -- All that a run leaves behind, moments counted from its start.
 CREATE FUNCTION traces() RETURNS jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object(
 		'run', (SELECT to_jsonb(w) - '{run_key,started_at,closed_at}'::text[] #- '{error,context}' || jsonb_build_object('took', closed_at - started_at) FROM aion.workflow_run w WHERE workflow_id = 'p'),
 		'history', (SELECT jsonb_agg(jsonb_build_array(h.event_type, h.key, h.recorded_at - w.started_at, h.attributes - '{fire_at,until}'::text[] #- '{error,context}', (h.attributes ->> 'fire_at')::timestamptz - w.started_at) ORDER BY h.seq)
 			FROM aion.history('p') h, aion.workflow_run w WHERE w.workflow_id = 'p'),
+		'answers', (SELECT jsonb_object_agg(q, answer(q)) FROM unnest('{a,b,c}'::text[]) q),
 		'effects', (SELECT jsonb_agg(to_jsonb(e) ORDER BY id) FROM effect e),
 		'timers', (SELECT count(*) FROM aion.timer),
 		'violations', (SELECT jsonb_agg(to_jsonb(c)) FROM aion.check_integrity() c))
@@ -244,7 +258,7 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT coalesce((SELECT string_agg(f, E'\n') FROM unnest(:'kept'::bigint[]) s, LATERAL try(s) f), '') AS kept_failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(1, 500) s, LATERAL try(s) f), '') AS failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(:fresh, :fresh + 99) s, LATERAL try(s) f), '') AS fresh_failures \gset
-SELECT count(*) = 19 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout"]' \gset
+SELECT count(*) = 21 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "publish", "handler"]' \gset
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT plan(4);

@@ -60,7 +60,7 @@ my $number = 0;
 sub start_some
 {
 	my $ids = join ', ', map { "('w" . ++$number . "')" } 1 .. 5;
-	my ($code) = $node->psql('postgres', qq{
+	try_psql($node, qq{
 		INSERT INTO acknowledged VALUES $ids;
 		SELECT aion.start_workflow('work', jsonb_build_object('steps', 5 + length(id) % 7), workflow_id => id) FROM (VALUES $ids) v(id)},
 		@connect, on_error_stop => 1, extra_params => ['-1']);
@@ -77,7 +77,7 @@ for my $cycle (1 .. $cycles)
 	my $name = $names[ rand @names ];
 	note("$cycle: $name");
 	$faults{$name}->();
-	$node->poll_query_until('postgres', 'SELECT true') or BAIL_OUT('the server does not come back');
+	come_back($node) or BAIL_OUT('the server does not come back');
 	is($node->safe_psql('postgres', 'SELECT * FROM aion.check_integrity()'), '', "cycle $cycle, $name: nothing is amiss");
 }
 wait_until($node, 'all runs end', 'SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL');

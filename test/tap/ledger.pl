@@ -90,12 +90,12 @@ my $number = 0;
 sub start_some
 {
 	my $ids = join ', ', map { "('t" . ++$number . "')" } 1 .. 8;
-	$node->psql('postgres', qq{
+	try_psql($node, qq{
 		INSERT INTO acknowledged VALUES $ids;
 		SELECT aion.start_workflow('transfer', jsonb_build_object('from_id', 'a' || i % 10, 'to_id', 'a' || (i * 7 + 3) % 10, 'amount', i % 50 + 1), workflow_id => id)
 			FROM (SELECT id, substr(id, 2)::int AS i FROM (VALUES $ids) v(id)) x},
 		@connect, on_error_stop => 1, extra_params => ['-1']);
-	$node->psql('postgres', "SELECT aion.terminate_workflow('t" . int(rand $number) . "')", @connect) if rand() < 0.3;
+	try_psql($node, "SELECT aion.terminate_workflow('t" . int(rand $number) . "')", @connect) if rand() < 0.3;
 }
 
 my %faults = (faults($node),
@@ -109,7 +109,7 @@ for my $cycle (1 .. $cycles)
 	my $name = $names[ rand @names ];
 	note("$cycle: $name");
 	$faults{$name}->();
-	$node->poll_query_until('postgres', 'SELECT true') or BAIL_OUT('the server does not come back');
+	come_back($node) or BAIL_OUT('the server does not come back');
 	staff();
 	is($node->safe_psql('postgres', 'SELECT * FROM aion.check_integrity()'), '', "cycle $cycle, $name: nothing is amiss");
 	is($node->safe_psql('postgres', 'SELECT sum(balance) FROM alice.account'), '10000', "cycle $cycle: no money is lost or made (I1)");

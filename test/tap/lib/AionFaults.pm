@@ -5,14 +5,30 @@ use warnings;
 use Exporter 'import';
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(faults pids);
+our @EXPORT = qw(faults pids try_psql come_back);
 
 sub pids
 {
 	my ($node, $type) = @_;
-	my ($code, $out) = $node->psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type ~ '$type'", on_error_stop => 0);
-	return split /\n/, $out // '';
+	return split /\n/, try_psql($node, "SELECT pid FROM pg_stat_activity WHERE backend_type ~ '$type'");
 }
+
+# What psql says, and nothing where the server is just going down.
+sub try_psql
+{
+	my ($node, $sql, @options) = @_;
+	my ($code, $out) = eval { $node->psql('postgres', $sql, @options) };
+	return $out // '';
+}
+
+# Waits for the server to answer; false if it does not.
+sub come_back
+{
+	my ($node) = @_;
+	for (1 .. 600) { return 1 if try_psql($node, 'SELECT 1') eq '1'; usleep(100_000) }
+	return 0;
+}
+
 sub faults
 {
 	my ($node) = @_;
