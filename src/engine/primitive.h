@@ -17,6 +17,8 @@ typedef enum Progress
 	PROGRESS_BLOCKED /* the run was blocked */
 } Progress;
 
+struct Arrival;
+
 typedef struct Primitive
 {
 	const char *name;
@@ -29,6 +31,15 @@ typedef struct Primitive
 
 	/* Moves what has arrived from outside into history; with authority, also in a closed run. */
 	void (*arrive)(Run *run);
+
+	/* The kind of arrivals in the inbox that are its own; NULL: none. */
+	const char *receives;
+
+	/* Records one of them in a run that is open; with authority. */
+	void (*receive)(Run *run, const struct Arrival *arrival);
+
+	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
+	void (*receive_late)(Run *run, const struct Arrival *arrival);
 
 	/* Forgets a run that is purged; with authority. */
 	void (*purge)(int64 run_key);
@@ -50,6 +61,7 @@ extern void aion_primitive_register(Primitive *primitive);
 extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
+extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
 

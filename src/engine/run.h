@@ -45,6 +45,7 @@ typedef struct Run
 	int32 loaded;	  /* events there were then */
 	WorkflowStarted started;
 	bool claimed_by_timer; /* some row of aion._timer said that it was due */
+	struct List *arrivals; /* taken out of the inbox and not yet recorded */
 	int performed;		   /* commands before this one have nothing left to do */
 	bool tasks_settled;	   /* some activity has an outcome that is not in history */
 	bool tasks_due;		   /* the time of some attempt may be up */
