@@ -4,9 +4,9 @@
  *
  * A sender finds the open run by plain MVCC, inserts a row and locks nothing, so nobody ever waits
  * for one who has not committed.  Whoever has the run's lock deletes what he sees and records it,
- *in one transaction.  Rows are seen by being there, never by a number that was reached: a commit
- *can come late.  What commits when its run has ended is late mail: its commit wakes the engine all
- *the same, and the primitive that it is for puts it away.
+ * in one transaction.  Rows are seen by being there, never by a number that was reached: a commit
+ * can come late.  What commits when its run has ended is late mail: its commit wakes the engine all
+ * the same, and the primitive that it is for puts it away.
  */
 #include "postgres.h"
 

@@ -3,10 +3,10 @@
  *		Runs that want a turn.
  *
  * A run wants one when its row says so (it was started, its budget ended, its version changed),
- *when one of its timers is due, or when there is something in its inbox.  Claiming is taking the
- *lock on its row and skipping what others have; the lock ends with the transaction, so a claim
- *cannot outlive a crash.  A run that ended may still have something to put away, which a timer
- *says.
+ * when one of its timers is due, or when there is something in its inbox.  Claiming is taking the
+ * lock on its row and skipping what others have; the lock ends with the transaction, so a claim
+ * cannot outlive a crash.  A run that ended may still have something to put away, which a timer
+ * says.
  */
 #include "postgres.h"
 
