@@ -23,9 +23,11 @@
 #include "engine/due.h"
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
+#include "engine/receive.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/clock.h"
@@ -38,6 +40,7 @@
 #define MAX_DOUBT 1000 /* turns */
 #define LONG_TURN 10   /* times what a batch may take */
 #define MAX_AWAITS 100 /* that are named one by one */
+#define MAX_HEARINGS 3 /* of what arrives while the code comes to its end */
 #define MESSAGE_TIMED_OUT "the turn took longer than aion.turn_timeout"
 
 /* The code of a run, or why it cannot be executed. */
@@ -55,7 +58,10 @@ static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
 static Progress perform(Run *run, const Budget *budget);
-static void take_turn(Run *run, const Code *code);
+static bool take_turn(Run *run, const Code *code);
+static Turn *execute_code(Run *run, const Code *code);
+static bool hears_more(Run *run, const Turn *turn);
+static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
 static void apply(Run *run, Turn *turn);
@@ -201,7 +207,7 @@ advance_share(Run *run, Budget *budget)
 	bool unfinished = false;
 
 	begin_share(run, &code);
-	if (!aion_run_is_closed(run) && code.blocked == NULL)
+	if (is_executable(run) && code.blocked == NULL)
 		unfinished = work(run, &code, budget);
 	end_share(run, unfinished);
 }
@@ -219,13 +225,22 @@ begin_share(Run *run, Code *code)
 	aion_due_arrive(run);
 	aion_primitives_arrive(run);
 	CRASH_POINT("arrivals recorded");
-	if (!aion_run_is_closed(run))
+	if (is_executable(run))
 	{
 		find_code(run, code);
 		if (code->blocked != NULL)
 			aion_run_block(run, code->blocked, code->detail);
 	}
 	aion_authority_drop(&authority);
+}
+
+/*
+ * Tells whether the code of a run may be executed now; what arrives is recorded in any case.
+ */
+static bool
+is_executable(const Run *run)
+{
+	return run->status == RUN_RUNNING || run->status == RUN_BLOCKED;
 }
 
 /*
@@ -236,6 +251,7 @@ static bool
 work(Run *run, const Code *code, Budget *budget)
 {
 	bool must_run = run->woken || run->history->count > run->loaded;
+	bool answered = false;
 
 	for (;;)
 	{
@@ -243,11 +259,11 @@ work(Run *run, const Code *code, Budget *budget)
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;
-		if (progress == PROGRESS_NONE && !must_run)
+		if (progress == PROGRESS_NONE && !must_run && !answered)
 			return false;
 		if (budget->turns <= 0 || (!must_run && time_is_up(budget)))
 			return true;
-		take_turn(run, code);
+		answered = take_turn(run, code);
 		budget->turns--;
 		if (aion_run_is_closed(run) || run->status == RUN_BLOCKED)
 			return false;
@@ -328,12 +344,39 @@ try_turn(Run *run, const Code *code)
 	return NULL;
 }
 
-static void
+/*
+ * Lets the code go on and does what it decides.  Returns whether that has answered at once what the
+ * code waits for.
+ */
+static bool
 take_turn(Run *run, const Code *code)
+{
+	bool answered = false;
+	Turn *turn = execute_code(run, code);
+	Authority authority;
+
+	for (int i = 0; i < MAX_HEARINGS && hears_more(run, turn); i++)
+	{
+		aion_turn_free(turn);
+		if (aion_run_is_closed(run))
+			return false; /* that is what it heard */
+		turn = execute_code(run, code);
+	}
+	aion_authority_assume(&authority);
+	apply(run, turn);
+	aion_authority_drop(&authority);
+	CRASH_POINT("turn applied");
+	for (int i = 0; i < turn->awaited_count && !answered; i++)
+		answered = aion_turn_is_settled(turn->awaited[i]);
+	aion_turn_free(turn);
+	return answered;
+}
+
+static Turn *
+execute_code(Run *run, const Code *code)
 {
 	Turn *turn = NULL;
 	int seen = run->history->count;
-	Authority authority;
 
 	CHECK_FOR_INTERRUPTS();
 	if (is_promising(code->version))
@@ -347,12 +390,27 @@ take_turn(Run *run, const Code *code)
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error); /* the whole share is made again */
 	run->seen = seen;
+	return turn;
+}
 
+/*
+ * Records what has arrived while the code came to its end.  If there is anything, what the turn
+ * decided is void and the code looks again: so who sees the run open is heard.  Senders who never
+ * pause do not keep it open: caller asks a few times only, and the rest is left unconsumed.
+ */
+static bool
+hears_more(Run *run, const Turn *turn)
+{
+	int count = run->history->count;
+	Authority authority;
+
+	if (turn->verdict != TURN_RETURNED && turn->verdict != TURN_RAISED)
+		return false;
 	aion_authority_assume(&authority);
-	apply(run, turn);
+	aion_inbox_take(run);
+	aion_inbox_record(run, DT_NOEND);
 	aion_authority_drop(&authority);
-	CRASH_POINT("turn applied");
-	aion_turn_free(turn);
+	return run->history->count > count;
 }
 
 /*
@@ -376,6 +434,7 @@ apply(Run *run, Turn *turn)
 	}
 	aion_run_unblock(run);
 	aion_run_forget_failures(run);
+	aion_receivers_keep(turn);
 	record_commands(run, turn);
 	aion_primitives_apply(run, turn);
 	if (turn->verdict == TURN_SUSPENDED)
@@ -439,8 +498,15 @@ note_awaiting(Run *run, const Turn *turn)
 
 		aion_object_begin(&object);
 		aion_object_text(&object, "awaiting", command->class->awaiting);
-		aion_object_text(&object, "key", command->recorded->event->key);
-		aion_object_timestamp(&object, "until", aion_event_read_fire_at(command->recorded->event));
+		if (command->received != NULL)
+			aion_object_text(&object, "key", command->fingerprint.name);
+		else
+		{
+			const Event *event = command->recorded->event;
+
+			aion_object_text(&object, "key", event->key);
+			aion_object_timestamp(&object, "until", aion_event_read_fire_at(event));
+		}
 		awaits[i] = aion_object_end(&object);
 	}
 	if (named < turn->awaited_count)

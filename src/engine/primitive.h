@@ -19,6 +19,8 @@ typedef enum Progress
 	PROGRESS_BLOCKED /* the run was blocked */
 } Progress;
 
+struct Arrival;
+
 typedef struct Primitive
 {
 	const char *name;
@@ -31,6 +33,15 @@ typedef struct Primitive
 
 	/* Moves what has arrived from outside into history; with authority, also in a closed run. */
 	void (*arrive)(Run *run);
+
+	/* The kind of arrivals in the inbox that are its own; NULL: none. */
+	const char *receives;
+
+	/* Records one of them in a run that is open; with authority. */
+	void (*receive)(Run *run, const struct Arrival *arrival);
+
+	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
+	void (*receive_late)(Run *run, const struct Arrival *arrival);
 
 	/* Forgets a run that is purged; with authority. */
 	void (*purge)(int64 run_key);
@@ -76,6 +87,7 @@ extern void aion_primitive_register(Primitive *primitive);
 extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
+extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
 extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
