@@ -294,6 +294,7 @@ scan(void)
 	read_again_from(DT_NOBEGIN);
 	if (executing)
 		return;
+	aion_roster_dismiss();
 	more = false;
 	aion_board_set_horizon(DT_NOBEGIN);
 	list_free_deep(waiting);

@@ -32,6 +32,7 @@
 #include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/interruption.h"
 #include "support/payload.h"
 #include "support/stopwatch.h"
 
@@ -58,6 +59,8 @@ static void take_turn(Run *run, const Code *code);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
 static void apply(Run *run, Turn *turn);
+static void close_failed(Run *run, const Turn *turn);
+static bool ends_on_outcome(const Turn *turn);
 static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
@@ -79,14 +82,23 @@ aion_run_advance(Run *run, Budget *budget)
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
 	ErrorContextCallback context = {error_context_stack, add_context, run};
-	int64 outer = aion_run_set_executing(run->run_key);
-	int patience = aion_guard_set_patience(budget->patience);
+	int64 previous;
+	int64 outer;
+	int patience;
 	static bool registered = false;
 
 	if (!registered)
 		before_shmem_exit(note_interrupted, (Datum) 0);
 	registered = true;
 
+	if (aion_interruption_is_wanted(run->run_key))
+	{
+		budget->interrupted = true;
+		return;
+	}
+	previous = aion_interruption_begin(run->run_key);
+	outer = aion_run_set_executing(run->run_key);
+	patience = aion_guard_set_patience(budget->patience);
 	error_context_stack = &context;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->context);
@@ -108,9 +120,17 @@ aion_run_advance(Run *run, Budget *budget)
 	error_context_stack = context.previous;
 	(void) aion_run_set_executing(outer);
 	(void) aion_guard_set_patience(patience);
+	budget->interrupted = error != NULL && aion_interruption_noticed();
+	(void) aion_interruption_begin(previous);
 
 	if (error == NULL)
 		return;
+	if (budget->interrupted)
+	{
+		/* Nothing of it has happened, and nobody is to blame. */
+		budget->lost_patience = budget->patience > 0 && !aion_interruption_is_wanted(run->run_key);
+		return;
+	}
 	if (aion_failure_is_cancel(error))
 		ReThrowError(error);
 	budget->lost_patience = budget->patience > 0 && aion_failure_is_contention(error);
@@ -182,7 +202,7 @@ advance_share(Run *run, Budget *budget)
 	bool unfinished = false;
 
 	begin_share(run, &code);
-	if (!aion_run_is_closed(run) && code.blocked == NULL)
+	if (!aion_run_is_closed(run) && run->status != RUN_PAUSED && code.blocked == NULL)
 		unfinished = work(run, &code, budget);
 	end_share(run, unfinished);
 }
@@ -200,7 +220,7 @@ begin_share(Run *run, Code *code)
 	aion_due_arrive(run);
 	aion_primitives_arrive(run);
 	CRASH_POINT("arrivals recorded");
-	if (!aion_run_is_closed(run))
+	if (!aion_run_is_closed(run) && run->status != RUN_PAUSED)
 	{
 		find_code(run, code);
 		if (code->blocked != NULL)
@@ -249,6 +269,7 @@ perform(Run *run, const Budget *budget)
 		Progress step = aion_primitives_perform(run);
 
 		CHECK_FOR_INTERRUPTS();
+		aion_interruption_check();
 		if (step == PROGRESS_NONE || step == PROGRESS_BLOCKED)
 			return step == PROGRESS_NONE ? progress : step;
 		progress = PROGRESS_MADE;
@@ -317,6 +338,7 @@ take_turn(Run *run, const Code *code)
 	Authority authority;
 
 	CHECK_FOR_INTERRUPTS();
+	aion_interruption_check();
 	if (is_promising(code->version))
 		turn = try_turn(run, code);
 	if (turn == NULL)
@@ -363,7 +385,45 @@ apply(Run *run, Turn *turn)
 	else if (turn->verdict == TURN_RETURNED)
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
 	else
-		aion_run_close(run, EVENT_WORKFLOW_FAILED, aion_event_error(failure_of(turn)));
+		close_failed(run, turn);
+}
+
+/*
+ * Ends a run because its code failed, and notes what that was for: failures that the code was told
+ * of and gave no command after but to cancel, those it was not even told of, and those cancels.
+ */
+static void
+close_failed(Run *run, const Turn *turn)
+{
+	List *ended_on = NIL;
+	bool went_on = false;
+	int first = 0;
+
+	if (turn->told != NIL && (turn->told_last || ends_on_outcome(turn)))
+		ended_on = aion_turn_failures(turn, &first);
+	for (int i = first; ended_on != NIL && i < turn->command_count; i++)
+	{
+		const Event *event = turn->commands[i]->recorded->event;
+
+		if (aion_event_is_cancel_command(event))
+			ended_on = list_append_unique_int(ended_on, event->seq);
+		else
+			went_on = true;
+	}
+	aion_run_close(run, EVENT_WORKFLOW_FAILED,
+				   aion_event_failed(failure_of(turn), ended_on, went_on));
+}
+
+/*
+ * Tells whether the error that the code ended with is the outcome that was raised last.
+ */
+static bool
+ends_on_outcome(const Turn *turn)
+{
+	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
+
+	return turn->failure != NULL && (class == ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) ||
+									 class == ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED));
 }
 
 /*
@@ -373,10 +433,8 @@ static Jsonb *
 failure_of(const Turn *turn)
 {
 	JsonObject details;
-	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
 
-	if (turn->failure == NULL || (class != ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) &&
-								  class != ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED)))
+	if (!ends_on_outcome(turn))
 		return aion_failure_of(turn->error, NULL);
 	aion_object_begin(&details);
 	aion_object_json(&details, "cause", turn->failure);
@@ -444,6 +502,7 @@ end_share(Run *run, bool unfinished)
 {
 	Authority authority;
 
+	aion_interruption_check();
 	aion_authority_assume(&authority);
 	if (!aion_run_is_closed(run))
 		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;

@@ -73,3 +73,23 @@ aion_primitives_close(Run *run)
 			primitive->close(run);
 	}
 }
+
+void
+aion_primitives_resume(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->resume != NULL)
+			primitive->resume(run);
+	}
+}
+
+void
+aion_primitives_reopen(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->reopen != NULL)
+			primitive->reopen(run);
+	}
+}

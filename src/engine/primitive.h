@@ -36,6 +36,10 @@ typedef struct Primitive
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
 
+	/* Lets go on what a pause has held, and what an end had ended; with authority. */
+	void (*resume)(Run *run);
+	void (*reopen)(Run *run);
+
 	struct Primitive *next;
 } Primitive;
 
@@ -52,5 +56,7 @@ extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
+extern void aion_primitives_resume(Run *run);
+extern void aion_primitives_reopen(Run *run);
 
 #endif

@@ -49,7 +49,7 @@ static Statement lock_waiting =
 			  " FROM aion._task t JOIN aion._run r USING (run_key)"
 			  " WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2"
 			  " AND ($4 OR t.owner_key = ANY ($3)) AND ($5 IS NULL OR t.activity = ANY ($5))"
-			  " AND (t.close_by IS NULL OR t.close_by > $2)"
+			  " AND r.status <> 'paused' AND (t.close_by IS NULL OR t.close_by > $2)"
 			  " AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)"
 			  " ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"
 			  " LIMIT $6 FOR UPDATE OF t SKIP LOCKED",
