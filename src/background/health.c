@@ -51,7 +51,7 @@ aion_stat_engine(PG_FUNCTION_ARGS)
 	values[5] = Int32GetDatum(slots);
 	aion_authority_assume(&authority);
 	values[6] = CStringGetTextDatum(fences[aion_fence_state()]);
-	if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes())
+	if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes() && !aion_fence_is_paused())
 		values[6] = CStringGetTextDatum("paused");
 	values[8] = BoolGetDatum(aion_fence_is_paused());
 	aion_authority_drop(&authority);
