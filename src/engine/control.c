@@ -24,7 +24,6 @@
 #include "support/duration.h"
 #include "support/errors.h"
 #include "support/extension.h"
-#include "support/interruption.h"
 #include "support/payload.h"
 #include "support/statement.h"
 
@@ -40,15 +39,13 @@ static Statement delete_closed =
 static Statement delete_attributes =
 	STATEMENT(DELETE, "DELETE FROM aion._attribute WHERE run_key = $1", INT8OID);
 
-static Run *lock_at_once(int64 run_key);
-
 /*
  * Ends a run at once, without a turn; returns the status it has then.
  */
 RunStatus
 aion_control_terminate(int64 run_key, const char *reason)
 {
-	Run *run = lock_at_once(run_key);
+	Run *run = aion_run_lock_at_once(run_key, CurrentMemoryContext);
 
 	if (run == NULL)
 		return RUN_TERMINATED; /* purged in this moment */
@@ -61,29 +58,6 @@ aion_control_terminate(int64 run_key, const char *reason)
 		aion_wait_note_touched(run_key);
 	}
 	return run->status;
-}
-
-/*
- * Takes the lock of a run.  A turn that has it is interrupted, not waited for.
- */
-static Run *
-lock_at_once(int64 run_key)
-{
-	Run *run = aion_run_lock_unless_taken(run_key, CurrentMemoryContext);
-
-	if (run != NULL)
-		return run;
-	aion_interruption_want(run_key);
-	PG_TRY();
-	{
-		run = aion_run_lock(run_key, CurrentMemoryContext);
-	}
-	PG_FINALLY();
-	{
-		aion_interruption_want(0);
-	}
-	PG_END_TRY();
-	return run;
 }
 
 /*

@@ -21,6 +21,7 @@
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/interruption.h"
 #include "support/payload.h"
 #include "support/pg_compat.h"
 #include "support/statement.h"
@@ -73,6 +74,7 @@ static Statement postpone_run = STATEMENT(
 	UPDATE, "UPDATE aion._run SET failures = $2, retry_at = $3, ready_at = NULL WHERE run_key = $1",
 	INT8OID, INT4OID, TIMESTAMPTZOID);
 
+static Run *lock(int64 run_key, bool at_once, MemoryContext parent);
 static int64 find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see);
 pg_noreturn static void not_found(const char *workflow_id);
 static void retry_later(Run *run);
@@ -143,29 +145,16 @@ aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 Run *
 aion_run_lock(int64 run_key, MemoryContext parent)
 {
-	NullableDatum args[] = {aion_arg_int64(run_key)};
-	Rows rows;
-
-	if (run_key == executing)
-		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("an activity cannot control the run it belongs to")));
-	rows = aion_statement_execute(&lock_run, args);
-	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
+	return lock(run_key, false, parent);
 }
 
 /*
- * The same, but does not wait: NULL if somebody has the lock, or if the run is gone.
+ * The same for who ends the run: a turn that is in the way is interrupted, not waited for.
  */
 Run *
-aion_run_lock_unless_taken(int64 run_key, MemoryContext parent)
+aion_run_lock_at_once(int64 run_key, MemoryContext parent)
 {
-	NullableDatum args[] = {aion_arg_int64(run_key)};
-	Rows rows;
-
-	if (run_key == executing)
-		return NULL;
-	rows = aion_statement_execute(&try_lock_run, args);
-	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
+	return lock(run_key, true, parent);
 }
 
 /*
@@ -423,6 +412,34 @@ retry_later(Run *run)
 	run->retry_at = TimestampTzPlusMilliseconds(aion_clock_now(), Min(delay, most));
 	aion_due_disarm(run, TIMER_RETRY);
 	aion_due_arm(run, TIMER_RETRY, run->retry_at, 0);
+}
+
+/*
+ * Takes the lock of a run; where somebody has it, he is told that it is waited for.
+ */
+static Run *
+lock(int64 run_key, bool at_once, MemoryContext parent)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Rows rows;
+
+	if (run_key == executing)
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("an activity cannot control the run it belongs to")));
+	rows = aion_statement_execute(&try_lock_run, args);
+	if (rows.count == 1)
+		return aion_run_read(rows, 0, parent);
+	aion_interruption_want(run_key, at_once);
+	PG_TRY();
+	{
+		rows = aion_statement_execute(&lock_run, args);
+	}
+	PG_FINALLY();
+	{
+		aion_interruption_want_nothing();
+	}
+	PG_END_TRY();
+	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
 }
 
 /*

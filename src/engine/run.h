@@ -74,7 +74,7 @@ extern bool aion_run_is_closed(const Run *run);
 extern Run *aion_run_read(Rows rows, uint64 row, MemoryContext parent);
 extern Run *aion_run_peek(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock(int64 run_key, MemoryContext parent);
-extern Run *aion_run_lock_unless_taken(int64 run_key, MemoryContext parent);
+extern Run *aion_run_lock_at_once(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock_named(const char *workflow_id, Oid user);
 extern int64 aion_run_find(const char *workflow_id, Oid user);
 extern void aion_run_load(Run *run);

@@ -2,10 +2,12 @@
  * interruption.c
  *		Ending a turn that is in the way of somebody who wants its run at once.
  *
- * Whoever waits for the lock of a run to end it writes the run's key into its own slot of shared
- * memory.  Executors look at the slots at every tick of the stopwatch that runs while code of users
- * does: nothing is sent, so nothing can reach a process that is busy with something else by then.
- * What a tick finds cancels the code from within, and whoever executes it takes the cancel back.
+ * Whoever waits for the lock of a run writes the run's key into its own slot of shared memory.  An
+ * executor that has claimed the run then lets it go before it begins a turn, or the waiting might
+ * never end.  If the run is to be ended, a turn that has begun need not go on either: executors
+ *look at the slots at every tick of the stopwatch that runs while code of users does.  Nothing is
+ *sent, so nothing can reach a process that is busy with something else by then.  What a tick finds
+ * cancels the code from within, and whoever executes it takes the cancel back.
  *
  * Without shared memory (no shared_preload_libraries) who waits has to wait for the turn's end.
  */
@@ -22,6 +24,8 @@
 
 #include "support/interruption.h"
 #include "support/pg_compat.h"
+
+#define AT_ONCE (UINT64CONST(1) << 63) /* beside the key */
 
 typedef struct WantedSlots
 {
@@ -56,10 +60,10 @@ aion_interruption_init(void)
 }
 
 /*
- * Says that this session waits for a run in order to end it, or that it does no longer.
+ * Says that this session waits for a run; at once, if nobody needs the turn that it may be in.
  */
 void
-aion_interruption_want(int64 run_key)
+aion_interruption_want(int64 run_key, bool at_once)
 {
 	static bool registered = false;
 
@@ -68,7 +72,15 @@ aion_interruption_want(int64 run_key)
 	if (!registered)
 		before_shmem_exit(leave, (Datum) 0);
 	registered = true;
-	pg_atomic_exchange_u64(&slots->wanted[AION_COMPAT_MY_PROC_NUMBER], (uint64) run_key);
+	pg_atomic_exchange_u64(&slots->wanted[AION_COMPAT_MY_PROC_NUMBER],
+						   (uint64) run_key | (at_once ? AT_ONCE : 0));
+}
+
+void
+aion_interruption_want_nothing(void)
+{
+	if (slots != NULL && AION_COMPAT_MY_PROC_NUMBER < slots->count)
+		pg_atomic_write_u64(&slots->wanted[AION_COMPAT_MY_PROC_NUMBER], 0);
 }
 
 /*
@@ -98,14 +110,14 @@ aion_interruption_begin(int64 run_key)
 }
 
 /*
- * Tells whether somebody waits to end a run.
+ * Tells whether somebody waits for a run.
  */
 bool
 aion_interruption_is_wanted(int64 run_key)
 {
 	for (int i = 0; slots != NULL && i < slots->count; i++)
 	{
-		if (pg_atomic_read_u64(&slots->wanted[i]) == (uint64) run_key &&
+		if ((pg_atomic_read_u64(&slots->wanted[i]) & ~AT_ONCE) == (uint64) run_key &&
 			ProcGlobal->allProcs[i].databaseId == MyDatabaseId)
 			return true;
 	}
@@ -113,16 +125,17 @@ aion_interruption_is_wanted(int64 run_key)
 }
 
 /*
- * Looks whether somebody waits for what this process has.  For signal handlers, too.
+ * Looks whether somebody waits to end what this process has.  For signal handlers, too.
  */
 bool
 aion_interruption_look(void)
 {
 	for (int i = 0; slots != NULL && current != 0 && i < slots->count; i++)
 	{
-		int64 wanted = (int64) pg_atomic_read_u64(&slots->wanted[i]);
+		uint64 wanted = pg_atomic_read_u64(&slots->wanted[i]);
 
-		if (wanted != 0 && ProcGlobal->allProcs[i].databaseId == MyDatabaseId && is_held(wanted))
+		if ((wanted & AT_ONCE) != 0 && ProcGlobal->allProcs[i].databaseId == MyDatabaseId &&
+			is_held((int64) (wanted & ~AT_ONCE)))
 			noticed = true;
 	}
 	return noticed;
@@ -193,5 +206,5 @@ attach_memory(void)
 static void
 leave(int code, Datum argument)
 {
-	aion_interruption_want(0);
+	aion_interruption_want_nothing();
 }

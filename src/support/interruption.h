@@ -7,8 +7,9 @@
 
 extern void aion_interruption_init(void);
 
-/* For who waits for the lock of a run; 0: no longer. */
-extern void aion_interruption_want(int64 run_key);
+/* For who waits for the lock of a run: in order to end it, or else. */
+extern void aion_interruption_want(int64 run_key, bool at_once);
+extern void aion_interruption_want_nothing(void);
 
 /* For who executes runs: those whose locks it has, and the one that it executes now. */
 extern void aion_interruption_hold(const int64 *run_keys, int count);
