@@ -273,6 +273,7 @@ scan(void)
 
 	aion_process_begin_work("looking for ready runs");
 	aion_authority_assume(&authority);
+	aion_fence_look_again();
 	executing = aion_fence_executes();
 	if (executing)
 	{

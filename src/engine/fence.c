@@ -89,6 +89,16 @@ aion_fence_is_paused(void)
 }
 
 /*
+ * Forgets what is remembered of a pause.  Whoever is told of one as it commits may be told before
+ * the news of it has reached his memory.
+ */
+void
+aion_fence_look_again(void)
+{
+	pauses.stale = true;
+}
+
+/*
  * Tells whether this database is where it was adopted.
  */
 FenceState
