@@ -5,8 +5,8 @@
  * Whoever waits for the lock of a run writes the run's key into its own slot of shared memory.  An
  * executor that has claimed the run then lets it go before it begins a turn, or the waiting might
  * never end.  If the run is to be ended, a turn that has begun need not go on either: executors
- *look at the slots at every tick of the stopwatch that runs while code of users does.  Nothing is
- *sent, so nothing can reach a process that is busy with something else by then.  What a tick finds
+ * look at the slots at every tick of the stopwatch that runs while code of users does.  Nothing is
+ * sent, so nothing can reach a process that is busy with something else by then.  What a tick finds
  * cancels the code from within, and whoever executes it takes the cancel back.
  *
  * Without shared memory (no shared_preload_libraries) who waits has to wait for the turn's end.
