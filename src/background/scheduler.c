@@ -25,6 +25,7 @@
 #include "background/process.h"
 #include "background/runner.h"
 #include "background/scheduler.h"
+#include "engine/advance.h"
 #include "engine/failure.h"
 #include "engine/fence.h"
 #include "engine/owner.h"
@@ -560,7 +561,8 @@ check_starting(void)
 
 /*
  * Blocks the ready runs of an owner who cannot have a runner.  They are looked at again by
- * themselves, and go on when that is mended.
+ * themselves, and go on when that is mended.  What needs no code (a run that is paused, or has
+ * ended) is done here.
  */
 static void
 block_runs(int32 owner_key, const char *reason)
@@ -571,10 +573,11 @@ block_runs(int32 owner_key, const char *reason)
 
 		if (run == NULL)
 			return;
-		aion_run_load(run);
-		aion_run_block(run, BLOCKED_MISSING_RIGHT,
-					   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
-										 "It is looked at again from time to time."));
+		aion_run_take_arrivals(run);
+		if (!aion_run_is_closed(run) && run->status != RUN_PAUSED)
+			aion_run_block(run, BLOCKED_MISSING_RIGHT,
+						   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
+											 "It is looked at again from time to time."));
 		aion_run_save(run);
 	}
 	aion_board_post_scan(MyDatabaseId);

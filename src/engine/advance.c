@@ -139,6 +139,18 @@ aion_run_advance(Run *run, Budget *budget)
 }
 
 /*
+ * Reads the history of a claimed run and moves what has arrived into it.  Wants the engine's
+ * authority.
+ */
+void
+aion_run_take_arrivals(Run *run)
+{
+	aion_run_load(run);
+	aion_due_arrive(run);
+	aion_primitives_arrive(run);
+}
+
+/*
  * Notes, after what it did was rolled back, that a run met a failure of the machine: its turn is
  * tried again later, and after too many times the run is blocked and tried again more rarely.
  */
@@ -208,7 +220,7 @@ advance_share(Run *run, Budget *budget)
 }
 
 /*
- * Reads the history, moves what arrived into it, and finds the code.
+ * Takes in what has arrived, and finds the code.
  */
 static void
 begin_share(Run *run, Code *code)
@@ -216,9 +228,7 @@ begin_share(Run *run, Code *code)
 	Authority authority;
 
 	aion_authority_assume(&authority);
-	aion_run_load(run);
-	aion_due_arrive(run);
-	aion_primitives_arrive(run);
+	aion_run_take_arrivals(run);
 	CRASH_POINT("arrivals recorded");
 	if (!aion_run_is_closed(run) && run->status != RUN_PAUSED)
 	{
