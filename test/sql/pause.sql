@@ -179,7 +179,7 @@ SELECT aion.start_workflow('asks', workflow_id => 'recorded');
 CALL aion.drive();
 SELECT * FROM aion.poll_activities('{default}', 'w');
 BEGIN;
-SELECT aion_test.begin();
+SELECT aion_test.begin() IS NOT NULL AS begun;
 SELECT aion_test.run_until_idle();
 ROLLBACK;
 SELECT aion.pause_workflow('recorded'), aion.resume_workflow('recorded');
