@@ -32,6 +32,7 @@
 #include "support/crash_point.h"
 #include "support/extension.h"
 #include "support/inflight.h"
+#include "support/interruption.h"
 #include "support/pg_compat.h"
 #include "support/roster.h"
 
@@ -324,6 +325,7 @@ try_to_execute(const int64 *run_keys, int count, int patience, MemoryContext con
 	}
 	PG_CATCH();
 	{
+		aion_interruption_hold(NULL, 0);
 		aion_inflight_note(0);
 		aion_process_fail_work(&error);
 	}
@@ -339,6 +341,8 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
 	Authority authority;
+	bool interrupted = false;
+	int64 *held;
 	List *runs = NIL;
 	ListCell *cell;
 
@@ -350,12 +354,16 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 	give_back(run_keys, count, runs);
 	aion_authority_drop(&authority);
 	CRASH_POINT("runs claimed");
+	held = palloc(Max(list_length(runs), 1) * sizeof(int64));
+	foreach (cell, runs)
+		held[foreach_current_index(cell)] = ((Run *) lfirst(cell))->run_key;
+	aion_interruption_hold(held, list_length(runs));
 	foreach (cell, runs)
 	{
 		Run *run = lfirst(cell);
-		Budget budget = {PG_INT64_MAX, until, patience, false};
+		Budget budget = {PG_INT64_MAX, until, patience, false, false};
 
-		if (batch_is_full(until) && foreach_current_index(cell) > 0)
+		if (interrupted || (batch_is_full(until) && foreach_current_index(cell) > 0))
 		{
 			Assert(queued < QUEUE);
 			queue[queued++] = run->run_key;
@@ -364,10 +372,14 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 		aion_inflight_note(run->run_key);
 		aion_run_advance(run, &budget);
 		aion_inflight_note(0);
+		interrupted = budget.interrupted; /* who waits shall have the lock that this batch has */
 		if (budget.lost_patience && alone_count < QUEUE)
 			alone[alone_count++] = run->run_key;
+		else if (interrupted)
+			note_taken(run->run_key);
 		MemoryContextDelete(run->context);
 	}
+	aion_interruption_hold(NULL, 0);
 	CRASH_POINT("batch, not committed");
 	aion_process_end_work();
 	CRASH_POINT("batch, committed");

@@ -26,7 +26,7 @@
 #include "background/process.h"
 #include "background/runner.h"
 #include "background/scheduler.h"
-#include "engine/due.h"
+#include "engine/advance.h"
 #include "engine/failure.h"
 #include "engine/fence.h"
 #include "engine/owner.h"
@@ -280,6 +280,7 @@ scan(void)
 
 	aion_process_begin_work("looking for ready runs");
 	aion_authority_assume(&authority);
+	aion_fence_look_again();
 	executing = aion_fence_executes();
 	if (executing)
 	{
@@ -304,6 +305,7 @@ scan(void)
 	read_again_from(DT_NOBEGIN);
 	if (executing)
 		return;
+	aion_roster_dismiss();
 	more = false;
 	aion_board_set_horizon(DT_NOBEGIN);
 	list_free_deep(waiting);
@@ -591,7 +593,8 @@ check_starting(void)
 
 /*
  * Blocks the ready runs of an owner who cannot have a runner.  They are looked at again by
- * themselves, and go on when that is mended.
+ * themselves, and go on when that is mended.  What needs no code (a run that is paused, or has
+ * ended) is done here.
  */
 static void
 block_runs(int32 owner_key, const char *reason)
@@ -602,9 +605,8 @@ block_runs(int32 owner_key, const char *reason)
 
 		if (run == NULL)
 			return;
-		aion_run_load(run);
-		aion_due_arrive(run);
-		if (!aion_run_is_closed(run))
+		aion_run_take_arrivals(run);
+		if (!aion_run_is_closed(run) && run->status != RUN_PAUSED)
 			aion_run_block(run, BLOCKED_MISSING_RIGHT,
 						   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
 											 "It is looked at again from time to time."));

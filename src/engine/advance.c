@@ -34,6 +34,7 @@
 #include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/interruption.h"
 #include "support/payload.h"
 #include "support/stopwatch.h"
 
@@ -65,6 +66,8 @@ static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
 static void apply(Run *run, Turn *turn);
+static void close_failed(Run *run, const Turn *turn);
+static bool ends_on_outcome(const Turn *turn);
 static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
@@ -86,14 +89,23 @@ aion_run_advance(Run *run, Budget *budget)
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
 	ErrorContextCallback context = {error_context_stack, add_context, run};
-	int64 outer = aion_run_set_executing(run->run_key);
-	int patience = aion_guard_set_patience(budget->patience);
+	int64 previous;
+	int64 outer;
+	int patience;
 	static bool registered = false;
 
 	if (!registered)
 		before_shmem_exit(note_interrupted, (Datum) 0);
 	registered = true;
 
+	if (aion_interruption_is_wanted(run->run_key))
+	{
+		budget->interrupted = true;
+		return;
+	}
+	previous = aion_interruption_begin(run->run_key);
+	outer = aion_run_set_executing(run->run_key);
+	patience = aion_guard_set_patience(budget->patience);
 	error_context_stack = &context;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->context);
@@ -115,14 +127,34 @@ aion_run_advance(Run *run, Budget *budget)
 	error_context_stack = context.previous;
 	(void) aion_run_set_executing(outer);
 	(void) aion_guard_set_patience(patience);
+	budget->interrupted = error != NULL && aion_interruption_noticed();
+	(void) aion_interruption_begin(previous);
 
 	if (error == NULL)
 		return;
+	if (budget->interrupted)
+	{
+		/* Nothing of it has happened, and nobody is to blame. */
+		budget->lost_patience = budget->patience > 0 && !aion_interruption_is_wanted(run->run_key);
+		return;
+	}
 	if (aion_failure_is_cancel(error))
 		ReThrowError(error);
 	budget->lost_patience = budget->patience > 0 && aion_failure_is_contention(error);
 	if (!budget->lost_patience)
 		aion_run_note_failure(run->run_key, error);
+}
+
+/*
+ * Reads the history of a claimed run and moves what has arrived into it.  Wants the engine's
+ * authority.
+ */
+void
+aion_run_take_arrivals(Run *run)
+{
+	aion_run_load(run);
+	aion_due_arrive(run);
+	aion_primitives_arrive(run);
 }
 
 /*
@@ -213,7 +245,7 @@ advance_share(Run *run, Budget *budget)
 }
 
 /*
- * Reads the history, moves what arrived into it, and finds the code.
+ * Takes in what has arrived, and finds the code.
  */
 static void
 begin_share(Run *run, Code *code)
@@ -221,9 +253,7 @@ begin_share(Run *run, Code *code)
 	Authority authority;
 
 	aion_authority_assume(&authority);
-	aion_run_load(run);
-	aion_due_arrive(run);
-	aion_primitives_arrive(run);
+	aion_run_take_arrivals(run);
 	CRASH_POINT("arrivals recorded");
 	if (is_executable(run))
 	{
@@ -284,6 +314,7 @@ perform(Run *run, const Budget *budget)
 		Progress step = aion_primitives_perform(run);
 
 		CHECK_FOR_INTERRUPTS();
+		aion_interruption_check();
 		if (step == PROGRESS_NONE || step == PROGRESS_BLOCKED)
 			return step == PROGRESS_NONE ? progress : step;
 		progress = PROGRESS_MADE;
@@ -379,6 +410,7 @@ execute_code(Run *run, const Code *code)
 	int seen = run->history->count;
 
 	CHECK_FOR_INTERRUPTS();
+	aion_interruption_check();
 	if (is_promising(code->version))
 		turn = try_turn(run, code);
 	if (turn == NULL)
@@ -442,7 +474,45 @@ apply(Run *run, Turn *turn)
 	else if (turn->verdict == TURN_RETURNED)
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
 	else
-		aion_run_close(run, EVENT_WORKFLOW_FAILED, aion_event_error(failure_of(turn)));
+		close_failed(run, turn);
+}
+
+/*
+ * Ends a run because its code failed, and notes what that was for: failures that the code was told
+ * of and gave no command after but to cancel, those it was not even told of, and those cancels.
+ */
+static void
+close_failed(Run *run, const Turn *turn)
+{
+	List *ended_on = NIL;
+	bool went_on = false;
+	int first = 0;
+
+	if (turn->told != NIL && (turn->told_last || ends_on_outcome(turn)))
+		ended_on = aion_turn_failures(turn, &first);
+	for (int i = first; ended_on != NIL && i < turn->command_count; i++)
+	{
+		const Event *event = turn->commands[i]->recorded->event;
+
+		if (aion_event_is_cancel_command(event))
+			ended_on = list_append_unique_int(ended_on, event->seq);
+		else
+			went_on = true;
+	}
+	aion_run_close(run, EVENT_WORKFLOW_FAILED,
+				   aion_event_failed(failure_of(turn), ended_on, went_on));
+}
+
+/*
+ * Tells whether the error that the code ended with is the outcome that was raised last.
+ */
+static bool
+ends_on_outcome(const Turn *turn)
+{
+	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
+
+	return turn->failure != NULL && (class == ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) ||
+									 class == ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED));
 }
 
 /*
@@ -452,10 +522,8 @@ static Jsonb *
 failure_of(const Turn *turn)
 {
 	JsonObject details;
-	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
 
-	if (turn->failure == NULL || (class != ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) &&
-								  class != ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED)))
+	if (!ends_on_outcome(turn))
 		return aion_failure_of(turn->error, NULL);
 	aion_object_begin(&details);
 	aion_object_json(&details, "cause", turn->failure);
@@ -530,6 +598,7 @@ end_share(Run *run, bool unfinished)
 {
 	Authority authority;
 
+	aion_interruption_check();
 	aion_authority_assume(&authority);
 	if (!aion_run_is_closed(run))
 		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;

@@ -27,6 +27,8 @@
 #include "support/errors.h"
 #include "support/extension.h"
 
+#define GIVE_WAY_US 1000
+
 static void begin_transaction(void);
 static bool drive_one(Oid user, Budget *budget, MemoryContext parent);
 static bool execute_one(Oid user, Budget *budget);
@@ -44,7 +46,8 @@ PG_FUNCTION_INFO_V1(aion_drive);
 Datum
 aion_drive(PG_FUNCTION_ARGS)
 {
-	Budget budget = {PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0), DT_NOEND, 0, false};
+	Budget budget = {PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0), DT_NOEND, 0, false,
+					 false};
 	MemoryContext scratch;
 	Oid user = GetUserId();
 
@@ -105,6 +108,9 @@ drive_one(Oid user, Budget *budget, MemoryContext parent)
 	commit_turns(run_key);
 	if (cancel != NULL)
 		ReThrowError(cancel);
+	if (budget->interrupted)
+		pg_usleep(GIVE_WAY_US); /* or this session had the lock again before who waits for it */
+	budget->interrupted = false;
 	return run != NULL;
 }
 

@@ -146,6 +146,16 @@ aion_primitives_apply(Run *run, struct Turn *turn)
 }
 
 void
+aion_primitives_resume(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->resume != NULL)
+			primitive->resume(run);
+	}
+}
+
+void
 aion_primitives_save(Run *run)
 {
 	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
@@ -169,4 +179,14 @@ aion_primitives_compare(Run *run, struct Turn *turn)
 			return difference;
 	}
 	return NULL;
+}
+
+void
+aion_primitives_reopen(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->reopen != NULL)
+			primitive->reopen(run);
+	}
 }

@@ -39,6 +39,7 @@ struct Command
 	RecordedCommand *recorded; /* NULL: new */
 	Command *cancelled_by;	   /* NULL: nothing in this turn */
 	Command *previous;		   /* of the same kind */
+	int known_at;			   /* commands given when the code first knew its outcome, 0: never */
 	const void *detail;		   /* the primitive's own */
 
 	/* Of a receiver, which is never recorded: */
@@ -75,6 +76,9 @@ struct Turn
 	int draws;						/* of chance */
 	bool quiet;						/* says again what it said in an earlier turn */
 	const Jsonb *failure;			/* the outcome raised last */
+	List *told;						/* the commands whose failures the code was told of last */
+	bool told_last;					/* and of nothing since */
+	List *origins;					/* whose its first commands are, in a forked run */
 	const Event *received;			/* the signal consumed last */
 	List *receivers;				/* that have handles */
 	ReceivedState *received_states; /* by the index of each name */
@@ -123,6 +127,9 @@ extern bool aion_turn_is_settled(const Command *command);
 extern int aion_turn_first(Command **commands, int count);
 extern int aion_turn_wait(Turn *turn, Command **commands, int count);
 extern void aion_turn_consume(Turn *turn, Command *command);
+extern void aion_turn_note_failures(Turn *turn, Command **commands, int count);
+extern List *aion_turn_failures(const Turn *turn, int *first);
+extern const Origin *aion_turn_origin(const Turn *turn);
 extern Jsonb *aion_turn_await(Turn *turn, Command *command);
 extern char *aion_turn_handle(const Command *command);
 extern Command *aion_turn_command_of(Turn *turn, const char *handle);

@@ -45,6 +45,7 @@ static void init(void);
 static Progress perform(Run *run);
 static void arrive(Run *run);
 static void cancel_open(Run *run);
+static void reopen(Run *run);
 
 static const CommandClass class = {.kind = COMMAND_ACTIVITY,
 								   .awaiting = "activity",
@@ -58,7 +59,9 @@ static Primitive primitive = {.name = "activity",
 							  .perform = perform,
 							  .arrive = arrive,
 							  .purge = aion_task_purge,
-							  .close = cancel_open};
+							  .close = cancel_open,
+							  .resume = aion_task_offer,
+							  .reopen = reopen};
 
 AION_REGISTER_PRIMITIVE(primitive);
 
@@ -235,6 +238,16 @@ cancel_open(Run *run)
 	}
 }
 
+/*
+ * Lets what the end has taken from workers be handed over again.
+ */
+static void
+reopen(Run *run)
+{
+	if (run->history->open_activities > 0)
+		aion_task_reopen(run);
+}
+
 static Event *
 record(Run *run, Command *command)
 {
@@ -260,6 +273,7 @@ answer(Turn *turn, Command *command)
 
 	if (failure == NULL)
 		return aion_event_read_result(aion_turn_outcome(command));
+	aion_turn_note_failures(turn, &command, 1);
 	caller = MemoryContextSwitchTo(turn->context);
 	turn->failure = DatumGetJsonbPCopy(JsonbPGetDatum(failure));
 	MemoryContextSwitchTo(caller);

@@ -32,7 +32,7 @@
 	" AND (t.close_by IS NULL OR t.close_by > $2)"                                                 \
 	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)"                                \
 	" AND " ROOM_FOR_KEY " AND ($7 IS NULL OR t.run_key = ANY ($7))"                               \
-	" AND r.blocked IS DISTINCT FROM 'quarantined'"                                                \
+	" AND r.blocked IS DISTINCT FROM 'quarantined' AND r.status <> 'paused'"                       \
 	" ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"                           \
 	" LIMIT $6 FOR UPDATE OF t SKIP LOCKED"
 

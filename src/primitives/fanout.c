@@ -124,6 +124,7 @@ settled(Turn *turn, Command **commands, int count)
 	Jsonb **outcomes = palloc(count * sizeof(Jsonb *));
 
 	wait_for_all(turn, commands, count);
+	aion_turn_note_failures(turn, commands, count);
 	for (int i = 0; i < count; i++)
 	{
 		Jsonb *failure = commands[i]->class->failure(commands[i]);

@@ -73,6 +73,20 @@ static Statement delete_task = STATEMENT(
 	DELETE, "DELETE FROM aion._task WHERE run_key = $1 AND ordinal = $2", INT8OID, INT4OID);
 static Statement delete_tasks =
 	STATEMENT(DELETE, "DELETE FROM aion._task WHERE run_key = $1", INT8OID);
+static Statement lock_cancelled =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1"
+			  " AND state = 'cancelled' FOR UPDATE",
+			  INT8OID);
+static Statement select_queues = STATEMENT(
+	SELECT, "SELECT DISTINCT task_queue FROM aion._task WHERE run_key = $1 AND state = 'waiting'",
+	INT8OID);
+static Statement delete_watches =
+	STATEMENT(DELETE,
+			  "DELETE FROM aion._timer m WHERE run_key = $1 AND starts_with(name, '" TIMER_TASK "')"
+			  " AND NOT EXISTS (SELECT FROM aion._task t WHERE t.run_key = $1"
+			  " AND starts_with(m.name, '" TIMER_TASK "' || t.ordinal || ' '))",
+			  INT8OID);
 static Statement mark_cancelled = STATEMENT(
 	UPDATE, "UPDATE aion._task SET state = 'cancelled' WHERE run_key = $1 AND ordinal = $2",
 	INT8OID, INT4OID);
@@ -321,6 +335,41 @@ aion_task_cancel_all(Run *run)
 		arrived = !aion_task_cancel(run, ordinal) || arrived;
 	if (arrived)
 		record_settled(run);
+}
+
+/*
+ * Offers again what a pause has held.
+ */
+void
+aion_task_offer(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&select_queues, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+		aion_wakeup_queue(aion_row_text(rows, row, 1));
+	aion_wakeup_background(run->owner_key);
+}
+
+/*
+ * Forgets the tasks that the end of a run has cancelled and that it wants again: it will hand them
+ * over anew, and who still holds one is told so.  What a worker had locked at the end goes on.
+ */
+void
+aion_task_reopen(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&lock_cancelled, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Task task;
+
+		aion_task_read(rows, row, &task);
+		if (aion_history_open(run->history, FAMILY_ACTIVITY, psprintf("%d", task.ordinal)) != NULL)
+			delete_one(&task);
+	}
+	(void) aion_statement_execute(&delete_watches, args);
 }
 
 void

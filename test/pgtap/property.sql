@@ -1,8 +1,9 @@
 --
 -- Random workflows, driven in one go by optimistic turns, and in random slices step by step with a replay between every two
 -- turns (R30), give the same commands,
--- results, answers to queries (79, T98), history and tables, while signals arrive (invariants 10-14, 16-19, 21, 24, 25, 33-37, 41, 57). A failing
--- seed is printed with its program; add it
+-- results, answers to queries (79, T98), history and tables, while signals arrive. So do slices in which the run is paused and resumed,
+-- and ended and reopened, at random moments, but for the marks of that; and a fork of any prefix comes to an end. (Invariants 10-14,
+-- 16-19, 21, 24, 25, 33-37, 41, 57, 75-77.) A failing seed is printed with its program; add it
 -- to the list of seeds that are tried every time.
 --
 \set ON_ERROR_STOP 1
@@ -243,9 +244,10 @@ END $$;
 -- All that a run leaves behind, moments counted from its start.
 CREATE FUNCTION traces() RETURNS jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object(
-		'run', (SELECT to_jsonb(w) - '{run_key,started_at,closed_at}'::text[] #- '{error,context}' || jsonb_build_object('took', closed_at - started_at) FROM aion.workflow_run w WHERE workflow_id = 'p'),
-		'history', (SELECT jsonb_agg(jsonb_build_array(h.event_type, h.key, h.recorded_at - w.started_at, h.attributes - '{fire_at,until,sent_at}'::text[] #- '{error,context}', (h.attributes ->> 'fire_at')::timestamptz - w.started_at) ORDER BY h.seq)
-			FROM aion.history('p') h, aion.workflow_run w WHERE w.workflow_id = 'p'),
+		'run', (SELECT to_jsonb(w) - '{run_key,started_at,closed_at,history_events}'::text[] #- '{error,context}' || jsonb_build_object('took', closed_at - started_at) FROM aion.workflow_run w WHERE workflow_id = 'p'),
+		'history', (SELECT jsonb_agg(jsonb_build_array(h.event_type, h.key, h.recorded_at - w.started_at, h.attributes - '{fire_at,until,sent_at,ended_on}'::text[] #- '{error,context}', (h.attributes ->> 'fire_at')::timestamptz - w.started_at) ORDER BY h.seq)
+			FROM aion.history('p') h, aion.workflow_run w WHERE w.workflow_id = 'p' AND h.event_type NOT IN ('WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened')
+				AND NOT EXISTS (SELECT FROM aion.history('p') r WHERE r.event_type = 'WorkflowReopened' AND r.attributes -> 'supersedes' @> to_jsonb(h.seq))),
 		'answers', (SELECT jsonb_object_agg(q, answer(q)) FROM unnest('{a,b,c}'::text[]) q),
 		'sent', (SELECT jsonb_agg(h.attributes -> 'payload' ORDER BY h.seq) FROM aion.history('q') h WHERE h.event_type = 'SignalReceived'),
 		'unconsumed', (SELECT jsonb_agg(jsonb_build_array(u.name, u.payload, u.seq) ORDER BY u.seq) FROM aion.unconsumed_signal u WHERE u.workflow_id = 'p'),
@@ -253,26 +255,46 @@ CREATE FUNCTION traces() RETURNS jsonb LANGUAGE sql AS $$
 		'timers', (SELECT count(*) FROM aion.timer),
 		'violations', (SELECT jsonb_agg(to_jsonb(c)) FROM aion.check_integrity() c))
 $$;
--- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two. What was done is undone.
-CREATE FUNCTION driven(program jsonb, slices boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- Does something to the run that changes nothing in the end.
+CREATE FUNCTION meddle() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	CASE roll(4)
+		WHEN 0 THEN PERFORM aion.pause_workflow('p'), aion.resume_workflow('p');
+		WHEN 1 THEN PERFORM aion.terminate_workflow('p'), aion.reopen_workflow('p');
+		WHEN 2 THEN PERFORM aion.pause_workflow('p'), aion.terminate_workflow('p'), aion.reopen_workflow('p');
+		ELSE NULL;
+	END CASE;
+END $$;
+-- A run that failed may be reopened, if its code asked for nothing afterwards. What is made again is recorded after what was not, so
+-- it need not come to the same end.
+CREATE FUNCTION reopened() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN aion.reopen_workflow('p') IS NOT NULL;
+EXCEPTION WHEN SQLSTATE 'WF008' THEN
+	RETURN false;
+END $$;
+-- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two, or in slices while somebody
+-- meddles. What was done is undone.
+CREATE FUNCTION driven(program jsonb, how text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	found_traces jsonb;
 	said text;
 	before bigint;
 	began timestamptz;
 BEGIN
-	PERFORM set_config('aion.optimistic_turns', (NOT slices)::text, true);
+	PERFORM set_config('aion.optimistic_turns', (how = 'whole')::text, true);
 	BEGIN
 		PERFORM set_config('property.sent', '0', true);
 		PERFORM aion.start_workflow('sink', workflow_id => 'q'), aion.start_workflow('random', program, workflow_id => 'p');
 		began := aion_test.now();
-		IF NOT slices THEN
+		IF how = 'whole' THEN
 			FOR i IN 1..20 LOOP
 				PERFORM go_on(began, 31536000);
 			END LOOP;
 		ELSE
 			FOR i IN 1..5000 LOOP
 				EXIT WHEN NOT EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL);
+				IF how = 'meddled' THEN PERFORM meddle(); END IF;
 				CONTINUE WHEN go_on(began, roll(500), 1) = 0;
 				SELECT count(*) INTO before FROM effect;
 				said := aion_test.replay('p');
@@ -283,18 +305,28 @@ BEGIN
 		END IF;
 		PERFORM aion_test.run_until_idle();
 		found_traces := traces() || jsonb_build_object('replay', aion_test.replay('p') ~ '^ok');
+		IF how = 'meddled' THEN
+			PERFORM reopened();
+			PERFORM aion.fork_workflow('p', 1 + roll((SELECT w.history_events FROM aion.workflow_run w WHERE w.workflow_id = 'p')), 'f');
+			PERFORM aion_test.advance('1 year');
+			said := (SELECT string_agg(status, ' ' ORDER BY workflow_id) FROM aion.workflow_run WHERE workflow_id IN ('p', 'f'));
+			IF said !~ '^(completed|failed) (completed|failed)$' OR aion_test.replay('p') !~ '^ok' OR aion_test.replay('f') !~ '^ok' OR EXISTS (SELECT FROM aion.check_integrity()) THEN
+				RAISE EXCEPTION 'after a reopen and a fork: % %', said, (SELECT jsonb_agg(h) FROM aion.history('f') h);
+			END IF;
+		END IF;
 		RAISE EXCEPTION USING ERRCODE = 'XX999';
 	EXCEPTION WHEN SQLSTATE 'XX999' THEN
 		RETURN found_traces;
 	END;
 END $$;
--- A seed is fine if both ways leave the same, and that is sound and closed.
+-- A seed is fine if all ways leave the same, and that is sound and closed.
 CREATE TABLE used (op jsonb PRIMARY KEY);
 CREATE FUNCTION try(seed bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	p jsonb;
 	whole jsonb;
 	sliced jsonb;
+	meddled jsonb;
 BEGIN
 	UPDATE chance SET state = seed;
 	FOR i IN 1..3 LOOP PERFORM roll(2); END LOOP;
@@ -302,10 +334,13 @@ BEGIN
 	TRUNCATE sent RESTART IDENTITY;
 	INSERT INTO sent (after, name) SELECT m, chr(97 + roll(3)) FROM (SELECT roll(4) * roll(500) AS m FROM generate_series(1, roll(9)) ORDER BY 1) x;
 	INSERT INTO used SELECT DISTINCT x FROM jsonb_path_query(p, 'strict $.**') o(x) WHERE jsonb_typeof(x) = 'string' ON CONFLICT DO NOTHING;
-	whole := driven(p, false);
-	sliced := driven(p, true);
+	whole := driven(p, 'whole');
+	sliced := driven(p, 'slices');
+	meddled := driven(p, 'meddled');
 	IF whole IS DISTINCT FROM sliced THEN
 		RETURN format(E'seed %s: %s\n  in one go: %s\n  in slices: %s', seed, p, whole, sliced);
+	ELSIF meddled IS DISTINCT FROM sliced THEN
+		RETURN format(E'seed %s: %s\n  in slices: %s\n  meddled with: %s', seed, p, sliced, meddled);
 	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed') OR whole -> 'timers' <> '0' THEN
 		RETURN format(E'seed %s: %s\n  %s', seed, p, whole);
 	END IF;

@@ -241,7 +241,9 @@ RESET aion.turn_timeout;
 SET SESSION AUTHORIZATION query_alice;
 SELECT answer('t', 'strict', '3') AS three, answer('t', 'strict') AS not_called;
 SET statement_timeout = '100ms';
+\set SHOW_CONTEXT never
 SELECT aion.query_workflow('t', 'raise', '"long"');
+\set SHOW_CONTEXT errors
 RESET statement_timeout;
 SELECT status, answer('t', 'a') FROM aion.workflow_run WHERE workflow_id = 't';
 
