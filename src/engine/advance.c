@@ -220,7 +220,8 @@ work(Run *run, const Code *code, Budget *budget)
 
 	for (;;)
 	{
-		Progress progress = perform(run, budget);
+		/* Code whose await has just been ended may not want any more what has not been begun. */
+		Progress progress = must_run && run->interrupted ? PROGRESS_NONE : perform(run, budget);
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;

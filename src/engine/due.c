@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 
 #include "engine/due.h"
+#include "engine/primitive.h"
 #include "support/clock.h"
 #include "support/payload.h"
 #include "support/statement.h"
@@ -141,7 +142,10 @@ aion_due_arrive(Run *run)
 		const DueTimer *timer = lfirst(cell);
 
 		if (strncmp(timer->name, TIMER_SETTLED, strlen(TIMER_SETTLED)) == 0)
+		{
 			run->tasks_settled = true;
+			aion_primitives_due(run, timer->name); /* before a deadline that came after it */
+		}
 		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
 			run->tasks_due = true;
 		else if (!aion_run_is_closed(run))
@@ -186,6 +190,8 @@ fire(Run *run, const DueTimer *timer)
 		return;
 	}
 	aion_recorder_append(run->history, EVENT_TIMER_FIRED, timer->name, NULL);
+	if (strncmp(timer->name, TIMER_SCOPE, strlen(TIMER_SCOPE)) == 0)
+		run->interrupted = true;
 	if (strcmp(timer->name, TIMER_START) == 0 && run->status == RUN_SCHEDULED)
 		aion_run_begin(run);
 }

@@ -153,7 +153,7 @@ aion_handler_is_current(const Handler *handler)
 }
 
 /*
- * Refuses functions that cannot be handlers, or not of this role.
+ * Refuses functions that cannot be handlers, or, if there is a role, not of this one.
  */
 void
 aion_handler_check(Oid function, Oid role)
@@ -168,7 +168,7 @@ aion_handler_check(Oid function, Oid role)
 						errmsg("%s is not a plain function", signature),
 						errhint("Procedures, aggregates and window functions cannot be "
 								"workflows or activities.")));
-	if (!aion_owner_has_role(role, form->proowner))
+	if (OidIsValid(role) && !aion_owner_has_role(role, form->proowner))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("must be owner of function %s", signature),
 						superuser_arg(role)

@@ -30,6 +30,9 @@ typedef struct Primitive
 	/* Moves what has arrived from outside into history; with authority, also in a closed run. */
 	void (*arrive)(Run *run);
 
+	/* Moves into history what a timer of the primitive's own says; with authority, also then. */
+	void (*due)(Run *run, const char *timer);
+
 	/* Forgets a run that is purged; with authority. */
 	void (*purge)(int64 run_key);
 
@@ -50,6 +53,7 @@ extern void aion_primitive_register(Primitive *primitive);
 extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
+extern void aion_primitives_due(Run *run, const char *timer);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
 

@@ -45,7 +45,9 @@ typedef struct Run
 	int32 loaded;	  /* events there were then */
 	WorkflowStarted started;
 	bool claimed_by_timer; /* some row of aion._timer said that it was due */
+	bool interrupted;	   /* something has arrived that may end an await of the code */
 	int performed;		   /* commands before this one have nothing left to do */
+	struct List *outcomes; /* of activities, taken from workers and not yet recorded */
 	bool tasks_settled;	   /* some activity has an outcome that is not in history */
 	bool tasks_due;		   /* the time of some attempt may be up */
 	bool knows_tasks;

@@ -27,6 +27,7 @@
 
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/scope.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/errors.h"
@@ -161,6 +162,8 @@ aion_turn_current(const char *function)
 						 "aion.register_workflow() and started with aion.start_workflow().")));
 	if (current->verdict != TURN_GOING)
 		unwind(current, current->verdict);
+	if (current->scope_left)
+		aion_scope_settle(current);
 	return current;
 }
 
@@ -238,6 +241,17 @@ aion_turn_is_settled(const Command *command)
 }
 
 /*
+ * Returns the event at which a command was settled: after all of history if in this turn.
+ */
+int32
+aion_turn_settled_at(const Command *command)
+{
+	const Event *outcome = aion_turn_outcome(command);
+
+	return outcome != NULL ? outcome->seq : PG_INT32_MAX;
+}
+
+/*
  * Returns which of some commands was settled first; -1: none is.
  */
 int
@@ -255,7 +269,8 @@ aion_turn_first(Command **commands, int count)
 }
 
 /*
- * Returns which of some commands was settled first, or suspends the turn if none is.
+ * Returns which of some commands was settled first, or suspends the turn if none is.  Raises what
+ * ended the wait before that.
  */
 int
 aion_turn_wait(Turn *turn, Command **commands, int count)
@@ -263,6 +278,8 @@ aion_turn_wait(Turn *turn, Command **commands, int count)
 	int first = aion_turn_first(commands, count);
 	MemoryContext caller;
 
+	aion_scope_check(turn, commands, count,
+					 first >= 0 ? aion_turn_settled_at(commands[first]) : PG_INT32_MAX);
 	if (first >= 0)
 		return first;
 	caller = MemoryContextSwitchTo(turn->context);
@@ -281,8 +298,13 @@ aion_turn_consume(Turn *turn, const Command *command)
 {
 	const Event *event = aion_turn_outcome(command);
 
-	if (event == NULL)
-		return; /* cancelled in this very turn */
+	if (event != NULL) /* else cancelled in this very turn */
+		aion_turn_consume_event(turn, event);
+}
+
+void
+aion_turn_consume_event(Turn *turn, const Event *event)
+{
 	if (event->seq > turn->consumed)
 		turn->consumed = event->seq;
 	if (event->recorded_at > turn->now && event->type != EVENT_TIMER_CANCELLED)
@@ -305,8 +327,8 @@ aion_turn_await(Turn *turn, Command *command)
 /*
  * Tells whether a new command is an activity that can be executed right where it is called: in an
  * optimistic turn, directly in the code's outermost functions, that is in no subtransaction that
- * might be rolled back and under no settings but the version's, and with nothing asked for before
- * it that is not yet in history.
+ * might be rolled back and under no settings but the version's, with nothing asked for before it
+ * that is not yet in history, and unless the code would not wait for it.
  */
 bool
 aion_turn_may_execute(const Turn *turn, const Command *command)
@@ -315,7 +337,7 @@ aion_turn_may_execute(const Turn *turn, const Command *command)
 
 	if (!turn->optimistic || turn->spoiled || command->recorded != NULL ||
 		turn->difference != NULL || turn->run->status != RUN_RUNNING ||
-		aion_guard_settings_changed() || GetUserId() != turn->user)
+		aion_guard_settings_changed() || GetUserId() != turn->user || aion_scope_is_cut(turn))
 		return false;
 	if (turn->command_count - 1 > turn->known &&
 		turn->commands[turn->command_count - 2]->recorded == NULL)

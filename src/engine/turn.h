@@ -27,6 +27,9 @@ typedef struct CommandClass
 
 	/* Gives the command that cancels it, and returns how it stood. */
 	const char *(*cancel)(Turn *turn, Command *command);
+
+	/* It stays as it is when an await of it is ended by a deadline; else it is cancelled. */
+	bool outlives_await;
 } CommandClass;
 
 /* One command of this turn, replayed or new. */
@@ -53,6 +56,8 @@ typedef enum TurnVerdict
 	TURN_FAILED	  /* the machine failed */
 } TurnVerdict;
 
+struct Scope;
+
 struct Turn
 {
 	Run *run;
@@ -68,6 +73,8 @@ struct Turn
 	int draws;			  /* of chance */
 	bool quiet;			  /* says again what it said in an earlier turn */
 	const Jsonb *failure; /* the outcome raised last */
+	struct Scope *scope;  /* the innermost one; NULL: none */
+	bool scope_left;	  /* the code has left one whose timer is not settled yet */
 	Command **awaited;	  /* what it suspended on */
 	int awaited_count;
 	TurnVerdict verdict;
@@ -105,9 +112,11 @@ extern void aion_turn_begin_activity(Turn *turn);
 extern void aion_turn_end_activity(Turn *turn, bool is_clean);
 extern const Event *aion_turn_outcome(const Command *command);
 extern bool aion_turn_is_settled(const Command *command);
+extern int32 aion_turn_settled_at(const Command *command);
 extern int aion_turn_first(Command **commands, int count);
 extern int aion_turn_wait(Turn *turn, Command **commands, int count);
 extern void aion_turn_consume(Turn *turn, const Command *command);
+extern void aion_turn_consume_event(Turn *turn, const Event *event);
 extern Jsonb *aion_turn_await(Turn *turn, Command *command);
 extern char *aion_turn_handle(const Command *command);
 extern Command *aion_turn_command_of(Turn *turn, const char *handle);

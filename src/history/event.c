@@ -55,6 +55,7 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_TIMEOUT] = "timeout",
 	[COMMAND_CANCEL_TIMER] = "cancel_timer",
 	[COMMAND_CANCEL_ACTIVITY] = "cancel",
+	[COMMAND_DEADLINE] = "timeout scope",
 };
 
 static Oid label_oids[EVENT_TYPES];
@@ -126,6 +127,7 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 				break; /* the engine's own */
 			fingerprint->kind = has_prefix(event->key, TIMER_SLEEP)		? COMMAND_SLEEP
 								: has_prefix(event->key, TIMER_TIMEOUT) ? COMMAND_TIMEOUT
+								: has_prefix(event->key, TIMER_SCOPE)	? COMMAND_DEADLINE
 																		: COMMAND_TIMER;
 			fingerprint->input = timer_wish(event);
 			break;
@@ -313,7 +315,8 @@ aion_event_read_activity_input(const Event *event)
 }
 
 /*
- * Encodes a timer: when it is due, and what the code asked for (a duration or a moment).
+ * Encodes a timer: when it is due, and what the code asked for: a duration or a moment, and of a
+ * deadline the function it is for.
  */
 Jsonb *
 aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish)
@@ -324,6 +327,8 @@ aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish)
 	aion_object_timestamp(&object, "fire_at", fire_at);
 	aion_object_json(&object, "duration", aion_json_member(wish, "duration"));
 	aion_object_json(&object, "until", aion_json_member(wish, "until"));
+	aion_object_json(&object, "handler", aion_json_member(wish, "handler"));
+	aion_object_json(&object, "digest", aion_json_member(wish, "digest"));
 	return aion_object_end(&object);
 }
 
@@ -344,6 +349,12 @@ aion_event_cancelled(CancelCause cause)
 	aion_object_begin(&object);
 	aion_object_text(&object, "cause", cause == CANCEL_BY_CLOSE ? "close" : "workflow");
 	return aion_object_end(&object);
+}
+
+bool
+aion_event_is_cancelled(const Event *event)
+{
+	return event->type == EVENT_TIMER_CANCELLED || event->type == EVENT_ACTIVITY_CANCELLED;
 }
 
 /*
@@ -394,6 +405,8 @@ timer_wish(const Event *event)
 	aion_object_begin(&object);
 	aion_object_json(&object, "duration", aion_json_member(event->attributes, "duration"));
 	aion_object_json(&object, "until", aion_json_member(event->attributes, "until"));
+	aion_object_json(&object, "handler", aion_json_member(event->attributes, "handler"));
+	aion_object_json(&object, "digest", aion_json_member(event->attributes, "digest"));
 	return aion_object_end(&object);
 }
 

@@ -58,10 +58,11 @@ typedef enum CommandKind
 	COMMAND_TIMER,
 	COMMAND_TIMEOUT, /* of an await */
 	COMMAND_CANCEL_TIMER,
-	COMMAND_CANCEL_ACTIVITY
+	COMMAND_CANCEL_ACTIVITY,
+	COMMAND_DEADLINE
 } CommandKind;
 
-#define COMMAND_KINDS (COMMAND_CANCEL_ACTIVITY + 1)
+#define COMMAND_KINDS (COMMAND_DEADLINE + 1)
 
 /* Why a timer or an activity was cancelled. */
 typedef enum CancelCause
@@ -106,6 +107,7 @@ typedef struct WorkflowStarted
 #define TIMER_DEADLINE "deadline:"
 #define TIMER_RETRY "retry:"
 #define TIMER_TIMEOUT "timeout:"
+#define TIMER_SCOPE "scope:"
 #define TIMER_TASK "activity:"
 #define TIMER_SETTLED "settled:"
 
@@ -138,6 +140,7 @@ extern Jsonb *aion_event_read_activity_input(const Event *event);
 extern Jsonb *aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish);
 extern TimestampTz aion_event_read_fire_at(const Event *event);
 extern Jsonb *aion_event_cancelled(CancelCause cause);
+extern bool aion_event_is_cancelled(const Event *event);
 extern CancelCause aion_event_read_cancel_cause(const Event *event);
 
 #endif

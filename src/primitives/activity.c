@@ -55,6 +55,7 @@ static Primitive primitive = {.name = "activity",
 							  .init = init,
 							  .perform = perform,
 							  .arrive = arrive,
+							  .due = aion_task_due,
 							  .purge = aion_task_purge,
 							  .close = cancel_open};
 

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "aion.h"
+#include "engine/scope.h"
 #include "engine/turn.h"
 #include "primitives/activity.h"
 #include "primitives/policy.h"
@@ -38,13 +39,16 @@ static void
 wait_for_all(Turn *turn, Command **commands, int count)
 {
 	Command **open = palloc(count * sizeof(Command *));
+	int32 settled_at = 0;
 	int left = 0;
 
 	for (int i = 0; i < count; i++)
 	{
 		if (!aion_turn_is_settled(commands[i]))
 			open[left++] = commands[i];
+		settled_at = Max(settled_at, aion_turn_settled_at(commands[i]));
 	}
+	aion_scope_check(turn, commands, count, settled_at);
 	if (left > 0)
 		(void) aion_turn_wait(turn, open, left);
 	for (int i = 0; i < count; i++)
@@ -64,6 +68,7 @@ all(Turn *turn, Command **commands, int count)
 
 	if (failed != NULL)
 	{
+		aion_scope_check(turn, commands, count, aion_turn_settled_at(failed));
 		aion_turn_consume(turn, failed);
 		cancel_after(turn, commands, count, failed);
 		(void) failed->class->answer(turn, failed); /* raises it */

@@ -78,7 +78,18 @@ static Statement retry_task = STATEMENT(
 	" attempt_by = NULL, heartbeat_by = NULL, token = NULL WHERE run_key = $1 AND ordinal = $2",
 	INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
 
-static void record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts);
+/* What came of an activity. */
+typedef struct Outcome
+{
+	int32 ordinal;
+	Jsonb *outcome;
+	int32 attempts;
+	bool recorded;
+} Outcome;
+
+static void take_outcomes(Run *run);
+static int by_ordinal(const ListCell *a, const ListCell *b);
+static void record(Run *run, Outcome *taken);
 static void cancel_again(Run *run);
 static void end_late(Run *run);
 static void expire(Task *task);
@@ -150,18 +161,76 @@ aion_task_dispatch(Run *run, const RecordedCommand *command, const Jsonb *policy
 void
 aion_task_arrive(Run *run)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key)};
-	Rows settled;
+	ListCell *cell;
 
 	if (run->tasks_due)
 	{
 		cancel_again(run);
 		end_late(run);
+		take_outcomes(run);
 	}
-	settled = aion_statement_execute(&take_settled, args);
-	for (uint64 row = 0; row < settled.count; row++)
-		record(run, aion_row_int32(settled, row, 1), aion_row_jsonb(settled, row, 2),
-			   aion_row_int32(settled, row, 3));
+	foreach (cell, run->outcomes)
+		record(run, lfirst(cell));
+	run->outcomes = NIL;
+}
+
+/*
+ * Moves the outcome that a timer stands for into history, in its place among timers that are due.
+ */
+void
+aion_task_due(Run *run, const char *timer)
+{
+	int32 ordinal = atoi(timer + strlen(TIMER_SETTLED));
+	int low = 0;
+	int high;
+
+	if (run->outcomes == NIL)
+		take_outcomes(run);
+	high = list_length(run->outcomes);
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+		Outcome *taken = list_nth(run->outcomes, middle);
+
+		if (taken->ordinal == ordinal)
+		{
+			record(run, taken);
+			return;
+		}
+		if (taken->ordinal < ordinal)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+}
+
+/*
+ * Takes what came of activities, to be recorded in the same transaction.
+ */
+static void
+take_outcomes(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&take_settled, args);
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Outcome *taken = palloc0(sizeof(Outcome));
+
+		taken->ordinal = aion_row_int32(rows, row, 1);
+		taken->outcome = aion_row_jsonb(rows, row, 2);
+		taken->attempts = aion_row_int32(rows, row, 3);
+		run->outcomes = lappend(run->outcomes, taken);
+	}
+	list_sort(run->outcomes, by_ordinal);
+	MemoryContextSwitchTo(caller);
+}
+
+static int
+by_ordinal(const ListCell *a, const ListCell *b)
+{
+	return ((const Outcome *) lfirst(a))->ordinal - ((const Outcome *) lfirst(b))->ordinal;
 }
 
 /*
@@ -338,11 +407,16 @@ aion_task_watch(const Task *task, TimestampTz not_before)
  * Records an outcome, unless the activity was cancelled meanwhile.
  */
 static void
-record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts)
+record(Run *run, Outcome *taken)
 {
+	int32 ordinal = taken->ordinal;
+	Jsonb *outcome = taken->outcome;
 	char *key = psprintf("%d", ordinal);
 	Jsonb *error = aion_json_member(outcome, "error");
 
+	if (taken->recorded)
+		return;
+	taken->recorded = true;
 	if (aion_run_is_closed(run) || aion_history_open(run->history, FAMILY_ACTIVITY, key) == NULL)
 		return;
 	aion_recorder_append(run->history,
@@ -352,7 +426,7 @@ record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts)
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d start", ordinal));
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d close", ordinal));
 	aion_due_disarm(run, psprintf(TIMER_SETTLED "%d", ordinal));
-	for (int i = 1; i <= attempts; i++)
+	for (int i = 1; i <= taken->attempts; i++)
 		aion_due_disarm(run, psprintf(TIMER_TASK "%d attempt %d", ordinal, i));
 }
 

@@ -33,6 +33,7 @@ typedef struct Task
 extern void aion_task_know(Run *run);
 extern void aion_task_dispatch(Run *run, const RecordedCommand *command, const Jsonb *policy);
 extern void aion_task_arrive(Run *run);
+extern void aion_task_due(Run *run, const char *timer);
 extern void aion_task_cancel(Run *run, int32 ordinal);
 extern void aion_task_cancel_all(Run *run);
 extern void aion_task_purge(int64 run_key);
