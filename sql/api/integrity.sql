@@ -137,6 +137,10 @@ CREATE OR REPLACE VIEW aion._violation AS
 			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = 'settled:' || t.ordinal)
 	UNION ALL
+	SELECT 'arrival belongs to no run, or to another owner', i.run_key, format('arrival %s', i.arrival)
+		FROM aion._inbox i
+		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = i.run_key AND r.owner_key = i.owner_key)
+	UNION ALL
 	SELECT 'attributes or timers belong to no run', x.run_key, NULL
 		FROM (SELECT run_key FROM aion._attribute UNION ALL SELECT run_key FROM aion._timer
 			UNION ALL SELECT run_key FROM aion._task) x

@@ -26,6 +26,7 @@
 #include "engine/advance.h"
 #include "engine/failure.h"
 #include "engine/fence.h"
+#include "engine/inbox.h"
 #include "engine/ready.h"
 #include "guc.h"
 #include "support/crash_point.h"
@@ -372,11 +373,15 @@ batch_is_full(TimestampTz until)
 }
 
 /*
- * Notes which runs could not be claimed because somebody else has them.
+ * Notes which runs could not be claimed because somebody else has them, and drops what was sent to
+ * those that are gone.
  */
 static void
 give_back(const int64 *run_keys, int count, List *runs)
 {
+	int64 *gone = palloc(count * sizeof(int64));
+	int gone_count = 0;
+
 	for (int i = 0; i < count && list_length(runs) < count; i++)
 	{
 		ListCell *cell;
@@ -386,7 +391,11 @@ give_back(const int64 *run_keys, int count, List *runs)
 			claimed = claimed || ((Run *) lfirst(cell))->run_key == run_keys[i];
 		if (!claimed && aion_ready_is_taken(run_keys[i]))
 			note_taken(run_keys[i]);
+		else if (!claimed)
+			gone[gone_count++] = run_keys[i];
 	}
+	if (gone_count > 0)
+		aion_inbox_sweep(gone, gone_count);
 }
 
 /*

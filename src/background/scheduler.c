@@ -25,6 +25,7 @@
 #include "background/process.h"
 #include "background/runner.h"
 #include "background/scheduler.h"
+#include "engine/due.h"
 #include "engine/failure.h"
 #include "engine/fence.h"
 #include "engine/owner.h"
@@ -68,7 +69,8 @@ typedef struct Starting
 } Starting;
 
 static Statement scan_owners =
-	STATEMENT(SELECT, "SELECT DISTINCT owner_key FROM aion._run WHERE ready_at IS NOT NULL");
+	STATEMENT(SELECT, "SELECT owner_key FROM aion._run WHERE ready_at IS NOT NULL"
+					  " UNION SELECT owner_key FROM aion._inbox");
 static Statement scan_timers =
 	STATEMENT(SELECT,
 			  "SELECT fire_at, run_key, owner_key FROM aion._timer"
@@ -570,9 +572,11 @@ block_runs(int32 owner_key, const char *reason)
 		if (run == NULL)
 			return;
 		aion_run_load(run);
-		aion_run_block(run, BLOCKED_MISSING_RIGHT,
-					   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
-										 "It is looked at again from time to time."));
+		aion_due_arrive(run);
+		if (!aion_run_is_closed(run))
+			aion_run_block(run, BLOCKED_MISSING_RIGHT,
+						   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
+											 "It is looked at again from time to time."));
 		aion_run_save(run);
 	}
 	aion_board_post_scan(MyDatabaseId);

@@ -23,6 +23,7 @@
 #include "engine/due.h"
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
@@ -38,6 +39,7 @@
 #define MAX_DOUBT 1000 /* turns */
 #define LONG_TURN 10   /* times what a batch may take */
 #define MAX_AWAITS 100 /* that are named one by one */
+#define MAX_HEARINGS 3 /* of what arrives while the code comes to its end */
 #define MESSAGE_TIMED_OUT "the turn took longer than aion.turn_timeout"
 
 /* The code of a run, or why it cannot be executed. */
@@ -55,6 +57,9 @@ static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
 static Progress perform(Run *run, const Budget *budget);
 static void take_turn(Run *run, const Code *code);
+static Turn *execute_code(Run *run, const Code *code);
+static bool hears_more(Run *run, const Turn *turn);
+static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
 static void apply(Run *run, Turn *turn);
@@ -182,7 +187,7 @@ advance_share(Run *run, Budget *budget)
 	bool unfinished = false;
 
 	begin_share(run, &code);
-	if (!aion_run_is_closed(run) && code.blocked == NULL)
+	if (is_executable(run) && code.blocked == NULL)
 		unfinished = work(run, &code, budget);
 	end_share(run, unfinished);
 }
@@ -200,13 +205,22 @@ begin_share(Run *run, Code *code)
 	aion_due_arrive(run);
 	aion_primitives_arrive(run);
 	CRASH_POINT("arrivals recorded");
-	if (!aion_run_is_closed(run))
+	if (is_executable(run))
 	{
 		find_code(run, code);
 		if (code->blocked != NULL)
 			aion_run_block(run, code->blocked, code->detail);
 	}
 	aion_authority_drop(&authority);
+}
+
+/*
+ * Tells whether the code of a run may be executed now; what arrives is recorded in any case.
+ */
+static bool
+is_executable(const Run *run)
+{
+	return run->status == RUN_RUNNING || run->status == RUN_BLOCKED;
 }
 
 /*
@@ -313,9 +327,28 @@ try_turn(Run *run, const Code *code)
 static void
 take_turn(Run *run, const Code *code)
 {
+	Turn *turn = execute_code(run, code);
+	Authority authority;
+
+	for (int i = 0; i < MAX_HEARINGS && hears_more(run, turn); i++)
+	{
+		aion_turn_free(turn);
+		if (aion_run_is_closed(run))
+			return; /* that is what it heard */
+		turn = execute_code(run, code);
+	}
+	aion_authority_assume(&authority);
+	apply(run, turn);
+	aion_authority_drop(&authority);
+	CRASH_POINT("turn applied");
+	aion_turn_free(turn);
+}
+
+static Turn *
+execute_code(Run *run, const Code *code)
+{
 	Turn *turn = NULL;
 	int seen = run->history->count;
-	Authority authority;
 
 	CHECK_FOR_INTERRUPTS();
 	if (is_promising(code->version))
@@ -329,12 +362,27 @@ take_turn(Run *run, const Code *code)
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error); /* the whole share is made again */
 	run->seen = seen;
+	return turn;
+}
 
+/*
+ * Records what has arrived while the code came to its end.  If there is anything, what the turn
+ * decided is void and the code looks again: so who sees the run open is heard.  Senders who never
+ * pause do not keep it open: caller asks a few times only, and the rest is left unconsumed.
+ */
+static bool
+hears_more(Run *run, const Turn *turn)
+{
+	int count = run->history->count;
+	Authority authority;
+
+	if (turn->verdict != TURN_RETURNED && turn->verdict != TURN_RAISED)
+		return false;
 	aion_authority_assume(&authority);
-	apply(run, turn);
+	aion_inbox_take(run);
+	aion_inbox_record(run, DT_NOEND);
 	aion_authority_drop(&authority);
-	CRASH_POINT("turn applied");
-	aion_turn_free(turn);
+	return run->history->count > count;
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "engine/control.h"
 #include "engine/due.h"
 #include "engine/guard.h"
+#include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/wait.h"
@@ -29,10 +30,11 @@
 static Statement delete_closed =
 	STATEMENT(DELETE_RETURNING,
 			  "DELETE FROM aion._run WHERE run_key IN ("
-			  "SELECT run_key FROM aion._run WHERE closed_at <= $1 AND owner_key = ANY ($2)"
+			  "SELECT run_key FROM aion._run r WHERE closed_at <= $1 AND owner_key = ANY ($2)"
 			  " AND ($3 IS NULL OR version_key IN"
 			  " (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
 			  " AND ($4 IS NULL OR status = ANY ($4))"
+			  " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1) IS NULL"
 			  " ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED) RETURNING run_key",
 			  TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID);
 static Statement delete_attributes =
@@ -187,6 +189,7 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 		(void) aion_statement_execute(&delete_attributes, key);
 		aion_primitives_purge(keys[row]);
 		aion_due_forget(keys[row]);
+		aion_inbox_forget(keys[row]);
 		aion_recorder_erase(keys[row]);
 	}
 	aion_authority_drop(&authority);

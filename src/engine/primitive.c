@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "engine/inbox.h"
 #include "engine/primitive.h"
 
 static Primitive *primitives = NULL;
@@ -52,6 +53,25 @@ aion_primitives_arrive(Run *run)
 		if (primitive->arrive != NULL)
 			primitive->arrive(run);
 	}
+}
+
+/*
+ * Gives something that has arrived to the primitive that it is for.
+ */
+void
+aion_primitive_receive(Run *run, const Arrival *arrival)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->receives == NULL || strcmp(primitive->receives, arrival->kind) != 0)
+			continue;
+		if (!aion_run_is_closed(run))
+			primitive->receive(run, arrival);
+		else if (primitive->receive_late != NULL)
+			primitive->receive_late(run, arrival);
+		return;
+	}
+	elog(ERROR, "unknown kind of arrival \"%s\"", arrival->kind);
 }
 
 void

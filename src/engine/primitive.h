@@ -17,6 +17,8 @@ typedef enum Progress
 	PROGRESS_BLOCKED /* the run was blocked */
 } Progress;
 
+struct Arrival;
+
 typedef struct Primitive
 {
 	const char *name;
@@ -32,6 +34,15 @@ typedef struct Primitive
 
 	/* Moves into history what a timer of the primitive's own says; with authority, also then. */
 	void (*due)(Run *run, const char *timer);
+
+	/* The kind of arrivals in the inbox that are its own; NULL: none. */
+	const char *receives;
+
+	/* Records one of them in a run that is open; with authority. */
+	void (*receive)(Run *run, const struct Arrival *arrival);
+
+	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
+	void (*receive_late)(Run *run, const struct Arrival *arrival);
 
 	/* Forgets a run that is purged; with authority. */
 	void (*purge)(int64 run_key);
@@ -54,6 +65,7 @@ extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitives_due(Run *run, const char *timer);
+extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
 

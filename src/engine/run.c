@@ -15,6 +15,7 @@
 
 #include "engine/due.h"
 #include "engine/failure.h"
+#include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/run.h"
@@ -242,7 +243,8 @@ aion_run_unblock(Run *run)
 }
 
 /*
- * Ends a run: cancels what is open and appends the terminal event, which is the last one.
+ * Ends a run: records what has arrived, cancels what is open and appends the terminal event, which
+ * is the last one.
  */
 void
 aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
@@ -254,6 +256,8 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 										  [EVENT_WORKFLOW_TIMED_OUT] = RUN_TIMED_OUT};
 	Event *event;
 
+	aion_inbox_take(run);
+	aion_inbox_record(run, DT_NOEND);
 	if (run->history->open_timers > 0 || run->history->open_activities > 0)
 		aion_due_end(run->run_key);
 	aion_primitives_close(run);

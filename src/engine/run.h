@@ -46,6 +46,7 @@ typedef struct Run
 	WorkflowStarted started;
 	bool claimed_by_timer; /* some row of aion._timer said that it was due */
 	bool interrupted;	   /* something has arrived that may end an await of the code */
+	struct List *arrivals; /* taken out of the inbox and not yet recorded */
 	int performed;		   /* commands before this one have nothing left to do */
 	struct List *outcomes; /* of activities, taken from workers and not yet recorded */
 	bool tasks_settled;	   /* some activity has an outcome that is not in history */
