@@ -34,6 +34,10 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'TimerFired' THEN format('  %s fired', event.key)
 		WHEN 'TimerCancelled' THEN format('  %s cancelled%s', event.key,
 			CASE attributes ->> 'cause' WHEN 'close' THEN ' with the run' ELSE '' END)
+		WHEN 'SignalReceived' THEN concat_ws(' ', 'signal', event.key, aion._abbreviate(attributes -> 'payload'),
+			'from', attributes ->> 'sender')
+		WHEN 'SignalSent' THEN concat_ws(' ', 'send signal', event.key, aion._abbreviate(attributes -> 'payload'),
+			'to', attributes ->> 'workflow_id')
 		WHEN 'CommandAnswered' THEN concat_ws(' ', attributes ->> 'command', event.key, '->',
 			coalesce(attributes ->> 'answer', attributes #>> '{error,message}'))
 		ELSE concat_ws(' ', event.event_type, event.key) END

@@ -137,6 +137,24 @@ CREATE OR REPLACE VIEW aion._violation AS
 			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = 'settled:' || t.ordinal)
 	UNION ALL
+	SELECT 'signal that was not consumed is not in history', r.run_key, format('%s, event %s', n.key, n.value)
+		FROM aion._run r CROSS JOIN LATERAL jsonb_each_text(r.unread) n
+		WHERE NOT EXISTS (SELECT FROM aion._event e WHERE e.run_key = r.run_key AND e.seq = n.value::int
+			AND e.key = n.key AND e.event_type = 'SignalReceived')
+	UNION ALL
+	SELECT 'dedup_id is known without its signal, or too often', coalesce(d.run_key, s.run_key), coalesce(d.dedup_id, s.dedup_id)
+		FROM aion._signal_id d FULL JOIN (
+			SELECT x.run_key, x.dedup_id, count(*) FROM (
+				SELECT run_key, attributes ->> 'dedup_id' AS dedup_id FROM aion._event WHERE event_type = 'SignalReceived'
+				UNION ALL SELECT run_key, dedup_id FROM aion._inbox WHERE kind = 'signal'
+				UNION ALL SELECT run_key, dedup_id FROM aion._late_signal) x
+			WHERE x.dedup_id IS NOT NULL GROUP BY 1, 2) s USING (run_key, dedup_id)
+		WHERE s.count IS DISTINCT FROM 1 OR d.run_key IS NULL
+	UNION ALL
+	SELECT 'late signal of a run that is open, or gone', l.run_key, l.name
+		FROM aion._late_signal l
+		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = l.run_key AND r.closed_at IS NOT NULL)
+	UNION ALL
 	SELECT 'arrival belongs to no run, or to another owner', i.run_key, format('arrival %s', i.arrival)
 		FROM aion._inbox i
 		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = i.run_key AND r.owner_key = i.owner_key)

@@ -21,7 +21,8 @@ CREATE TABLE aion._run (
 		'failed', 'cancelled', 'terminated', 'timed_out', 'continued_as_new')),
 	blocked text CHECK ((blocked IS NOT NULL) = (status = 'blocked')),
 	workflow_id text NOT NULL,
-	awaiting jsonb
+	awaiting jsonb,
+	unread jsonb
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE aion._run IS 'runs: what is needed to find and claim them; the rest is in their history';
 

@@ -27,6 +27,7 @@
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
+#include "engine/receive.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/clock.h"
@@ -56,7 +57,7 @@ static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
 static Progress perform(Run *run, const Budget *budget);
-static void take_turn(Run *run, const Code *code);
+static bool take_turn(Run *run, const Code *code);
 static Turn *execute_code(Run *run, const Code *code);
 static bool hears_more(Run *run, const Turn *turn);
 static bool is_executable(const Run *run);
@@ -231,6 +232,7 @@ static bool
 work(Run *run, const Code *code, Budget *budget)
 {
 	bool must_run = true; /* whatever it was that woke the run, the code sees it once */
+	bool answered = false;
 
 	for (;;)
 	{
@@ -239,11 +241,11 @@ work(Run *run, const Code *code, Budget *budget)
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;
-		if (progress == PROGRESS_NONE && !must_run)
+		if (progress == PROGRESS_NONE && !must_run && !answered)
 			return false;
 		if (budget->turns <= 0 || (!must_run && time_is_up(budget)))
 			return true;
-		take_turn(run, code);
+		answered = take_turn(run, code);
 		budget->turns--;
 		if (aion_run_is_closed(run) || run->status == RUN_BLOCKED)
 			return false;
@@ -324,9 +326,14 @@ try_turn(Run *run, const Code *code)
 	return NULL;
 }
 
-static void
+/*
+ * Lets the code go on and does what it decides.  Returns whether that has answered at once what the
+ * code waits for.
+ */
+static bool
 take_turn(Run *run, const Code *code)
 {
+	bool answered = false;
 	Turn *turn = execute_code(run, code);
 	Authority authority;
 
@@ -334,14 +341,17 @@ take_turn(Run *run, const Code *code)
 	{
 		aion_turn_free(turn);
 		if (aion_run_is_closed(run))
-			return; /* that is what it heard */
+			return false; /* that is what it heard */
 		turn = execute_code(run, code);
 	}
 	aion_authority_assume(&authority);
 	apply(run, turn);
 	aion_authority_drop(&authority);
 	CRASH_POINT("turn applied");
+	for (int i = 0; i < turn->awaited_count && !answered; i++)
+		answered = aion_turn_is_settled(turn->awaited[i]);
 	aion_turn_free(turn);
+	return answered;
 }
 
 static Turn *
@@ -406,6 +416,7 @@ apply(Run *run, Turn *turn)
 	}
 	aion_run_unblock(run);
 	aion_run_forget_failures(run);
+	aion_receivers_keep(turn);
 	record_commands(run, turn);
 	if (turn->verdict == TURN_SUSPENDED)
 		note_awaiting(run, turn);
@@ -468,8 +479,15 @@ note_awaiting(Run *run, const Turn *turn)
 
 		aion_object_begin(&object);
 		aion_object_text(&object, "awaiting", command->class->awaiting);
-		aion_object_text(&object, "key", command->recorded->event->key);
-		aion_object_timestamp(&object, "until", aion_event_read_fire_at(command->recorded->event));
+		if (command->received != NULL)
+			aion_object_text(&object, "key", command->fingerprint.name);
+		else
+		{
+			const Event *event = command->recorded->event;
+
+			aion_object_text(&object, "key", event->key);
+			aion_object_timestamp(&object, "until", aion_event_read_fire_at(event));
+		}
 		awaits[i] = aion_object_end(&object);
 	}
 	if (named < turn->awaited_count)

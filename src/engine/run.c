@@ -19,6 +19,7 @@
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/run.h"
+#include "history/received.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
@@ -43,22 +44,23 @@ static Statement lock_run = STATEMENT(
 	SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1 FOR UPDATE", INT8OID);
 static Statement find_run =
 	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key FROM aion._run WHERE workflow_id = $1"
-			  " AND ($2 IS NULL OR run_id = $2) ORDER BY closed_at DESC, run_key DESC LIMIT 1",
+			  "SELECT run_key, owner_key, closed_at IS NOT NULL FROM aion._run"
+			  " WHERE workflow_id = $1 AND ($2 IS NULL OR run_id = $2) ORDER BY closed_at DESC, "
+			  "run_key DESC LIMIT 1",
 			  TEXTOID, UUIDOID);
 static Statement find_run_of =
 	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key FROM aion._run WHERE workflow_id = $1"
-			  " AND ($2 IS NULL OR run_id = $2) AND owner_key = ANY ($3)"
+			  "SELECT run_key, owner_key, closed_at IS NOT NULL FROM aion._run"
+			  " WHERE workflow_id = $1 AND ($2 IS NULL OR run_id = $2) AND owner_key = ANY ($3)"
 			  " ORDER BY closed_at DESC, run_key DESC LIMIT 1",
 			  TEXTOID, UUIDOID, INT4ARRAYOID);
 static Statement update_run = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET version_key = $2, status = $3, blocked = $4, seen = $5, failures = $6,"
 	" ready_at = $7, retry_at = $8, awaiting = $9, awaiting_since = $10, closed_at = $11,"
-	" head = $12, crashes = 0 WHERE run_key = $1",
+	" head = $12, unread = $13, crashes = 0 WHERE run_key = $1",
 	INT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
+	TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, JSONBOID);
 
 static Statement count_crash =
 	STATEMENT(UPDATE_RETURNING,
@@ -70,7 +72,8 @@ static Statement postpone_run = STATEMENT(
 	INT8OID, INT4OID, TIMESTAMPTZOID);
 
 static int64 find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see);
-pg_noreturn static void not_found(const char *workflow_id);
+static bool look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see,
+					FoundRun *found);
 static void retry_later(Run *run);
 static int64 executing = 0; /* run_key of the run whose turn this backend is in */
 
@@ -127,6 +130,7 @@ aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 	run->awaiting = aion_row_jsonb(rows, row, 12);
 	run->awaiting_since = aion_row_timestamp(rows, row, 13);
 	run->closed_at = aion_row_timestamp(rows, row, 14);
+	run->unread = aion_row_jsonb(rows, row, 15);
 	MemoryContextSwitchTo(caller);
 	return run;
 }
@@ -159,14 +163,27 @@ aion_run_find(const char *workflow_id, Oid user)
 }
 
 /*
+ * The same, for who wants to send it something; false if there is none.
+ */
+bool
+aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found)
+{
+	return look_up(workflow_id, aion_arg_null(), user, false, found);
+}
+
+/*
  * Reads the history of a run whose lock is held.
  */
 void
 aion_run_load(Run *run)
 {
-	MemoryContext caller;
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
 
+	if (run->history != NULL)
+		run->unread = aion_received_unread(run->history); /* it knows more than the row */
+	MemoryContextSwitchTo(caller);
 	run->history = aion_history_load(run->run_key, run->owner_key, run->context);
+	aion_received_resume(run->history, run->unread);
 	run->loaded = run->history->count;
 	if (run->history->count == 0 || run->history->events[0]->type != EVENT_WORKFLOW_STARTED)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
@@ -289,7 +306,8 @@ aion_run_save(Run *run)
 							aion_arg_jsonb(run->awaiting),
 							aion_arg_timestamp(run->awaiting_since),
 							aion_arg_timestamp(run->closed_at),
-							aion_arg_int32(run->history->count)};
+							aion_arg_int32(run->history->count),
+							aion_arg_jsonb(aion_received_unread(run->history))};
 
 	aion_recorder_write(run->history);
 	(void) aion_statement_execute(&update_run, args);
@@ -342,11 +360,21 @@ retry_later(Run *run)
 	aion_due_arm(run, TIMER_RETRY, run->retry_at, 0);
 }
 
+static int64
+find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
+{
+	FoundRun found;
+
+	if (!look_up(workflow_id, run_id, user, only_see, &found))
+		aion_run_not_found(workflow_id);
+	return found.run_key;
+}
+
 /*
  * Other owners may have runs of the same workflow id, which this user does not see.
  */
-static int64
-find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
+static bool
+look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see, FoundRun *found)
 {
 	NullableDatum args[3] = {aion_arg_text(workflow_id), run_id};
 	Rows rows;
@@ -361,12 +389,15 @@ find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
 		rows = aion_statement_execute(&find_run_of, args);
 	}
 	if (rows.count == 0)
-		not_found(workflow_id);
-	return aion_row_int64(rows, 0, 1);
+		return false;
+	found->run_key = aion_row_int64(rows, 0, 1);
+	found->owner_key = aion_row_int32(rows, 0, 2);
+	found->is_closed = aion_row_bool(rows, 0, 3);
+	return true;
 }
 
-static void
-not_found(const char *workflow_id)
+void
+aion_run_not_found(const char *workflow_id)
 {
 	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
 					errmsg("workflow \"%s\" does not exist", workflow_id)));

@@ -7,6 +7,7 @@
 
 #include "engine/definition.h"
 #include "history/recorder.h"
+#include "support/pg_compat.h"
 #include "support/statement.h"
 #include "utils/uuid.h"
 
@@ -40,13 +41,14 @@ typedef struct Run
 	Jsonb *awaiting;	  /* what the code waits for; NULL: nothing */
 	TimestampTz awaiting_since;
 	TimestampTz closed_at; /* DT_NOEND: open */
+	Jsonb *unread;		   /* by name, the first signal that the code has not consumed; or NULL */
 
 	History *history; /* once loaded */
 	int32 loaded;	  /* events there were then */
 	WorkflowStarted started;
 	bool claimed_by_timer; /* some row of aion._timer said that it was due */
 	bool interrupted;	   /* something has arrived that may end an await of the code */
-	struct List *arrivals; /* taken out of the inbox and not yet recorded */
+	List *arrivals;		   /* taken out of the inbox and not yet recorded */
 	int performed;		   /* commands before this one have nothing left to do */
 	struct List *outcomes; /* of activities, taken from workers and not yet recorded */
 	bool tasks_settled;	   /* some activity has an outcome that is not in history */
@@ -54,6 +56,14 @@ typedef struct Run
 	bool knows_tasks;
 	struct Bitmapset *tasks; /* activities that have been handed over, once known */
 } Run;
+
+/* A run as whoever wants to send it something sees it. */
+typedef struct FoundRun
+{
+	int64 run_key;
+	int32 owner_key;
+	bool is_closed;
+} FoundRun;
 
 /* Why a run is blocked. */
 #define BLOCKED_ERROR "error"
@@ -65,8 +75,8 @@ typedef struct Run
 
 #define RUN_COLUMNS                                                                                \
 	"run_key, workflow_id, run_id, owner_key, version_key, status, blocked, seen, failures,"       \
-	" ready_at, retry_at, awaiting, awaiting_since, closed_at"
-#define RUN_COLUMN_COUNT 14
+	" ready_at, retry_at, awaiting, awaiting_since, closed_at, unread"
+#define RUN_COLUMN_COUNT 15
 
 extern const char *aion_status_name(RunStatus status);
 extern int64 aion_run_set_executing(int64 run_key);
@@ -76,6 +86,8 @@ extern bool aion_run_is_closed(const Run *run);
 extern Run *aion_run_read(Rows rows, uint64 row, MemoryContext parent);
 extern Run *aion_run_lock(int64 run_key, MemoryContext parent);
 extern int64 aion_run_find(const char *workflow_id, Oid user);
+extern bool aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found);
+pg_noreturn extern void aion_run_not_found(const char *workflow_id);
 extern void aion_run_load(Run *run);
 extern void aion_run_begin(Run *run);
 extern void aion_run_block(Run *run, const char *reason, const Jsonb *detail);

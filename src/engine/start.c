@@ -86,7 +86,6 @@ static void write_run(const StartRequest *request, Run *run);
 static pg_uuid_t make_uuid(const char *workflow_id);
 static int64 next_run_key(void);
 static StartPolicy policy_of(const char *name, bool of_closed);
-static void read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
 
 /*
  * Finds out, for any number of starts that are alike, what they start and whether they may.
@@ -419,8 +418,8 @@ policy_of(const char *name, bool of_closed)
 /*
  * Reads the arguments that all functions that start have in common, from if_running on.
  */
-static void
-read_request(FunctionCallInfo fcinfo, int first, StartRequest *request)
+void
+aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request)
 {
 #define TEXT_ARG(n) (PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n)))
 #define JSONB_ARG(n) (PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n))
@@ -474,7 +473,7 @@ aion_start_workflow(PG_FUNCTION_ARGS)
 {
 	StartRequest request;
 
-	read_request(fcinfo, 3, &request);
+	aion_start_read_request(fcinfo, 3, &request);
 	aion_start_prepare(&request);
 	PG_RETURN_TEXT_P(cstring_to_text(aion_start(&request, JSONB_ARG(1), TEXT_ARG(2))));
 }
@@ -494,7 +493,7 @@ aion_start_workflows(PG_FUNCTION_ARGS)
 	int id_count = 0;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	read_request(fcinfo, 3, &request);
+	aion_start_read_request(fcinfo, 3, &request);
 	if (!PG_ARGISNULL(1))
 		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONBOID, -1, false, TYPALIGN_INT, &inputs,
 						  &input_nulls, &count);

@@ -6,6 +6,7 @@
 #define AION_START_H
 
 #include "engine/definition.h"
+#include "fmgr.h"
 
 /* What to do about a run of the same workflow id. */
 typedef enum StartPolicy
@@ -36,6 +37,7 @@ typedef struct StartRequest
 	TimestampTz deadline;
 } StartRequest;
 
+extern void aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
 extern void aion_start_prepare(StartRequest *request);
 extern char *aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id);
 

@@ -27,6 +27,7 @@
 
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/receive.h"
 #include "engine/scope.h"
 #include "engine/turn.h"
 #include "guc.h"
@@ -226,11 +227,24 @@ aion_turn_ordinal(const Turn *turn, CommandKind kind)
 }
 
 /*
+ * Returns the command that history has for the code to give next; NULL if it ends here.
+ */
+const RecordedCommand *
+aion_turn_next_recorded(const Turn *turn)
+{
+	int position = turn->command_count + turn->ahead;
+
+	return position < turn->known ? turn->run->history->commands[position] : NULL;
+}
+
+/*
  * Returns what settled a command in history; NULL if nothing has.
  */
 const Event *
 aion_turn_outcome(const Command *command)
 {
+	if (command->received != NULL)
+		return command->offered;
 	return command->recorded != NULL ? command->recorded->outcome : NULL;
 }
 
@@ -294,12 +308,15 @@ aion_turn_wait(Turn *turn, Command **commands, int count)
  * Lets the outcome of a command answer an await: time goes on, and what follows is new if it is.
  */
 void
-aion_turn_consume(Turn *turn, const Command *command)
+aion_turn_consume(Turn *turn, Command *command)
 {
 	const Event *event = aion_turn_outcome(command);
 
-	if (event != NULL) /* else cancelled in this very turn */
-		aion_turn_consume_event(turn, event);
+	if (event == NULL)
+		return; /* cancelled in this very turn */
+	if (command->received != NULL)
+		aion_receiver_consume(turn, command);
+	aion_turn_consume_event(turn, event);
 }
 
 void
@@ -395,12 +412,17 @@ aion_turn_command_of(Turn *turn, const char *handle)
 	const char *colon = handle != NULL ? strchr(handle, ':') : NULL;
 	int number = colon != NULL ? atoi(colon + 1) : 0;
 
-	if (number >= 1 && number <= turn->command_count)
-	{
-		Command *command = turn->commands[number - 1];
+	Command *either[2] = {NULL, NULL};
 
-		if (command->class->awaiting != NULL && strcmp(aion_turn_handle(command), handle) == 0)
-			return command;
+	if (number >= 1 && number <= turn->command_count)
+		either[0] = turn->commands[number - 1];
+	if (number >= 1 && number <= list_length(turn->receivers))
+		either[1] = list_nth(turn->receivers, number - 1);
+	for (int i = 0; i < 2; i++)
+	{
+		if (either[i] != NULL && either[i]->class->awaiting != NULL &&
+			strcmp(aion_turn_handle(either[i]), handle) == 0)
+			return either[i];
 	}
 	ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 					errmsg("\"%s\" is not a handle of this run", handle != NULL ? handle : "NULL"),

@@ -9,6 +9,7 @@
 
 typedef struct Turn Turn;
 typedef struct Command Command;
+typedef struct ReceivedState ReceivedState;
 
 /* What a primitive says about a kind of command. */
 typedef struct CommandClass
@@ -42,6 +43,12 @@ struct Command
 	Command *cancelled_by;	   /* NULL: nothing in this turn */
 	Command *previous;		   /* of the same kind */
 	const void *detail;		   /* the primitive's own */
+
+	/* Of a receiver, which is never recorded: */
+	struct Received *received; /* the signals it waits for; NULL: it is a command */
+	const Event *offered;	   /* the one it would be given, or was; NULL: none yet */
+	bool consumed;			   /* it was */
+	int round;
 };
 
 typedef enum TurnVerdict
@@ -70,12 +77,17 @@ struct Turn
 	int ordinals[COMMAND_KINDS];
 	int32 consumed; /* seq of the latest event that answered an await */
 	TimestampTz now;
-	int draws;			  /* of chance */
-	bool quiet;			  /* says again what it said in an earlier turn */
-	const Jsonb *failure; /* the outcome raised last */
-	struct Scope *scope;  /* the innermost one; NULL: none */
-	bool scope_left;	  /* the code has left one whose timer is not settled yet */
-	Command **awaited;	  /* what it suspended on */
+	int draws;						/* of chance */
+	bool quiet;						/* says again what it said in an earlier turn */
+	const Jsonb *failure;			/* the outcome raised last */
+	const Event *received;			/* the signal consumed last */
+	List *receivers;				/* that have handles */
+	ReceivedState *received_states; /* by the index of each name */
+	int received_room;
+	int rounds;
+	struct Scope *scope; /* the innermost one; NULL: none */
+	bool scope_left;	 /* the code has left one whose timer is not settled yet */
+	Command **awaited;	 /* what it suspended on */
 	int awaited_count;
 	TurnVerdict verdict;
 	Difference *difference; /* once there is one, the turn is lost */
@@ -110,12 +122,13 @@ extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
 extern bool aion_turn_may_execute(const Turn *turn, const Command *command);
 extern void aion_turn_begin_activity(Turn *turn);
 extern void aion_turn_end_activity(Turn *turn, bool is_clean);
+extern const RecordedCommand *aion_turn_next_recorded(const Turn *turn);
 extern const Event *aion_turn_outcome(const Command *command);
 extern bool aion_turn_is_settled(const Command *command);
 extern int32 aion_turn_settled_at(const Command *command);
 extern int aion_turn_first(Command **commands, int count);
 extern int aion_turn_wait(Turn *turn, Command **commands, int count);
-extern void aion_turn_consume(Turn *turn, const Command *command);
+extern void aion_turn_consume(Turn *turn, Command *command);
 extern void aion_turn_consume_event(Turn *turn, const Event *event);
 extern Jsonb *aion_turn_await(Turn *turn, Command *command);
 extern char *aion_turn_handle(const Command *command);

@@ -44,6 +44,8 @@ static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_TIMER_STARTED] = {"TimerStarted", ROLE_COMMAND, FAMILY_TIMER},
 	[EVENT_TIMER_FIRED] = {"TimerFired", ROLE_OUTCOME, FAMILY_TIMER},
 	[EVENT_TIMER_CANCELLED] = {"TimerCancelled", ROLE_OUTCOME, FAMILY_TIMER},
+	[EVENT_SIGNAL_RECEIVED] = {"SignalReceived", ROLE_SIGNAL, FAMILY_NONE},
+	[EVENT_SIGNAL_SENT] = {"SignalSent", ROLE_COMMAND, FAMILY_NONE},
 };
 
 /* What commands are called in messages and in CommandAnswered. */
@@ -55,6 +57,8 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_TIMEOUT] = "timeout",
 	[COMMAND_CANCEL_TIMER] = "cancel_timer",
 	[COMMAND_CANCEL_ACTIVITY] = "cancel",
+	[COMMAND_TRY_RECEIVE] = "try_receive",
+	[COMMAND_SEND_SIGNAL] = "send_signal",
 	[COMMAND_DEADLINE] = "timeout scope",
 };
 
@@ -138,6 +142,10 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 		case EVENT_ACTIVITY_CANCELLED:
 			if (aion_event_read_cancel_cause(event) == CANCEL_BY_WORKFLOW)
 				fingerprint->kind = COMMAND_CANCEL_ACTIVITY;
+			break;
+		case EVENT_SIGNAL_SENT:
+			fingerprint->kind = COMMAND_SEND_SIGNAL;
+			fingerprint->input = DatumGetJsonbPCopy(JsonbPGetDatum(event->attributes));
 			break;
 		case EVENT_COMMAND_ANSWERED:
 			fingerprint->kind = command_of_word(aion_json_text(event->attributes, "command"));
@@ -369,6 +377,42 @@ aion_event_read_cancel_cause(const Event *event)
 	if (cause == NULL)
 		return event->type == EVENT_TIMER_CANCELLED ? CANCEL_BY_WORKFLOW : CANCEL_BY_CLOSE;
 	return strcmp(cause, "close") == 0 ? CANCEL_BY_CLOSE : CANCEL_BY_WORKFLOW;
+}
+
+Jsonb *
+aion_event_signal_received(const SignalReceived *signal)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_json(&object, "payload", signal->payload);
+	aion_object_text(&object, "sender", signal->sender);
+	aion_object_timestamp(&object, "sent_at", signal->sent_at);
+	aion_object_text(&object, "dedup_id", signal->dedup_id);
+	return aion_object_end(&object);
+}
+
+void
+aion_event_read_signal_received(const Event *event, SignalReceived *signal)
+{
+	signal->payload = aion_json_member(event->attributes, "payload");
+	signal->sender = aion_json_text(event->attributes, "sender");
+	signal->sent_at = aion_json_timestamp(event->attributes, "sent_at");
+	signal->dedup_id = aion_json_text(event->attributes, "dedup_id");
+}
+
+/*
+ * Encodes what was sent to whom, which is what the code asked for.
+ */
+Jsonb *
+aion_event_signal_sent(const char *workflow_id, const Jsonb *payload)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "workflow_id", workflow_id);
+	aion_object_json(&object, "payload", payload);
+	return aion_object_end(&object);
 }
 
 static void

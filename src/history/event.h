@@ -28,9 +28,11 @@ typedef enum EventType
 	EVENT_TIMER_STARTED,
 	EVENT_TIMER_FIRED,
 	EVENT_TIMER_CANCELLED,
+	EVENT_SIGNAL_RECEIVED,
+	EVENT_SIGNAL_SENT,
 } EventType;
 
-#define EVENT_TYPES (EVENT_TIMER_CANCELLED + 1)
+#define EVENT_TYPES (EVENT_SIGNAL_SENT + 1)
 
 typedef enum EventRole
 {
@@ -38,6 +40,7 @@ typedef enum EventRole
 	ROLE_TERMINAL, /* ends a lease */
 	ROLE_COMMAND,  /* what the code asked for */
 	ROLE_OUTCOME,  /* settles a command */
+	ROLE_SIGNAL,   /* is there for the code to consume */
 	ROLE_MARK	   /* invisible to the code */
 } EventRole;
 
@@ -59,6 +62,8 @@ typedef enum CommandKind
 	COMMAND_TIMEOUT, /* of an await */
 	COMMAND_CANCEL_TIMER,
 	COMMAND_CANCEL_ACTIVITY,
+	COMMAND_TRY_RECEIVE,
+	COMMAND_SEND_SIGNAL,
 	COMMAND_DEADLINE
 } CommandKind;
 
@@ -87,6 +92,14 @@ typedef struct Fingerprint
 	const char *name;
 	const Jsonb *input;
 } Fingerprint;
+
+typedef struct SignalReceived
+{
+	Jsonb *payload; /* never NULL */
+	const char *sender;
+	TimestampTz sent_at;
+	const char *dedup_id; /* NULL: none */
+} SignalReceived;
 
 typedef struct WorkflowStarted
 {
@@ -142,5 +155,8 @@ extern TimestampTz aion_event_read_fire_at(const Event *event);
 extern Jsonb *aion_event_cancelled(CancelCause cause);
 extern bool aion_event_is_cancelled(const Event *event);
 extern CancelCause aion_event_read_cancel_cause(const Event *event);
+extern Jsonb *aion_event_signal_received(const SignalReceived *signal);
+extern void aion_event_read_signal_received(const Event *event, SignalReceived *signal);
+extern Jsonb *aion_event_signal_sent(const char *workflow_id, const Jsonb *payload);
 
 #endif

@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "history/event.h"
+#include "history/received.h"
 #include "history/replay.h"
 #include "support/extension.h"
 #include "support/payload.h"
@@ -158,6 +159,9 @@ aion_history_add(History *history, Event *event)
 			break;
 		case ROLE_OUTCOME:
 			settle(history, event);
+			break;
+		case ROLE_SIGNAL:
+			aion_received_add(history, event);
 			break;
 		case ROLE_MARK:
 			break;
@@ -311,7 +315,10 @@ open_command(History *history, Event *event)
 	bool found;
 
 	if (family == FAMILY_NONE)
+	{
+		command->outcome = event;
 		return;
+	}
 	entry = openset_insert(history->open, (OpenKey){family, event->key}, &found);
 	entry->command = command;
 	if (family == FAMILY_TIMER)

@@ -6,18 +6,20 @@
 #define AION_REPLAY_H
 
 #include "history/event.h"
+#include "nodes/pg_list.h"
 
 /* A command as it stands in history. */
 typedef struct RecordedCommand
 {
 	Event *event;
-	Event *outcome; /* what settled it first; NULL while it is open */
+	Event *outcome; /* what settled it first, itself if nothing has to; NULL while it is open */
 	CommandKind kind;
 	const char *name;
 	uint64 input_hash;
 } RecordedCommand;
 
 struct openset_hash;
+struct nameset_hash;
 
 typedef struct History
 {
@@ -32,9 +34,11 @@ typedef struct History
 	RecordedCommand **commands; /* in the order the code gave them */
 	int command_count;
 	int command_room;
-	Event *terminal;		   /* of the current lease; NULL while the run is open */
-	int open_timers;		   /* started and not settled, the engine's own included */
-	int open_activities;	   /* asked for and not settled */
+	Event *terminal;	 /* of the current lease; NULL while the run is open */
+	int open_timers;	 /* started and not settled, the engine's own included */
+	int open_activities; /* asked for and not settled */
+	int received_names;	 /* of signals, those asked for included */
+	struct nameset_hash *received;
 	struct openset_hash *open; /* (family, key) -> the command or timer that is open */
 } History;
 

@@ -8,7 +8,7 @@
 #include "engine/turn.h"
 #include "utils/timestamp.h"
 
-extern Command *aion_timer_start_timeout(Turn *turn, const Interval *duration);
+extern Command *aion_timer_start_timeout(Turn *turn, const Interval *duration, TimestampTz until);
 extern Command *aion_timer_start_deadline(Turn *turn, const CommandClass *class,
 										  const Interval *duration, const char *handler,
 										  const char *digest);
