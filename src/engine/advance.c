@@ -422,6 +422,10 @@ apply(Run *run, Turn *turn)
 		note_awaiting(run, turn);
 	else if (turn->verdict == TURN_RETURNED)
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
+	else if (turn->heard > 0 && turn->error->sqlerrcode == ERRCODE_CANCEL_REQUESTED)
+		aion_run_close(
+			run, EVENT_WORKFLOW_CANCELLED,
+			((const Event *) list_nth(run->history->cancel_requests, turn->heard - 1))->attributes);
 	else
 		aion_run_close(run, EVENT_WORKFLOW_FAILED, aion_event_error(failure_of(turn)));
 }

@@ -10,7 +10,7 @@
 /* A stretch of code that has not been left. */
 typedef struct Scope
 {
-	Command *command; /* its firing ends awaits within */
+	Command *command; /* its firing ends awaits within; NULL: cancel requests do not */
 	SubTransactionId begun_in;
 	bool left;
 	struct Scope *outer;
@@ -18,6 +18,7 @@ typedef struct Scope
 
 extern Scope *aion_scope_begin(Turn *turn, Command *command);
 extern void aion_scope_end(Turn *turn, const Command *command);
+extern void aion_scope_shield(Turn *turn, bool enabled);
 extern void aion_scope_leave(Turn *turn, Scope *scope);
 extern void aion_scope_settle(Turn *turn);
 extern bool aion_scope_is_cut(const Turn *turn);

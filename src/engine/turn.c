@@ -290,13 +290,22 @@ int
 aion_turn_wait(Turn *turn, Command **commands, int count)
 {
 	int first = aion_turn_first(commands, count);
-	MemoryContext caller;
 
 	aion_scope_check(turn, commands, count,
 					 first >= 0 ? aion_turn_settled_at(commands[first]) : PG_INT32_MAX);
-	if (first >= 0)
-		return first;
-	caller = MemoryContextSwitchTo(turn->context);
+	if (first < 0)
+		aion_turn_suspend(turn, commands, count);
+	return first;
+}
+
+/*
+ * Leaves the code until one of some commands is settled.
+ */
+void
+aion_turn_suspend(Turn *turn, Command **commands, int count)
+{
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+
 	turn->awaited = palloc(count * sizeof(Command *));
 	memcpy(turn->awaited, commands, count * sizeof(Command *));
 	turn->awaited_count = count;
@@ -454,7 +463,8 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 		if (history->terminal != NULL)
 		{
 			if (history->terminal->type == EVENT_WORKFLOW_COMPLETED ||
-				history->terminal->type == EVENT_WORKFLOW_FAILED)
+				history->terminal->type == EVENT_WORKFLOW_FAILED ||
+				(history->terminal->type == EVENT_WORKFLOW_CANCELLED && turn->heard > 0))
 				differ(turn, aion_replay_surplus(issued));
 			unwind(turn, TURN_SUSPENDED); /* others ended the run when its code was here */
 		}

@@ -29,8 +29,17 @@ typedef struct CommandClass
 	/* Gives the command that cancels it, and returns how it stood. */
 	const char *(*cancel)(Turn *turn, Command *command);
 
-	/* It stays as it is when an await of it is ended by a deadline; else it is cancelled. */
+	/*
+	 * Gives the command by which it yields to a cancel request that has ended an await of it, where
+	 * that is not simply cancelling it: then that command's event says what becomes of it.
+	 */
+	Command *(*yield)(Turn *turn, Command *command);
+
+	/* It stays as it is when an await of it is ended; else it is cancelled. */
 	bool outlives_await;
+
+	/* The turn that asks for it answers it, so nothing ends an await of it. */
+	bool is_prompt;
 } CommandClass;
 
 /* One command of this turn, replayed or new. */
@@ -41,6 +50,7 @@ struct Command
 	Fingerprint fingerprint;
 	RecordedCommand *recorded; /* NULL: new */
 	Command *cancelled_by;	   /* NULL: nothing in this turn */
+	Command *yielded_by;	   /* the same, to a cancel request */
 	Command *previous;		   /* of the same kind */
 	const void *detail;		   /* the primitive's own */
 
@@ -86,6 +96,7 @@ struct Turn
 	int received_room;
 	int rounds;
 	struct Scope *scope; /* the innermost one; NULL: none */
+	int heard;			 /* cancel requests that were raised */
 	bool scope_left;	 /* the code has left one whose timer is not settled yet */
 	Command **awaited;	 /* what it suspended on */
 	int awaited_count;
@@ -127,6 +138,7 @@ extern const Event *aion_turn_outcome(const Command *command);
 extern bool aion_turn_is_settled(const Command *command);
 extern int32 aion_turn_settled_at(const Command *command);
 extern int aion_turn_first(Command **commands, int count);
+pg_noreturn extern void aion_turn_suspend(Turn *turn, Command **commands, int count);
 extern int aion_turn_wait(Turn *turn, Command **commands, int count);
 extern void aion_turn_consume(Turn *turn, Command *command);
 extern void aion_turn_consume_event(Turn *turn, const Event *event);

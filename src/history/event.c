@@ -46,6 +46,9 @@ static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_TIMER_CANCELLED] = {"TimerCancelled", ROLE_OUTCOME, FAMILY_TIMER},
 	[EVENT_SIGNAL_RECEIVED] = {"SignalReceived", ROLE_SIGNAL, FAMILY_NONE},
 	[EVENT_SIGNAL_SENT] = {"SignalSent", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_WORKFLOW_CANCEL_REQUESTED] = {"WorkflowCancelRequested", ROLE_REQUEST, FAMILY_NONE},
+	[EVENT_CANCEL_REQUEST_SENT] = {"CancelRequestSent", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_ACTIVITY_CANCEL_REQUESTED] = {"ActivityCancelRequested", ROLE_COMMAND, FAMILY_NONE},
 };
 
 /* What commands are called in messages and in CommandAnswered. */
@@ -60,6 +63,7 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_TRY_RECEIVE] = "try_receive",
 	[COMMAND_SEND_SIGNAL] = "send_signal",
 	[COMMAND_DEADLINE] = "timeout scope",
+	[COMMAND_REQUEST_CANCEL] = "request_cancel",
 };
 
 static Oid label_oids[EVENT_TYPES];
@@ -142,6 +146,13 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 		case EVENT_ACTIVITY_CANCELLED:
 			if (aion_event_read_cancel_cause(event) == CANCEL_BY_WORKFLOW)
 				fingerprint->kind = COMMAND_CANCEL_ACTIVITY;
+			break;
+		case EVENT_ACTIVITY_CANCEL_REQUESTED:
+			fingerprint->kind = COMMAND_CANCEL_ACTIVITY;
+			break;
+		case EVENT_CANCEL_REQUEST_SENT:
+			fingerprint->kind = COMMAND_REQUEST_CANCEL;
+			fingerprint->input = aion_json_member(event->attributes, "input");
 			break;
 		case EVENT_SIGNAL_SENT:
 			fingerprint->kind = COMMAND_SEND_SIGNAL;

@@ -30,9 +30,12 @@ typedef enum EventType
 	EVENT_TIMER_CANCELLED,
 	EVENT_SIGNAL_RECEIVED,
 	EVENT_SIGNAL_SENT,
+	EVENT_WORKFLOW_CANCEL_REQUESTED,
+	EVENT_CANCEL_REQUEST_SENT,
+	EVENT_ACTIVITY_CANCEL_REQUESTED,
 } EventType;
 
-#define EVENT_TYPES (EVENT_SIGNAL_SENT + 1)
+#define EVENT_TYPES (EVENT_ACTIVITY_CANCEL_REQUESTED + 1)
 
 typedef enum EventRole
 {
@@ -41,6 +44,7 @@ typedef enum EventRole
 	ROLE_COMMAND,  /* what the code asked for */
 	ROLE_OUTCOME,  /* settles a command */
 	ROLE_SIGNAL,   /* is there for the code to consume */
+	ROLE_REQUEST,  /* that the code be cancelled */
 	ROLE_MARK	   /* invisible to the code */
 } EventRole;
 
@@ -64,10 +68,11 @@ typedef enum CommandKind
 	COMMAND_CANCEL_ACTIVITY,
 	COMMAND_TRY_RECEIVE,
 	COMMAND_SEND_SIGNAL,
-	COMMAND_DEADLINE
+	COMMAND_DEADLINE,
+	COMMAND_REQUEST_CANCEL
 } CommandKind;
 
-#define COMMAND_KINDS (COMMAND_DEADLINE + 1)
+#define COMMAND_KINDS (COMMAND_REQUEST_CANCEL + 1)
 
 /* Why a timer or an activity was cancelled. */
 typedef enum CancelCause

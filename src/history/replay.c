@@ -163,6 +163,9 @@ aion_history_add(History *history, Event *event)
 		case ROLE_SIGNAL:
 			aion_received_add(history, event);
 			break;
+		case ROLE_REQUEST:
+			history->cancel_requests = lappend(history->cancel_requests, event);
+			break;
 		case ROLE_MARK:
 			break;
 	}
@@ -345,7 +348,7 @@ settle(History *history, Event *event)
 		else
 			history->open_activities--;
 	}
-	(void) add_command(history, event); /* cancelling is a command, too */
+	add_command(history, event)->outcome = event; /* cancelling is a command, too */
 }
 
 /*

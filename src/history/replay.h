@@ -39,6 +39,7 @@ typedef struct History
 	int open_activities; /* asked for and not settled */
 	int received_names;	 /* of signals, those asked for included */
 	struct nameset_hash *received;
+	List *cancel_requests;	   /* Event: those that the run got */
 	struct openset_hash *open; /* (family, key) -> the command or timer that is open */
 } History;
 

@@ -30,15 +30,18 @@ static const char *const keys[] = {"task_queue",
 								   "schedule_to_start_timeout",
 								   "schedule_to_close_timeout",
 								   "heartbeat_timeout",
+								   "on_cancel",
 								   "retry"};
 static const char *const retry_keys[] = {"max_attempts", "initial_interval", "backoff",
 										 "coefficient",	 "max_interval",	 "non_retryable"};
 static const char *const backoffs[] = {"exponential", "linear", "fixed"};
+static const char *const on_cancels[] = {"try", "wait", "abandon"};
 
 static void check_keys(const Jsonb *json, const char *const *known, int count, const char *what);
 static void read_retry(const Jsonb *retry, Policy *policy);
 static int64 read_interval(const Jsonb *json, const char *key, int64 absent);
 static int32 read_count(const Jsonb *json, const char *key, int32 absent, int32 least);
+static const char *read_on_cancel(const Jsonb *json);
 static bool names(const Jsonb *array, const char *what);
 
 /*
@@ -87,6 +90,7 @@ aion_policy_read(const Jsonb *json, Policy *policy)
 	policy->schedule_to_start = read_interval(json, "schedule_to_start_timeout", 0);
 	policy->schedule_to_close = read_interval(json, "schedule_to_close_timeout", 0);
 	policy->heartbeat = read_interval(json, "heartbeat_timeout", 0);
+	policy->on_cancel = read_on_cancel(json);
 	read_retry(aion_json_member(json, "retry"), policy);
 }
 
@@ -203,6 +207,23 @@ read_count(const Jsonb *json, const char *key, int32 absent, int32 least)
 				(errcode(ERRCODE_INVALID_INPUT), errmsg("invalid value for option \"%s\"", key),
 				 least > PG_INT32_MIN ? errdetail("It must be at least %d.", least) : 0));
 	return count;
+}
+
+static const char *
+read_on_cancel(const Jsonb *json)
+{
+	const char *value = aion_json_text(json, "on_cancel");
+
+	if (!aion_json_has_member(json, "on_cancel"))
+		return on_cancels[0];
+	for (size_t i = 0; value != NULL && i < lengthof(on_cancels); i++)
+	{
+		if (strcmp(value, on_cancels[i]) == 0)
+			return on_cancels[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_INPUT), errmsg("invalid value for option \"%s\"", "on_cancel"),
+			 errhint("Possible values are: try, wait, abandon.")));
 }
 
 static bool

@@ -25,6 +25,7 @@ typedef struct Policy
 	int64 max_interval;
 	double coefficient;
 	char *backoff;
+	const char *on_cancel;
 	Jsonb *non_retryable; /* NULL: everything is */
 } Policy;
 

@@ -39,21 +39,21 @@ static Statement select_queue = STATEMENT(
 	"SELECT coalesce((SELECT q.paused FROM aion._queue q WHERE q.name = $1), false), EXISTS"
 	" (SELECT FROM aion._queue_grant g WHERE g.name = $1 AND g.owner_key = ANY ($2))",
 	TEXTOID, INT4ARRAYOID);
-static Statement lock_waiting =
-	STATEMENT(SELECT,
-			  "SELECT t.run_key, t.ordinal, t.owner_key, t.activity, t.state, t.attempt, t.policy, "
-			  "t.start_by,"
-			  " t.close_by, t.attempt_by, t.heartbeat_by, r.workflow_id, r.run_id,"
-			  " (SELECT e.attributes -> 'input' FROM aion._event e"
-			  " WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"
-			  " FROM aion._task t JOIN aion._run r USING (run_key)"
-			  " WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2"
-			  " AND ($4 OR t.owner_key = ANY ($3)) AND ($5 IS NULL OR t.activity = ANY ($5))"
-			  " AND (t.close_by IS NULL OR t.close_by > $2)"
-			  " AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)"
-			  " ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"
-			  " LIMIT $6 FOR UPDATE OF t SKIP LOCKED",
-			  TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, INT4OID);
+static Statement lock_waiting = STATEMENT(
+	SELECT,
+	"SELECT t.run_key, t.ordinal, t.owner_key, t.activity, t.state, t.attempt, t.policy, "
+	"t.start_by,"
+	" t.close_by, t.attempt_by, t.heartbeat_by, t.cancel_requested, r.workflow_id, r.run_id,"
+	" (SELECT e.attributes -> 'input' FROM aion._event e"
+	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"
+	" FROM aion._task t JOIN aion._run r USING (run_key)"
+	" WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2"
+	" AND ($4 OR t.owner_key = ANY ($3)) AND ($5 IS NULL OR t.activity = ANY ($5))"
+	" AND (t.close_by IS NULL OR t.close_by > $2)"
+	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)"
+	" ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"
+	" LIMIT $6 FOR UPDATE OF t SKIP LOCKED",
+	TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, INT4OID);
 static Statement claim_task =
 	STATEMENT(UPDATE,
 			  "UPDATE aion._task SET state = 'claimed', attempt = attempt + 1, worker = $3,"
@@ -68,7 +68,7 @@ static Statement select_next =
 static Statement lock_claimed =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task WHERE run_key = $1 AND ordinal = $2"
-			  " AND token = $3 AND state IN ('claimed', 'cancelled') FOR UPDATE",
+			  " AND token = $3 AND state IN ('claimed', 'cancelled', 'abandoned') FOR UPDATE",
 			  INT8OID, INT4OID, UUIDOID);
 static Statement note_heartbeat = STATEMENT(UPDATE,
 											"UPDATE aion._task SET heartbeat_by = $3,"
@@ -253,7 +253,7 @@ hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
 	if (rows.count == 0)
 		refuse_token();
 	aion_task_read(rows, 0, task);
-	if (!even_cancelled && strcmp(task->state, "claimed") != 0)
+	if (!even_cancelled && strcmp(task->state, "cancelled") == 0)
 		refuse_token();
 }
 
@@ -422,7 +422,7 @@ aion_heartbeat_activity(PG_FUNCTION_ARGS)
 		(void) aion_statement_execute(&note_heartbeat, args);
 	}
 	aion_authority_drop(&authority);
-	PG_RETURN_BOOL(cancelled);
+	PG_RETURN_BOOL(cancelled || task.cancel_requested);
 }
 
 /*

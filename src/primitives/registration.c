@@ -198,9 +198,6 @@ mode_of(FunctionCallInfo fcinfo)
 	if (strcmp(mode, "inline") != 0 && strcmp(mode, "external") != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("invalid mode: \"%s\"", mode),
 						errhint("Possible values are: inline, background, external.")));
-	if (PG_ARGISNULL(9) || strcmp(text_to_cstring(PG_GETARG_TEXT_PP(9)), "try") != 0)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("on_cancel other than \"try\" is not supported yet")));
 	return mode;
 }
 
@@ -228,6 +225,9 @@ policy_of(FunctionCallInfo fcinfo, const char *task_queue, bool is_inline)
 		any = true;
 		aion_object_text(&object, timeouts[i], aion_duration_text(PG_GETARG_INTERVAL_P(5 + i)));
 	}
+	if (PG_ARGISNULL(9) || strcmp(text_to_cstring(PG_GETARG_TEXT_PP(9)), "try") != 0)
+		aion_object_text(&object, "on_cancel",
+						 PG_ARGISNULL(9) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(9)));
 	json = aion_object_end(&object);
 	aion_policy_read(json, &policy);
 	if (is_inline && any)

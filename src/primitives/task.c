@@ -10,7 +10,12 @@
  *
  *		waiting -> claimed -> settled			deleted when it is recorded
  *		   ^          |  \-> cancelled			deleted when the time of the attempt is up
+ *		   |          |   '-> abandoned			the same, or it is settled as if nothing had been
  *		   '----------'  (an attempt failed, and there will be another)
+ *
+ * What becomes of a claimed one that its workflow no longer wants is for on_cancel to say: its
+ * worker is told by a heartbeat (try, wait) or not (abandon), and if a cancel request is the
+ *reason, the workflow goes on at once (try, abandon) or with the outcome (wait).
  */
 #include "postgres.h"
 
@@ -47,13 +52,13 @@ static Statement lock_late =
 			  " OR heartbeat_by <= $2 OR close_by <= $2 OR (start_by <= $2 AND state = 'waiting'))"
 			  " ORDER BY ordinal FOR UPDATE SKIP LOCKED",
 			  INT8OID, TIMESTAMPTZOID);
-static Statement select_unwatched =
-	STATEMENT(SELECT,
-			  "SELECT " TASK_COLUMNS
-			  " FROM aion._task t WHERE run_key = $1 AND state IN ('claimed', 'cancelled')"
-			  " AND NOT EXISTS (SELECT FROM aion._timer m WHERE m.run_key = t.run_key"
-			  " AND m.name = '" TIMER_TASK "' || t.ordinal || ' attempt ' || t.attempt)",
-			  INT8OID);
+static Statement select_unwatched = STATEMENT(
+	SELECT,
+	"SELECT " TASK_COLUMNS
+	" FROM aion._task t WHERE run_key = $1 AND state IN ('claimed', 'cancelled', 'abandoned')"
+	" AND NOT EXISTS (SELECT FROM aion._timer m WHERE m.run_key = t.run_key"
+	" AND m.name = '" TIMER_TASK "' || t.ordinal || ' attempt ' || t.attempt)",
+	INT8OID);
 static Statement lock_task =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task WHERE run_key = $1 AND ordinal = $2"
@@ -63,9 +68,15 @@ static Statement delete_task = STATEMENT(
 	DELETE, "DELETE FROM aion._task WHERE run_key = $1 AND ordinal = $2", INT8OID, INT4OID);
 static Statement delete_tasks =
 	STATEMENT(DELETE, "DELETE FROM aion._task WHERE run_key = $1", INT8OID);
-static Statement mark_cancelled = STATEMENT(
-	UPDATE, "UPDATE aion._task SET state = 'cancelled' WHERE run_key = $1 AND ordinal = $2",
+static Statement mark_cancelled =
+	STATEMENT(UPDATE, "UPDATE aion._task SET state = $3 WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID, TEXTOID);
+static Statement request_cancel = STATEMENT(
+	UPDATE, "UPDATE aion._task SET cancel_requested = true WHERE run_key = $1 AND ordinal = $2",
 	INT8OID, INT4OID);
+static Statement select_task =
+	STATEMENT(SELECT, "SELECT " TASK_COLUMNS " FROM aion._task WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID);
 static Statement settle_task =
 	STATEMENT(UPDATE,
 			  "UPDATE aion._task SET state = 'settled', outcome = $3, start_by = NULL,"
@@ -91,6 +102,8 @@ static void take_outcomes(Run *run);
 static int by_ordinal(const ListCell *a, const ListCell *b);
 static void record(Run *run, Outcome *taken);
 static void cancel_again(Run *run);
+static void tell(Run *run, int32 ordinal);
+static void tell_again(Run *run);
 static void end_late(Run *run);
 static void expire(Task *task);
 static Jsonb *timeout_of(const Task *task, const char *which);
@@ -166,6 +179,7 @@ aion_task_arrive(Run *run)
 	if (run->tasks_due)
 	{
 		cancel_again(run);
+		tell_again(run);
 		end_late(run);
 		take_outcomes(run);
 	}
@@ -266,7 +280,8 @@ end_late(Run *run)
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		aion_task_read(rows, row, &task);
-		if (aion_run_is_closed(run) || strcmp(task.state, "cancelled") == 0)
+		if (aion_run_is_closed(run) || strcmp(task.state, "cancelled") == 0 ||
+			strcmp(task.state, "abandoned") == 0)
 		{
 			NullableDatum key[] = {aion_arg_int64(task.run_key), aion_arg_int32(task.ordinal)};
 
@@ -308,11 +323,74 @@ aion_task_cancel(Run *run, int32 ordinal)
 	aion_task_read(rows, 0, &task);
 	if (strcmp(task.state, "claimed") == 0)
 	{
-		(void) aion_statement_execute(&mark_cancelled, args);
+		NullableDatum mark[] = {args[0], args[1],
+								aion_arg_text(strcmp(task.policy.on_cancel, "abandon") == 0
+												  ? "abandoned"
+												  : "cancelled")};
+
+		(void) aion_statement_execute(&mark_cancelled, mark);
 		aion_task_watch(&task, aion_clock_now());
 	}
-	else if (strcmp(task.state, "cancelled") != 0)
+	else if (strcmp(task.state, "waiting") == 0 || strcmp(task.state, "settled") == 0)
 		(void) aion_statement_execute(&delete_task, args);
+}
+
+/*
+ * Lets an activity yield to a cancel request of its workflow: it is cancelled, unless somebody is
+ * at it who shall be waited for.  Returns whether that is so.
+ */
+bool
+aion_task_yield(Run *run, int32 ordinal)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Rows rows = aion_statement_execute(&select_task, args);
+	Task task;
+
+	if (rows.count > 0)
+	{
+		aion_task_read(rows, 0, &task);
+		if (strcmp(task.policy.on_cancel, "wait") == 0 && strcmp(task.state, "waiting") != 0)
+		{
+			tell(run, ordinal);
+			return true;
+		}
+	}
+	aion_task_cancel(run, ordinal);
+	return false;
+}
+
+/*
+ * Lets the next heartbeat of an activity say that its workflow no longer wants it.  What is locked
+ * is looked at again: it is being completed, or that was a heartbeat.
+ */
+static void
+tell(Run *run, int32 ordinal)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Task locked = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
+
+	if (aion_statement_execute(&lock_task, args).count > 0)
+		(void) aion_statement_execute(&request_cancel, args);
+	else
+		wake(&locked, "locked", aion_clock_now() + LOOK_AGAIN);
+}
+
+/*
+ * Tells again who could not be told.
+ */
+static void
+tell_again(Run *run)
+{
+	History *history = run->history;
+
+	for (int i = 0; history->cancel_requests != NIL && i < history->command_count; i++)
+	{
+		const Event *event = history->commands[i]->event;
+
+		if (event->type == EVENT_ACTIVITY_CANCEL_REQUESTED &&
+			aion_history_open(history, FAMILY_ACTIVITY, event->key) != NULL)
+			tell(run, atoi(event->key));
+	}
 }
 
 /*
@@ -352,6 +430,7 @@ aion_task_read(Rows rows, uint64 row, Task *task)
 	task->close_by = aion_row_timestamp(rows, row, 9);
 	task->attempt_by = aion_row_timestamp(rows, row, 10);
 	task->heartbeat_by = aion_row_timestamp(rows, row, 11);
+	task->cancel_requested = aion_row_bool(rows, row, 12);
 }
 
 /*
@@ -379,8 +458,8 @@ aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry
 		retry_after >= 0 ? retry_after : aion_policy_backoff(&task->policy, task->attempt);
 	JsonObject object;
 
-	if (retryable && aion_policy_retries(&task->policy, task->attempt, error) &&
-		now + delay < task->close_by)
+	if (retryable && !task->cancel_requested && strcmp(task->state, "abandoned") != 0 &&
+		aion_policy_retries(&task->policy, task->attempt, error) && now + delay < task->close_by)
 	{
 		NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal),
 								aion_arg_timestamp(now + delay), aion_arg_jsonb(error)};

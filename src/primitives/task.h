@@ -22,12 +22,13 @@ typedef struct Task
 	TimestampTz close_by;
 	TimestampTz attempt_by;
 	TimestampTz heartbeat_by;
+	bool cancel_requested; /* the workflow waits for an outcome all the same */
 } Task;
 
 #define TASK_COLUMNS                                                                               \
 	"run_key, ordinal, owner_key, activity, state, attempt, policy, start_by, close_by,"           \
-	" attempt_by, heartbeat_by"
-#define TASK_COLUMN_COUNT 11
+	" attempt_by, heartbeat_by, cancel_requested"
+#define TASK_COLUMN_COUNT 12
 
 /* For the run; with its lock and the engine's authority. */
 extern void aion_task_know(Run *run);
@@ -35,6 +36,7 @@ extern void aion_task_dispatch(Run *run, const RecordedCommand *command, const J
 extern void aion_task_arrive(Run *run);
 extern void aion_task_due(Run *run, const char *timer);
 extern void aion_task_cancel(Run *run, int32 ordinal);
+extern bool aion_task_yield(Run *run, int32 ordinal);
 extern void aion_task_cancel_all(Run *run);
 extern void aion_task_purge(int64 run_key);
 

@@ -31,7 +31,7 @@ DECLARE
 BEGIN
 	FOR i IN 1..1 + roll(4) LOOP
 		name := chr(97 + roll(3));
-		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 23 ELSE 18 END)
+		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 28 ELSE 19 END)
 			WHEN 0 THEN jsonb_build_array('sleep', roll(1000))
 			WHEN 1 THEN jsonb_build_array('sleep', 0)
 			WHEN 2 THEN jsonb_build_array('until', roll(2000) - 200)
@@ -50,10 +50,15 @@ BEGIN
 			WHEN 15 THEN jsonb_build_array('fan', roll(4), roll(5), roll(32), roll(1000))
 			WHEN 16 THEN jsonb_build_array('map', roll(2), roll(6), roll(4), roll(64))
 			WHEN 17 THEN jsonb_build_array('timeout', name, roll(1000))
-			WHEN 18 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
-			WHEN 19 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
-			WHEN 20 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
-			WHEN 21 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 18 THEN jsonb_build_array('asked')
+			WHEN 19 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
+			WHEN 20 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
+			WHEN 21 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
+			WHEN 22 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 23 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 24 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 25 THEN jsonb_build_array('with', roll(1000), program(depth - 1))
+			WHEN 26 THEN jsonb_build_array('shield', program(depth - 1))
 			ELSE jsonb_build_array('call', program(depth - 1)) END);
 	END LOOP;
 	RETURN ops;
@@ -75,6 +80,7 @@ DECLARE
 	op jsonb;
 	said text;
 	handles aion.handle[];
+	scope aion.scope;
 BEGIN
 	FOR op IN SELECT * FROM jsonb_array_elements(ops) LOOP
 		said := NULL;
@@ -161,6 +167,20 @@ BEGIN
 				END;
 			WHEN 'either' THEN state := interpret(CASE WHEN aion.random() < 0.5 THEN op -> 1 ELSE op -> 2 END, state);
 			WHEN 'call' THEN state := interpret(op -> 1, state);
+			WHEN 'asked' THEN said := aion.cancel_requested();
+			WHEN 'scope' THEN
+				BEGIN
+					scope := aion.begin_timeout(make_interval(secs => (op ->> 1)::int));
+					state := interpret(op -> 2, state);
+					PERFORM aion.end_timeout(scope);
+				EXCEPTION WHEN SQLSTATE 'WF026' THEN
+					state := interpret(op -> 3, jsonb_set(state, '{said}', state -> 'said' || to_jsonb(SQLERRM || (aion.failure() ->> 'detail'))));
+				END;
+			WHEN 'with' THEN state := aion.with_timeout(make_interval(secs => (op ->> 1)::int), 'property.part(jsonb,jsonb)', jsonb_build_object('ops', op -> 2, 'state', state));
+			WHEN 'shield' THEN
+				PERFORM aion.shield(true);
+				state := interpret(op -> 1, state);
+				PERFORM aion.shield(false);
 		END CASE;
 		IF said IS NOT NULL THEN
 			state := jsonb_set(state, '{said}', state -> 'said' || to_jsonb((op ->> 0) || ': ' || said));
@@ -168,6 +188,7 @@ BEGIN
 	END LOOP;
 	RETURN state;
 END $$;
+CREATE FUNCTION part(ops jsonb, state jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT interpret(ops, state) $$;
 CREATE FUNCTION random_workflow(program jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN interpret(program, jsonb_build_object('said', '[]'::jsonb, 'handle', '{}'::jsonb, 'began', aion.now())) - 'began';
@@ -184,22 +205,38 @@ CREATE FUNCTION traces() RETURNS jsonb LANGUAGE sql AS $$
 		'timers', (SELECT count(*) FROM aion.timer),
 		'violations', (SELECT jsonb_agg(to_jsonb(c)) FROM aion.check_integrity() c))
 $$;
--- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two. What was done is undone.
-CREATE FUNCTION driven(program jsonb, slices boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two; it is asked to cancel
+-- when so many seconds have gone by. What was done is undone.
+CREATE FUNCTION driven(program jsonb, cancels int[], slices boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	found_traces jsonb;
 	said text;
 	before bigint;
+	began timestamptz := aion_test.now();
+	cancel int;
+	slice interval;
 BEGIN
 	PERFORM set_config('aion.optimistic_turns', (NOT slices)::text, true);
 	BEGIN
 		PERFORM aion.start_workflow('random', program, workflow_id => 'p');
 		IF NOT slices THEN
+			FOREACH cancel IN ARRAY cancels LOOP
+				PERFORM aion_test.advance(began + make_interval(secs => cancel) - aion_test.now());
+				PERFORM aion.cancel_workflow('p', cancel::text);
+			END LOOP;
 			PERFORM aion_test.advance('1 year');
 		ELSE
 			FOR i IN 1..5000 LOOP
 				EXIT WHEN NOT EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL);
-				CONTINUE WHEN aion_test.advance(make_interval(secs => roll(500)), max_turns => 1) = 0;
+				slice := make_interval(secs => roll(500));
+				IF cardinality(cancels) > 0 THEN slice := least(slice, began + make_interval(secs => cancels[1]) - aion_test.now()); END IF;
+				IF aion_test.advance(slice, max_turns => 1) = 0 THEN
+					IF aion_test.now() = began + make_interval(secs => cancels[1]) THEN
+						PERFORM aion.cancel_workflow('p', cancels[1]::text);
+						cancels := cancels[2:];
+					END IF;
+					CONTINUE;
+				END IF;
 				SELECT count(*) INTO before FROM effect;
 				said := aion_test.replay('p');
 				IF said !~ '^ok' OR before <> (SELECT count(*) FROM effect) THEN
@@ -218,6 +255,7 @@ CREATE TABLE used (op jsonb PRIMARY KEY);
 CREATE FUNCTION try(seed bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	p jsonb;
+	cancels int[];
 	whole jsonb;
 	sliced jsonb;
 BEGIN
@@ -225,11 +263,12 @@ BEGIN
 	FOR i IN 1..3 LOOP PERFORM roll(2); END LOOP;
 	p := program(3);
 	INSERT INTO used SELECT DISTINCT x FROM jsonb_path_query(p, 'strict $.**') o(x) WHERE jsonb_typeof(x) = 'string' ON CONFLICT DO NOTHING;
-	whole := driven(p, false);
-	sliced := driven(p, true);
+	cancels := CASE roll(3) WHEN 0 THEN '{}' WHEN 1 THEN ARRAY[roll(800)] ELSE ARRAY(SELECT x FROM unnest(ARRAY[roll(800), roll(800), roll(1500)]) x ORDER BY 1) END;
+	whole := driven(p, cancels, false);
+	sliced := driven(p, cancels, true);
 	IF whole IS DISTINCT FROM sliced THEN
-		RETURN format(E'seed %s: %s\n  in one go: %s\n  in slices: %s', seed, p, whole, sliced);
-	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed') OR whole -> 'timers' <> '0' THEN
+		RETURN format(E'seed %s, cancelled at %s: %s\n  in one go: %s\n  in slices: %s', seed, cancels, p, whole, sliced);
+	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed', 'cancelled') OR whole -> 'timers' <> '0' THEN
 		RETURN format(E'seed %s: %s\n  %s', seed, p, whole);
 	END IF;
 	RETURN NULL;
@@ -244,7 +283,7 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT coalesce((SELECT string_agg(f, E'\n') FROM unnest(:'kept'::bigint[]) s, LATERAL try(s) f), '') AS kept_failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(1, 500) s, LATERAL try(s) f), '') AS failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(:fresh, :fresh + 99) s, LATERAL try(s) f), '') AS fresh_failures \gset
-SELECT count(*) = 19 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout"]' \gset
+SELECT count(*) = 23 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "asked", "scope", "with", "shield"]' \gset
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT plan(4);
