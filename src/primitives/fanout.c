@@ -113,7 +113,7 @@ cancel_after(Turn *turn, Command **commands, int count, const Command *decisive)
 	{
 		const Event *outcome = aion_turn_outcome(commands[i]);
 
-		if (commands[i] == decisive || (outcome == NULL && commands[i]->cancelled_by != NULL) ||
+		if (commands[i] == decisive || commands[i]->cancelled_by != NULL ||
 			(outcome != NULL && (event == NULL || outcome->seq < event->seq)))
 			continue;
 		(void) commands[i]->class->cancel(turn, commands[i]);

@@ -266,6 +266,8 @@ BEGIN
 	cancels := CASE roll(3) WHEN 0 THEN '{}' WHEN 1 THEN ARRAY[roll(800)] ELSE ARRAY(SELECT x FROM unnest(ARRAY[roll(800), roll(800), roll(1500)]) x ORDER BY 1) END;
 	whole := driven(p, cancels, false);
 	sliced := driven(p, cancels, true);
+	INSERT INTO used SELECT to_jsonb(x) FROM (VALUES ('ended ' || (whole #>> '{run,status}')), (CASE WHEN whole ->> 'history' ~ '"TimerFired", "scope:' THEN 'ended by deadline' END)) v(x)
+		WHERE x IS NOT NULL ON CONFLICT DO NOTHING;
 	IF whole IS DISTINCT FROM sliced THEN
 		RETURN format(E'seed %s, cancelled at %s: %s\n  in one go: %s\n  in slices: %s', seed, cancels, p, whole, sliced);
 	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed', 'cancelled') OR whole -> 'timers' <> '0' THEN
@@ -283,7 +285,7 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT coalesce((SELECT string_agg(f, E'\n') FROM unnest(:'kept'::bigint[]) s, LATERAL try(s) f), '') AS kept_failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(1, 500) s, LATERAL try(s) f), '') AS failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(:fresh, :fresh + 99) s, LATERAL try(s) f), '') AS fresh_failures \gset
-SELECT count(*) = 23 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "asked", "scope", "with", "shield"]' \gset
+SELECT count(*) = 26 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "asked", "scope", "with", "shield", "ended completed", "ended cancelled", "ended by deadline"]' \gset
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT plan(4);
