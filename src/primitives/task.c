@@ -15,7 +15,7 @@
  *
  * What becomes of a claimed one that its workflow no longer wants is for on_cancel to say: its
  * worker is told by a heartbeat (try, wait) or not (abandon), and if a cancel request is the
- *reason, the workflow goes on at once (try, abandon) or with the outcome (wait).
+ * reason, the workflow goes on at once (try, abandon) or with the outcome (wait).
  */
 #include "postgres.h"
 
