@@ -1,7 +1,7 @@
 --
 -- Random workflows, driven in one go by optimistic turns, and in random slices step by step with a replay between every two
 -- turns (R30), give the same commands,
--- results, history and tables (invariants 10-14, 17-19, 21, 33-37, 41). A failing seed is printed with its program; add it
+-- results, history and tables, while signals arrive (invariants 10-14, 16-19, 21, 24, 25, 33-37, 41, 57). A failing seed is printed with its program; add it
 -- to the list of seeds that are tried every time.
 --
 \set ON_ERROR_STOP 1
@@ -31,7 +31,7 @@ DECLARE
 BEGIN
 	FOR i IN 1..1 + roll(4) LOOP
 		name := chr(97 + roll(3));
-		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 28 ELSE 19 END)
+		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 32 ELSE 23 END)
 			WHEN 0 THEN jsonb_build_array('sleep', roll(1000))
 			WHEN 1 THEN jsonb_build_array('sleep', 0)
 			WHEN 2 THEN jsonb_build_array('until', roll(2000) - 200)
@@ -50,15 +50,19 @@ BEGIN
 			WHEN 15 THEN jsonb_build_array('fan', roll(4), roll(5), roll(32), roll(1000))
 			WHEN 16 THEN jsonb_build_array('map', roll(2), roll(6), roll(4), roll(64))
 			WHEN 17 THEN jsonb_build_array('timeout', name, roll(1000))
-			WHEN 18 THEN jsonb_build_array('asked')
-			WHEN 19 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
-			WHEN 20 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
-			WHEN 21 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
-			WHEN 22 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
-			WHEN 23 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
-			WHEN 24 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
-			WHEN 25 THEN jsonb_build_array('with', roll(1000), program(depth - 1))
-			WHEN 26 THEN jsonb_build_array('shield', program(depth - 1))
+			WHEN 18 THEN jsonb_build_array('receive', name, roll(1000) - 100)
+			WHEN 19 THEN jsonb_build_array('try', name)
+			WHEN 20 THEN jsonb_build_array('signals', name, chr(97 + roll(3)), roll(6), roll(600))
+			WHEN 21 THEN jsonb_build_array('send', (ARRAY['q', 'nobody'])[1 + roll(2)], name)
+			WHEN 22 THEN jsonb_build_array('asked')
+			WHEN 23 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
+			WHEN 24 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
+			WHEN 25 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
+			WHEN 26 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 27 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 28 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 29 THEN jsonb_build_array('with', roll(1000), program(depth - 1))
+			WHEN 30 THEN jsonb_build_array('shield', program(depth - 1))
 			ELSE jsonb_build_array('call', program(depth - 1)) END);
 	END LOOP;
 	RETURN ops;
@@ -144,6 +148,28 @@ BEGIN
 				EXCEPTION WHEN SQLSTATE 'WF027' OR SQLSTATE 'WF013' THEN
 					said := SQLSTATE;
 				END;
+			WHEN 'receive' THEN said := coalesce(aion.receive(op ->> 1, make_interval(secs => (op ->> 2)::int))::text, 'nothing') || coalesce(aion.signal_info() ->> 'dedup_id', '');
+			WHEN 'try' THEN said := coalesce(aion.try_receive(op ->> 1)::text, 'nothing');
+			WHEN 'signals' THEN
+				handles := ARRAY[aion.next_signal(op ->> 1), aion.next_signal(op ->> 2)];
+				BEGIN
+					CASE (op ->> 3)::int
+						WHEN 0 THEN said := aion.await(handles[2], make_interval(secs => (op ->> 4)::int));
+						WHEN 1 THEN said := (SELECT f::text FROM aion.await_first(handles || aion.start_activity('act', jsonb_build_object('what', 'race'))) f);
+						WHEN 2 THEN said := (SELECT f::text FROM aion.await_first(handles || aion.start_timer('signals', make_interval(secs => (op ->> 4)::int)), true) f) || aion.cancel(handles[1]);
+						WHEN 3 THEN said := aion.cancel(handles[1]) || (SELECT f::text FROM aion.await_first(handles) f);
+						WHEN 4 THEN said := aion.await(handles[1], make_interval(secs => (op ->> 4)::int))::text || aion.await_settled(handles[1:1] || handles[1])::text;
+						ELSE said := coalesce(aion.receive(op ->> 1, until => aion.now() + make_interval(secs => (op ->> 4)::int))::text, 'nothing');
+					END CASE;
+				EXCEPTION WHEN SQLSTATE 'WF013' OR SQLSTATE 'WF008' OR SQLSTATE 'WF014' THEN
+					said := SQLERRM;
+				END;
+			WHEN 'send' THEN
+				BEGIN
+					PERFORM aion.send_signal(op ->> 1, 's', to_jsonb(op ->> 2));
+				EXCEPTION WHEN SQLSTATE 'WF001' THEN
+					said := SQLERRM;
+				END;
 			WHEN 'sql' THEN said := aion.run_sql('INSERT INTO property.effect SELECT count(*), $1 FROM property.effect RETURNING id', jsonb_build_array(op -> 1))::text;
 			WHEN 'deferred' THEN
 				BEGIN
@@ -194,49 +220,68 @@ BEGIN
 	RETURN interpret(program, jsonb_build_object('said', '[]'::jsonb, 'handle', '{}'::jsonb, 'began', aion.now())) - 'began';
 END $$;
 SELECT aion.register_workflow('random', 'random_workflow(jsonb)');
+-- Whom the programs send signals to.
+CREATE FUNCTION sink() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	LOOP
+		PERFORM aion.receive('s');
+	END LOOP;
+END $$;
+SELECT aion.register_workflow('sink', 'sink()');
+-- What is sent to them, and when: seconds after the start.
+CREATE TABLE sent (id int GENERATED ALWAYS AS IDENTITY, after int, name text);
+-- Goes on by some seconds, at most to the next signal, which is sent when nothing is left to do before it.
+CREATE FUNCTION go_on(began timestamptz, seconds int, most bigint DEFAULT NULL) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	next sent;
+	turns bigint;
+BEGIN
+	SELECT * INTO next FROM sent WHERE sent.id > coalesce(current_setting('property.sent', true)::int, 0) AND EXISTS
+		(SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL) ORDER BY after, id LIMIT 1;
+	turns := aion_test.advance(make_interval(secs => least(seconds, next.after - extract(epoch FROM aion_test.now() - began))), max_turns => coalesce(most, 9223372036854775807));
+	IF next.after = extract(epoch FROM aion_test.now() - began) AND coalesce(turns < most, true)
+			AND EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL) THEN
+		IF next.name IS NULL THEN PERFORM aion.cancel_workflow('p', next.id::text); -- without a name it is a request to cancel
+		ELSE PERFORM aion.signal_workflow('p', next.name, to_jsonb(next.id), CASE WHEN next.id % 2 = 0 THEN 'id' || next.id % 8 END);
+		END IF;
+		PERFORM set_config('property.sent', next.id::text, true);
+	END IF;
+	RETURN turns;
+END $$;
 
 -- All that a run leaves behind, moments counted from its start.
 CREATE FUNCTION traces() RETURNS jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object(
 		'run', (SELECT to_jsonb(w) - '{run_key,started_at,closed_at}'::text[] #- '{error,context}' || jsonb_build_object('took', closed_at - started_at) FROM aion.workflow_run w WHERE workflow_id = 'p'),
-		'history', (SELECT jsonb_agg(jsonb_build_array(h.event_type, h.key, h.recorded_at - w.started_at, h.attributes - '{fire_at,until}'::text[] #- '{error,context}', (h.attributes ->> 'fire_at')::timestamptz - w.started_at) ORDER BY h.seq)
+		'history', (SELECT jsonb_agg(jsonb_build_array(h.event_type, h.key, h.recorded_at - w.started_at, h.attributes - '{fire_at,until,sent_at}'::text[] #- '{error,context}', (h.attributes ->> 'fire_at')::timestamptz - w.started_at) ORDER BY h.seq)
 			FROM aion.history('p') h, aion.workflow_run w WHERE w.workflow_id = 'p'),
+		'sent', (SELECT jsonb_agg(h.attributes -> 'payload' ORDER BY h.seq) FROM aion.history('q') h WHERE h.event_type = 'SignalReceived'),
+		'unconsumed', (SELECT jsonb_agg(jsonb_build_array(u.name, u.payload, u.seq) ORDER BY u.seq) FROM aion.unconsumed_signal u WHERE u.workflow_id = 'p'),
 		'effects', (SELECT jsonb_agg(to_jsonb(e) ORDER BY id) FROM effect e),
 		'timers', (SELECT count(*) FROM aion.timer),
 		'violations', (SELECT jsonb_agg(to_jsonb(c)) FROM aion.check_integrity() c))
 $$;
--- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two; it is asked to cancel
--- when so many seconds have gone by. What was done is undone.
-CREATE FUNCTION driven(program jsonb, cancels int[], slices boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two. What was done is undone.
+CREATE FUNCTION driven(program jsonb, slices boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	found_traces jsonb;
 	said text;
 	before bigint;
-	began timestamptz := aion_test.now();
-	cancel int;
-	slice interval;
+	began timestamptz;
 BEGIN
 	PERFORM set_config('aion.optimistic_turns', (NOT slices)::text, true);
 	BEGIN
-		PERFORM aion.start_workflow('random', program, workflow_id => 'p');
+		PERFORM set_config('property.sent', '0', true);
+		PERFORM aion.start_workflow('sink', workflow_id => 'q'), aion.start_workflow('random', program, workflow_id => 'p');
+		began := aion_test.now();
 		IF NOT slices THEN
-			FOREACH cancel IN ARRAY cancels LOOP
-				PERFORM aion_test.advance(began + make_interval(secs => cancel) - aion_test.now());
-				PERFORM aion.cancel_workflow('p', cancel::text);
+			FOR i IN 1..20 LOOP
+				PERFORM go_on(began, 31536000);
 			END LOOP;
-			PERFORM aion_test.advance('1 year');
 		ELSE
 			FOR i IN 1..5000 LOOP
 				EXIT WHEN NOT EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL);
-				slice := make_interval(secs => roll(500));
-				IF cardinality(cancels) > 0 THEN slice := least(slice, began + make_interval(secs => cancels[1]) - aion_test.now()); END IF;
-				IF aion_test.advance(slice, max_turns => 1) = 0 THEN
-					IF aion_test.now() = began + make_interval(secs => cancels[1]) THEN
-						PERFORM aion.cancel_workflow('p', cancels[1]::text);
-						cancels := cancels[2:];
-					END IF;
-					CONTINUE;
-				END IF;
+				CONTINUE WHEN go_on(began, roll(500), 1) = 0;
 				SELECT count(*) INTO before FROM effect;
 				said := aion_test.replay('p');
 				IF said !~ '^ok' OR before <> (SELECT count(*) FROM effect) THEN
@@ -244,6 +289,7 @@ BEGIN
 				END IF;
 			END LOOP;
 		END IF;
+		PERFORM aion_test.run_until_idle();
 		found_traces := traces() || jsonb_build_object('replay', aion_test.replay('p') ~ '^ok');
 		RAISE EXCEPTION USING ERRCODE = 'XX999';
 	EXCEPTION WHEN SQLSTATE 'XX999' THEN
@@ -255,21 +301,21 @@ CREATE TABLE used (op jsonb PRIMARY KEY);
 CREATE FUNCTION try(seed bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	p jsonb;
-	cancels int[];
 	whole jsonb;
 	sliced jsonb;
 BEGIN
 	UPDATE chance SET state = seed;
 	FOR i IN 1..3 LOOP PERFORM roll(2); END LOOP;
 	p := program(3);
+	TRUNCATE sent RESTART IDENTITY;
+	INSERT INTO sent (after, name) SELECT m, CASE WHEN roll(4) > 0 THEN chr(97 + roll(3)) END FROM (SELECT roll(4) * roll(500) AS m FROM generate_series(1, roll(9)) ORDER BY 1) x;
 	INSERT INTO used SELECT DISTINCT x FROM jsonb_path_query(p, 'strict $.**') o(x) WHERE jsonb_typeof(x) = 'string' ON CONFLICT DO NOTHING;
-	cancels := CASE roll(3) WHEN 0 THEN '{}' WHEN 1 THEN ARRAY[roll(800)] ELSE ARRAY(SELECT x FROM unnest(ARRAY[roll(800), roll(800), roll(1500)]) x ORDER BY 1) END;
-	whole := driven(p, cancels, false);
-	sliced := driven(p, cancels, true);
+	whole := driven(p, false);
+	sliced := driven(p, true);
 	INSERT INTO used SELECT to_jsonb(x) FROM (VALUES ('ended ' || (whole #>> '{run,status}')), (CASE WHEN whole ->> 'history' ~ '"TimerFired", "scope:' THEN 'ended by deadline' END)) v(x)
 		WHERE x IS NOT NULL ON CONFLICT DO NOTHING;
 	IF whole IS DISTINCT FROM sliced THEN
-		RETURN format(E'seed %s, cancelled at %s: %s\n  in one go: %s\n  in slices: %s', seed, cancels, p, whole, sliced);
+		RETURN format(E'seed %s: %s\n  in one go: %s\n  in slices: %s', seed, p, whole, sliced);
 	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed', 'cancelled') OR whole -> 'timers' <> '0' THEN
 		RETURN format(E'seed %s: %s\n  %s', seed, p, whole);
 	END IF;
@@ -285,7 +331,7 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT coalesce((SELECT string_agg(f, E'\n') FROM unnest(:'kept'::bigint[]) s, LATERAL try(s) f), '') AS kept_failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(1, 500) s, LATERAL try(s) f), '') AS failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(:fresh, :fresh + 99) s, LATERAL try(s) f), '') AS fresh_failures \gset
-SELECT count(*) = 26 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "asked", "scope", "with", "shield", "ended completed", "ended cancelled", "ended by deadline"]' \gset
+SELECT count(*) = 30 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "receive", "try", "signals", "send", "asked", "scope", "with", "shield", "ended completed", "ended cancelled", "ended by deadline"]' \gset
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT plan(4);

@@ -217,6 +217,29 @@ SELECT pass('1 hour');
 SELECT * FROM shown();
 ROLLBACK;
 
+-- An activity may send, to its own run, too: that is part of its transaction (C1).
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+CREATE FUNCTION tell(id text, fail boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.signal_workflow(id, 'told', to_jsonb(fail));
+	IF fail THEN RAISE EXCEPTION 'no'; END IF;
+	RETURN true;
+END $$;
+CREATE FUNCTION told() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	first boolean := aion.run('tell', jsonb_build_object('id', aion.workflow_id(), 'fail', false));
+BEGIN
+	PERFORM aion.run('tell', jsonb_build_object('id', aion.workflow_id(), 'fail', true));
+EXCEPTION WHEN SQLSTATE 'WA001' THEN
+	RETURN jsonb_build_array(aion.receive('told'), aion.receive('told', timeout => '1 min'));
+END $$;
+SELECT aion.register_activity('tell', 'tell(text, boolean)'), aion.register_workflow('told', 'told()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('told', workflow_id => 'told');
+SELECT pass('1 hour');
+SELECT * FROM shown();
+ROLLBACK;
+
 -- Starting and signalling in one.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
@@ -284,6 +307,15 @@ INSERT INTO aion._inbox (run_key, sent_at, owner_key, kind, name, sender, payloa
 SET SESSION AUTHORIZATION signal_user;
 SELECT aion.purge_workflows('0') AS purged;
 SELECT workflow_id, kind, name FROM aion.inbox;
+SET SESSION AUTHORIZATION DEFAULT;
+CREATE ROLE signal_monitor;
+SELECT aion.grant_usage('signal_monitor', 'monitor');
+SET ROLE signal_monitor;
+SELECT name, payload, sent_by FROM aion.inbox UNION ALL SELECT name, payload, sent_by FROM aion.unconsumed_signal ORDER BY 1;
+RESET ROLE;
+DROP OWNED BY signal_monitor;
+DROP ROLE signal_monitor;
+SET SESSION AUTHORIZATION signal_user;
 CALL aion.drive();
 SELECT workflow_id, name, payload, sent_by, seq FROM aion.unconsumed_signal ORDER BY seq;
 SET SESSION AUTHORIZATION DEFAULT;
