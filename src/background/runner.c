@@ -32,6 +32,7 @@
 #include "support/crash_point.h"
 #include "support/extension.h"
 #include "support/inflight.h"
+#include "support/interruption.h"
 #include "support/pg_compat.h"
 #include "support/roster.h"
 
@@ -90,23 +91,32 @@ aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation)
 	worker->bgw_notify_pid = MyProcPid;
 }
 
+/*
+ * Begins a process that serves what a slot of the board says, as the owner it names.
+ */
+void
+aion_runner_begin(int slot, const char *name, RosterEntry *entry)
+{
+	uint32 generation;
+
+	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
+	aion_process_begin();
+	if (!aion_roster_runner_begin(slot, generation, entry))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(entry->database, entry->role,
+											  AION_COMPAT_BYPASS_ROLE_LOGIN);
+	pgstat_report_appname(name);
+	aion_process_pin_settings();
+	aion_inflight_attach(slot);
+}
+
 void
 aion_runner_main(Datum argument)
 {
 	TimestampTz idle_since;
-	uint32 generation;
 	char *execution;
 
-	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
-	aion_process_begin();
-	if (!aion_roster_runner_begin(DatumGetInt32(argument), generation, &self))
-		proc_exit(0);
-	BackgroundWorkerInitializeConnectionByOid(self.database, self.role,
-											  AION_COMPAT_BYPASS_ROLE_LOGIN);
-	pgstat_report_appname("aion runner");
-	aion_process_pin_settings();
-	aion_inflight_attach(DatumGetInt32(argument));
-
+	aion_runner_begin(DatumGetInt32(argument), "aion runner", &self);
 	execution = pstrdup(aion_execution);
 	idle_since = GetCurrentTimestamp();
 	for (;;)
@@ -315,6 +325,7 @@ try_to_execute(const int64 *run_keys, int count, int patience, MemoryContext con
 	}
 	PG_CATCH();
 	{
+		aion_interruption_hold(NULL, 0);
 		aion_inflight_note(0);
 		aion_process_fail_work(&error);
 	}
@@ -330,6 +341,8 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
 	Authority authority;
+	bool interrupted = false;
+	int64 *held;
 	List *runs = NIL;
 	ListCell *cell;
 
@@ -341,12 +354,16 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 	give_back(run_keys, count, runs);
 	aion_authority_drop(&authority);
 	CRASH_POINT("runs claimed");
+	held = palloc(Max(list_length(runs), 1) * sizeof(int64));
+	foreach (cell, runs)
+		held[foreach_current_index(cell)] = ((Run *) lfirst(cell))->run_key;
+	aion_interruption_hold(held, list_length(runs));
 	foreach (cell, runs)
 	{
 		Run *run = lfirst(cell);
-		Budget budget = {PG_INT64_MAX, until, patience, false};
+		Budget budget = {PG_INT64_MAX, until, patience, false, false};
 
-		if (batch_is_full(until) && foreach_current_index(cell) > 0)
+		if (interrupted || (batch_is_full(until) && foreach_current_index(cell) > 0))
 		{
 			Assert(queued < QUEUE);
 			queue[queued++] = run->run_key;
@@ -355,10 +372,14 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 		aion_inflight_note(run->run_key);
 		aion_run_advance(run, &budget);
 		aion_inflight_note(0);
+		interrupted = budget.interrupted; /* who waits shall have the lock that this batch has */
 		if (budget.lost_patience && alone_count < QUEUE)
 			alone[alone_count++] = run->run_key;
+		else if (interrupted)
+			note_taken(run->run_key);
 		MemoryContextDelete(run->context);
 	}
+	aion_interruption_hold(NULL, 0);
 	CRASH_POINT("batch, not committed");
 	aion_process_end_work();
 	CRASH_POINT("batch, committed");

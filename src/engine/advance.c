@@ -34,6 +34,7 @@
 #include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/interruption.h"
 #include "support/payload.h"
 #include "support/stopwatch.h"
 
@@ -53,9 +54,11 @@ typedef struct Code
 	Jsonb *detail;
 } Code;
 
+static bool went_as_far(const Run *run);
 static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
+static bool is_interrupted(const Run *run);
 static Progress perform(Run *run, const Budget *budget);
 static bool take_turn(Run *run, const Code *code);
 static Turn *execute_code(Run *run, const Code *code);
@@ -64,6 +67,12 @@ static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
 static void apply(Run *run, Turn *turn);
+static void close_cancelled(Run *run, const Turn *turn);
+static bool only_cancelled(const Turn *turn, int first, List **seqs);
+static void close_cancelled(Run *run, const Turn *turn);
+static bool only_cancelled(const Turn *turn, int first, List **seqs);
+static void close_failed(Run *run, const Turn *turn);
+static bool ends_on_outcome(const Turn *turn);
 static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
@@ -85,14 +94,23 @@ aion_run_advance(Run *run, Budget *budget)
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
 	ErrorContextCallback context = {error_context_stack, add_context, run};
-	int64 outer = aion_run_set_executing(run->run_key);
-	int patience = aion_guard_set_patience(budget->patience);
+	int64 previous;
+	int64 outer;
+	int patience;
 	static bool registered = false;
 
 	if (!registered)
 		before_shmem_exit(note_interrupted, (Datum) 0);
 	registered = true;
 
+	if (aion_interruption_is_wanted(run->run_key))
+	{
+		budget->interrupted = true;
+		return;
+	}
+	previous = aion_interruption_begin(run->run_key);
+	outer = aion_run_set_executing(run->run_key);
+	patience = aion_guard_set_patience(budget->patience);
 	error_context_stack = &context;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->context);
@@ -114,14 +132,34 @@ aion_run_advance(Run *run, Budget *budget)
 	error_context_stack = context.previous;
 	(void) aion_run_set_executing(outer);
 	(void) aion_guard_set_patience(patience);
+	budget->interrupted = error != NULL && aion_interruption_noticed();
+	(void) aion_interruption_begin(previous);
 
 	if (error == NULL)
 		return;
+	if (budget->interrupted)
+	{
+		/* Nothing of it has happened, and nobody is to blame. */
+		budget->lost_patience = budget->patience > 0 && !aion_interruption_is_wanted(run->run_key);
+		return;
+	}
 	if (aion_failure_is_cancel(error))
 		ReThrowError(error);
 	budget->lost_patience = budget->patience > 0 && aion_failure_is_contention(error);
 	if (!budget->lost_patience)
 		aion_run_note_failure(run->run_key, error);
+}
+
+/*
+ * Reads the history of a claimed run and moves what has arrived into it.  Wants the engine's
+ * authority.
+ */
+void
+aion_run_take_arrivals(Run *run)
+{
+	aion_run_load(run);
+	aion_due_arrive(run);
+	aion_primitives_arrive(run);
 }
 
 /*
@@ -178,7 +216,25 @@ aion_run_replay(Run *run, Jsonb **result)
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error);
 	*result = turn->verdict == TURN_RETURNED ? turn->result : NULL;
+	if (turn->difference == NULL && went_as_far(run))
+	{
+		aion_authority_assume(&authority);
+		turn->difference = aion_primitives_compare(run, turn);
+		aion_authority_drop(&authority);
+	}
 	return turn->difference;
+}
+
+/*
+ * Tells whether code that is executed against the history now goes exactly as far as it has gone:
+ * whatever was recorded since its last turn it has not seen yet, or never will.
+ */
+static bool
+went_as_far(const Run *run)
+{
+	if (run->status == RUN_RUNNING)
+		return run->ready_at == DT_NOEND && run->retry_at == DT_NOEND;
+	return run->status == RUN_COMPLETED || run->status == RUN_FAILED;
 }
 
 static void
@@ -194,7 +250,7 @@ advance_share(Run *run, Budget *budget)
 }
 
 /*
- * Reads the history, moves what arrived into it, and finds the code.
+ * Takes in what has arrived, and finds the code.
  */
 static void
 begin_share(Run *run, Code *code)
@@ -202,9 +258,7 @@ begin_share(Run *run, Code *code)
 	Authority authority;
 
 	aion_authority_assume(&authority);
-	aion_run_load(run);
-	aion_due_arrive(run);
-	aion_primitives_arrive(run);
+	aion_run_take_arrivals(run);
 	CRASH_POINT("arrivals recorded");
 	if (is_executable(run))
 	{
@@ -231,13 +285,13 @@ is_executable(const Run *run)
 static bool
 work(Run *run, const Code *code, Budget *budget)
 {
-	bool must_run = true; /* whatever it was that woke the run, the code sees it once */
+	bool must_run = run->woken || run->history->count > run->loaded;
 	bool answered = false;
 
 	for (;;)
 	{
 		/* Code whose await has just been ended may not want any more what has not been begun. */
-		Progress progress = must_run && run->interrupted ? PROGRESS_NONE : perform(run, budget);
+		Progress progress = must_run && is_interrupted(run) ? PROGRESS_NONE : perform(run, budget);
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;
@@ -254,6 +308,20 @@ work(Run *run, const Code *code, Budget *budget)
 }
 
 /*
+ * Tells whether something that ends awaits was recorded since the code was last executed.
+ */
+static bool
+is_interrupted(const Run *run)
+{
+	for (int i = run->history->count - 1; i >= run->seen; i--)
+	{
+		if (aion_event_is_interruption(run->history->events[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Executes activities that the commands so far ask for, until the time is up.
  */
 static Progress
@@ -266,6 +334,7 @@ perform(Run *run, const Budget *budget)
 		Progress step = aion_primitives_perform(run);
 
 		CHECK_FOR_INTERRUPTS();
+		aion_interruption_check();
 		if (step == PROGRESS_NONE || step == PROGRESS_BLOCKED)
 			return step == PROGRESS_NONE ? progress : step;
 		progress = PROGRESS_MADE;
@@ -361,6 +430,7 @@ execute_code(Run *run, const Code *code)
 	int seen = run->history->count;
 
 	CHECK_FOR_INTERRUPTS();
+	aion_interruption_check();
 	if (is_promising(code->version))
 		turn = try_turn(run, code);
 	if (turn == NULL)
@@ -418,16 +488,87 @@ apply(Run *run, Turn *turn)
 	aion_run_forget_failures(run);
 	aion_receivers_keep(turn);
 	record_commands(run, turn);
+	aion_primitives_apply(run, turn);
 	if (turn->verdict == TURN_SUSPENDED)
 		note_awaiting(run, turn);
 	else if (turn->verdict == TURN_RETURNED)
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
 	else if (turn->heard > 0 && turn->error->sqlerrcode == ERRCODE_CANCEL_REQUESTED)
-		aion_run_close(
-			run, EVENT_WORKFLOW_CANCELLED,
-			((const Event *) list_nth(run->history->cancel_requests, turn->heard - 1))->attributes);
+		close_cancelled(run, turn);
 	else
-		aion_run_close(run, EVENT_WORKFLOW_FAILED, aion_event_error(failure_of(turn)));
+		close_failed(run, turn);
+}
+
+/*
+ * Ends a run because its code did not catch a cancel request, and notes what that was for: the
+ * request, those the code was not told, and what it only cancelled because of it.
+ */
+static void
+close_cancelled(Run *run, const Turn *turn)
+{
+	const Event *request = list_nth(run->history->cancel_requests, turn->heard - 1);
+	List *ended_on = aion_history_pending_requests(run->history, turn->heard - 1);
+	int first = turn->heard_at;
+	bool went_on;
+
+	if (turn->asked_at > 0)
+		first = Min(first, turn->asked_at - 1);
+	went_on = !only_cancelled(turn, first, &ended_on);
+	aion_run_close(run, EVENT_WORKFLOW_CANCELLED,
+				   aion_event_workflow_cancelled(request, ended_on, went_on));
+}
+
+/*
+ * Adds what the code has cancelled from one of its commands on; false if it asked for more.
+ */
+static bool
+only_cancelled(const Turn *turn, int first, List **seqs)
+{
+	bool only = true;
+
+	for (int i = first; i < turn->command_count; i++)
+	{
+		const Event *event = turn->commands[i]->recorded->event;
+
+		if (aion_event_is_cancel_command(event))
+			*seqs = list_append_unique_int(*seqs, event->seq);
+		else
+			only = false;
+	}
+	return only;
+}
+
+/*
+ * Ends a run because its code failed, and notes what that was for: failures that the code was told
+ * of and gave no command after but to cancel, those it was not even told of, and those cancels.
+ */
+static void
+close_failed(Run *run, const Turn *turn)
+{
+	List *ended_on = NIL;
+	bool went_on = false;
+	int first = 0;
+
+	if (turn->told != NIL && (turn->told_last || ends_on_outcome(turn)))
+		ended_on = aion_turn_failures(turn, &first);
+	if (ended_on != NIL)
+		went_on = !only_cancelled(turn, first, &ended_on);
+	if (!went_on)
+		ended_on = list_concat(ended_on, aion_history_pending_requests(run->history, turn->heard));
+	aion_run_close(run, EVENT_WORKFLOW_FAILED,
+				   aion_event_failed(failure_of(turn), ended_on, went_on));
+}
+
+/*
+ * Tells whether the error that the code ended with is the outcome that was raised last.
+ */
+static bool
+ends_on_outcome(const Turn *turn)
+{
+	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
+
+	return turn->failure != NULL && (class == ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) ||
+									 class == ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED));
 }
 
 /*
@@ -437,10 +578,8 @@ static Jsonb *
 failure_of(const Turn *turn)
 {
 	JsonObject details;
-	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
 
-	if (turn->failure == NULL || (class != ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) &&
-								  class != ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED)))
+	if (!ends_on_outcome(turn))
 		return aion_failure_of(turn->error, NULL);
 	aion_object_begin(&details);
 	aion_object_json(&details, "cause", turn->failure);
@@ -515,9 +654,11 @@ end_share(Run *run, bool unfinished)
 {
 	Authority authority;
 
+	aion_interruption_check();
 	aion_authority_assume(&authority);
 	if (!aion_run_is_closed(run))
 		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;
+	aion_primitives_save(run);
 	aion_run_save(run);
 	aion_authority_drop(&authority);
 	CRASH_POINT("share saved");

@@ -139,7 +139,10 @@ aion_due_arrive(Run *run)
 		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
 			run->tasks_due = true;
 		else if (!aion_run_is_closed(run))
+		{
+			run->woken = true;
 			fire(run, timer);
+		}
 	}
 	aion_inbox_record(run, DT_NOEND);
 }
@@ -207,8 +210,6 @@ fire(Run *run, const DueTimer *timer)
 		return;
 	}
 	aion_recorder_append(run->history, EVENT_TIMER_FIRED, timer->name, NULL);
-	if (strncmp(timer->name, TIMER_SCOPE, strlen(TIMER_SCOPE)) == 0)
-		run->interrupted = true;
 	if (strcmp(timer->name, TIMER_START) == 0 && run->status == RUN_SCHEDULED)
 		aion_run_begin(run);
 }

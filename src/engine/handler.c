@@ -25,6 +25,7 @@
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
@@ -42,6 +43,7 @@ static Jsonb *default_value(const Handler *handler, int parameter, List *default
 static void add_input_context(void *label);
 static List *read_defaults(const Handler *handler);
 static void convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo);
+static Jsonb *invoke(const Handler *handler, FunctionCallInfo fcinfo);
 static Jsonb *call_for_set(const Handler *handler, FunctionCallInfo fcinfo);
 static Jsonb *row_of_set(const Handler *handler, TupleTableSlot *slot);
 
@@ -150,6 +152,21 @@ aion_handler_is_current(const Handler *handler)
 			  ItemPointerEquals((ItemPointer) &handler->tid, &tuple->t_self);
 	ReleaseSysCache(tuple);
 	return current;
+}
+
+/*
+ * Refuses a function that code was planned with and that was dropped since.  It may have been made
+ * again, but a plan keeps the oid that it had, so the code is to be planned anew: the turn is
+ * repeated.
+ */
+void
+aion_handler_check_exists(Oid function)
+{
+	if (SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
+		return;
+	ResetPlanCache();
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("a function was dropped since this code was planned")));
 }
 
 /*
@@ -297,13 +314,39 @@ aion_handler_call(const Handler *handler, const Jsonb *input, bool *entered)
 {
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 	FmgrInfo flinfo;
-	PgStat_FunctionCallUsage usage;
-	Jsonb *result = NULL;
 
 	fmgr_info(handler->function, &flinfo);
 	InitFunctionCallInfoData(*fcinfo, &flinfo, handler->parameter_count, InvalidOid, NULL, NULL);
 	convert(handler, input, fcinfo);
 	*entered = true;
+	return invoke(handler, fcinfo);
+}
+
+/*
+ * Calls a function of two parameters of type jsonb, likewise.
+ */
+Jsonb *
+aion_handler_call_pair(const Handler *handler, const Jsonb *first, const Jsonb *second)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+	FmgrInfo flinfo;
+
+	fmgr_info(handler->function, &flinfo);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, 2, InvalidOid, NULL, NULL);
+	fcinfo->args[0] = (NullableDatum){JsonbPGetDatum(first), first == NULL};
+	fcinfo->args[1] = (NullableDatum){JsonbPGetDatum(second), second == NULL};
+	return invoke(handler, fcinfo);
+}
+
+/*
+ * Calls a function whose arguments are in place.
+ */
+static Jsonb *
+invoke(const Handler *handler, FunctionCallInfo fcinfo)
+{
+	PgStat_FunctionCallUsage usage;
+	Jsonb *result = NULL;
+
 	if (handler->is_strict)
 	{
 		for (int i = 0; i < handler->parameter_count; i++)

@@ -10,6 +10,8 @@
 
 #include "engine/run.h"
 
+struct Turn;
+
 typedef enum Progress
 {
 	PROGRESS_NONE,	 /* nothing to do */
@@ -47,8 +49,36 @@ typedef struct Primitive
 	/* Forgets a run that is purged; with authority. */
 	void (*purge)(int64 run_key);
 
+	/*
+	 * Work of an owner outside of turns, which is claimed in one transaction and executed in the
+	 * next: of some runs only, or of any (NULL).  If there is nothing to claim, again is when to
+	 * look again although nobody tells.  With authority, but for execute.
+	 */
+	bool (*claim)(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
+	void (*execute)(void);
+
+	/* Puts back what was claimed by who is gone. */
+	void (*recover)(int32 owner_key);
+
+	/* Returns the keys of the owners that have such work. */
+	List *(*owed)(void);
+
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
+
+	/* Takes from a turn that went through what is not history; with authority. */
+	void (*apply)(Run *run, struct Turn *turn);
+
+	/* Writes what that is after the last turn of the share; with authority. */
+	void (*save)(Run *run);
+
+	/* Tells how that differs from what is written, after a replay that went as far as the last
+	 * turn; NULL if it does not.  With authority. */
+	Difference *(*compare)(Run *run, struct Turn *turn);
+
+	/* Lets go on what a pause has held, and what an end had ended; with authority. */
+	void (*resume)(Run *run);
+	void (*reopen)(Run *run);
 
 	struct Primitive *next;
 } Primitive;
@@ -68,5 +98,14 @@ extern void aion_primitives_due(Run *run, const char *timer);
 extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
+extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
+										TimestampTz *again);
+extern void aion_primitives_recover(int32 owner_key);
+extern List *aion_primitives_owed(void);
+extern void aion_primitives_apply(Run *run, struct Turn *turn);
+extern void aion_primitives_save(Run *run);
+extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);
+extern void aion_primitives_resume(Run *run);
+extern void aion_primitives_reopen(Run *run);
 
 #endif

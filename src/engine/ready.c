@@ -12,7 +12,6 @@
 
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -100,7 +99,6 @@ static Statement *const claims[] = {&claim_ready, &claim_due, &claim_sent};
 static int last_claim = 0;
 
 static void lock_tables(void);
-static NullableDatum key_array(const int64 *run_keys, int count);
 static Run *claim(Statement *statement, const NullableDatum *args, MemoryContext parent);
 
 /*
@@ -127,7 +125,8 @@ aion_ready_claim(int32 owner_key, MemoryContext parent)
 Run *
 aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 {
-	NullableDatum args[] = {key_array(run_keys, count), aion_arg_timestamp(aion_clock_now())};
+	NullableDatum args[] = {aion_arg_int64_array(run_keys, count),
+							aion_arg_timestamp(aion_clock_now())};
 
 	return claim(&claim_one_of, args, parent);
 }
@@ -138,8 +137,8 @@ aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 List *
 aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count, MemoryContext parent)
 {
-	NullableDatum args[] = {key_array(run_keys, count), aion_arg_timestamp(aion_clock_now()),
-							aion_arg_int32(owner_key)};
+	NullableDatum args[] = {aion_arg_int64_array(run_keys, count),
+							aion_arg_timestamp(aion_clock_now()), aion_arg_int32(owner_key)};
 	List *runs = NIL;
 	Rows rows;
 
@@ -221,17 +220,6 @@ lock_tables(void)
 		LockRelationOid(tables[i], RowExclusiveLock);
 	}
 	generation = ext->generation;
-}
-
-static NullableDatum
-key_array(const int64 *run_keys, int count)
-{
-	Datum *keys = palloc(Max(count, 1) * sizeof(Datum));
-
-	for (int i = 0; i < count; i++)
-		keys[i] = Int64GetDatum(run_keys[i]);
-	return aion_arg(PointerGetDatum(
-		construct_array(keys, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 }
 
 static Run *

@@ -23,6 +23,7 @@
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/interruption.h"
 #include "support/payload.h"
 #include "support/pg_compat.h"
 #include "support/statement.h"
@@ -36,12 +37,17 @@
 #define CRASHES_ALLOWED 3
 
 static const char *const status_names[] = {
-	[RUN_SCHEDULED] = "scheduled",	 [RUN_RUNNING] = "running",	   [RUN_BLOCKED] = "blocked",
-	[RUN_COMPLETED] = "completed",	 [RUN_FAILED] = "failed",	   [RUN_CANCELLED] = "cancelled",
-	[RUN_TERMINATED] = "terminated", [RUN_TIMED_OUT] = "timed_out"};
+	[RUN_SCHEDULED] = "scheduled", [RUN_RUNNING] = "running",		[RUN_BLOCKED] = "blocked",
+	[RUN_PAUSED] = "paused",	   [RUN_COMPLETED] = "completed",	[RUN_FAILED] = "failed",
+	[RUN_CANCELLED] = "cancelled", [RUN_TERMINATED] = "terminated", [RUN_TIMED_OUT] = "timed_out"};
 
 static Statement lock_run = STATEMENT(
 	SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1 FOR UPDATE", INT8OID);
+static Statement try_lock_run = STATEMENT(
+	SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1 FOR UPDATE SKIP LOCKED",
+	INT8OID);
+static Statement select_run =
+	STATEMENT(SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1", INT8OID);
 static Statement find_run =
 	STATEMENT(SELECT,
 			  "SELECT run_key, owner_key, closed_at IS NOT NULL FROM aion._run"
@@ -71,12 +77,14 @@ static Statement postpone_run = STATEMENT(
 	UPDATE, "UPDATE aion._run SET failures = $2, retry_at = $3, ready_at = NULL WHERE run_key = $1",
 	INT8OID, INT4OID, TIMESTAMPTZOID);
 
+static Run *lock(int64 run_key, bool at_once, MemoryContext parent);
 static int64 find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see);
 static bool look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see,
 					FoundRun *found);
 static void retry_later(Run *run);
 static int64 executing = 0; /* run_key of the run whose turn this backend is in */
 
+static RunStatus begun_status(const Run *run);
 static RunStatus status_of_name(const char *name);
 static void set_status(Run *run, RunStatus to);
 static bool is_blocked_so(const Run *run, const char *reason, const Jsonb *detail);
@@ -126,6 +134,7 @@ aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 	run->seen = aion_row_int32(rows, row, 8);
 	run->failures = aion_row_int32(rows, row, 9);
 	run->ready_at = aion_row_timestamp(rows, row, 10);
+	run->woken = run->ready_at != DT_NOEND;
 	run->retry_at = aion_row_timestamp(rows, row, 11);
 	run->awaiting = aion_row_jsonb(rows, row, 12);
 	run->awaiting_since = aion_row_timestamp(rows, row, 13);
@@ -142,14 +151,41 @@ aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 Run *
 aion_run_lock(int64 run_key, MemoryContext parent)
 {
-	NullableDatum args[] = {aion_arg_int64(run_key)};
-	Rows rows;
+	return lock(run_key, false, parent);
+}
 
-	if (run_key == executing)
-		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("an activity cannot control the run it belongs to")));
-	rows = aion_statement_execute(&lock_run, args);
+/*
+ * The same for who ends the run: a turn that is in the way is interrupted, not waited for.
+ */
+Run *
+aion_run_lock_at_once(int64 run_key, MemoryContext parent)
+{
+	return lock(run_key, true, parent);
+}
+
+/*
+ * Reads the row of a run without its lock.  NULL if it is gone.
+ */
+Run *
+aion_run_peek(int64 run_key, MemoryContext parent)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Rows rows = aion_statement_execute(&select_run, args);
+
 	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
+}
+
+/*
+ * Finds the run that a workflow id means to a user, and waits for its lock.
+ */
+Run *
+aion_run_lock_named(const char *workflow_id, Oid user)
+{
+	Run *run = aion_run_lock(aion_run_find(workflow_id, user), CurrentMemoryContext);
+
+	if (run == NULL)
+		aion_run_not_found(workflow_id);
+	return run;
 }
 
 /*
@@ -216,10 +252,12 @@ aion_run_block(Run *run, const char *reason, const Jsonb *detail)
 	{
 		aion_recorder_append(run->history, EVENT_WORKFLOW_BLOCKED, NULL,
 							 aion_event_blocked(reason, detail));
-		set_status(run, RUN_BLOCKED);
+		if (run->status != RUN_PAUSED)
+			set_status(run, RUN_BLOCKED);
 		run->blocked = MemoryContextStrdup(run->context, reason);
 	}
-	retry_later(run);
+	if (run->status != RUN_PAUSED)
+		retry_later(run);
 }
 
 /*
@@ -257,6 +295,45 @@ aion_run_unblock(Run *run)
 	aion_recorder_append(run->history, EVENT_WORKFLOW_UNBLOCKED, NULL, NULL);
 	set_status(run, RUN_RUNNING);
 	run->blocked = NULL;
+}
+
+/*
+ * Pauses a run: it takes no turn, and what arrives is recorded.  Why it is blocked is not
+ * forgotten.
+ */
+void
+aion_run_pause(Run *run, const Jsonb *attributes)
+{
+	aion_recorder_append(run->history, EVENT_WORKFLOW_PAUSED, NULL, attributes);
+	aion_run_forget_failures(run);
+	set_status(run, RUN_PAUSED);
+	run->ready_at = DT_NOEND;
+}
+
+/*
+ * Lets a paused run go on: it is what it was, with everything that has happened meanwhile.
+ */
+void
+aion_run_resume(Run *run, const Jsonb *attributes)
+{
+	aion_recorder_append(run->history, EVENT_WORKFLOW_RESUMED, NULL, attributes);
+	set_status(run, run->blocked != NULL ? RUN_BLOCKED : begun_status(run));
+	if (run->status == RUN_RUNNING ||
+		(run->status == RUN_BLOCKED && strcmp(run->blocked, BLOCKED_QUARANTINED) != 0))
+		run->ready_at = aion_clock_now();
+}
+
+/*
+ * Lets a run that has ended go on, without the events that are taken back.
+ */
+void
+aion_run_reopen(Run *run, const Jsonb *attributes)
+{
+	aion_recorder_append(run->history, EVENT_WORKFLOW_REOPENED, NULL, attributes);
+	set_status(run, begun_status(run));
+	run->closed_at = DT_NOEND;
+	if (run->status == RUN_RUNNING)
+		run->ready_at = aion_clock_now();
 }
 
 /*
@@ -371,6 +448,34 @@ find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
 }
 
 /*
+ * Takes the lock of a run; where somebody has it, he is told that it is waited for.
+ */
+static Run *
+lock(int64 run_key, bool at_once, MemoryContext parent)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Rows rows;
+
+	if (run_key == executing)
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("an activity cannot control the run it belongs to")));
+	rows = aion_statement_execute(&try_lock_run, args);
+	if (rows.count == 1)
+		return aion_run_read(rows, 0, parent);
+	aion_interruption_want(run_key, at_once);
+	PG_TRY();
+	{
+		rows = aion_statement_execute(&lock_run, args);
+	}
+	PG_FINALLY();
+	{
+		aion_interruption_want_nothing();
+	}
+	PG_END_TRY();
+	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
+}
+
+/*
  * Other owners may have runs of the same workflow id, which this user does not see.
  */
 static bool
@@ -403,6 +508,16 @@ aion_run_not_found(const char *workflow_id)
 					errmsg("workflow \"%s\" does not exist", workflow_id)));
 }
 
+/*
+ * Tells whether the time at which a run was to begin has come.
+ */
+static RunStatus
+begun_status(const Run *run)
+{
+	return aion_history_open(run->history, FAMILY_TIMER, TIMER_START) != NULL ? RUN_SCHEDULED
+																			  : RUN_RUNNING;
+}
+
 static RunStatus
 status_of_name(const char *name)
 {
@@ -425,13 +540,21 @@ set_status(Run *run, RunStatus to)
 	switch (run->status)
 	{
 		case RUN_SCHEDULED:
-			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_COMPLETED;
+			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_PAUSED;
 			break;
 		case RUN_RUNNING:
-			legal = to == RUN_BLOCKED || to >= RUN_COMPLETED;
+			legal = to == RUN_BLOCKED || to >= RUN_PAUSED;
 			break;
 		case RUN_BLOCKED:
-			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_COMPLETED;
+			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_PAUSED;
+			break;
+		case RUN_PAUSED:
+			legal = to != RUN_PAUSED;
+			break;
+		case RUN_FAILED:
+		case RUN_CANCELLED:
+		case RUN_TERMINATED:
+			legal = to == RUN_RUNNING || to == RUN_SCHEDULED;
 			break;
 		default:
 			break;
@@ -449,7 +572,7 @@ set_status(Run *run, RunStatus to)
 static bool
 is_blocked_so(const Run *run, const char *reason, const Jsonb *detail)
 {
-	if (run->status != RUN_BLOCKED || strcmp(run->blocked, reason) != 0)
+	if (run->blocked == NULL || strcmp(run->blocked, reason) != 0)
 		return false;
 	for (int i = run->history->count - 1; i >= 0; i--)
 	{

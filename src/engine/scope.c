@@ -155,11 +155,13 @@ aion_scope_check(Turn *turn, Command **commands, int count, int32 answered_at)
 		(count > 0 && commands[0]->class->is_prompt))
 		return;
 	aion_turn_consume_event(turn, cut.event);
+	turn->told_last = false;
 	if (cut.scope != NULL)
 	{
 		abandon(turn, commands, count, cut.event->seq);
 		raise_expired(turn, cut.scope);
 	}
+	turn->heard_at = turn->command_count;
 	yield(turn, commands, count, cut.event->seq);
 	turn->heard++;
 	raise_requested(turn, cut.event);

@@ -54,6 +54,7 @@ pg_noreturn static void unwind(Turn *turn, TurnVerdict verdict);
 pg_noreturn static void fail_too_long(Turn *turn);
 static void differ(Turn *turn, Difference *difference);
 static void note_difference(Turn *turn, Difference *difference);
+static bool is_failure(const Command *command);
 static bool is_earlier(const Command *a, const Command *b);
 static void make_quiet(Turn *turn);
 static void make_loud(Turn *turn);
@@ -73,6 +74,13 @@ aion_turn_create(Run *run)
 	turn->run = run;
 	turn->known = run->history->command_count;
 	turn->now = started->recorded_at;
+	if (run->started.origins != NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		turn->origins = aion_event_read_origins(&run->started);
+		MemoryContextSwitchTo(caller);
+	}
 	if (run->started.start_at != DT_NOEND && run->started.start_at > turn->now)
 		turn->now = run->started.start_at;
 	return turn;
@@ -321,6 +329,9 @@ aion_turn_consume(Turn *turn, Command *command)
 {
 	const Event *event = aion_turn_outcome(command);
 
+	turn->told_last = false;
+	if (command->known_at == 0)
+		command->known_at = turn->command_count;
 	if (event == NULL)
 		return; /* cancelled in this very turn */
 	if (command->received != NULL)
@@ -337,6 +348,71 @@ aion_turn_consume_event(Turn *turn, const Event *event)
 		turn->now = event->recorded_at;
 	if (turn->quiet && event->seq > Max(turn->run->seen, turn->run->said))
 		make_loud(turn);
+}
+
+/*
+ * Notes that the code is being told the failures among what an await was for.
+ */
+void
+aion_turn_note_failures(Turn *turn, Command **commands, int count)
+{
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+	List *told = NIL;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (is_failure(commands[i]))
+			told = lappend(told, commands[i]);
+	}
+	if (told != NIL)
+	{
+		turn->told = told;
+		turn->told_last = true;
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Lists the events of the failures that the code was told of last, and of those that it was never
+ * told of; first is how many commands it had given when it first knew one of them.
+ */
+List *
+aion_turn_failures(const Turn *turn, int *first)
+{
+	List *failures = NIL;
+
+	*first = turn->command_count;
+	for (int i = 0; i < turn->command_count; i++)
+	{
+		Command *command = turn->commands[i];
+
+		if (!is_failure(command) ||
+			(command->known_at > 0 && !list_member_ptr(turn->told, command)))
+			continue;
+		failures = lappend_int(failures, aion_turn_outcome(command)->seq);
+		if (command->known_at > 0)
+			*first = Min(*first, command->known_at);
+	}
+	return failures;
+}
+
+/*
+ * Returns who the run was when the code gave the next command: in a forked run the first ones are
+ * those of the run it was made from.  NULL: the run itself.
+ */
+const Origin *
+aion_turn_origin(const Turn *turn)
+{
+	ListCell *cell;
+
+	foreach (cell, turn->origins)
+	{
+		const Origin *origin = lfirst(cell);
+
+		if (turn->command_count < origin->commands)
+			return origin;
+	}
+	return NULL;
 }
 
 /*
@@ -612,6 +688,18 @@ note_difference(Turn *turn, Difference *difference)
 	difference->context = aion_failure_code_context(GetErrorContextStack());
 	turn->difference = difference;
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Tells whether something that the code asked for has failed, other than by its own cancel.
+ */
+static bool
+is_failure(const Command *command)
+{
+	const Event *outcome = aion_turn_outcome(command);
+
+	return outcome != NULL && command->class->failure != NULL &&
+		   command->class->failure(command) != NULL && !aion_event_is_cancel_command(outcome);
 }
 
 /*

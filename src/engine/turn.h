@@ -52,6 +52,7 @@ struct Command
 	Command *cancelled_by;	   /* NULL: nothing in this turn */
 	Command *yielded_by;	   /* the same, to a cancel request */
 	Command *previous;		   /* of the same kind */
+	int known_at;			   /* commands given when the code first knew its outcome, 0: never */
 	const void *detail;		   /* the primitive's own */
 
 	/* Of a receiver, which is never recorded: */
@@ -90,6 +91,9 @@ struct Turn
 	int draws;						/* of chance */
 	bool quiet;						/* says again what it said in an earlier turn */
 	const Jsonb *failure;			/* the outcome raised last */
+	List *told;						/* the commands whose failures the code was told of last */
+	bool told_last;					/* and of nothing since */
+	List *origins;					/* whose its first commands are, in a forked run */
 	const Event *received;			/* the signal consumed last */
 	List *receivers;				/* that have handles */
 	ReceivedState *received_states; /* by the index of each name */
@@ -97,6 +101,8 @@ struct Turn
 	int rounds;
 	struct Scope *scope; /* the innermost one; NULL: none */
 	int heard;			 /* cancel requests that were raised */
+	int heard_at;		 /* commands given before the last of them was */
+	int asked_at;		 /* the same, and one, when the code was first told that there is one */
 	bool scope_left;	 /* the code has left one whose timer is not settled yet */
 	Command **awaited;	 /* what it suspended on */
 	int awaited_count;
@@ -108,6 +114,8 @@ struct Turn
 	ErrorData *error;
 	ErrorData *too_long; /* NULL: there is room for what the code asks for */
 	bool entered;		 /* the input fit, and the code began */
+
+	struct Published *published; /* what queries get to see; NULL: nothing */
 
 	/* Of an optimistic turn, whose activities are executed where they are called: */
 	bool optimistic;
@@ -142,6 +150,9 @@ pg_noreturn extern void aion_turn_suspend(Turn *turn, Command **commands, int co
 extern int aion_turn_wait(Turn *turn, Command **commands, int count);
 extern void aion_turn_consume(Turn *turn, Command *command);
 extern void aion_turn_consume_event(Turn *turn, const Event *event);
+extern void aion_turn_note_failures(Turn *turn, Command **commands, int count);
+extern List *aion_turn_failures(const Turn *turn, int *first);
+extern const Origin *aion_turn_origin(const Turn *turn);
 extern Jsonb *aion_turn_await(Turn *turn, Command *command);
 extern char *aion_turn_handle(const Command *command);
 extern Command *aion_turn_command_of(Turn *turn, const char *handle);

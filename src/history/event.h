@@ -6,6 +6,7 @@
 #define AION_EVENT_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 /* In the order of the labels in event.c and of the SQL type aion.event_type. */
@@ -30,6 +31,9 @@ typedef enum EventType
 	EVENT_TIMER_CANCELLED,
 	EVENT_SIGNAL_RECEIVED,
 	EVENT_SIGNAL_SENT,
+	EVENT_WORKFLOW_PAUSED,
+	EVENT_WORKFLOW_RESUMED,
+	EVENT_WORKFLOW_REOPENED,
 	EVENT_WORKFLOW_CANCEL_REQUESTED,
 	EVENT_CANCEL_REQUEST_SENT,
 	EVENT_ACTIVITY_CANCEL_REQUESTED,
@@ -45,7 +49,8 @@ typedef enum EventRole
 	ROLE_OUTCOME,  /* settles a command */
 	ROLE_SIGNAL,   /* is there for the code to consume */
 	ROLE_REQUEST,  /* that the code be cancelled */
-	ROLE_MARK	   /* invisible to the code */
+	ROLE_MARK,	   /* invisible to the code */
+	ROLE_REOPEN	   /* takes back earlier events, and begins a lease */
 } EventRole;
 
 /* What an outcome has in common with the command it settles. */
@@ -66,6 +71,7 @@ typedef enum CommandKind
 	COMMAND_TIMEOUT, /* of an await */
 	COMMAND_CANCEL_TIMER,
 	COMMAND_CANCEL_ACTIVITY,
+	COMMAND_ON_QUERY,
 	COMMAND_TRY_RECEIVE,
 	COMMAND_SEND_SIGNAL,
 	COMMAND_DEADLINE,
@@ -117,7 +123,17 @@ typedef struct WorkflowStarted
 	TimestampTz deadline; /* DT_NOEND: none */
 	Jsonb *search_attributes;
 	Jsonb *memo;
+	Jsonb *forked_from; /* NULL: not forked */
+	Jsonb *origins;		/* NULL: its commands are all its own */
 } WorkflowStarted;
+
+/* What a part of the code's commands was given under, in a run that was forked. */
+typedef struct Origin
+{
+	const char *workflow_id;
+	const char *run_id;
+	int32 commands; /* the first ones */
+} Origin;
 
 /* Names of timers that authors cannot use begin so. */
 #define TIMER_SLEEP "sleep:"
@@ -144,6 +160,19 @@ extern Jsonb *aion_event_result(const Jsonb *result);
 extern Jsonb *aion_event_read_result(const Event *event);
 extern Jsonb *aion_event_error(const Jsonb *error);
 extern Jsonb *aion_event_read_error(const Event *event);
+extern Jsonb *aion_event_workflow_cancelled(const Event *request, List *ended_on, bool went_on);
+extern Jsonb *aion_event_failed(const Jsonb *error, List *ended_on, bool went_on);
+extern List *aion_event_read_ended_on(const Event *event);
+extern bool aion_event_read_went_on(const Event *event);
+extern Jsonb *aion_event_reopened(const char *reason, const char *by, List *superseded);
+extern List *aion_event_read_superseded(const Event *event);
+extern Jsonb *aion_event_forked_from(const char *workflow_id, const char *run_id, int32 seq);
+extern Jsonb *aion_event_origins(List *origins);
+extern List *aion_event_read_origins(const WorkflowStarted *started);
+extern bool aion_event_is_interruption(const Event *event);
+extern bool aion_event_is_by_close(const Event *event);
+extern bool aion_event_is_own_timer(const Event *event);
+extern bool aion_event_is_cancel_command(const Event *event);
 extern Jsonb *aion_event_reason(const char *reason, const char *by);
 extern Jsonb *aion_event_blocked(const char *reason, const Jsonb *difference);
 extern Jsonb *aion_event_version_changed(const char *from, const char *to);

@@ -34,10 +34,11 @@ typedef struct History
 	RecordedCommand **commands; /* in the order the code gave them */
 	int command_count;
 	int command_room;
-	Event *terminal;	 /* of the current lease; NULL while the run is open */
-	int open_timers;	 /* started and not settled, the engine's own included */
-	int open_activities; /* asked for and not settled */
-	int received_names;	 /* of signals, those asked for included */
+	Event *terminal;			  /* of the current lease; NULL while the run is open */
+	int open_timers;			  /* started and not settled, the engine's own included */
+	int open_activities;		  /* asked for and not settled */
+	struct Bitmapset *superseded; /* seq of events that a reopen has taken back */
+	int received_names;			  /* of signals, those asked for included */
 	struct nameset_hash *received;
 	List *cancel_requests;	   /* Event: those that the run got */
 	struct openset_hash *open; /* (family, key) -> the command or timer that is open */
@@ -56,6 +57,8 @@ typedef struct Difference
 extern History *aion_history_create(int64 run_key, int32 owner_key, MemoryContext parent);
 extern History *aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent);
 extern void aion_history_add(History *history, Event *event);
+extern List *aion_history_pending_requests(const History *history, int heard);
+extern bool aion_history_is_superseded(const History *history, const Event *event);
 extern Event *aion_history_last(const History *history);
 extern RecordedCommand *aion_history_open(const History *history, EventFamily family,
 										  const char *key);

@@ -32,8 +32,11 @@ static void end_unbegun(Run *run);
 static Event *record_sent(Run *run, Command *command);
 static Jsonb *answer_sent(Turn *turn, Command *command);
 
-static Primitive primitive = {
-	.name = "cancel", .receives = "cancel", .receive = receive, .arrive = end_unbegun};
+static Primitive primitive = {.name = "cancel",
+							  .receives = "cancel",
+							  .receive = receive,
+							  .arrive = end_unbegun,
+							  .resume = end_unbegun};
 
 AION_REGISTER_PRIMITIVE(primitive);
 
@@ -56,7 +59,6 @@ receive(Run *run, const Arrival *arrival)
 	aion_recorder_append(
 		run->history, EVENT_WORKFLOW_CANCEL_REQUESTED, NULL,
 		aion_event_reason(aion_json_text(arrival->payload, "reason"), arrival->sender));
-	run->interrupted = true;
 }
 
 /*
@@ -69,7 +71,9 @@ end_unbegun(Run *run)
 
 	if (run->status == RUN_SCHEDULED && requests != NIL)
 		aion_run_close(run, EVENT_WORKFLOW_CANCELLED,
-					   ((const Event *) linitial(requests))->attributes);
+					   aion_event_workflow_cancelled(linitial(requests),
+													 aion_history_pending_requests(run->history, 0),
+													 false));
 }
 
 static void
@@ -218,5 +222,9 @@ aion_cancel_requested(PG_FUNCTION_ARGS)
 	Turn *turn = aion_turn_current("aion.cancel_requested");
 	const List *requests = turn->run->history->cancel_requests;
 
-	PG_RETURN_BOOL(requests != NIL && ((const Event *) linitial(requests))->seq <= turn->consumed);
+	if (requests == NIL || ((const Event *) linitial(requests))->seq > turn->consumed)
+		PG_RETURN_BOOL(false);
+	if (turn->asked_at == 0)
+		turn->asked_at = turn->command_count + 1;
+	PG_RETURN_BOOL(true);
 }

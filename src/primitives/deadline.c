@@ -77,6 +77,7 @@ read_handler(Oid function, char **digest)
 
 	if (!OidIsValid(function))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("handler must not be null")));
+	aion_handler_check_exists(function);
 	aion_handler_check(function, InvalidOid);
 	signature = aion_handler_signature(function);
 	handler = aion_handler_read(function, signature);

@@ -129,6 +129,7 @@ settled(Turn *turn, Command **commands, int count)
 	Jsonb **outcomes = palloc(count * sizeof(Jsonb *));
 
 	wait_for_all(turn, commands, count);
+	aion_turn_note_failures(turn, commands, count);
 	for (int i = 0; i < count; i++)
 	{
 		Jsonb *failure = commands[i]->class->failure(commands[i]);
@@ -192,7 +193,7 @@ concurrency_of(const Jsonb *options, int count)
 
 	if (options == NULL)
 		return count;
-	aion_policy_read(options, &policy);
+	aion_policy_read(options, false, &policy);
 	return policy.concurrency > 0 ? Min(policy.concurrency, count) : count;
 }
 

@@ -1,7 +1,9 @@
 --
 -- Random workflows, driven in one go by optimistic turns, and in random slices step by step with a replay between every two
 -- turns (R30), give the same commands,
--- results, history and tables, while signals arrive (invariants 10-14, 16-19, 21, 24, 25, 33-37, 41, 57). A failing seed is printed with its program; add it
+-- results, answers to queries (79, T98), history and tables, while signals arrive. So do slices in which the run is paused and resumed,
+-- and ended and reopened, at random moments, but for the marks of that; and a fork of any prefix comes to an end. (Invariants 10-14,
+-- 16-19, 21, 24, 25, 33-37, 41, 57, 75-77.) A failing seed is printed with its program; add it
 -- to the list of seeds that are tried every time.
 --
 \set ON_ERROR_STOP 1
@@ -31,7 +33,7 @@ DECLARE
 BEGIN
 	FOR i IN 1..1 + roll(4) LOOP
 		name := chr(97 + roll(3));
-		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 32 ELSE 23 END)
+		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 34 ELSE 25 END)
 			WHEN 0 THEN jsonb_build_array('sleep', roll(1000))
 			WHEN 1 THEN jsonb_build_array('sleep', 0)
 			WHEN 2 THEN jsonb_build_array('until', roll(2000) - 200)
@@ -50,19 +52,21 @@ BEGIN
 			WHEN 15 THEN jsonb_build_array('fan', roll(4), roll(5), roll(32), roll(1000))
 			WHEN 16 THEN jsonb_build_array('map', roll(2), roll(6), roll(4), roll(64))
 			WHEN 17 THEN jsonb_build_array('timeout', name, roll(1000))
-			WHEN 18 THEN jsonb_build_array('receive', name, roll(1000) - 100)
-			WHEN 19 THEN jsonb_build_array('try', name)
-			WHEN 20 THEN jsonb_build_array('signals', name, chr(97 + roll(3)), roll(6), roll(600))
-			WHEN 21 THEN jsonb_build_array('send', (ARRAY['q', 'nobody'])[1 + roll(2)], name)
-			WHEN 22 THEN jsonb_build_array('asked')
-			WHEN 23 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
-			WHEN 24 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
-			WHEN 25 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
-			WHEN 26 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
-			WHEN 27 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
-			WHEN 28 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
-			WHEN 29 THEN jsonb_build_array('with', roll(1000), program(depth - 1))
-			WHEN 30 THEN jsonb_build_array('shield', program(depth - 1))
+			WHEN 18 THEN jsonb_build_array('publish', name, roll(3))
+			WHEN 19 THEN jsonb_build_array('handler', name, roll(2))
+			WHEN 20 THEN jsonb_build_array('receive', name, roll(1000) - 100)
+			WHEN 21 THEN jsonb_build_array('try', name)
+			WHEN 22 THEN jsonb_build_array('signals', name, chr(97 + roll(3)), roll(6), roll(600))
+			WHEN 23 THEN jsonb_build_array('send', (ARRAY['q', 'nobody'])[1 + roll(2)], name)
+			WHEN 24 THEN jsonb_build_array('asked')
+			WHEN 25 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
+			WHEN 26 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
+			WHEN 27 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
+			WHEN 28 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 29 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 30 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 31 THEN jsonb_build_array('with', roll(1000), program(depth - 1))
+			WHEN 32 THEN jsonb_build_array('shield', program(depth - 1))
 			ELSE jsonb_build_array('call', program(depth - 1)) END);
 	END LOOP;
 	RETURN ops;
@@ -77,6 +81,9 @@ BEGIN
 	RETURN 'did ' || what;
 END $$;
 SELECT aion.register_activity('act', 'act(text, boolean)');
+
+CREATE FUNCTION echo0(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT jsonb_build_array(state, args)';
+CREATE FUNCTION echo1(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT jsonb_build_array(args, state)';
 
 -- The interpreter. State is threaded through: what the code has seen, and its handles.
 CREATE FUNCTION interpret(ops jsonb, state jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -179,6 +186,8 @@ BEGIN
 				END;
 			WHEN 'know' THEN said := extract(epoch FROM aion.now() - (state ->> 'began')::timestamptz) || ' ' || aion.workflow_id();
 			WHEN 'chance' THEN said := aion.random() || ' ' || aion.random_int(-5, 5) || ' ' || aion.uuid();
+			WHEN 'publish' THEN PERFORM aion.publish(op ->> 1, CASE op ->> 2 WHEN '0' THEN state - 'began' WHEN '1' THEN op -> 2 END);
+			WHEN 'handler' THEN PERFORM aion.on_query(op ->> 1, ('property.echo' || (op ->> 2) || '(jsonb, jsonb)')::regprocedure, state - 'began');
 			WHEN 'raise' THEN RAISE EXCEPTION '%', op ->> 1;
 			WHEN 'loop' THEN
 				FOR i IN 1..(op ->> 1)::int LOOP
@@ -249,38 +258,67 @@ BEGIN
 	RETURN turns;
 END $$;
 
+CREATE FUNCTION answer(q text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN jsonb_build_array(aion.query_workflow('p', q), 'published');
+EXCEPTION WHEN SQLSTATE 'WF006' THEN
+	RETURN '"unknown"';
+END $$;
 -- All that a run leaves behind, moments counted from its start.
 CREATE FUNCTION traces() RETURNS jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object(
-		'run', (SELECT to_jsonb(w) - '{run_key,started_at,closed_at}'::text[] #- '{error,context}' || jsonb_build_object('took', closed_at - started_at) FROM aion.workflow_run w WHERE workflow_id = 'p'),
-		'history', (SELECT jsonb_agg(jsonb_build_array(h.event_type, h.key, h.recorded_at - w.started_at, h.attributes - '{fire_at,until,sent_at}'::text[] #- '{error,context}', (h.attributes ->> 'fire_at')::timestamptz - w.started_at) ORDER BY h.seq)
-			FROM aion.history('p') h, aion.workflow_run w WHERE w.workflow_id = 'p'),
+		'run', (SELECT to_jsonb(w) - '{run_key,started_at,closed_at,history_events}'::text[] #- '{error,context}' || jsonb_build_object('took', closed_at - started_at) FROM aion.workflow_run w WHERE workflow_id = 'p'),
+		'history', (SELECT jsonb_agg(jsonb_build_array(h.event_type, h.key, h.recorded_at - w.started_at, h.attributes - '{fire_at,until,sent_at,ended_on}'::text[] #- '{error,context}', (h.attributes ->> 'fire_at')::timestamptz - w.started_at) ORDER BY h.seq)
+			FROM aion.history('p') h, aion.workflow_run w WHERE w.workflow_id = 'p' AND h.event_type NOT IN ('WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened')
+				AND NOT EXISTS (SELECT FROM aion.history('p') r WHERE r.event_type = 'WorkflowReopened' AND r.attributes -> 'supersedes' @> to_jsonb(h.seq))),
+		'answers', (SELECT jsonb_object_agg(q, answer(q)) FROM unnest('{a,b,c}'::text[]) q),
 		'sent', (SELECT jsonb_agg(h.attributes -> 'payload' ORDER BY h.seq) FROM aion.history('q') h WHERE h.event_type = 'SignalReceived'),
 		'unconsumed', (SELECT jsonb_agg(jsonb_build_array(u.name, u.payload, u.seq) ORDER BY u.seq) FROM aion.unconsumed_signal u WHERE u.workflow_id = 'p'),
 		'effects', (SELECT jsonb_agg(to_jsonb(e) ORDER BY id) FROM effect e),
 		'timers', (SELECT count(*) FROM aion.timer),
 		'violations', (SELECT jsonb_agg(to_jsonb(c)) FROM aion.check_integrity() c))
 $$;
--- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two. What was done is undone.
-CREATE FUNCTION driven(program jsonb, slices boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- Does something to the run that changes nothing in the end.
+CREATE FUNCTION meddle() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	CASE roll(CASE WHEN EXISTS (SELECT FROM aion.inbox i WHERE i.kind = 'cancel') OR EXISTS
+		(SELECT FROM aion.history('p') h WHERE h.event_type = 'WorkflowCancelRequested') THEN 1 ELSE 4 END) -- a reopen forgets requests
+		WHEN 0 THEN PERFORM aion.pause_workflow('p'), aion.resume_workflow('p');
+		WHEN 1 THEN PERFORM aion.terminate_workflow('p'), aion.reopen_workflow('p');
+		WHEN 2 THEN PERFORM aion.pause_workflow('p'), aion.terminate_workflow('p'), aion.reopen_workflow('p');
+		ELSE NULL;
+	END CASE;
+END $$;
+-- A run that failed may be reopened, if its code asked for nothing afterwards. What is made again is recorded after what was not, so
+-- it need not come to the same end.
+CREATE FUNCTION reopened() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN aion.reopen_workflow('p') IS NOT NULL;
+EXCEPTION WHEN SQLSTATE 'WF008' THEN
+	RETURN false;
+END $$;
+-- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two, or in slices while somebody
+-- meddles. What was done is undone.
+CREATE FUNCTION driven(program jsonb, how text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	found_traces jsonb;
 	said text;
 	before bigint;
 	began timestamptz;
 BEGIN
-	PERFORM set_config('aion.optimistic_turns', (NOT slices)::text, true);
+	PERFORM set_config('aion.optimistic_turns', (how = 'whole')::text, true);
 	BEGIN
 		PERFORM set_config('property.sent', '0', true);
 		PERFORM aion.start_workflow('sink', workflow_id => 'q'), aion.start_workflow('random', program, workflow_id => 'p');
 		began := aion_test.now();
-		IF NOT slices THEN
+		IF how = 'whole' THEN
 			FOR i IN 1..20 LOOP
 				PERFORM go_on(began, 31536000);
 			END LOOP;
 		ELSE
 			FOR i IN 1..5000 LOOP
 				EXIT WHEN NOT EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL);
+				IF how = 'meddled' THEN PERFORM meddle(); END IF;
 				CONTINUE WHEN go_on(began, roll(500), 1) = 0;
 				SELECT count(*) INTO before FROM effect;
 				said := aion_test.replay('p');
@@ -291,18 +329,28 @@ BEGIN
 		END IF;
 		PERFORM aion_test.run_until_idle();
 		found_traces := traces() || jsonb_build_object('replay', aion_test.replay('p') ~ '^ok');
+		IF how = 'meddled' THEN
+			PERFORM reopened();
+			PERFORM aion.fork_workflow('p', 1 + roll((SELECT w.history_events FROM aion.workflow_run w WHERE w.workflow_id = 'p')), 'f');
+			PERFORM aion_test.advance('1 year');
+			said := (SELECT string_agg(status, ' ' ORDER BY workflow_id) FROM aion.workflow_run WHERE workflow_id IN ('p', 'f'));
+			IF said !~ '^(completed|failed|cancelled) (completed|failed|cancelled)$' OR aion_test.replay('p') !~ '^ok' OR aion_test.replay('f') !~ '^ok' OR EXISTS (SELECT FROM aion.check_integrity()) THEN
+				RAISE EXCEPTION 'after a reopen and a fork: % %', said, (SELECT jsonb_agg(h) FROM aion.history('f') h);
+			END IF;
+		END IF;
 		RAISE EXCEPTION USING ERRCODE = 'XX999';
 	EXCEPTION WHEN SQLSTATE 'XX999' THEN
 		RETURN found_traces;
 	END;
 END $$;
--- A seed is fine if both ways leave the same, and that is sound and closed.
+-- A seed is fine if all ways leave the same, and that is sound and closed.
 CREATE TABLE used (op jsonb PRIMARY KEY);
 CREATE FUNCTION try(seed bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	p jsonb;
 	whole jsonb;
 	sliced jsonb;
+	meddled jsonb;
 BEGIN
 	UPDATE chance SET state = seed;
 	FOR i IN 1..3 LOOP PERFORM roll(2); END LOOP;
@@ -310,12 +358,15 @@ BEGIN
 	TRUNCATE sent RESTART IDENTITY;
 	INSERT INTO sent (after, name) SELECT m, CASE WHEN roll(4) > 0 THEN chr(97 + roll(3)) END FROM (SELECT roll(4) * roll(500) AS m FROM generate_series(1, roll(9)) ORDER BY 1) x;
 	INSERT INTO used SELECT DISTINCT x FROM jsonb_path_query(p, 'strict $.**') o(x) WHERE jsonb_typeof(x) = 'string' ON CONFLICT DO NOTHING;
-	whole := driven(p, false);
-	sliced := driven(p, true);
+	whole := driven(p, 'whole');
+	sliced := driven(p, 'slices');
+	meddled := driven(p, 'meddled');
 	INSERT INTO used SELECT to_jsonb(x) FROM (VALUES ('ended ' || (whole #>> '{run,status}')), (CASE WHEN whole ->> 'history' ~ '"TimerFired", "scope:' THEN 'ended by deadline' END)) v(x)
 		WHERE x IS NOT NULL ON CONFLICT DO NOTHING;
 	IF whole IS DISTINCT FROM sliced THEN
 		RETURN format(E'seed %s: %s\n  in one go: %s\n  in slices: %s', seed, p, whole, sliced);
+	ELSIF meddled IS DISTINCT FROM sliced THEN
+		RETURN format(E'seed %s: %s\n  in slices: %s\n  meddled with: %s', seed, p, sliced, meddled);
 	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed', 'cancelled') OR whole -> 'timers' <> '0' THEN
 		RETURN format(E'seed %s: %s\n  %s', seed, p, whole);
 	END IF;
@@ -331,7 +382,7 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT coalesce((SELECT string_agg(f, E'\n') FROM unnest(:'kept'::bigint[]) s, LATERAL try(s) f), '') AS kept_failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(1, 500) s, LATERAL try(s) f), '') AS failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(:fresh, :fresh + 99) s, LATERAL try(s) f), '') AS fresh_failures \gset
-SELECT count(*) = 30 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "receive", "try", "signals", "send", "asked", "scope", "with", "shield", "ended completed", "ended cancelled", "ended by deadline"]' \gset
+SELECT count(*) = 32 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "publish", "handler", "receive", "try", "signals", "send", "asked", "scope", "with", "shield", "ended completed", "ended cancelled", "ended by deadline"]' \gset
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT plan(4);
