@@ -324,13 +324,15 @@ raise_expired(Turn *turn, const Scope *scope)
 static void
 raise_requested(Turn *turn, const Event *request)
 {
+	const Origin *origin = aion_turn_origin(turn);
 	JsonObject failure;
 
 	aion_object_begin(&failure);
 	aion_object_text(&failure, "kind", "cancel");
 	aion_object_text(&failure, "by", aion_json_text(request->attributes, "by"));
 	note_failure(turn, &failure, "WF028",
-				 psprintf("workflow \"%s\" was asked to cancel", turn->run->workflow_id),
+				 psprintf("workflow \"%s\" was asked to cancel",
+						  origin != NULL ? origin->workflow_id : turn->run->workflow_id),
 				 aion_json_text(request->attributes, "reason"));
 	aion_failure_raise(ERRCODE_CANCEL_REQUESTED, turn->failure);
 }

@@ -403,13 +403,22 @@ aion_turn_failures(const Turn *turn, int *first)
 const Origin *
 aion_turn_origin(const Turn *turn)
 {
+	return aion_turn_origin_at(turn, turn->command_count);
+}
+
+/*
+ * The same for when it had given so many commands.
+ */
+const Origin *
+aion_turn_origin_at(const Turn *turn, int commands)
+{
 	ListCell *cell;
 
 	foreach (cell, turn->origins)
 	{
 		const Origin *origin = lfirst(cell);
 
-		if (turn->command_count < origin->commands)
+		if (commands < origin->commands)
 			return origin;
 	}
 	return NULL;

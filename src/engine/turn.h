@@ -153,6 +153,7 @@ extern void aion_turn_consume_event(Turn *turn, const Event *event);
 extern void aion_turn_note_failures(Turn *turn, Command **commands, int count);
 extern List *aion_turn_failures(const Turn *turn, int *first);
 extern const Origin *aion_turn_origin(const Turn *turn);
+extern const Origin *aion_turn_origin_at(const Turn *turn, int commands);
 extern Jsonb *aion_turn_await(Turn *turn, Command *command);
 extern char *aion_turn_handle(const Command *command);
 extern Command *aion_turn_command_of(Turn *turn, const char *handle);

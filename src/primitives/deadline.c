@@ -45,9 +45,13 @@ begin(Turn *turn, const Interval *duration, const char *handler, const char *dig
 static char *
 name_of(const Turn *turn, const Command *command)
 {
-	return psprintf(
-		"%s/%s", DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&turn->run->run_id))),
-		command->fingerprint.name);
+	const Origin *origin = aion_turn_origin_at(turn, command->number - 1);
+	Datum run_id = UUIDPGetDatum(&turn->run->run_id);
+
+	return psprintf("%s/%s",
+					origin != NULL ? origin->run_id
+								   : DatumGetCString(DirectFunctionCall1(uuid_out, run_id)),
+					command->fingerprint.name);
 }
 
 static Command *

@@ -71,6 +71,8 @@ INSERT INTO expectation VALUES
 		'm; scheduled =', 'm; running =', 'm; running =', 'm; blocked =', 'm; paused =', 'm; completed =', 'm; failed =', 'm; terminated =', 'm; timed_out =', 'm; cancelled ='),
 	('aion.start_workflow(''code'', ''{"what": "sleep"}'', workflow_id => ''m'', if_running => ''terminate_existing'', if_closed => ''allow_failed_only'')',
 		'm; terminated+running *', 'm; terminated+running *', 'm; terminated+running *', 'm; terminated+running *', 'm; terminated+running *', 'WF003; completed =', 'm; failed+running =', 'm; terminated+running =', 'm; timed_out+running =', 'm; cancelled+running ='),
+	('aion.start_workflow(''code'', ''{"what": "sleep"}'', workflow_id => ''m'', if_running => ''terminate_existing'', if_closed => ''error'')',
+		'm; terminated+running *', 'm; terminated+running *', 'm; terminated+running *', 'm; terminated+running *', 'm; terminated+running *', 'WF003; completed =', 'WF003; failed =', 'WF003; terminated =', 'WF003; timed_out =', 'WF003; cancelled ='),
 	('aion.start_workflow(''code'', ''{"what": "sleep"}'', workflow_id => ''m'', if_closed => ''error'')',
 		'WF002; scheduled =', 'WF002; running =', 'WF002; running =', 'WF002; blocked =', 'WF002; paused =', 'WF003; completed =', 'WF003; failed =', 'WF003; terminated =', 'WF003; timed_out =', 'WF003; cancelled ='),
 	('aion.await_workflow(''m'', ''0'')', 'WF011; scheduled =', 'WF011; running =', 'WF011; running =', 'WF011; blocked =', 'WF011; paused =', '"done"; completed =', 'WC001; failed =', 'WC003; terminated =', 'WC004; timed_out =', 'WC002; cancelled ='),

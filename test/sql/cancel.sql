@@ -268,6 +268,90 @@ ROLLBACK;
 SELECT aion.request_cancel('x');
 SELECT aion.cancel_requested();
 
+-- While it is paused a request is recorded, and acted upon when it goes on (GATE-4, 75: ours holds, where the reference's cancel releases);
+-- also by a run that has not begun. A start after it, a terminate: those do not wait.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('code', '[["block", [["sleep", "2 hours"], ["act", "no"]], [["now"], ["raise"]]]]', workflow_id => 'p 1');
+SELECT aion.start_workflow('code', '[["act", "no"]]', workflow_id => 'p 2', start_at => aion_test.now() + interval '1 day');
+SELECT aion.start_workflow('code', '[["block", [["act", "no"]], [["now"]]]]', workflow_id => 'p 3');
+SELECT aion.start_workflow('code', '[["sleep", "2 hours"]]', workflow_id => 'p 4');
+SELECT aion.pause_workflow('p 3');
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, aion.pause_workflow(workflow_id), aion.cancel_workflow(workflow_id, 'while paused') FROM aion.workflow_run ORDER BY 1;
+SELECT aion_test.advance('3 hours');
+SELECT workflow_id, status, story(workflow_id) FROM aion.workflow_run ORDER BY 1;
+SELECT aion_test.replay(workflow_id) FROM aion.workflow_run ORDER BY workflow_id;
+SELECT workflow_id, CASE workflow_id WHEN 'p 4' THEN aion.terminate_workflow(workflow_id) ELSE aion.resume_workflow(workflow_id) END FROM aion.workflow_run ORDER BY 1;
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, status, result, story(workflow_id) FROM aion.workflow_run ORDER BY 1;
+SELECT * FROM done;
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- Reopened (76, 77, #222): the request is forgotten, and what the code cancelled because of it or was cancelled by the close is live again,
+-- timers at their old moments; one that was handled stays, and code that went on after it is to be forked.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('code', c, workflow_id => 'r ' || n) FROM unnest(ARRAY[
+	'[["start", "t", "2 hours"], ["sleep", "3 hours"], ["now"], ["await", "t"], ["now"]]',
+	'[["begin", "slow"], ["start", "t", "4 hours"], ["scope", "5 hours", [["all"]]], ["now"]]',
+	'[["block", [["sleep", "2 hours"]], [["act", "cleaned"], ["raise"]]]]',
+	'[["shield"], ["sleep", "2 hours"], ["fail"]]',
+	'[["shield"], ["sleep", "2 hours"], ["requested"], ["act", "told"], ["shield", false], ["sleep", "1 day"]]',
+	'[["block", [["sleep", "2 hours"]], [["act", "handled"]]], ["sleep", "2 hours"], ["fail"]]',
+	'[["block", [["sleep", "2 hours"]]], ["sleep", "2 hours"], ["now"]]']::jsonb[]) WITH ORDINALITY x(c, n);
+SELECT aion.start_workflow('code', '[["now"]]', workflow_id => 'r 8', start_at => aion_test.now() + interval '1 day');
+SELECT aion_test.run_until_idle() > 0 AS done, claim();
+SELECT aion_test.advance('1 hour');
+SELECT workflow_id, aion.cancel_workflow(workflow_id) FROM aion.workflow_run ORDER BY 1;
+SELECT aion.terminate_workflow('r 7');
+SELECT aion_test.advance('30 min') > 0 AS done;
+CREATE FUNCTION reopen(id text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+	hint text;
+BEGIN
+	RETURN aion.reopen_workflow(id, 'once more');
+EXCEPTION WHEN SQLSTATE 'WF008' THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	RETURN concat_ws(' ', SQLERRM, detail, hint);
+END $$;
+SELECT workflow_id, status, reopen(workflow_id) FROM aion.workflow_run ORDER BY 1;
+SAVEPOINT s; SELECT aion.heartbeat_activity(token('slow')); ROLLBACK TO s;
+SELECT aion_test.advance('30 min') > 0 AS done;
+SELECT workflow_id, reopen(workflow_id) FROM aion.workflow_run WHERE workflow_id IN ('r 4', 'r 5') ORDER BY 1;
+DELETE FROM held;
+SELECT claim(), aion.complete_activity(token('slow'), '"again"');
+SELECT aion_test.advance('2 days') > 0 AS done;
+SELECT workflow_id, status, result, story(workflow_id) FROM aion.workflow_run ORDER BY 1;
+SELECT workflow_id, attributes FROM aion.workflow_run, aion.history(workflow_id) WHERE event_type = 'WorkflowReopened' ORDER BY 1;
+-- the request was heard and handled: that stays
+SELECT workflow_id, reopen(workflow_id) FROM aion.workflow_run WHERE workflow_id IN ('r 4', 'r 6') ORDER BY 1;
+SELECT aion_test.run_until_idle() > 0 AS done;
+SELECT workflow_id, status, aion_test.replay(workflow_id) FROM aion.workflow_run ORDER BY 1;
+SELECT what FROM done ORDER BY n;
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- Forked at each event: a request that the code had gone on after belongs to what it has seen, one at the end is not copied; signals are.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('code', '[["block", [["receive", "s", "2 hours"], ["receive", "s", "2 hours"]], [["act", "cleaned"], ["receive", "s", "1 hour"]]], ["now"]]', workflow_id => 'f');
+SELECT aion_test.run_until_idle(), aion.signal_workflow('f', 's', '1');
+SELECT aion_test.advance('1 hour'), aion.cancel_workflow('f', 'enough');
+SELECT aion_test.run_until_idle(), aion.signal_workflow('f', 's', '2');
+SELECT aion_test.run_until_idle();
+SELECT status, result, story('f') FROM aion.workflow_run;
+SELECT count(aion.fork_workflow('f', n, 'f ' || to_char(n, 'fm00'))) FROM generate_series(1, (SELECT history_events FROM aion.workflow_run)::int) n;
+SELECT aion_test.advance('1 day') > 0 AS advanced;
+SELECT workflow_id, status, result, split_part(aion_test.replay(workflow_id), ' ', 1) AS replay FROM aion.workflow_run ORDER BY 1;
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
 -- From workflow to workflow: the effect on the other is made once, however often the code is executed; what is refused is recorded.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
@@ -323,7 +407,7 @@ BEGIN
 	RETURN jsonb_build_object('status', 'shipped', 'receipt', o -> 'receipt');
 EXCEPTION WHEN OTHERS THEN
 	FOREACH step IN ARRAY undo LOOP
-		PERFORM aion.run(step, o); -- with a retry policy, once inline activities can have one
+		PERFORM aion.run(step, o, '{"retry": {"max_attempts": 50, "max_interval": "1 h"}}');
 	END LOOP;
 	IF SQLSTATE LIKE 'WA%' THEN
 		RETURN jsonb_build_object('status', 'rejected', 'because', SQLERRM);

@@ -348,6 +348,20 @@ SELECT status, blocked, result FROM aion.workflow_run WHERE workflow_id = 'p';
 SELECT aion_test.replay('p');
 ROLLBACK;
 
+-- Dropped and made again as it was: code that was planned with the old one is planned anew.
+CREATE FUNCTION planned() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.with_timeout('1 day', 'deadline_user.part()', '{}'); END $$;
+SELECT aion.register_workflow('planned', 'planned()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('planned', workflow_id => 'p');
+SELECT aion_test.run_until_idle();
+DROP FUNCTION part();
+CREATE FUNCTION part() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 hour'); RETURN 'part'; END $$;
+SELECT aion_test.advance('2 hours') > 0 AS advanced;
+SELECT status, blocked, result FROM aion.workflow_run WHERE workflow_id = 'p';
+SELECT aion_test.replay('p');
+ROLLBACK;
+
 -- Code that is free of its deadline runs activities; what it would have done in time is not done.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
