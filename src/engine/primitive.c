@@ -75,6 +75,16 @@ aion_primitive_receive(Run *run, const Arrival *arrival)
 }
 
 void
+aion_primitives_due(Run *run, const char *timer)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->due != NULL)
+			primitive->due(run, timer);
+	}
+}
+
+void
 aion_primitives_purge(int64 run_key)
 {
 	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)

@@ -33,7 +33,7 @@ DECLARE
 BEGIN
 	FOR i IN 1..1 + roll(4) LOOP
 		name := chr(97 + roll(3));
-		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 29 ELSE 24 END)
+		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 34 ELSE 25 END)
 			WHEN 0 THEN jsonb_build_array('sleep', roll(1000))
 			WHEN 1 THEN jsonb_build_array('sleep', 0)
 			WHEN 2 THEN jsonb_build_array('until', roll(2000) - 200)
@@ -58,10 +58,15 @@ BEGIN
 			WHEN 21 THEN jsonb_build_array('try', name)
 			WHEN 22 THEN jsonb_build_array('signals', name, chr(97 + roll(3)), roll(6), roll(600))
 			WHEN 23 THEN jsonb_build_array('send', (ARRAY['q', 'nobody'])[1 + roll(2)], name)
-			WHEN 24 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
-			WHEN 25 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
-			WHEN 26 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
-			WHEN 27 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 24 THEN jsonb_build_array('asked')
+			WHEN 25 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
+			WHEN 26 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
+			WHEN 27 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
+			WHEN 28 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 29 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 30 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 31 THEN jsonb_build_array('with', roll(1000), program(depth - 1))
+			WHEN 32 THEN jsonb_build_array('shield', program(depth - 1))
 			ELSE jsonb_build_array('call', program(depth - 1)) END);
 	END LOOP;
 	RETURN ops;
@@ -86,6 +91,7 @@ DECLARE
 	op jsonb;
 	said text;
 	handles aion.handle[];
+	scope aion.scope;
 BEGIN
 	FOR op IN SELECT * FROM jsonb_array_elements(ops) LOOP
 		said := NULL;
@@ -196,6 +202,20 @@ BEGIN
 				END;
 			WHEN 'either' THEN state := interpret(CASE WHEN aion.random() < 0.5 THEN op -> 1 ELSE op -> 2 END, state);
 			WHEN 'call' THEN state := interpret(op -> 1, state);
+			WHEN 'asked' THEN said := aion.cancel_requested();
+			WHEN 'scope' THEN
+				BEGIN
+					scope := aion.begin_timeout(make_interval(secs => (op ->> 1)::int));
+					state := interpret(op -> 2, state);
+					PERFORM aion.end_timeout(scope);
+				EXCEPTION WHEN SQLSTATE 'WF026' THEN
+					state := interpret(op -> 3, jsonb_set(state, '{said}', state -> 'said' || to_jsonb(SQLERRM || (aion.failure() ->> 'detail'))));
+				END;
+			WHEN 'with' THEN state := aion.with_timeout(make_interval(secs => (op ->> 1)::int), 'property.part(jsonb,jsonb)', jsonb_build_object('ops', op -> 2, 'state', state));
+			WHEN 'shield' THEN
+				PERFORM aion.shield(true);
+				state := interpret(op -> 1, state);
+				PERFORM aion.shield(false);
 		END CASE;
 		IF said IS NOT NULL THEN
 			state := jsonb_set(state, '{said}', state -> 'said' || to_jsonb((op ->> 0) || ': ' || said));
@@ -203,6 +223,7 @@ BEGIN
 	END LOOP;
 	RETURN state;
 END $$;
+CREATE FUNCTION part(ops jsonb, state jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT interpret(ops, state) $$;
 CREATE FUNCTION random_workflow(program jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN interpret(program, jsonb_build_object('said', '[]'::jsonb, 'handle', '{}'::jsonb, 'began', aion.now())) - 'began';
@@ -229,7 +250,9 @@ BEGIN
 	turns := aion_test.advance(make_interval(secs => least(seconds, next.after - extract(epoch FROM aion_test.now() - began))), max_turns => coalesce(most, 9223372036854775807));
 	IF next.after = extract(epoch FROM aion_test.now() - began) AND coalesce(turns < most, true)
 			AND EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL) THEN
-		PERFORM aion.signal_workflow('p', next.name, to_jsonb(next.id), CASE WHEN next.id % 2 = 0 THEN 'id' || next.id % 8 END);
+		IF next.name IS NULL THEN PERFORM aion.cancel_workflow('p', next.id::text); -- without a name it is a request to cancel
+		ELSE PERFORM aion.signal_workflow('p', next.name, to_jsonb(next.id), CASE WHEN next.id % 2 = 0 THEN 'id' || next.id % 8 END);
+		END IF;
 		PERFORM set_config('property.sent', next.id::text, true);
 	END IF;
 	RETURN turns;
@@ -258,7 +281,8 @@ $$;
 -- Does something to the run that changes nothing in the end.
 CREATE FUNCTION meddle() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	CASE roll(4)
+	CASE roll(CASE WHEN EXISTS (SELECT FROM aion.inbox i WHERE i.kind = 'cancel') OR EXISTS
+		(SELECT FROM aion.history('p') h WHERE h.event_type = 'WorkflowCancelRequested') THEN 1 ELSE 4 END) -- a reopen forgets requests
 		WHEN 0 THEN PERFORM aion.pause_workflow('p'), aion.resume_workflow('p');
 		WHEN 1 THEN PERFORM aion.terminate_workflow('p'), aion.reopen_workflow('p');
 		WHEN 2 THEN PERFORM aion.pause_workflow('p'), aion.terminate_workflow('p'), aion.reopen_workflow('p');
@@ -310,7 +334,7 @@ BEGIN
 			PERFORM aion.fork_workflow('p', 1 + roll((SELECT w.history_events FROM aion.workflow_run w WHERE w.workflow_id = 'p')), 'f');
 			PERFORM aion_test.advance('1 year');
 			said := (SELECT string_agg(status, ' ' ORDER BY workflow_id) FROM aion.workflow_run WHERE workflow_id IN ('p', 'f'));
-			IF said !~ '^(completed|failed) (completed|failed)$' OR aion_test.replay('p') !~ '^ok' OR aion_test.replay('f') !~ '^ok' OR EXISTS (SELECT FROM aion.check_integrity()) THEN
+			IF said !~ '^(completed|failed|cancelled) (completed|failed|cancelled)$' OR aion_test.replay('p') !~ '^ok' OR aion_test.replay('f') !~ '^ok' OR EXISTS (SELECT FROM aion.check_integrity()) THEN
 				RAISE EXCEPTION 'after a reopen and a fork: % %', said, (SELECT jsonb_agg(h) FROM aion.history('f') h);
 			END IF;
 		END IF;
@@ -332,16 +356,18 @@ BEGIN
 	FOR i IN 1..3 LOOP PERFORM roll(2); END LOOP;
 	p := program(3);
 	TRUNCATE sent RESTART IDENTITY;
-	INSERT INTO sent (after, name) SELECT m, chr(97 + roll(3)) FROM (SELECT roll(4) * roll(500) AS m FROM generate_series(1, roll(9)) ORDER BY 1) x;
+	INSERT INTO sent (after, name) SELECT m, CASE WHEN roll(4) > 0 THEN chr(97 + roll(3)) END FROM (SELECT roll(4) * roll(500) AS m FROM generate_series(1, roll(9)) ORDER BY 1) x;
 	INSERT INTO used SELECT DISTINCT x FROM jsonb_path_query(p, 'strict $.**') o(x) WHERE jsonb_typeof(x) = 'string' ON CONFLICT DO NOTHING;
 	whole := driven(p, 'whole');
 	sliced := driven(p, 'slices');
 	meddled := driven(p, 'meddled');
+	INSERT INTO used SELECT to_jsonb(x) FROM (VALUES ('ended ' || (whole #>> '{run,status}')), (CASE WHEN whole ->> 'history' ~ '"TimerFired", "scope:' THEN 'ended by deadline' END)) v(x)
+		WHERE x IS NOT NULL ON CONFLICT DO NOTHING;
 	IF whole IS DISTINCT FROM sliced THEN
 		RETURN format(E'seed %s: %s\n  in one go: %s\n  in slices: %s', seed, p, whole, sliced);
 	ELSIF meddled IS DISTINCT FROM sliced THEN
 		RETURN format(E'seed %s: %s\n  in slices: %s\n  meddled with: %s', seed, p, sliced, meddled);
-	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed') OR whole -> 'timers' <> '0' THEN
+	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed', 'cancelled') OR whole -> 'timers' <> '0' THEN
 		RETURN format(E'seed %s: %s\n  %s', seed, p, whole);
 	END IF;
 	RETURN NULL;
@@ -356,7 +382,7 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT coalesce((SELECT string_agg(f, E'\n') FROM unnest(:'kept'::bigint[]) s, LATERAL try(s) f), '') AS kept_failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(1, 500) s, LATERAL try(s) f), '') AS failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(:fresh, :fresh + 99) s, LATERAL try(s) f), '') AS fresh_failures \gset
-SELECT count(*) = 25 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "publish", "handler", "receive", "try", "signals", "send"]' \gset
+SELECT count(*) = 32 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "publish", "handler", "receive", "try", "signals", "send", "asked", "scope", "with", "shield", "ended completed", "ended cancelled", "ended by deadline"]' \gset
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT plan(4);
