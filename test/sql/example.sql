@@ -204,6 +204,10 @@ SELECT * FROM mail_count;
 SELECT aion_test.replay('a'), aion_test.replay('b');
 ROLLBACK;
 
+-- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;
-DROP OWNED BY example_owner, example_boss CASCADE;
 SELECT * FROM aion.check_integrity();
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY example_owner, example_boss CASCADE;
+DROP ROLE example_owner, example_boss;
+CREATE EXTENSION aion;
