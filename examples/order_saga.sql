@@ -43,7 +43,7 @@ BEGIN
 	PERFORM aion.run('confirm_order', o);
 	RETURN jsonb_build_object('status', 'shipped', 'receipt', o -> 'receipt');
 EXCEPTION WHEN OTHERS THEN                         -- an activity failed, somebody cancelled, or we have a bug: take back all of it
-	-- (Should a second cancel request not interrupt this: PERFORM aion.shield(true).)
+	PERFORM aion.shield(true);                     -- cancelled from here on, or once more: not before that is done
 	FOREACH step IN ARRAY undo LOOP
 		PERFORM aion.run(step, o, '{"retry": {"max_attempts": 50, "max_interval": "1 h"}}');
 	END LOOP;

@@ -99,6 +99,9 @@ BEGIN
 		PERFORM order_goods(n);
 		PERFORM go_on(n), aion.cancel_workflow('order-' || n, 'changed their mind'), go_on();
 	END LOOP;
+	-- Twice, and while it takes back what the bank has declined.
+	PERFORM order_goods(1002), go_on(4), aion.cancel_workflow('order-1002'), go_on(1), aion.cancel_workflow('order-1002'), go_on();
+	PERFORM order_goods(1003, 20000), go_on(4), aion.cancel_workflow('order-1003'), go_on();
 	PERFORM order_goods(1001), aion_test.run_until_idle();
 	PERFORM FROM aion.poll_activities('{shop}', 'interrupted');
 	PERFORM aion.cancel_workflow('order-1001'), go_on(), aion_test.advance('1 min'), go_on();

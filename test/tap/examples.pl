@@ -114,7 +114,15 @@ for (1 .. 600)
 	last if $node->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run WHERE closed_at IS NULL') eq '0';
 	usleep(100_000);
 }
-sub none { my ($what, $query) = @_; is($node->safe_psql('postgres', $query, @alice), '', $what) }
+# Nothing is wrong; or how the first that is came to be so.
+sub none
+{
+	my ($what, $query) = @_;
+	my $found = $node->safe_psql('postgres', $query, @alice);
+	is($found, '', $what);
+	diag($node->safe_psql('postgres', "SELECT aion.explain('$1')", @alice)) if $found =~ /^([\w-]+)\|/;
+	return;
+}
 none('all runs end', 'SELECT workflow_id, status, blocked FROM aion.workflow_run WHERE closed_at IS NULL');
 none('what was acknowledged has a run, and nothing else has',
 	'SELECT * FROM acknowledged a FULL JOIN aion.workflow_run w ON w.workflow_id = a.id WHERE a.id IS NULL OR w.workflow_id IS NULL');
