@@ -19,6 +19,7 @@
 #include "aion.h"
 #include "engine/control.h"
 #include "engine/guard.h"
+#include "engine/primitive.h"
 #include "engine/start.h"
 #include "support/clock.h"
 #include "support/errors.h"
@@ -194,6 +195,7 @@ aion_fork_workflow(PG_FUNCTION_ARGS)
 						errmsg("workflow \"%s\" is already running", run->workflow_id),
 						errhint("Choose another workflow id.")));
 	aion_start_write(run);
+	aion_primitives_fork(run);
 	result = cstring_to_text(run->workflow_id);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(result);

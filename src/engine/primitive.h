@@ -80,6 +80,9 @@ typedef struct Primitive
 	void (*resume)(Run *run);
 	void (*reopen)(Run *run);
 
+	/* Takes over what belongs to the history that a forked run begins with; with authority. */
+	void (*fork)(Run *run);
+
 	struct Primitive *next;
 } Primitive;
 
@@ -107,5 +110,6 @@ extern void aion_primitives_save(Run *run);
 extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);
 extern void aion_primitives_resume(Run *run);
 extern void aion_primitives_reopen(Run *run);
+extern void aion_primitives_fork(Run *run);
 
 #endif
