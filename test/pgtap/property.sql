@@ -278,8 +278,8 @@ $$;
 -- Does something to the run that changes nothing in the end.
 CREATE FUNCTION meddle() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	CASE (CASE WHEN EXISTS (SELECT FROM aion.inbox i WHERE i.kind = 'cancel') OR EXISTS (SELECT FROM aion.history('p') h
-			WHERE h.event_type = 'WorkflowCancelRequested') THEN 3 * least(roll(4), 1) ELSE roll(4) END) -- a reopen forgets requests
+	CASE (CASE WHEN EXISTS (SELECT FROM sent WHERE name IS NULL AND id <= current_setting('property.sent')::int) THEN 3 * least(roll(8), 1)
+			ELSE roll(8) END) -- a reopen forgets requests
 		WHEN 0 THEN PERFORM aion.pause_workflow('p'), aion.resume_workflow('p');
 		WHEN 1 THEN PERFORM aion.terminate_workflow('p'), aion.reopen_workflow('p');
 		WHEN 2 THEN PERFORM aion.pause_workflow('p'), aion.terminate_workflow('p'), aion.reopen_workflow('p');
@@ -317,6 +317,7 @@ BEGIN
 				EXIT WHEN NOT EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL);
 				IF how = 'meddled' THEN PERFORM meddle(); END IF;
 				CONTINUE WHEN go_on(began, roll(500), 1) = 0;
+				CONTINUE WHEN how = 'meddled' AND roll(4) > 0;
 				SELECT count(*) INTO before FROM effect;
 				said := aion_test.replay('p');
 				IF said !~ '^ok' OR before <> (SELECT count(*) FROM effect) THEN
