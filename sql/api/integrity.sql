@@ -184,6 +184,11 @@ CREATE OR REPLACE VIEW aion._violation AS
 			WHERE x.dedup_id IS NOT NULL GROUP BY 1, 2) s USING (run_key, dedup_id)
 		WHERE s.count IS DISTINCT FROM 1 OR d.run_key IS NULL
 	UNION ALL
+	SELECT 'run is cancelled and was not asked to', e.run_key, format('event %s', e.seq)
+		FROM aion._event e
+		WHERE e.event_type = 'WorkflowCancelled' AND NOT EXISTS (SELECT FROM aion._event r
+			WHERE r.run_key = e.run_key AND r.event_type = 'WorkflowCancelRequested' AND r.seq < e.seq)
+	UNION ALL
 	SELECT 'late signal of a run that is open, or gone', l.run_key, l.name
 		FROM aion._late_signal l
 		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = l.run_key AND r.closed_at IS NOT NULL)
