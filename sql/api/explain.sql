@@ -10,7 +10,8 @@ COMMENT ON FUNCTION aion._abbreviate(jsonb) IS 'a payload, cut where it gets lon
 CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE event.event_type
-		WHEN 'WorkflowStarted' THEN concat_ws(' ', 'started with', aion._abbreviate(attributes -> 'input'))
+		WHEN 'WorkflowStarted' THEN concat_ws(' ', 'started with', aion._abbreviate(attributes -> 'input'),
+			'by schedule ' || (attributes ->> 'schedule') || ' for ' || (attributes ->> 'scheduled_for'))
 		WHEN 'WorkflowCompleted' THEN concat_ws(' ', 'completed with',
 			coalesce(aion._abbreviate(attributes -> 'result'), 'no result'))
 		WHEN 'WorkflowFailed' THEN concat_ws(' ', 'failed:', attributes #>> '{error,sqlstate}',

@@ -24,9 +24,10 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 	RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 	WITH e AS (SELECT * FROM aion._stat_engine()),
 		t AS (SELECT clock_timestamp() - min(t.fire_at) AS late FROM aion.timer t WHERE t.fire_at < clock_timestamp()),
+		c AS (SELECT * FROM aion._missing_bells()),
 		b AS (SELECT count(*) AS blocked FROM aion.workflow_run w WHERE w.status = 'blocked')
 	SELECT v."check", v.ok, v.detail, CASE WHEN NOT v.ok THEN v.hint END
-	FROM e, t, b, pg_extension x, LATERAL (VALUES
+	FROM e, t, b, c, pg_extension x, LATERAL (VALUES
 		('preload', e.preloaded, CASE WHEN e.preloaded THEN 'the library is preloaded' ELSE 'the library is not preloaded' END,
 			'Add aion to shared_preload_libraries and restart the server; until then use CALL aion.drive().'),
 		('version', e.library_version = x.extversion, format('library %s, extension %s', e.library_version, x.extversion),
@@ -42,6 +43,9 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 				ELSE 'See the setting aion.execution.' END),
 		('timers', coalesce(t.late < '1 minute', true), coalesce('the oldest one that is due waits for ' || t.late, 'none is due'),
 			'Look at the runs that are blocked, and at the server''s load.'),
+		('pg_cron', c.missing = 0, concat_ws(', ', format('%s schedules need it', c.bells), c.missing || ' have no job', c.problem),
+			CASE WHEN c.problem IS NULL THEN 'Use SELECT aion.repair_schedules().'
+				ELSE 'Install it as aion.create_schedule() says, then use SELECT aion.repair_schedules().' END),
 		('runs', b.blocked = 0, b.blocked || ' blocked', 'See the column blocked of aion.workflow_run, and aion.history().')
 		) AS v("check", ok, detail, hint)
 	WHERE x.extname = 'aion'

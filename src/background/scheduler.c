@@ -28,6 +28,7 @@
 #include "engine/failure.h"
 #include "engine/fence.h"
 #include "engine/owner.h"
+#include "engine/primitive.h"
 #include "engine/ready.h"
 #include "guc.h"
 #include "support/board.h"
@@ -276,6 +277,7 @@ scan(void)
 	executing = aion_fence_executes();
 	if (executing)
 	{
+		aion_primitives_find_errands();
 		rows = aion_statement_execute(&scan_owners, NULL);
 		count = rows.count;
 		owner_keys = MemoryContextAlloc(memory, Max(count, 1) * sizeof(int32));

@@ -20,6 +20,7 @@
 #include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
+#include "engine/primitive.h"
 #include "engine/ready.h"
 #include "guc.h"
 #include "support/crash_point.h"
@@ -85,11 +86,16 @@ drive_one(Oid user, Budget *budget, MemoryContext parent)
 	Run *run = NULL;
 	ErrorData *cancel = NULL;
 	int64 run_key = 0;
+	int32 owner_key = 0;
+	bool errand = false;
 
 	CHECK_FOR_INTERRUPTS();
 	aion_authority_assume(&authority);
 	if (aion_fence_require_adopted())
-		run = aion_ready_claim(aion_owner_key(user), parent);
+	{
+		owner_key = aion_owner_key(user);
+		run = aion_ready_claim(owner_key, parent);
+	}
 	aion_authority_drop(&authority);
 	if (run != NULL)
 	{
@@ -97,11 +103,13 @@ drive_one(Oid user, Budget *budget, MemoryContext parent)
 		budget->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
 		cancel = advance(run, budget, caller);
 	}
+	else if (owner_key != 0)
+		errand = aion_primitives_run_errand(owner_key, NULL, 0);
 	MemoryContextSwitchTo(caller);
 	commit_turns(run_key);
 	if (cancel != NULL)
 		ReThrowError(cancel);
-	return run != NULL;
+	return run != NULL || errand;
 }
 
 /*

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "engine/primitive.h"
+#include "support/extension.h"
 
 static Primitive *primitives = NULL;
 
@@ -71,5 +72,56 @@ aion_primitives_close(Run *run)
 	{
 		if (primitive->close != NULL)
 			primitive->close(run);
+	}
+}
+
+/*
+ * Writes down which of some keys are those of errands that are due; returns how many.
+ */
+int
+aion_primitives_select_errands(const int64 *keys, int count, int64 *due)
+{
+	int found = 0;
+
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->select_errands != NULL)
+			found += primitive->select_errands(keys, count, due + found);
+	}
+	return found;
+}
+
+/*
+ * Does one errand of an owner, of some keys or, if those are NULL, of all.  Returns whether there
+ * was one that nobody else had.
+ */
+bool
+aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		Authority authority;
+		int64 key = 0;
+
+		if (primitive->claim_errand == NULL)
+			continue;
+		aion_authority_assume(&authority);
+		key = primitive->claim_errand(owner_key, keys, count);
+		aion_authority_drop(&authority);
+		if (key == 0)
+			continue;
+		primitive->run_errand(key);
+		return true;
+	}
+	return false;
+}
+
+void
+aion_primitives_find_errands(void)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->find_errands != NULL)
+			primitive->find_errands();
 	}
 }

@@ -36,6 +36,26 @@ typedef struct Primitive
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
 
+	/*
+	 * Errands: what is due and belongs to an owner, but to no run.  They have keys among those of
+	 * runs, and timers under them, by which they come to whoever executes the owner's runs.
+	 */
+
+	/* Tells which of some keys are those of errands that are due; with authority. */
+	int (*select_errands)(const int64 *keys, int count, int64 *due);
+
+	/*
+	 * Takes the lock of an errand of an owner that is due and that nobody else has, of some keys
+	 * or, if those are NULL, of all; 0: none.  With authority.
+	 */
+	int64 (*claim_errand)(int32 owner_key, const int64 *keys, int count);
+
+	/* Does what is due; as the owner, without authority. */
+	void (*run_errand)(int64 key);
+
+	/* Looks for errands that are due and that nobody has told of; with authority. */
+	void (*find_errands)(void);
+
 	struct Primitive *next;
 } Primitive;
 
@@ -52,5 +72,8 @@ extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
+extern int aion_primitives_select_errands(const int64 *keys, int count, int64 *due);
+extern bool aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count);
+extern void aion_primitives_find_errands(void);
 
 #endif

@@ -29,6 +29,8 @@ typedef struct StartRequest
 	Jsonb *memo;
 	const char *version; /* NULL: the routed one */
 	Oid owner;
+	const char *schedule; /* whose tick this is; NULL: nobody's */
+	TimestampTz scheduled_for;
 
 	/* Filled by aion_start_prepare(). */
 	Version *code;
@@ -36,7 +38,9 @@ typedef struct StartRequest
 	TimestampTz deadline;
 } StartRequest;
 
+extern void aion_start_read_options(const Jsonb *options, StartRequest *request);
 extern void aion_start_prepare(StartRequest *request);
+extern Jsonb *aion_start_check(StartRequest *request, const Jsonb *input);
 extern char *aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id);
 
 #endif

@@ -22,6 +22,7 @@
 #include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
+#include "engine/primitive.h"
 #include "engine/ready.h"
 #include "engine/testing.h"
 #include "engine/wait.h"
@@ -35,7 +36,7 @@
 
 static Statement next_due = STATEMENT(SELECT,
 									  "SELECT min(greatest(t.fire_at, r.retry_at)) FROM "
-									  "aion._timer t JOIN aion._run r USING (run_key)"
+									  "aion._timer t LEFT JOIN aion._run r USING (run_key)"
 									  " WHERE t.run_key = ANY ($1)",
 									  INT8ARRAYOID);
 
@@ -177,6 +178,7 @@ run_until_idle(int64 max_turns)
 		AllocSetContextCreate(CurrentMemoryContext, "aion test", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
 	Run *run;
+	bool errand;
 
 	aion_testing_check_deferred(); /* what is pending is the test's, and no activity's failure */
 	do
@@ -192,8 +194,9 @@ run_until_idle(int64 max_turns)
 		aion_authority_drop(&authority);
 		if (run != NULL)
 			aion_run_advance(run, &budget);
+		errand = run == NULL && budget.turns > 0 && aion_primitives_run_errand(0, keys, count);
 		CHECK_FOR_INTERRUPTS();
-	} while (run != NULL);
+	} while (run != NULL || errand);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 	return max_turns - budget.turns;

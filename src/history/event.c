@@ -168,6 +168,8 @@ aion_event_workflow_started(const WorkflowStarted *started)
 	aion_object_timestamp(&object, "deadline", started->deadline);
 	aion_object_json(&object, "search_attributes", started->search_attributes);
 	aion_object_json(&object, "memo", started->memo);
+	aion_object_text(&object, "schedule", started->schedule);
+	aion_object_timestamp(&object, "scheduled_for", started->scheduled_for);
 	return aion_object_end(&object);
 }
 
@@ -185,6 +187,8 @@ aion_event_read_workflow_started(const Event *event, WorkflowStarted *started)
 	started->deadline = aion_json_timestamp(attributes, "deadline");
 	started->search_attributes = aion_json_member(attributes, "search_attributes");
 	started->memo = aion_json_member(attributes, "memo");
+	started->schedule = aion_json_text(attributes, "schedule");
+	started->scheduled_for = aion_json_timestamp(attributes, "scheduled_for");
 }
 
 /*

@@ -98,6 +98,8 @@ typedef struct WorkflowStarted
 	TimestampTz deadline; /* DT_NOEND: none */
 	Jsonb *search_attributes;
 	Jsonb *memo;
+	const char *schedule; /* whose tick it is; NULL: nobody's */
+	TimestampTz scheduled_for;
 } WorkflowStarted;
 
 /* Names of timers that authors cannot use begin so. */
@@ -108,6 +110,7 @@ typedef struct WorkflowStarted
 #define TIMER_TIMEOUT "timeout:"
 #define TIMER_TASK "activity:"
 #define TIMER_SETTLED "settled:"
+#define TIMER_SCHEDULE "schedule:"
 
 extern const char *aion_event_label(EventType type);
 extern EventType aion_event_type(Oid label);

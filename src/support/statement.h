@@ -46,6 +46,7 @@ extern bool aion_row_bool(Rows rows, uint64 row, int column);
 extern Oid aion_row_oid(Rows rows, uint64 row, int column);
 extern TimestampTz aion_row_timestamp(Rows rows, uint64 row, int column); /* DT_NOEND for null */
 extern char *aion_row_text(Rows rows, uint64 row, int column);			  /* NULL for null */
+extern Interval *aion_row_interval(Rows rows, uint64 row, int column);	  /* NULL for null */
 extern Jsonb *aion_row_jsonb(Rows rows, uint64 row, int column);		  /* NULL for null */
 extern pg_uuid_t aion_row_uuid(Rows rows, uint64 row, int column);
 
@@ -66,8 +67,9 @@ aion_arg_null(void)
 #define aion_arg_bool(v) aion_arg(BoolGetDatum(v))
 #define aion_arg_oid(v) aion_arg(ObjectIdGetDatum(v))
 
-extern NullableDatum aion_arg_text(const char *value);		/* NULL gives null */
-extern NullableDatum aion_arg_jsonb(const Jsonb *value);	/* NULL gives null */
-extern NullableDatum aion_arg_timestamp(TimestampTz value); /* DT_NOEND gives null */
+extern NullableDatum aion_arg_text(const char *value);		   /* NULL gives null */
+extern NullableDatum aion_arg_jsonb(const Jsonb *value);	   /* NULL gives null */
+extern NullableDatum aion_arg_interval(const Interval *value); /* NULL gives null */
+extern NullableDatum aion_arg_timestamp(TimestampTz value);	   /* DT_NOEND gives null */
 
 #endif
