@@ -43,7 +43,8 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 				ELSE 'See the setting aion.execution.' END),
 		('timers', coalesce(t.late < '1 minute', true), coalesce('the oldest one that is due waits for ' || t.late, 'none is due'),
 			'Look at the runs that are blocked, and at the server''s load.'),
-		('pg_cron', c.missing = 0, concat_ws(', ', format('%s schedules need it', c.bells), c.missing || ' have no job', c.problem),
+		('pg_cron', c.missing = 0, CASE c.bells WHEN 0 THEN 'no schedule needs it'
+				ELSE concat_ws(', ', format('%s of %s schedules that need it have a job', c.bells - c.missing, c.bells), c.problem) END,
 			CASE WHEN c.problem IS NULL THEN 'Use SELECT aion.repair_schedules().'
 				ELSE 'Install it as aion.create_schedule() says, then use SELECT aion.repair_schedules().' END),
 		('runs', b.blocked = 0, b.blocked || ' blocked', 'See the column blocked of aion.workflow_run, and aion.history().')

@@ -92,6 +92,7 @@ static void read_definition(FunctionCallInfo fcinfo, Schedule *schedule);
 static void read_limits(FunctionCallInfo fcinfo, Schedule *schedule);
 static char *choice(FunctionCallInfo fcinfo, int argument, const char *what,
 					const char *const *choices, int count);
+static TimestampTz anchor_of(const Schedule *schedule);
 static void make_table(Schedule *schedule);
 static void check(const Schedule *schedule, Oid owner);
 static bool save(Statement *statement, const Schedule *schedule);
@@ -299,6 +300,19 @@ choice(FunctionCallInfo fcinfo, int argument, const char *what, const char *cons
 }
 
 /*
+ * Returns what intervals are counted from: where the schedule starts, else the second that it is.
+ */
+static TimestampTz
+anchor_of(const Schedule *schedule)
+{
+	TimestampTz now = aion_clock_now();
+
+	if (schedule->start_at != DT_NOBEGIN)
+		return schedule->start_at;
+	return now - (now % USECS_PER_SEC + USECS_PER_SEC) % USECS_PER_SEC;
+}
+
+/*
  * Makes the timetable of a definition, and refuses what makes none.
  */
 static void
@@ -423,7 +437,7 @@ aion_create_schedule(PG_FUNCTION_ARGS)
 	schedule.name = schedule_name(fcinfo);
 	schedule.options = aion_json_empty();
 	read_definition(fcinfo, &schedule);
-	schedule.anchor = schedule.start_at != DT_NOBEGIN ? schedule.start_at : now;
+	schedule.anchor = anchor_of(&schedule);
 	make_table(&schedule);
 	first = aion_timetable_next(&schedule.table, now);
 	if (first == DT_NOEND)
@@ -476,7 +490,7 @@ aion_update_schedule(PG_FUNCTION_ARGS)
 				 errmsg("must have the privileges of the owner to update schedule \"%s\"", name)));
 	read_definition(fcinfo, schedule);
 	if (!PG_ARGISNULL(ARG_START_AT) || !PG_ARGISNULL(ARG_EVERY))
-		schedule->anchor = schedule->start_at != DT_NOBEGIN ? schedule->start_at : aion_clock_now();
+		schedule->anchor = anchor_of(schedule);
 	make_table(schedule);
 	check(schedule, owner);
 	retimed = !PG_ARGISNULL(ARG_CRON) || !PG_ARGISNULL(ARG_EVERY) || !PG_ARGISNULL(ARG_TIMEZONE) ||

@@ -130,7 +130,7 @@ static void close_run(Run *run);
 static void serve_waiting(Schedule *schedule, const char *state, int *budget);
 static void serve_due(Schedule *schedule, int *budget);
 static bool is_used_up(const Schedule *schedule);
-static TimestampTz pass_missed(Schedule *schedule, TimestampTz now);
+static TimestampTz decide_latest(Schedule *schedule, TimestampTz now);
 static void decide(Schedule *schedule, TimestampTz tick);
 static int count_open(const Schedule *schedule);
 static void cancel_previous(const Schedule *schedule);
@@ -200,9 +200,9 @@ run_errand(int64 key)
 	schedule = aion_schedule_read(key);
 	aion_authority_drop(&authority);
 
-	serve_waiting(schedule, "pending", &budget);
 	if (!aion_schedule_is(schedule, SCHEDULE_PAUSED))
 		serve_due(schedule, &budget);
+	serve_waiting(schedule, "pending", &budget); /* the last, since these overlap with anything */
 
 	aion_authority_assume(&authority);
 	aion_schedule_move(schedule, schedule->next_at);
@@ -295,10 +295,10 @@ serve_due(Schedule *schedule, int *budget)
 		TimestampTz tick = schedule->next_at;
 
 		CHECK_FOR_INTERRUPTS();
-		if (schedule->due_at < now - TIMELY && strcmp(schedule->catch_up, "all") != 0)
-			tick = pass_missed(schedule, now);
-		else
+		if (strcmp(schedule->catch_up, "all") == 0)
 			decide(schedule, tick);
+		else
+			tick = decide_latest(schedule, now);
 		schedule->next_at = aion_timetable_next(&schedule->table, tick);
 		schedule->due_at = aion_timetable_due(&schedule->table, schedule->next_at);
 		(*budget)--;
@@ -306,35 +306,27 @@ serve_due(Schedule *schedule, int *budget)
 }
 
 /*
- * Passes over the ticks that are missed, except that the latest one that is due counts for all of
- * them where the schedule wants one: a tick that is not late, if there is such a one.  Returns the
- * last tick that this has decided.
+ * Of the ticks that are due decides the latest, and passes over those before it.  If none is wanted
+ * after a downtime, that one must be on time.  Returns it.
  */
 static TimestampTz
-pass_missed(Schedule *schedule, TimestampTz now)
+decide_latest(Schedule *schedule, TimestampTz now)
 {
 	const Timetable *table = &schedule->table;
 	TimestampTz first = schedule->next_at;
-	TimestampTz begin = now - TIMELY - Min(table->jitter, USECS_PER_DAY);
-	TimestampTz timely = aion_timetable_next(table, Max(first, begin - 1));
-	TimestampTz last = first;
+	TimestampTz last = aion_timetable_latest(table, first, now);
 
-	while (timely != DT_NOEND && aion_timetable_due(table, timely) < now - TIMELY)
-		timely = aion_timetable_next(table, timely);
-	if (timely != DT_NOEND && timely > first)
-		last = aion_timetable_latest(table, first, timely - 1);
-	else if (table->end_at != DT_NOEND)
-		last = aion_timetable_latest(table, first, Min(table->end_at, now));
-	if (strcmp(schedule->catch_up, "one") == 0 &&
-		(timely == DT_NOEND || aion_timetable_due(table, timely) > now))
+	if (aion_timetable_due(table, last) > now)
+		last = aion_timetable_latest(table, first, last - 1);
+	if (strcmp(schedule->catch_up, "skip") == 0 && aion_timetable_due(table, last) < now - TIMELY)
 	{
-		if (first < last)
-			(void) put(schedule, first, "missed", aion_timetable_latest(table, first, last - 1),
-					   NULL, false);
-		decide(schedule, last);
-	}
-	else
 		(void) put(schedule, first, "missed", last, NULL, false);
+		return last;
+	}
+	if (last > first)
+		(void) put(schedule, first, "missed", aion_timetable_latest(table, first, last - 1), NULL,
+				   false);
+	decide(schedule, last);
 	return last;
 }
 

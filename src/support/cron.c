@@ -25,6 +25,7 @@
 #define MINUTES_PER_DAY (24 * 60)
 #define CYCLE_DAYS 146097 /* of the calendar: 400 years, and a whole number of weeks */
 #define EXPRESSION_MAX 1000
+#define EPOCH_SECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 
 typedef struct Field
 {
@@ -119,9 +120,7 @@ aion_cron_parse(const char *expression, Cron *cron)
 TimestampTz
 aion_cron_next(const Cron *cron, pg_tz *zone, TimestampTz after)
 {
-	TimestampTz epoch =
-		after + (TimestampTz) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-	pg_time_t from = epoch / USECS_PER_SEC - (epoch % USECS_PER_SEC < 0 ? 1 : 0);
+	pg_time_t from = after / USECS_PER_SEC - (after % USECS_PER_SEC < 0 ? 1 : 0) + EPOCH_SECONDS;
 	pg_time_t moment;
 	int64 local;
 
@@ -408,7 +407,7 @@ next_real(const Cron *cron, pg_tz *zone, pg_time_t after)
 static TimestampTz
 to_timestamp(pg_time_t moment)
 {
-	int64 seconds = moment - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+	int64 seconds = moment - EPOCH_SECONDS;
 
 	if (seconds >= END_TIMESTAMP / USECS_PER_SEC)
 		return DT_NOEND;
