@@ -22,6 +22,8 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "background/lifecycle.h"
@@ -209,16 +211,41 @@ drops_extension(Node *statement)
 }
 
 /*
- * Lets nobody ring for schedules that will be gone.
+ * Lets nobody ring for schedules that will be gone.  An extension of another version, or anything
+ * else that is wrong, is no reason not to drop it.
  */
 static void
 remove_bells(void)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
 	Authority authority;
 
-	aion_authority_assume(&authority);
-	aion_bell_remove_all();
-	aion_authority_drop(&authority);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		aion_authority_assume(&authority);
+		aion_bell_remove_all();
+		aion_authority_drop(&authority);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		ereport(WARNING, (errmsg("jobs of pg_cron that belong to aion were not removed: %s",
+								 error->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
 }
 
 static void

@@ -448,7 +448,7 @@ aion_start_read_options(const Jsonb *options, StartRequest *request)
 	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
 	{
 		bool is_known = token != WJB_KEY;
-		bool is_text = true;
+		bool is_text;
 		char *name;
 
 		if (is_known)

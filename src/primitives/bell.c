@@ -3,14 +3,14 @@
  *		Who rings schedules that tick by a cron expression: jobs of pg_cron.
  *
  * A job says nothing about when the schedule ticks: its command makes the engine look, and the
- * expression in the schedule's own time zone decides.  So a job that rings too often, twice or late
- * harms nothing.  pg_cron counts in UTC; the job rings at every time of day at which the schedule
- * could tick under any offset its time zone will have in the next years, and where the clocks are
- * put forward over a tick.
+ * expression in the schedule's own time zone decides.  So a job that rings too often, twice or
+ * late harms nothing.  pg_cron counts in UTC; the job rings at every time of day at which the
+ * schedule could tick under any offset its time zone will have in the next years, and where the
+ * clocks are put forward over a tick.
  *
- * The job belongs to the owner of the extension and executes no code of users: what is due is done
- * in a process of the schedule's owner.  So nobody needs a right on pg_cron, or to be able to
- * connect the way that pg_cron does.  Its functions are called directly, and only if they are
+ * The job belongs to the owner of the extension and executes no code of users: what is due is
+ * done in a process of the schedule's owner.  So nobody needs a right on pg_cron, or to be able
+ * to connect the way that pg_cron does.  Its functions are called directly, and only if they are
  * members of the extension: a schema of that name may be anybody's.
  */
 #include "postgres.h"

@@ -3,9 +3,9 @@
  *		Schedules: what they start, and when.
  *
  * A schedule knows the first tick that is not decided.  Deciding it, starting what it starts and
- * moving on to the next are one transaction under the lock of the schedule's row (see tick.c), so
- *no tick is decided twice and none is passed over.  What is here changes the definition, under the
- * same lock.
+ * moving on to the next are one transaction under the lock of the schedule's row (see tick.c),
+ * so no tick is decided twice and none is passed over.  What is here changes the definition,
+ * under the same lock.
  */
 #include "postgres.h"
 

@@ -2,17 +2,17 @@
  * tick.c
  *		What becomes of the ticks of schedules.
  *
- * A schedule that has something due is an errand of its owner's: done by his runner, by drive() or
- * by a test, never by whoever rings.  Under the lock of its row the ticks are decided in their
- *order, each once: it starts a run, or is recorded as what else it came to.  The run, the tick's
- *row and the move to the next tick are one commit, so a crash leaves none of it or all.
+ * A schedule that has something due is an errand of its owner's: done by his runner, by drive()
+ * or by a test, never by whoever rings.  Under the lock of its row the ticks are decided in
+ * their order, each once: it starts a run, or is recorded as what else it came to.  The run, the
+ * tick's row and the move to the next tick are one commit, so a crash leaves none of it or all.
  *
  *		pending ---> started, failed		asked for by trigger and backfill
  *		buffered --> started, failed		while an earlier run of the schedule is open
  *		started, skipped, missed, failed	decided; a backfill may ask for the latter three again
  *
- * Whoever closes a run takes no lock here: he inserts a timer of the schedule, which makes it look
- * whether a buffered tick can start.
+ * Whoever closes a run takes no lock here: he inserts a timer of the schedule, which makes it
+ * look whether a buffered tick can start.
  */
 #include "postgres.h"
 

@@ -2,10 +2,10 @@
  * timetable.c
  *		When a schedule ticks.
  *
- * Everything is computed from the definition and a moment, so it is the same for whoever asks and
- * whenever: the n-th tick of an interval is its anchor and n intervals, of which months and days
- *are those of the schedule's time zone (so the 31st does not wander to the 28th), and the jitter of
- *a tick is a hash.
+ * Everything is computed from the definition and a moment, so it is the same for whoever asks
+ * and whenever: the n-th tick of an interval is its anchor and n intervals, of which months and
+ * days are those of the schedule's time zone (so the 31st does not wander to the 28th), and the
+ * jitter of a tick is a hash.
  */
 #include "postgres.h"
 
@@ -19,7 +19,6 @@
 
 #define EPOCH_SECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 #define LATEST_SECOND (END_TIMESTAMP / USECS_PER_SEC - SECS_PER_DAY)
-#define LONGEST_MONTHS (12 * 10000)
 #define AVERAGE_MONTH 30.436875 /* days */
 
 static TimestampTz next(const Timetable *table, TimestampTz after);

@@ -2,15 +2,15 @@
  * cron.c
  *		Cron expressions: what they say, and when they tick in a time zone.
  *
- * Five fields as Vixie's cron reads them: lists, ranges, steps, names, 7 for Sunday.  If both day
- * fields are restricted, either may match; a field that begins with an asterisk is no restriction
- *in this sense.
+ * Five fields as Vixie's cron reads them: lists, ranges, steps, names, 7 for Sunday.  If both
+ * day fields are restricted, either may match; a field that begins with an asterisk is no
+ * restriction in this sense.
  *
  * Clocks are put forward and back.  An expression that allows every hour follows real time: it
- *ticks in every minute whose local time matches, in both of two hours of the same name.  Any other
- *means moments of the day: each ticks once, when the local clock first shows it or what comes after
- *it. So one in the hour that is left out ticks at the first moment after the gap (several as one),
- *and one in the hour that is repeated ticks the first time.
+ * ticks in every minute whose local time matches, in both of two hours of the same name.  Any
+ * other means moments of the day: each ticks once, when the local clock first shows it or what
+ * comes after it.  So one in the hour that is left out ticks at the first moment after the gap
+ * (several as one), and one in the hour that is repeated ticks the first time.
  */
 #include "postgres.h"
 

@@ -62,6 +62,8 @@ $node->safe_psql('postgres', q{
 $node->safe_psql('postgres', q{
 	CREATE ROLE bob LOGIN; GRANT alice TO bob; GRANT USAGE ON SCHEMA alice TO bob; SELECT aion.grant_usage('bob')});
 
+$node->safe_psql('postgres', q{SELECT aion.create_schedule('tick', 'work', every => '1000 years', input => '{"kind": "act"}')}, @alice);
+
 my $number = 0;
 my @doubtful;
 sub start
@@ -146,6 +148,10 @@ for my $point (@points)
 	{
 		asked('SELECT pg_terminate_backend(' . slow_one() . ')');
 	}
+	elsif ($point =~ /^errand/)
+	{
+		asked(q{SELECT aion.trigger_schedule('tick')});
+	}
 	elsif ($point =~ /^crash noted/)
 	{
 		kill 'KILL', slow_one();
@@ -164,12 +170,14 @@ wait_until($node, 'all runs end', 'SELECT count(*) = 0 FROM aion.workflow_run WH
 	or diag(asked('SELECT workflow_id, status, blocked, failures, ready_at, retry_at FROM aion._run WHERE closed_at IS NULL'));
 cmp_ok(asked('SELECT count(*) FROM alice.acknowledged'), '>', 2 * @points, 'enough starts were acknowledged');
 is(asked(q{SELECT count(*) FROM alice.acknowledged a FULL JOIN aion.workflow_run w ON w.workflow_id = a.id AND w.workflow_id ~ '^w'
-	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^b'}),
+	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^(b|tick/)'}),
 	'what was acknowledged has a run, and nothing else has');
 is(asked('SELECT count(*) - count(DISTINCT workflow_id) FROM aion.workflow_run'), '0', 'T04: trying again starts nothing twice');
 is(asked('SELECT DISTINCT status FROM aion.workflow_run'), 'completed', 'which completed');
 is(asked(q{SELECT count(*) FROM aion.workflow_run w
 	WHERE (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{1,2,3}'}), '0', 'every step of each has its effect once');
+is(asked(q{SELECT count(*) > 0, count(*) - count(w.run_key), count(*) FILTER (WHERE t.state <> 'started') FROM aion.schedule_tick t LEFT JOIN aion.workflow_run w USING (workflow_id)}),
+	't|0|0', 'R20: every tick has its run');
 all_sound($node, 'in the end');
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC/, 'no assertion failed');
 
