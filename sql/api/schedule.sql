@@ -70,7 +70,7 @@ COMMENT ON FUNCTION aion._cron_ticks(text, text, timestamptz, int)
 CREATE OR REPLACE FUNCTION aion._missing_bells(OUT bells bigint, OUT missing bigint, OUT problem text)
 	RETURNS SETOF record LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_missing_bells';
 COMMENT ON FUNCTION aion._missing_bells()
-	IS 'how many schedules want a job of pg_cron, how many of them have none, and what is wrong with pg_cron';
+	IS 'how many schedules that the current user may see want a job of pg_cron, how many of them have none, and what is wrong with pg_cron';
 
 CREATE OR REPLACE VIEW aion.schedule WITH (security_barrier) AS
 	SELECT s.name, s.workflow_type, s.state, o.name AS owner, s.cron, s.every, s.timezone,

@@ -461,6 +461,7 @@ serve(int32 owner_key)
 {
 	Authority authority;
 	const char *reason = "does not exist";
+	bool errands = false;
 	Oid role;
 
 	aion_process_begin_work("starting a runner");
@@ -469,7 +470,10 @@ serve(int32 owner_key)
 	if (OidIsValid(role))
 		reason = aion_owner_ineligible(role);
 	if (reason != NULL)
+	{
 		block_runs(owner_key, reason);
+		errands = aion_primitives_have_errand(owner_key); /* nothing else would look again */
+	}
 	aion_authority_drop(&authority);
 	if (reason != NULL)
 		CRASH_POINT("runs blocked, not committed");
@@ -479,6 +483,8 @@ serve(int32 owner_key)
 	MemoryContextSwitchTo(memory);
 	if (reason == NULL)
 		start_runner(owner_key, role);
+	else if (errands)
+		wait_with(owner_key, NO_START_MS);
 }
 
 /*

@@ -92,6 +92,20 @@ aion_primitives_select_errands(const int64 *keys, int count, int64 *due)
 }
 
 /*
+ * Tells whether an owner has an errand that is due; its lock is kept.
+ */
+bool
+aion_primitives_have_errand(int32 owner_key)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->claim_errand != NULL && primitive->claim_errand(owner_key, NULL, 0) != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Does one errand of an owner, of some keys or, if those are NULL, of all.  Returns whether there
  * was one that nobody else had.
  */

@@ -73,6 +73,7 @@ extern void aion_primitives_arrive(Run *run);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
 extern int aion_primitives_select_errands(const int64 *keys, int count, int64 *due);
+extern bool aion_primitives_have_errand(int32 owner_key);
 extern bool aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count);
 extern void aion_primitives_find_errands(void);
 

@@ -45,7 +45,7 @@
 static Statement select_job =
 	STATEMENT(SELECT,
 			  "SELECT jobid, schedule, command, active FROM cron.job WHERE jobname = $1"
-			  " AND database = pg_catalog.current_database()",
+			  " AND database = pg_catalog.current_database() AND username = CURRENT_USER",
 			  TEXTOID);
 static Statement select_jobs =
 	STATEMENT(SELECT, "SELECT jobid FROM cron.job WHERE starts_with(jobname, '" JOB_PREFIX "')"
@@ -54,16 +54,10 @@ static Statement select_jobs =
 static Statement select_wanted =
 	STATEMENT(SELECT, "SELECT run_key, owner_key, name FROM aion._schedule"
 					  " WHERE cron IS NOT NULL AND state = 'active' ORDER BY name");
-static Statement select_missing =
-	STATEMENT(SELECT, "SELECT count(*) FROM aion._schedule s"
-					  " WHERE s.cron IS NOT NULL AND s.state = 'active'"
-					  " AND NOT EXISTS (SELECT FROM cron.job j WHERE j.active"
-					  " AND j.jobname = '" JOB_PREFIX "' || s.name"
-					  " AND j.database = pg_catalog.current_database())");
-
 static const char *problem(char **hint);
 static Oid cron_function(const char *name, const Oid *types, int count);
 static Oid schedule_function(void);
+static bool has_job(const char *schedule);
 static void remove_job(int64 job);
 static bool set(const Schedule *schedule);
 static char *pattern(const Timetable *table);
@@ -216,6 +210,18 @@ schedule_function(void)
 	return cron_function("schedule_in_database", types, lengthof(types));
 }
 
+/*
+ * Tells whether a schedule has a job that rings.
+ */
+static bool
+has_job(const char *schedule)
+{
+	NullableDatum args[] = {aion_arg_text(psprintf(JOB_PREFIX "%s", schedule))};
+	Rows rows = aion_statement_execute(&select_job, args);
+
+	return rows.count > 0 && aion_row_bool(rows, 0, 4);
+}
+
 static void
 remove_job(int64 job)
 {
@@ -348,19 +354,29 @@ aion_missing_bells(PG_FUNCTION_ARGS)
 	ReturnSetInfo *set_info = (ReturnSetInfo *) fcinfo->resultinfo;
 	Datum values[3];
 	bool nulls[3] = {false};
+	Oid user = GetUserId();
 	Authority authority;
 	const char *what;
 	char *hint;
-	int64 wanted;
+	int64 wanted = 0;
+	int64 missing = 0;
+	bool all;
+	Rows rows;
 
 	InitMaterializedSRF(fcinfo, 0);
 	aion_authority_assume(&authority);
 	what = problem(&hint);
-	wanted = (int64) aion_statement_execute(&select_wanted, NULL).count;
+	all = aion_owner_access(user) >= ACCESS_MONITOR;
+	rows = aion_statement_execute(&select_wanted, NULL);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		if (!all && !aion_owner_controls(user, aion_row_int32(rows, row, 2)))
+			continue;
+		wanted++;
+		missing += what != NULL || !has_job(aion_row_text(rows, row, 3));
+	}
 	values[0] = Int64GetDatum(wanted);
-	values[1] = Int64GetDatum(
-		what != NULL ? wanted
-					 : aion_row_int64(aion_statement_execute(&select_missing, NULL), 0, 1));
+	values[1] = Int64GetDatum(missing);
 	nulls[2] = what == NULL;
 	values[2] = nulls[2] ? (Datum) 0 : CStringGetTextDatum(psprintf("pg_cron %s", what));
 	aion_authority_drop(&authority);

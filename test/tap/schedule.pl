@@ -117,6 +117,14 @@ wait_until($node, 'all that was started ends', q{SELECT count(*) = 0 FROM aion.w
 all_ticked('quick', 1, 'downtime, catch_up all');
 all_sound($node, 'downtime');
 
+# An owner who cannot have a process for a while: the ticks are late, and go on by themselves.
+$node->safe_psql('postgres', q{SELECT aion.resume_schedule('quick')}, @alice);
+$node->safe_psql('postgres', q{ALTER ROLE alice NOLOGIN; SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'aion runner'});
+wait_until($node, 'without LOGIN ticks are late', q{SELECT max(nominal_at) < now() - interval '3 s' FROM aion.schedule_tick WHERE schedule = 'quick'});
+$node->safe_psql('postgres', 'ALTER ROLE alice LOGIN');
+wait_until($node, 'and go on with it', q{SELECT max(nominal_at) > now() - interval '2 s' FROM aion.schedule_tick WHERE schedule = 'quick'});
+$node->safe_psql('postgres', q{SELECT aion.pause_schedule('quick')}, @alice);
+
 # R20: everybody at once, rings, ticks, changes and deaths.
 $node->safe_psql('postgres', q{SELECT aion.resume_schedule('quick')}, @alice);
 my @sessions = map { session($node, 'alice') } 1 .. 4;
@@ -145,6 +153,23 @@ $node->safe_psql('postgres', q{SELECT aion.ring_schedule('minute')}, @alice);
 is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job}), '1', 'a ring repairs its own');
 is($node->safe_psql('postgres', q{SELECT aion.repair_schedules()}), $node->safe_psql('postgres', q{SELECT count(*) - 1 FROM aion.schedule WHERE cron IS NOT NULL AND state = 'active'}), 'and a function all of them');
 is($node->safe_psql('postgres', q{SELECT ok FROM aion.health() WHERE "check" = 'pg_cron'}), 't', 'health() is content');
+# In a restored copy nothing ticks, whoever rings, until it is adopted; then what it has missed is caught up. Where pg_cron is not, health() says so.
+my $dump = $node->basedir . '/schedules.sql';
+$node->safe_psql('postgres', q{SELECT aion.resume_schedule('quick'); SELECT aion.update_schedule('quick', catch_up => 'one')}, @alice);
+$node->safe_psql('postgres', 'CREATE DATABASE copy');
+$node->command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-f', $dump ], 'a dump');
+$node->psql('copy', "\\i $dump", on_error_stop => 0); # pg_cron can be in one database only
+is($node->safe_psql('copy', q{SELECT ok, detail FROM aion.health() WHERE "check" = 'pg_cron'}), 'f|0 of 2 schedules that need it have a job, pg_cron is configured for database "postgres"', 'a copy has no jobs');
+my $ticks = $node->safe_psql('copy', 'SELECT count(*) FROM aion.schedule_tick');
+is($node->safe_psql('copy', q{SELECT aion.ring_schedule(name) FROM aion.schedule WHERE name IN ('quick', 'minute')}), "f\nf", 'and does not tick');
+is($node->safe_psql('copy', 'SELECT count(*) FROM aion.schedule_tick'), $ticks, 'nor has it');
+$node->safe_psql('copy', 'SELECT aion.adopt_database()');
+ok($node->poll_query_until('copy', qq{SELECT count(*) >= $ticks + 3 FROM aion.schedule_tick}), 'an adopted one does');
+$node->safe_psql('copy', q{SELECT aion.pause_schedule(name) FROM aion.schedule});
+ok($node->poll_query_until('copy', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL}), 'all that was started there ends');
+all_sound($node, 'a copy', 'copy');
+is($node->safe_psql('postgres', q{SELECT aion.pause_schedule('quick')}), 'paused', 'the original is what it was');
+
 $node->safe_psql('postgres', q{SELECT cron.schedule('other', '0 0 1 1 *', 'SELECT 1')});
 $node->safe_psql('postgres', 'DROP EXTENSION aion CASCADE');
 is($node->safe_psql('postgres', q{SELECT string_agg(jobname, ',') FROM cron.job}), 'other', 'DROP EXTENSION removes its jobs, and no other');
