@@ -9,12 +9,14 @@
 #include "background/launcher.h"
 #include "background/lifecycle.h"
 #include "engine/definition.h"
+#include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/primitive.h"
 #include "engine/testing.h"
 #include "engine/wait.h"
 #include "guc.h"
 #include "support/board.h"
+#include "support/interruption.h"
 #include "support/statement.h"
 #include "support/wakeup.h"
 
@@ -28,9 +30,11 @@ _PG_init(void)
 	aion_guc_define();
 	aion_board_init();
 	aion_wakeup_init();
+	aion_interruption_init();
 	aion_statement_init();
 	aion_guard_init();
 	aion_definition_init();
+	aion_fence_init();
 	aion_wait_init();
 	aion_testing_init();
 	aion_primitives_init();

@@ -1,116 +1,99 @@
 #!/usr/bin/env python3
 """A worker for external activities: claims them from a task queue, executes them, and says what came of it.
 
-    python3 worker.py "dbname=shop user=payments" bank
+    CONCURRENCY=4 python3 worker.py postgresql://app@localhost/shop gpu
 
-Needs psycopg 3 (Debian: python3-psycopg). Stops gracefully on SIGTERM: it finishes what it has and claims nothing more.
-Works through a connection pooler in transaction mode: nothing depends on a session. Set idle_in_transaction_session_timeout
-for the role, so that what a frozen worker has written and not committed does not stand in the way of its successor.
+What it can execute is in activities.py. Needs psycopg 3 (Debian: python3-psycopg). Works through a connection pooler in
+transaction mode: nothing depends on a session. On SIGTERM it finishes what it has, for GRACE seconds at most, and asks for nothing
+more. Set idle_in_transaction_session_timeout for the role, so that what a frozen worker has written and not committed does not
+stand in the way of its successor.
 """
-import json
+import functools
 import os
+import random
 import signal
 import socket
 import sys
 import threading
+import time
 
 import psycopg
+from psycopg.rows import dict_row
+
+from activities import ACTIVITIES, Cancelled, complete
+from heartbeat import Heartbeat
+
+NAME = f"{socket.gethostname()}:{os.getpid()}"
 
 
-class Cancelled(Exception):
-    """The workflow no longer wants this activity."""
+def say(message):
+    print(message, file=sys.stderr, flush=True)
 
 
-class Failure(Exception):
-    """Says how an activity failed: kind, and whether to try again."""
-
-    def __init__(self, message, kind=None, retryable=True):
-        super().__init__(message)
-        self.kind, self.retryable = kind, retryable
-
-
-def charge(task, connection):
-    """An activity. It may use the connection of the outcome: then its writes and the outcome are one transaction."""
-    if task["input"].get("card") == "stolen":
-        raise Failure("the card was declined", kind="card declined", retryable=False)
-    # Somebody else's system is told the key, so that it does the same thing once, however often it is asked.
-    connection.execute(
-        "INSERT INTO payment (key, amount) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        (task["idempotency_key"], task["input"]["amount"]))
-    return {"paid": task["input"]["amount"], "attempt": task["attempt"]}
-
-
-ACTIVITIES = {"charge": charge}
-
-
-class Heartbeat:
-    """Says from another connection that a task goes on, and hears whether it is still wanted."""
-
-    def __init__(self, dsn, token, seconds):
-        self.cancelled, self.over = threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self.beat, args=(dsn, token, seconds), daemon=True)
-
-    def beat(self, dsn, token, seconds):
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            while not self.over.wait(seconds):
-                try:
-                    row = connection.execute("SELECT aion.heartbeat_activity(%s)", (token,)).fetchone()
-                except psycopg.errors.DatabaseError:
-                    row = (True,)  # WF018: somebody else has it now
-                if row[0]:
-                    self.cancelled.set()
-                    return
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-
-
-def execute(dsn, connection, task, beat):
-    """Executes a task; effect and outcome are one transaction, so neither is there without the other."""
+def execute(connect, db, task):
+    outcome = "done"
     try:
-        with Heartbeat(dsn, task["task_token"], beat) as heartbeat, connection.transaction():
-            result = ACTIVITIES[task["activity"]](task, connection)
-            if heartbeat.cancelled.is_set():
-                raise Cancelled()
-            connection.execute("SELECT aion.complete_activity(%s, %s)", (task["task_token"], json.dumps(result)))
+        with Heartbeat(connect, task) as beat:
+            result = ACTIVITIES[task["activity"]](task, db, beat)
+            if result is not None:  # otherwise it has completed the task by itself
+                complete(db, task, result)
     except Cancelled:
-        pass
-    except psycopg.errors.DatabaseError as error:
-        if error.sqlstate != "WF018":  # it was not ours any more, and what we did is rolled back
-            fail(connection, task, Failure(str(error), kind="database"))
-    except Exception as error:  # pylint: disable=broad-except
-        fail(connection, task, error if isinstance(error, Failure) else Failure(repr(error)))
+        outcome = "no longer wanted"
+    except Exception as error:
+        outcome = "lost" if getattr(error, "sqlstate", None) == "WF018" else fail(db, task, error)
+    say(f"{task['activity']} of {task['workflow_id']}, attempt {task['attempt']}: {outcome}")
 
 
-def fail(connection, task, failure):
+def fail(db, task, error):
+    kind = getattr(error, "kind", None) or getattr(error, "sqlstate", None) or type(error).__name__
     try:
-        connection.execute("SELECT aion.fail_activity(%s, %s, %s, %s)",
-                           (task["task_token"], str(failure), failure.kind, failure.retryable))
-    except psycopg.errors.DatabaseError as error:
-        if error.sqlstate != "WF018":
-            raise
+        db.execute("SELECT aion.fail_activity(%s, %s, %s, %s, %s::interval)", (
+            task["task_token"], str(error), kind, getattr(error, "retryable", True), getattr(error, "retry_after", None)))
+    except psycopg.Error as refusal:
+        if refusal.sqlstate != "WF018":
+            raise  # the connection is gone, and the attempt with it: another follows when its time is up
+        return "lost"
+    return f"failed: {kind}"
+
+
+def poll(db, queue):
+    """Waits for a task a little, and claims it at once: a claim that is not committed yet would hold it if we froze here."""
+    return db.execute("SELECT * FROM aion.poll_activities(%s, %s, wait => '2 s', activities => %s)",
+                      ([queue], NAME, list(ACTIVITIES))).fetchone()
+
+
+def work(connect, queue, stopping):
+    """Executes one task after the other on a connection of its own; comes back when the server has been away."""
+    pause = 0.0
+    while not stopping.wait(pause * random.uniform(0.5, 1)):
+        try:
+            with connect() as db:
+                while not stopping.is_set():
+                    task = poll(db, queue)
+                    pause = 0.0
+                    if task is not None:
+                        execute(connect, db, task)
+        except Exception as error:
+            pause = min(max(2 * pause, 0.2), 10)
+            say(f"again in {pause} s: {error}")
 
 
 def main():
-    dsn, queue = sys.argv[1], sys.argv[2]
-    beat = float(os.environ.get("HEARTBEAT", "5"))
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    name = f"{socket.gethostname()}:{os.getpid()}"
-    with psycopg.connect(dsn, autocommit=True, row_factory=psycopg.rows.dict_row) as connection:
-        while not stopping.is_set():
-            # Waits up to a few seconds for something to do, without asking again and again.
-            tasks = connection.execute(
-                "SELECT * FROM aion.poll_activities(%s, %s, wait => '2 s', activities => %s)",
-                ([queue], name, list(ACTIVITIES))).fetchall()
-            for task in tasks:
-                execute(dsn, connection, task, beat)
+    dsn, queue = sys.argv[1:]
+    # Without prepared statements: behind a pooler the next transaction may be on another connection.
+    connect = functools.partial(psycopg.connect, dsn, autocommit=True, row_factory=dict_row, prepare_threshold=None)
+    stopping, signals = threading.Event(), {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    threads = [threading.Thread(target=work, args=(connect, queue, stopping), daemon=True)
+               for _ in range(int(os.environ.get("CONCURRENCY", "4")))]
+    for thread in threads:
+        thread.start()
+    signal.sigwait(signals)
+    stopping.set()
+    until = time.monotonic() + float(os.environ.get("GRACE", "60"))
+    for thread in threads:
+        thread.join(max(0, until - time.monotonic()))
+    os._exit(any(thread.is_alive() for thread in threads))
 
 
 if __name__ == "__main__":

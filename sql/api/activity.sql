@@ -20,3 +20,13 @@ CREATE OR REPLACE FUNCTION aion.run_sql(query text, args jsonb DEFAULT '[]') RET
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_run_sql';
 COMMENT ON FUNCTION aion.run_sql(text, jsonb)
 	IS 'in workflow code: executes one statement and returns its rows as an array of objects';
+
+CREATE OR REPLACE FUNCTION aion.activity_info() RETURNS jsonb
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_activity_info';
+COMMENT ON FUNCTION aion.activity_info()
+	IS 'in an activity: of which workflow it is, which attempt, its idempotency key, deadline and the details of the last heartbeat';
+
+CREATE OR REPLACE FUNCTION aion.heartbeat(details jsonb DEFAULT NULL) RETURNS boolean
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_heartbeat';
+COMMENT ON FUNCTION aion.heartbeat(jsonb)
+	IS 'in an activity in the background: says that it goes on; true if its workflow no longer wants it';

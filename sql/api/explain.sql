@@ -12,12 +12,21 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 	SELECT CASE event.event_type
 		WHEN 'WorkflowStarted' THEN concat_ws(' ', 'started with', aion._abbreviate(attributes -> 'input'),
 			'by schedule ' || (attributes ->> 'schedule') || ' for ' || (attributes ->> 'scheduled_for'))
+			|| CASE WHEN attributes ? 'forked_from' THEN format(', forked from %s at event %s',
+				attributes #>> '{forked_from,workflow_id}', attributes #>> '{forked_from,seq}') ELSE '' END
 		WHEN 'WorkflowCompleted' THEN concat_ws(' ', 'completed with',
 			coalesce(aion._abbreviate(attributes -> 'result'), 'no result'))
 		WHEN 'WorkflowFailed' THEN concat_ws(' ', 'failed:', attributes #>> '{error,sqlstate}',
 			attributes #>> '{error,message}')
 		WHEN 'WorkflowTerminated' THEN concat_ws(' ', 'terminated by', attributes ->> 'by')
 			|| coalesce(': ' || (attributes ->> 'reason'), '')
+		WHEN 'WorkflowPaused' THEN concat_ws(' ', 'paused by', attributes ->> 'by')
+			|| coalesce(': ' || (attributes ->> 'reason'), '')
+		WHEN 'WorkflowResumed' THEN concat_ws(' ', 'resumed by', attributes ->> 'by')
+			|| coalesce(': ' || (attributes ->> 'reason'), '')
+		WHEN 'WorkflowReopened' THEN concat_ws(' ', 'reopened by', attributes ->> 'by')
+			|| coalesce(': ' || (attributes ->> 'reason'), '') || format(', without events %s',
+				(SELECT string_agg(seq, ', ') FROM jsonb_array_elements_text(attributes -> 'supersedes') seq))
 		WHEN 'WorkflowTimedOut' THEN 'timed out'
 		WHEN 'WorkflowBlocked' THEN concat_ws(' ', 'blocked:', attributes ->> 'reason',
 			aion._abbreviate(attributes -> 'detail'))
@@ -35,8 +44,12 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'TimerFired' THEN format('  %s fired', event.key)
 		WHEN 'TimerCancelled' THEN format('  %s cancelled%s', event.key,
 			CASE attributes ->> 'cause' WHEN 'close' THEN ' with the run' ELSE '' END)
+		WHEN 'SignalReceived' THEN concat_ws(' ', 'signal', event.key, aion._abbreviate(attributes -> 'payload'),
+			'from', attributes ->> 'sender')
+		WHEN 'SignalSent' THEN concat_ws(' ', 'send signal', event.key, aion._abbreviate(attributes -> 'payload'),
+			'to', attributes ->> 'workflow_id')
 		WHEN 'CommandAnswered' THEN concat_ws(' ', attributes ->> 'command', event.key, '->',
-			coalesce(attributes ->> 'answer', attributes #>> '{error,message}'))
+			coalesce(attributes ->> 'answer', attributes #>> '{error,message}', attributes #>> '{input,handler}'))
 		ELSE concat_ws(' ', event.event_type, event.key) END
 	FROM (SELECT coalesce(event.attributes, '{}')) x(attributes)
 $$;

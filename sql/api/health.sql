@@ -2,7 +2,7 @@
 
 CREATE OR REPLACE FUNCTION aion._stat_engine(OUT library_version text, OUT preloaded boolean,
 	OUT launcher_pid int, OUT scheduler_pid int, OUT runners int, OUT max_runners int,
-	OUT fence text, OUT execution text) RETURNS SETOF record
+	OUT fence text, OUT execution text, OUT paused boolean) RETURNS SETOF record
 	LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_stat_engine';
 COMMENT ON FUNCTION aion._stat_engine() IS 'the engine''s processes in this database';
 
@@ -41,6 +41,7 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 		('fence', e.fence IN ('adopted', 'new'), e.fence || ', aion.execution is ' || e.execution,
 			CASE WHEN e.fence = 'copy' THEN 'If the original no longer executes workflows, use SELECT aion.adopt_database().'
 				ELSE 'See the setting aion.execution.' END),
+		('engine', NOT e.paused, CASE WHEN e.paused THEN 'paused' ELSE 'not paused' END, 'Use SELECT aion.resume_engine().'),
 		('timers', coalesce(t.late < '1 minute', true), coalesce('the oldest one that is due waits for ' || t.late, 'none is due'),
 			'Look at the runs that are blocked, and at the server''s load.'),
 		('pg_cron', c.missing = 0, CASE c.bells WHEN 0 THEN 'no schedule needs it'

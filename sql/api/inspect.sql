@@ -62,11 +62,15 @@ CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS
 		UNION ALL
 		SELECT 'release', r.blocked, (SELECT max(e.recorded_at) FROM aion._event e
 				WHERE e.run_key = r.run_key AND e.event_type = 'WorkflowBlocked'), r.retry_at
-		WHERE r.status = 'blocked') w
+		WHERE r.status = 'blocked'
+		UNION ALL
+		SELECT 'resume', r.blocked, (SELECT max(e.recorded_at) FROM aion._event e
+				WHERE e.run_key = r.run_key AND e.event_type = 'WorkflowPaused'), NULL
+		WHERE r.status = 'paused') w
 	WHERE r.closed_at IS NULL
 		AND r.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.pending_await
-	IS 'what each open run waits for, and since when: what its code awaits, its start, or the release of its block';
+	IS 'what each open run waits for, and since when: what its code awaits, its start, the release of its block, or to be resumed';
 
 CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
 	SELECT v.workflow_type, v.version, v.version_key = w.version_key AS routed, o.name AS owner,
@@ -91,6 +95,14 @@ CREATE OR REPLACE FUNCTION aion.describe_workflow(workflow_id text, run_id uuid 
 				FROM aion.pending_await p WHERE p.run_key = w.run_key),
 			'timers', (SELECT coalesce(jsonb_object_agg(t.timer, t.fire_at), '{}')
 				FROM aion.timer t WHERE t.run_key = w.run_key))
+			|| jsonb_strip_nulls(jsonb_build_object(
+				'paused', (SELECT h.attributes || jsonb_build_object('since', h.recorded_at)
+					FROM aion.history_event h WHERE h.run_key = w.run_key AND h.event_type = 'WorkflowPaused'
+						AND w.status = 'paused' ORDER BY h.seq DESC LIMIT 1),
+				'forked_from', (SELECT h.attributes -> 'forked_from'
+					FROM aion.history_event h WHERE h.run_key = w.run_key AND h.seq = 1),
+				'reopened', (SELECT jsonb_agg(h.attributes || jsonb_build_object('at', h.recorded_at) ORDER BY h.seq)
+					FROM aion.history_event h WHERE h.run_key = w.run_key AND h.event_type = 'WorkflowReopened')))
 		FROM aion.workflow_run w
 		WHERE w.run_key = aion._find_run(describe_workflow.workflow_id, describe_workflow.run_id)
 $$;

@@ -3,33 +3,52 @@
  * violation; no rows means sound.
  */
 
-CREATE OR REPLACE VIEW aion._lifecycle AS
-	SELECT DISTINCT ON (e.run_key) e.run_key,
-		CASE e.event_type
-			WHEN 'WorkflowCompleted' THEN 'completed' WHEN 'WorkflowFailed' THEN 'failed'
-			WHEN 'WorkflowCancelled' THEN 'cancelled' WHEN 'WorkflowTerminated' THEN 'terminated'
-			WHEN 'WorkflowTimedOut' THEN 'timed_out' WHEN 'WorkflowBlocked' THEN 'blocked'
-			WHEN 'TimerStarted' THEN 'scheduled' ELSE 'running' END AS status
-	FROM aion._event e
-	WHERE e.event_type IN ('WorkflowStarted', 'WorkflowCompleted', 'WorkflowFailed',
-			'WorkflowCancelled', 'WorkflowTerminated', 'WorkflowTimedOut', 'WorkflowBlocked',
-			'WorkflowUnblocked')
-		OR e.event_type IN ('TimerStarted', 'TimerFired') AND e.key = 'start:'
-	ORDER BY e.run_key, e.seq DESC;
-COMMENT ON VIEW aion._lifecycle IS 'the status of each run as its history has it';
+CREATE OR REPLACE VIEW aion._standing AS
+	SELECT e.* FROM aion._event e
+	WHERE NOT EXISTS (SELECT FROM aion._event r WHERE r.run_key = e.run_key
+		AND r.event_type = 'WorkflowReopened' AND r.attributes -> 'supersedes' @> to_jsonb(e.seq));
+COMMENT ON VIEW aion._standing IS 'the events that no reopen has taken back';
 
 CREATE OR REPLACE VIEW aion._live_timer AS
 	SELECT l.run_key, l.key, l.seq, (l.attributes ->> 'fire_at')::timestamptz AS fire_at
 	FROM (SELECT DISTINCT ON (e.run_key, e.key) e.*
-		FROM aion._event e
+		FROM aion._standing e
 		WHERE e.event_type IN ('TimerStarted', 'TimerFired', 'TimerCancelled')
 		ORDER BY e.run_key, e.key, e.seq DESC) l
 	WHERE l.event_type = 'TimerStarted';
 COMMENT ON VIEW aion._live_timer IS 'the timers that are live as the histories have it';
 
+CREATE OR REPLACE VIEW aion._lifecycle AS
+	SELECT b.run_key, CASE WHEN p.event_type = 'WorkflowPaused' THEN 'paused'
+		WHEN b.event_type <> 'WorkflowReopened' THEN b.status
+		WHEN EXISTS (SELECT FROM aion._live_timer t WHERE t.run_key = b.run_key AND t.key = 'start:')
+			THEN 'scheduled' ELSE 'running' END AS status
+	FROM (SELECT DISTINCT ON (e.run_key) e.run_key, e.event_type,
+			CASE e.event_type
+				WHEN 'WorkflowCompleted' THEN 'completed' WHEN 'WorkflowFailed' THEN 'failed'
+				WHEN 'WorkflowCancelled' THEN 'cancelled' WHEN 'WorkflowTerminated' THEN 'terminated'
+				WHEN 'WorkflowTimedOut' THEN 'timed_out' WHEN 'WorkflowBlocked' THEN 'blocked'
+				WHEN 'TimerStarted' THEN 'scheduled' ELSE 'running' END AS status
+		FROM aion._standing e
+		WHERE e.event_type IN ('WorkflowStarted', 'WorkflowCompleted', 'WorkflowFailed',
+				'WorkflowCancelled', 'WorkflowTerminated', 'WorkflowTimedOut', 'WorkflowBlocked',
+				'WorkflowUnblocked', 'WorkflowReopened')
+			OR e.event_type IN ('TimerStarted', 'TimerFired') AND e.key = 'start:'
+		ORDER BY e.run_key, e.seq DESC) b
+	LEFT JOIN (SELECT DISTINCT ON (e.run_key) e.run_key, e.event_type
+		FROM aion._standing e
+		WHERE e.event_type IN ('WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened', 'WorkflowCompleted',
+			'WorkflowFailed', 'WorkflowCancelled', 'WorkflowTerminated', 'WorkflowTimedOut')
+		ORDER BY e.run_key, e.seq DESC) p USING (run_key);
+COMMENT ON VIEW aion._lifecycle IS 'the status of each run as its history has it';
+
 CREATE OR REPLACE VIEW aion._violation AS
-	WITH terminal AS (
+	WITH ending AS (
 		SELECT run_key, seq FROM aion._event
+		WHERE event_type IN ('WorkflowCompleted', 'WorkflowFailed', 'WorkflowCancelled',
+			'WorkflowTerminated', 'WorkflowTimedOut')),
+	terminal AS (
+		SELECT run_key, seq FROM aion._standing
 		WHERE event_type IN ('WorkflowCompleted', 'WorkflowFailed', 'WorkflowCancelled',
 			'WorkflowTerminated', 'WorkflowTimedOut'))
 	SELECT 'history has gaps' AS violation, run_key,
@@ -53,7 +72,12 @@ CREATE OR REPLACE VIEW aion._violation AS
 		FROM terminal GROUP BY run_key HAVING count(*) > 1
 	UNION ALL
 	SELECT 'something happened after the end', t.run_key, format('event %s', e.seq)
-		FROM terminal t JOIN aion._event e ON e.run_key = t.run_key AND e.seq = t.seq + 1
+		FROM ending t JOIN aion._event e ON e.run_key = t.run_key AND e.seq = t.seq + 1
+		WHERE e.event_type <> 'WorkflowReopened'
+	UNION ALL
+	SELECT 'reopened without an end that it takes back', r.run_key, format('event %s', r.seq)
+		FROM aion._event r WHERE r.event_type = 'WorkflowReopened' AND NOT EXISTS (SELECT FROM ending t
+			WHERE t.run_key = r.run_key AND t.seq = r.seq - 1 AND r.attributes -> 'supersedes' @> to_jsonb(t.seq))
 	UNION ALL
 	SELECT 'status is not what history says', r.run_key, format('%s, history: %s', r.status, l.status)
 		FROM aion._run r LEFT JOIN aion._lifecycle l USING (run_key)
@@ -66,6 +90,10 @@ CREATE OR REPLACE VIEW aion._violation AS
 	SELECT 'closed run wants a turn', run_key, format('ready %s, retry %s', ready_at, retry_at)
 		FROM aion._run
 		WHERE closed_at IS NOT NULL AND (ready_at IS NOT NULL OR retry_at IS NOT NULL)
+	UNION ALL
+	SELECT 'paused run wants a turn', run_key, format('ready %s, retry %s', ready_at, retry_at)
+		FROM aion._run
+		WHERE status = 'paused' AND (ready_at IS NOT NULL OR retry_at IS NOT NULL)
 	UNION ALL
 	SELECT 'two open runs of one workflow id', max(run_key), workflow_id
 		FROM aion._run WHERE closed_at IS NULL GROUP BY workflow_id HAVING count(*) > 1
@@ -99,11 +127,11 @@ CREATE OR REPLACE VIEW aion._violation AS
 	SELECT 'timer was settled and had not been started', e.run_key, format('event %s', e.seq)
 		FROM (SELECT run_key, seq, event_type,
 				lag(event_type) OVER (PARTITION BY run_key, key ORDER BY seq) AS before
-			FROM aion._event WHERE event_type IN ('TimerStarted', 'TimerFired', 'TimerCancelled')) e
+			FROM aion._standing WHERE event_type IN ('TimerStarted', 'TimerFired', 'TimerCancelled')) e
 		WHERE (e.event_type = 'TimerStarted') = (e.before IS NOT DISTINCT FROM 'TimerStarted')
 	UNION ALL
 	SELECT 'activity has outcomes without a command, or too many', e.run_key, format('activity %s', e.key)
-		FROM aion._event e
+		FROM aion._standing e
 		WHERE e.event_type IN ('ActivityScheduled', 'ActivityCompleted', 'ActivityFailed', 'ActivityCancelled')
 		GROUP BY e.run_key, e.key
 		HAVING count(*) FILTER (WHERE e.event_type = 'ActivityScheduled') <> 1 OR count(*) > 2
@@ -115,7 +143,7 @@ CREATE OR REPLACE VIEW aion._violation AS
 	UNION ALL
 	SELECT 'activity is open in a closed run', a.run_key, format('activity %s', a.key)
 		FROM aion._event a JOIN terminal t USING (run_key)
-		WHERE a.event_type = 'ActivityScheduled' AND NOT EXISTS (SELECT FROM aion._event o
+		WHERE a.event_type = 'ActivityScheduled' AND NOT EXISTS (SELECT FROM aion._standing o
 			WHERE o.run_key = a.run_key AND o.key = a.key
 				AND o.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled'))
 	UNION ALL
@@ -129,17 +157,44 @@ CREATE OR REPLACE VIEW aion._violation AS
 		WHERE (t.state IN ('waiting', 'claimed')
 				AND NOT EXISTS (SELECT FROM aion._event e WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq
 					AND e.event_type = 'ActivityScheduled' AND e.key = t.ordinal::text)
-			OR t.state IN ('claimed', 'waiting') AND EXISTS (SELECT FROM aion._event e WHERE e.run_key = t.run_key
+			OR t.state IN ('claimed', 'waiting') AND EXISTS (SELECT FROM aion._standing e WHERE e.run_key = t.run_key
 					AND e.seq > t.scheduled_seq AND e.key = t.ordinal::text
 					AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled')))
-			OR t.state IN ('claimed', 'cancelled') AND NOT EXISTS (SELECT FROM aion._timer m
+			OR t.state IN ('claimed', 'cancelled') AND NOT t.background AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = format('activity:%s attempt %s', t.ordinal, t.attempt))
 			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = 'settled:' || t.ordinal)
 	UNION ALL
+	SELECT 'query handler has no code', p.run_key, p.name
+		FROM aion._published p
+		WHERE num_nulls(p.handler, p.code, p.copied, p.digest) NOT IN (0, 4)
+			OR p.copied AND to_regprocedure(p.code) IS NULL
+	UNION ALL
+	SELECT 'signal that was not consumed is not in history', r.run_key, format('%s, event %s', n.key, n.value)
+		FROM aion._run r CROSS JOIN LATERAL jsonb_each_text(r.unread) n
+		WHERE NOT EXISTS (SELECT FROM aion._event e WHERE e.run_key = r.run_key AND e.seq = n.value::int
+			AND e.key = n.key AND e.event_type = 'SignalReceived')
+	UNION ALL
+	SELECT 'dedup_id is known without its signal, or too often', coalesce(d.run_key, s.run_key), coalesce(d.dedup_id, s.dedup_id)
+		FROM aion._signal_id d FULL JOIN (
+			SELECT x.run_key, x.dedup_id, count(*) FROM (
+				SELECT run_key, attributes ->> 'dedup_id' AS dedup_id FROM aion._event WHERE event_type = 'SignalReceived'
+				UNION ALL SELECT run_key, dedup_id FROM aion._inbox WHERE kind = 'signal'
+				UNION ALL SELECT run_key, dedup_id FROM aion._late_signal) x
+			WHERE x.dedup_id IS NOT NULL GROUP BY 1, 2) s USING (run_key, dedup_id)
+		WHERE s.count IS DISTINCT FROM 1 OR d.run_key IS NULL
+	UNION ALL
+	SELECT 'late signal of a run that is open, or gone', l.run_key, l.name
+		FROM aion._late_signal l
+		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = l.run_key AND r.closed_at IS NOT NULL)
+	UNION ALL
+	SELECT 'arrival belongs to no run, or to another owner', i.run_key, format('arrival %s', i.arrival)
+		FROM aion._inbox i
+		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = i.run_key AND r.owner_key = i.owner_key)
+	UNION ALL
 	SELECT 'attributes or timers belong to no run', x.run_key, NULL
 		FROM (SELECT run_key FROM aion._attribute UNION ALL SELECT run_key FROM aion._timer
-			UNION ALL SELECT run_key FROM aion._task) x
+			UNION ALL SELECT run_key FROM aion._task UNION ALL SELECT run_key FROM aion._published) x
 		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = x.run_key)
 			AND NOT EXISTS (SELECT FROM aion._schedule s WHERE s.run_key = x.run_key)
 	UNION ALL

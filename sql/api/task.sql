@@ -24,23 +24,15 @@ CREATE OR REPLACE FUNCTION aion.heartbeat_activity(task_token text, details json
 COMMENT ON FUNCTION aion.heartbeat_activity(text, jsonb)
 	IS 'says that a claimed activity goes on; true if its workflow no longer wants it; WF018 unless the token holds it';
 
-CREATE OR REPLACE FUNCTION aion.grant_task_queue(role regrole, name text) RETURNS void
-	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_grant_task_queue';
-COMMENT ON FUNCTION aion.grant_task_queue(regrole, text)
-	IS 'lets a role claim activities of a task queue, of its own runs or anybody''s';
-
-CREATE OR REPLACE FUNCTION aion.pause_task_queue(name text) RETURNS void
-	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_pause_task_queue';
-COMMENT ON FUNCTION aion.pause_task_queue(text) IS 'lets nobody claim activities of a task queue until it is resumed';
-
-CREATE OR REPLACE FUNCTION aion.resume_task_queue(name text) RETURNS void
-	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_resume_task_queue';
-COMMENT ON FUNCTION aion.resume_task_queue(text) IS 'lets activities of a task queue be claimed again';
+CREATE OR REPLACE PROCEDURE aion.wait_for_tasks(task_queues text[], wait interval DEFAULT NULL)
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_wait_for_tasks';
+COMMENT ON PROCEDURE aion.wait_for_tasks(text[], interval)
+	IS 'waits until a poll may find something, without holding a snapshot';
 
 CREATE OR REPLACE VIEW aion.activity_task WITH (security_barrier) AS
-	SELECT r.workflow_id, t.activity, t.task_queue, t.state, t.attempt, t.next_attempt_at, t.worker,
+	SELECT r.workflow_id, t.activity, t.task_queue, t.key, t.background, t.state, t.attempt, t.next_attempt_at, t.worker,
 		CASE WHEN t.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN t.last_error END AS last_error,
 		t.attempt_by, t.heartbeat_by, t.priority, r.run_id, t.run_key, t.ordinal
 	FROM aion._task t JOIN aion._run r USING (run_key)
 	WHERE t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
-COMMENT ON VIEW aion.activity_task IS 'activities that wait for a worker, or are with one';
+COMMENT ON VIEW aion.activity_task IS 'activities outside of turns: that wait for somebody to execute them, or are being executed';

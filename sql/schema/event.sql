@@ -8,7 +8,8 @@ CREATE TYPE aion.event_type AS ENUM (
 	'WorkflowTerminated', 'WorkflowTimedOut', 'WorkflowBlocked', 'WorkflowUnblocked',
 	'VersionChanged', 'CommandAnswered',
 	'ActivityScheduled', 'ActivityCompleted', 'ActivityFailed', 'ActivityCancelled',
-	'TimerStarted', 'TimerFired', 'TimerCancelled');
+	'TimerStarted', 'TimerFired', 'TimerCancelled',
+	'SignalReceived', 'SignalSent', 'WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened');
 COMMENT ON TYPE aion.event_type IS 'kinds of events in a history';
 
 CREATE TABLE aion._event (

@@ -11,3 +11,12 @@ CREATE TABLE aion._adoption (
 COMMENT ON TABLE aion._adoption IS 'the place where this database executes its runs';
 SELECT pg_extension_config_dump('aion._adoption', '');
 ALTER TABLE aion._adoption ENABLE ROW LEVEL SECURITY;
+
+CREATE TABLE aion._pause (
+	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+	paused_by text NOT NULL,
+	paused_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE aion._pause IS 'who has paused the engine in this database; no row while it is not';
+SELECT pg_extension_config_dump('aion._pause', '');
+ALTER TABLE aion._pause ENABLE ROW LEVEL SECURITY;

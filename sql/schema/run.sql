@@ -19,9 +19,10 @@ CREATE TABLE aion._run (
 	crashes int NOT NULL DEFAULT 0,
 	status text NOT NULL CHECK (status IN ('scheduled', 'running', 'paused', 'blocked', 'completed',
 		'failed', 'cancelled', 'terminated', 'timed_out', 'continued_as_new')),
-	blocked text CHECK ((blocked IS NOT NULL) = (status = 'blocked')),
+	blocked text CHECK (CASE status WHEN 'paused' THEN true WHEN 'blocked' THEN blocked IS NOT NULL ELSE blocked IS NULL END),
 	workflow_id text NOT NULL,
-	awaiting jsonb
+	awaiting jsonb,
+	unread jsonb
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE aion._run IS 'runs: what is needed to find and claim them; the rest is in their history';
 

@@ -6,9 +6,12 @@ CREATE TABLE aion._task (
 	owner_key int NOT NULL,
 	scheduled_seq int NOT NULL,
 	activity text NOT NULL,
+	background boolean NOT NULL,
 	task_queue text NOT NULL,
+	key text,
 	state text NOT NULL CHECK (state IN ('waiting', 'claimed', 'cancelled', 'settled')),
 	attempt int NOT NULL,
+	failures int NOT NULL DEFAULT 0,
 	priority int NOT NULL,
 	next_attempt_at timestamptz NOT NULL,
 	start_by timestamptz,
@@ -16,6 +19,7 @@ CREATE TABLE aion._task (
 	attempt_by timestamptz,
 	heartbeat_by timestamptz,
 	token uuid,
+	permit int,
 	worker text,
 	policy jsonb NOT NULL,
 	heartbeat_details jsonb,
@@ -24,8 +28,11 @@ CREATE TABLE aion._task (
 	PRIMARY KEY (run_key, ordinal)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX _task_queue_idx ON aion._task (task_queue, priority DESC, next_attempt_at, run_key, ordinal)
-	WHERE state = 'waiting';
-COMMENT ON TABLE aion._task IS 'activities for workers: who may execute them when, who does, and what came of it';
+	WHERE state = 'waiting' AND NOT background;
+CREATE INDEX _task_background_idx ON aion._task (owner_key, task_queue, priority DESC, next_attempt_at, run_key, ordinal)
+	WHERE state = 'waiting' AND background;
+CREATE INDEX _task_claimed_idx ON aion._task (task_queue, key, background, owner_key) WHERE state IN ('claimed', 'cancelled');
+COMMENT ON TABLE aion._task IS 'activities outside of turns: who may execute them when, who does, and what came of it';
 SELECT pg_extension_config_dump('aion._task', '');
 
 ALTER TABLE aion._task ENABLE ROW LEVEL SECURITY;
@@ -34,10 +41,25 @@ CREATE POLICY visible ON aion._task FOR SELECT
 
 CREATE TABLE aion._queue (
 	name text PRIMARY KEY,
-	paused boolean NOT NULL DEFAULT false
+	paused boolean NOT NULL DEFAULT false,
+	max_running int,
+	max_per_key int,
+	rate real
 );
 COMMENT ON TABLE aion._queue IS 'task queues that somebody has configured';
 SELECT pg_extension_config_dump('aion._queue', '');
+
+/* A claim in a limited queue takes a permit of each kind; it is free again when its task is, or at a moment. */
+CREATE TABLE aion._queue_permit (
+	name text NOT NULL,
+	kind text NOT NULL CHECK (kind IN ('running', 'rate')),
+	number int NOT NULL,
+	free_at timestamptz NOT NULL DEFAULT '-infinity',
+	PRIMARY KEY (name, kind, number)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE aion._queue_permit IS 'how many more activities of a limited task queue may be claimed, and when';
+SELECT pg_extension_config_dump('aion._queue_permit', '');
+ALTER TABLE aion._queue_permit ENABLE ROW LEVEL SECURITY;
 
 CREATE TABLE aion._queue_grant (
 	name text NOT NULL,

@@ -24,15 +24,15 @@ PG_FUNCTION_INFO_V1(aion_stat_runner);
 
 /*
  * _stat_engine() -> (library_version, preloaded, launcher_pid, scheduler_pid, runners, max_runners,
- *		fence, execution)
+ *		fence, execution, paused)
  */
 Datum
 aion_stat_engine(PG_FUNCTION_ARGS)
 {
 	static const char *const fences[] = {
 		[FENCE_VIRGIN] = "new", [FENCE_ADOPTED] = "adopted", [FENCE_COPY] = "copy"};
-	Datum values[8];
-	bool nulls[8] = {false};
+	Datum values[9];
+	bool nulls[9] = {false};
 	RosterRunner runner;
 	Authority authority;
 	int runners = 0;
@@ -51,8 +51,9 @@ aion_stat_engine(PG_FUNCTION_ARGS)
 	values[5] = Int32GetDatum(slots);
 	aion_authority_assume(&authority);
 	values[6] = CStringGetTextDatum(fences[aion_fence_state()]);
-	if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes())
+	if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes() && !aion_fence_is_paused())
 		values[6] = CStringGetTextDatum("paused");
+	values[8] = BoolGetDatum(aion_fence_is_paused());
 	aion_authority_drop(&authority);
 	values[7] = CStringGetTextDatum(aion_execution);
 	put_row(fcinfo, values, nulls);

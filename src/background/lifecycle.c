@@ -98,7 +98,11 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 								receiver, completion);
 	if (IsA(node, TransactionStmt) &&
 		((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED)
-		aion_board_post_extension(MyDatabaseId); /* whatever it was: it has told nobody */
+	{
+		/* Whatever it was: it has told nobody. */
+		aion_board_post_extension(MyDatabaseId);
+		aion_wakeup_everybody();
+	}
 }
 
 static void

@@ -26,12 +26,14 @@
 #include "engine/advance.h"
 #include "engine/failure.h"
 #include "engine/fence.h"
+#include "engine/inbox.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
 #include "guc.h"
 #include "support/crash_point.h"
 #include "support/extension.h"
 #include "support/inflight.h"
+#include "support/interruption.h"
 #include "support/pg_compat.h"
 #include "support/roster.h"
 
@@ -95,23 +97,32 @@ aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation)
 	worker->bgw_notify_pid = MyProcPid;
 }
 
+/*
+ * Begins a process that serves what a slot of the board says, as the owner it names.
+ */
+void
+aion_runner_begin(int slot, const char *name, RosterEntry *entry)
+{
+	uint32 generation;
+
+	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
+	aion_process_begin();
+	if (!aion_roster_runner_begin(slot, generation, entry))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(entry->database, entry->role,
+											  AION_COMPAT_BYPASS_ROLE_LOGIN);
+	pgstat_report_appname(name);
+	aion_process_pin_settings();
+	aion_inflight_attach(slot);
+}
+
 void
 aion_runner_main(Datum argument)
 {
 	TimestampTz idle_since;
-	uint32 generation;
 	char *execution;
 
-	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
-	aion_process_begin();
-	if (!aion_roster_runner_begin(DatumGetInt32(argument), generation, &self))
-		proc_exit(0);
-	BackgroundWorkerInitializeConnectionByOid(self.database, self.role,
-											  AION_COMPAT_BYPASS_ROLE_LOGIN);
-	pgstat_report_appname("aion runner");
-	aion_process_pin_settings();
-	aion_inflight_attach(DatumGetInt32(argument));
-
+	aion_runner_begin(DatumGetInt32(argument), "aion runner", &self);
 	execution = pstrdup(aion_execution);
 	idle_since = GetCurrentTimestamp();
 	for (;;)
@@ -368,6 +379,7 @@ try_to_execute(const int64 *run_keys, int count, int patience, MemoryContext con
 	}
 	PG_CATCH();
 	{
+		aion_interruption_hold(NULL, 0);
 		aion_inflight_note(0);
 		aion_process_fail_work(&error);
 	}
@@ -383,6 +395,8 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
 	Authority authority;
+	bool interrupted = false;
+	int64 *held;
 	List *runs = NIL;
 	ListCell *cell;
 
@@ -394,12 +408,16 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 	give_back(run_keys, count, runs);
 	aion_authority_drop(&authority);
 	CRASH_POINT("runs claimed");
+	held = palloc(Max(list_length(runs), 1) * sizeof(int64));
+	foreach (cell, runs)
+		held[foreach_current_index(cell)] = ((Run *) lfirst(cell))->run_key;
+	aion_interruption_hold(held, list_length(runs));
 	foreach (cell, runs)
 	{
 		Run *run = lfirst(cell);
-		Budget budget = {PG_INT64_MAX, until, patience, false};
+		Budget budget = {PG_INT64_MAX, until, patience, false, false};
 
-		if (batch_is_full(until) && foreach_current_index(cell) > 0)
+		if (interrupted || (batch_is_full(until) && foreach_current_index(cell) > 0))
 		{
 			Assert(queued < QUEUE);
 			queue[queued++] = run->run_key;
@@ -408,10 +426,14 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 		aion_inflight_note(run->run_key);
 		aion_run_advance(run, &budget);
 		aion_inflight_note(0);
+		interrupted = budget.interrupted; /* who waits shall have the lock that this batch has */
 		if (budget.lost_patience && alone_count < QUEUE)
 			alone[alone_count++] = run->run_key;
+		else if (interrupted)
+			note_taken(run->run_key);
 		MemoryContextDelete(run->context);
 	}
+	aion_interruption_hold(NULL, 0);
 	CRASH_POINT("batch, not committed");
 	aion_process_end_work();
 	CRASH_POINT("batch, committed");
@@ -426,11 +448,15 @@ batch_is_full(TimestampTz until)
 }
 
 /*
- * Notes which runs could not be claimed because somebody else has them, and what is no run.
+ * Notes which runs could not be claimed because somebody else has them, and what is no run; drops
+ * what was sent to runs that are gone.
  */
 static void
 give_back(const int64 *run_keys, int count, List *runs)
 {
+	int64 *gone = palloc(count * sizeof(int64));
+	int gone_count = 0;
+
 	if (list_length(runs) < count)
 		note_errands(run_keys, count);
 	for (int i = 0; i < count && list_length(runs) < count; i++)
@@ -442,7 +468,11 @@ give_back(const int64 *run_keys, int count, List *runs)
 			claimed = claimed || ((Run *) lfirst(cell))->run_key == run_keys[i];
 		if (!claimed && aion_ready_is_taken(run_keys[i]))
 			note_taken(run_keys[i]);
+		else if (!claimed)
+			gone[gone_count++] = run_keys[i];
 	}
+	if (gone_count > 0)
+		aion_inbox_sweep(gone, gone_count);
 }
 
 /*

@@ -6,7 +6,9 @@
 #define AION_RUNNER_H
 
 #include "postmaster/bgworker.h"
+#include "support/roster.h"
 
+extern void aion_runner_begin(int slot, const char *name, RosterEntry *entry);
 extern void aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation);
 
 #endif

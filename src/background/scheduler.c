@@ -22,9 +22,11 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "background/executor.h"
 #include "background/process.h"
 #include "background/runner.h"
 #include "background/scheduler.h"
+#include "engine/advance.h"
 #include "engine/failure.h"
 #include "engine/fence.h"
 #include "engine/owner.h"
@@ -52,24 +54,25 @@ typedef struct KnownTimer
 	BoardTimer timer;
 } KnownTimer;
 
-/* An owner whose runner did not come about. */
+/* An owner whose process did not come about. */
 typedef struct Waiting
 {
-	int32 owner_key;
+	BoardOwner owner;
 	TimestampTz again_at;
 } Waiting;
 
-/* A runner that has been started and was not seen to begin. */
+/* A process that has been started and was not seen to begin. */
 typedef struct Starting
 {
 	BackgroundWorkerHandle *handle;
 	int slot;
 	uint32 generation;
-	int32 owner_key;
+	BoardOwner owner;
 } Starting;
 
 static Statement scan_owners =
-	STATEMENT(SELECT, "SELECT DISTINCT owner_key FROM aion._run WHERE ready_at IS NOT NULL");
+	STATEMENT(SELECT, "SELECT owner_key FROM aion._run WHERE ready_at IS NOT NULL"
+					  " UNION SELECT owner_key FROM aion._inbox");
 static Statement scan_timers =
 	STATEMENT(SELECT,
 			  "SELECT fire_at, run_key, owner_key FROM aion._timer"
@@ -98,10 +101,11 @@ static void hear_timers(void);
 static void know_timer(const BoardTimer *timer);
 static void point_out_due(TimestampTz now);
 static void serve_owners(void);
-static void try_to_serve(int32 owner_key);
-static void serve(int32 owner_key);
-static void start_runner(int32 owner_key, Oid role);
-static void wait_with(int32 owner_key, int milliseconds);
+static List *add_owner(List *owners, BoardOwner owner);
+static void try_to_serve(BoardOwner owner);
+static void serve(BoardOwner owner);
+static void start_process(BoardOwner owner, Oid role);
+static void wait_with(BoardOwner owner, int milliseconds);
 static const BoardTimer *first_timer(void);
 static void read_again_from(TimestampTz moment);
 static void check_starting(void);
@@ -267,35 +271,42 @@ look(void)
 static void
 scan(void)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	Authority authority;
+	List *runners = NIL;
+	List *executors = NIL;
+	ListCell *cell;
 	Rows rows;
-	int32 *owner_keys = NULL;
-	uint64 count = 0;
 
 	aion_process_begin_work("looking for ready runs");
 	aion_authority_assume(&authority);
+	aion_fence_look_again();
 	executing = aion_fence_executes();
 	if (executing)
 	{
 		aion_primitives_find_errands();
 		rows = aion_statement_execute(&scan_owners, NULL);
-		count = rows.count;
-		owner_keys = MemoryContextAlloc(memory, Max(count, 1) * sizeof(int32));
-		for (uint64 row = 0; row < count; row++)
-			owner_keys[row] = aion_row_int32(rows, row, 1);
+		MemoryContextSwitchTo(memory);
+		for (uint64 row = 0; row < rows.count; row++)
+			runners = lappend_int(runners, aion_row_int32(rows, row, 1));
+		executors = list_copy(aion_primitives_owed());
+		MemoryContextSwitchTo(caller);
 	}
 	aion_authority_drop(&authority);
 	aion_process_end_work();
 	MemoryContextSwitchTo(memory);
-	for (uint64 i = 0; i < count; i++)
-		aion_board_scan_owner(owner_keys[i]);
-	if (owner_keys != NULL)
-		pfree(owner_keys);
+	foreach (cell, runners)
+		aion_board_scan_owner((BoardOwner){lfirst_int(cell), false});
+	foreach (cell, executors)
+		aion_board_scan_owner((BoardOwner){lfirst_int(cell), true});
+	list_free(runners);
+	list_free(executors);
 
 	/* Where nothing is executed nothing is due, and nobody waits. */
 	read_again_from(DT_NOBEGIN);
 	if (executing)
 		return;
+	aion_roster_dismiss();
 	more = false;
 	aion_board_set_horizon(DT_NOBEGIN);
 	list_free_deep(waiting);
@@ -406,73 +417,91 @@ point_out_due(TimestampTz now)
 }
 
 /*
- * Sees to the owners that want a runner, and to those that wanted one before and got none.
+ * Sees to the owners that want a process, and to those that wanted one before and got none.
  */
 static void
 serve_owners(void)
 {
-	int32 owner_keys[16];
+	BoardOwner owners[16];
 	List *again = NIL;
 	ListCell *cell;
 	int count;
 
 	foreach (cell, waiting)
 	{
-		Waiting *owner = lfirst(cell);
+		Waiting *patient = lfirst(cell);
 
-		if (owner->again_at > GetCurrentTimestamp())
+		if (patient->again_at > GetCurrentTimestamp())
 			continue;
-		again = lappend_int(again, owner->owner_key);
-		pfree(owner);
+		again = add_owner(again, patient->owner);
+		pfree(patient);
 		waiting = foreach_delete_current(waiting, cell);
 	}
 	do
 	{
-		count = aion_board_take_owners(owner_keys, lengthof(owner_keys));
+		count = aion_board_take_owners(owners, lengthof(owners));
 		for (int i = 0; i < count; i++)
-			again = list_append_unique_int(again, owner_keys[i]);
+			again = add_owner(again, owners[i]);
 	} while (count > 0);
 	foreach (cell, again)
-		try_to_serve(lfirst_int(cell));
-	list_free(again);
+		try_to_serve(*(BoardOwner *) lfirst(cell));
+	list_free_deep(again);
+}
+
+static List *
+add_owner(List *owners, BoardOwner owner)
+{
+	BoardOwner *added;
+	ListCell *cell;
+
+	foreach (cell, owners)
+	{
+		const BoardOwner *known = lfirst(cell);
+
+		if (known->owner_key == owner.owner_key && known->executor == owner.executor)
+			return owners;
+	}
+	added = palloc(sizeof(BoardOwner));
+	*added = owner;
+	return lappend(owners, added);
 }
 
 /*
  * Serves one owner; whatever goes wrong is no trouble of the others.
  */
 static void
-try_to_serve(int32 owner_key)
+try_to_serve(BoardOwner owner)
 {
 	PG_TRY();
 	{
-		serve(owner_key);
+		serve(owner);
 	}
 	PG_CATCH();
 	{
 		aion_process_fail_work(NULL);
 		MemoryContextSwitchTo(memory);
-		wait_with(owner_key, NO_START_MS);
+		wait_with(owner, NO_START_MS);
 	}
 	PG_END_TRY();
 }
 
 static void
-serve(int32 owner_key)
+serve(BoardOwner owner)
 {
 	Authority authority;
 	const char *reason = "does not exist";
 	bool errands = false;
 	Oid role;
 
-	aion_process_begin_work("starting a runner");
+	aion_process_begin_work("starting a process");
 	aion_authority_assume(&authority);
-	role = aion_owner_role(owner_key);
+	role = aion_owner_role(owner.owner_key);
 	if (OidIsValid(role))
 		reason = aion_owner_ineligible(role);
-	if (reason != NULL)
+	if (reason != NULL && !owner.executor)
 	{
-		block_runs(owner_key, reason);
-		errands = aion_primitives_have_errand(owner_key); /* nothing else would look again */
+		block_runs(owner.owner_key, reason);
+		errands = aion_primitives_have_errand(owner.owner_key); /* nothing else would look again */
 	}
 	aion_authority_drop(&authority);
 	if (reason != NULL)
@@ -482,16 +511,18 @@ serve(int32 owner_key)
 		CRASH_POINT("runs blocked");
 	MemoryContextSwitchTo(memory);
 	if (reason == NULL)
-		start_runner(owner_key, role);
+		start_process(owner, role);
 	else if (errands)
-		wait_with(owner_key, NO_START_MS);
+		wait_with(owner, NO_START_MS);
+	else if (owner.executor)
+		wait_with(owner, COMPLAIN_MS); /* its activities are not lost, and are not told of again */
 }
 
 /*
- * Starts a runner for an owner, unless the owner has enough.
+ * Starts a process for an owner, unless the owner has enough.
  */
 static void
-start_runner(int32 owner_key, Oid role)
+start_process(BoardOwner owner, Oid role)
 {
 	BackgroundWorker worker;
 	BackgroundWorkerHandle *handle;
@@ -499,32 +530,35 @@ start_runner(int32 owner_key, Oid role)
 	uint32 generation;
 	int slot;
 
-	slot = aion_roster_reserve_runner(owner_key, role, &generation);
+	slot = aion_roster_reserve(owner, role, &generation);
 	if (slot < 0)
 	{
-		if (aion_roster_count_runners(owner_key) == 0)
+		if (aion_roster_count(owner) == 0)
 		{
 			aion_roster_make_room();
-			wait_with(owner_key, NO_ROOM_MS);
+			wait_with(owner, NO_ROOM_MS);
 		}
 		return;
 	}
-	aion_runner_describe(&worker, slot, generation);
+	if (owner.executor)
+		aion_executor_describe(&worker, slot, generation);
+	else
+		aion_runner_describe(&worker, slot, generation);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
 		aion_roster_free_runner(slot, generation);
-		if (aion_roster_count_runners(owner_key) > 0)
+		if (aion_roster_count(owner) > 0)
 			return;
 		if (TimestampDifferenceExceeds(complained_at, GetCurrentTimestamp(), COMPLAIN_MS))
 			ereport(WARNING, (errmsg("aion has no room to start a runner"),
 							  errhint("You might need to increase max_worker_processes.")));
 		complained_at = GetCurrentTimestamp();
 		aion_roster_make_room();
-		wait_with(owner_key, NO_PROCESS_MS);
+		wait_with(owner, NO_PROCESS_MS);
 		return;
 	}
 	started = palloc(sizeof(Starting));
-	*started = (Starting){handle, slot, generation, owner_key};
+	*started = (Starting){handle, slot, generation, owner};
 	starting = lappend(starting, started);
 }
 
@@ -532,16 +566,16 @@ start_runner(int32 owner_key, Oid role)
  * Keeps an owner in mind who could not be served.
  */
 static void
-wait_with(int32 owner_key, int milliseconds)
+wait_with(BoardOwner owner, int milliseconds)
 {
-	Waiting *owner = palloc(sizeof(Waiting));
+	Waiting *patient = palloc(sizeof(Waiting));
 
-	*owner = (Waiting){owner_key, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds)};
-	waiting = lappend(waiting, owner);
+	*patient = (Waiting){owner, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds)};
+	waiting = lappend(waiting, patient);
 }
 
 /*
- * Looks after runners that were started: one that ended before it began gives its place back, and
+ * Looks after processes that were started: one that ended before it began gives its place back, and
  * its owner has to wait.
  */
 static void
@@ -557,7 +591,7 @@ check_starting(void)
 		if (GetBackgroundWorkerPid(runner->handle, &pid) != BGWH_STOPPED)
 			continue;
 		if (aion_roster_free_runner(runner->slot, runner->generation) && executing)
-			wait_with(runner->owner_key, NO_START_MS);
+			wait_with(runner->owner, NO_START_MS);
 		pfree(runner->handle);
 		pfree(runner);
 		starting = foreach_delete_current(starting, cell);
@@ -566,7 +600,8 @@ check_starting(void)
 
 /*
  * Blocks the ready runs of an owner who cannot have a runner.  They are looked at again by
- * themselves, and go on when that is mended.
+ * themselves, and go on when that is mended.  What needs no code (a run that is paused, or has
+ * ended) is done here.
  */
 static void
 block_runs(int32 owner_key, const char *reason)
@@ -577,10 +612,11 @@ block_runs(int32 owner_key, const char *reason)
 
 		if (run == NULL)
 			return;
-		aion_run_load(run);
-		aion_run_block(run, BLOCKED_MISSING_RIGHT,
-					   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
-										 "It is looked at again from time to time."));
+		aion_run_take_arrivals(run);
+		if (!aion_run_is_closed(run) && run->status != RUN_PAUSED)
+			aion_run_block(run, BLOCKED_MISSING_RIGHT,
+						   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
+											 "It is looked at again from time to time."));
 		aion_run_save(run);
 	}
 	aion_board_post_scan(MyDatabaseId);

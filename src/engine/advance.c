@@ -23,21 +23,25 @@
 #include "engine/due.h"
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
+#include "engine/receive.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/clock.h"
 #include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/interruption.h"
 #include "support/payload.h"
 #include "support/stopwatch.h"
 
 #define MAX_DOUBT 1000 /* turns */
 #define LONG_TURN 10   /* times what a batch may take */
 #define MAX_AWAITS 100 /* that are named one by one */
+#define MAX_HEARINGS 3 /* of what arrives while the code comes to its end */
 #define MESSAGE_TIMED_OUT "the turn took longer than aion.turn_timeout"
 
 /* The code of a run, or why it cannot be executed. */
@@ -50,14 +54,20 @@ typedef struct Code
 	Jsonb *detail;
 } Code;
 
+static bool went_as_far(const Run *run);
 static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
 static Progress perform(Run *run, const Budget *budget);
-static void take_turn(Run *run, const Code *code);
+static bool take_turn(Run *run, const Code *code);
+static Turn *execute_code(Run *run, const Code *code);
+static bool hears_more(Run *run, const Turn *turn);
+static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
 static void apply(Run *run, Turn *turn);
+static void close_failed(Run *run, const Turn *turn);
+static bool ends_on_outcome(const Turn *turn);
 static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
@@ -79,14 +89,23 @@ aion_run_advance(Run *run, Budget *budget)
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
 	ErrorContextCallback context = {error_context_stack, add_context, run};
-	int64 outer = aion_run_set_executing(run->run_key);
-	int patience = aion_guard_set_patience(budget->patience);
+	int64 previous;
+	int64 outer;
+	int patience;
 	static bool registered = false;
 
 	if (!registered)
 		before_shmem_exit(note_interrupted, (Datum) 0);
 	registered = true;
 
+	if (aion_interruption_is_wanted(run->run_key))
+	{
+		budget->interrupted = true;
+		return;
+	}
+	previous = aion_interruption_begin(run->run_key);
+	outer = aion_run_set_executing(run->run_key);
+	patience = aion_guard_set_patience(budget->patience);
 	error_context_stack = &context;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->context);
@@ -108,14 +127,34 @@ aion_run_advance(Run *run, Budget *budget)
 	error_context_stack = context.previous;
 	(void) aion_run_set_executing(outer);
 	(void) aion_guard_set_patience(patience);
+	budget->interrupted = error != NULL && aion_interruption_noticed();
+	(void) aion_interruption_begin(previous);
 
 	if (error == NULL)
 		return;
+	if (budget->interrupted)
+	{
+		/* Nothing of it has happened, and nobody is to blame. */
+		budget->lost_patience = budget->patience > 0 && !aion_interruption_is_wanted(run->run_key);
+		return;
+	}
 	if (aion_failure_is_cancel(error))
 		ReThrowError(error);
 	budget->lost_patience = budget->patience > 0 && aion_failure_is_contention(error);
 	if (!budget->lost_patience)
 		aion_run_note_failure(run->run_key, error);
+}
+
+/*
+ * Reads the history of a claimed run and moves what has arrived into it.  Wants the engine's
+ * authority.
+ */
+void
+aion_run_take_arrivals(Run *run)
+{
+	aion_run_load(run);
+	aion_due_arrive(run);
+	aion_primitives_arrive(run);
 }
 
 /*
@@ -172,7 +211,25 @@ aion_run_replay(Run *run, Jsonb **result)
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error);
 	*result = turn->verdict == TURN_RETURNED ? turn->result : NULL;
+	if (turn->difference == NULL && went_as_far(run))
+	{
+		aion_authority_assume(&authority);
+		turn->difference = aion_primitives_compare(run, turn);
+		aion_authority_drop(&authority);
+	}
 	return turn->difference;
+}
+
+/*
+ * Tells whether code that is executed against the history now goes exactly as far as it has gone:
+ * whatever was recorded since its last turn it has not seen yet, or never will.
+ */
+static bool
+went_as_far(const Run *run)
+{
+	if (run->status == RUN_RUNNING)
+		return run->ready_at == DT_NOEND && run->retry_at == DT_NOEND;
+	return run->status == RUN_COMPLETED || run->status == RUN_FAILED;
 }
 
 static void
@@ -182,13 +239,13 @@ advance_share(Run *run, Budget *budget)
 	bool unfinished = false;
 
 	begin_share(run, &code);
-	if (!aion_run_is_closed(run) && code.blocked == NULL)
+	if (is_executable(run) && code.blocked == NULL)
 		unfinished = work(run, &code, budget);
 	end_share(run, unfinished);
 }
 
 /*
- * Reads the history, moves what arrived into it, and finds the code.
+ * Takes in what has arrived, and finds the code.
  */
 static void
 begin_share(Run *run, Code *code)
@@ -196,11 +253,9 @@ begin_share(Run *run, Code *code)
 	Authority authority;
 
 	aion_authority_assume(&authority);
-	aion_run_load(run);
-	aion_due_arrive(run);
-	aion_primitives_arrive(run);
+	aion_run_take_arrivals(run);
 	CRASH_POINT("arrivals recorded");
-	if (!aion_run_is_closed(run))
+	if (is_executable(run))
 	{
 		find_code(run, code);
 		if (code->blocked != NULL)
@@ -210,13 +265,23 @@ begin_share(Run *run, Code *code)
 }
 
 /*
+ * Tells whether the code of a run may be executed now; what arrives is recorded in any case.
+ */
+static bool
+is_executable(const Run *run)
+{
+	return run->status == RUN_RUNNING || run->status == RUN_BLOCKED;
+}
+
+/*
  * Alternates between activities and turns until there is nothing new to tell the code.  Returns
  * whether the budget ended before that.
  */
 static bool
 work(Run *run, const Code *code, Budget *budget)
 {
-	bool must_run = true; /* whatever it was that woke the run, the code sees it once */
+	bool must_run = run->woken || run->history->count > run->loaded;
+	bool answered = false;
 
 	for (;;)
 	{
@@ -224,11 +289,11 @@ work(Run *run, const Code *code, Budget *budget)
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;
-		if (progress == PROGRESS_NONE && !must_run)
+		if (progress == PROGRESS_NONE && !must_run && !answered)
 			return false;
 		if (budget->turns <= 0 || (!must_run && time_is_up(budget)))
 			return true;
-		take_turn(run, code);
+		answered = take_turn(run, code);
 		budget->turns--;
 		if (aion_run_is_closed(run) || run->status == RUN_BLOCKED)
 			return false;
@@ -249,6 +314,7 @@ perform(Run *run, const Budget *budget)
 		Progress step = aion_primitives_perform(run);
 
 		CHECK_FOR_INTERRUPTS();
+		aion_interruption_check();
 		if (step == PROGRESS_NONE || step == PROGRESS_BLOCKED)
 			return step == PROGRESS_NONE ? progress : step;
 		progress = PROGRESS_MADE;
@@ -309,14 +375,42 @@ try_turn(Run *run, const Code *code)
 	return NULL;
 }
 
-static void
+/*
+ * Lets the code go on and does what it decides.  Returns whether that has answered at once what the
+ * code waits for.
+ */
+static bool
 take_turn(Run *run, const Code *code)
+{
+	bool answered = false;
+	Turn *turn = execute_code(run, code);
+	Authority authority;
+
+	for (int i = 0; i < MAX_HEARINGS && hears_more(run, turn); i++)
+	{
+		aion_turn_free(turn);
+		if (aion_run_is_closed(run))
+			return false; /* that is what it heard */
+		turn = execute_code(run, code);
+	}
+	aion_authority_assume(&authority);
+	apply(run, turn);
+	aion_authority_drop(&authority);
+	CRASH_POINT("turn applied");
+	for (int i = 0; i < turn->awaited_count && !answered; i++)
+		answered = aion_turn_is_settled(turn->awaited[i]);
+	aion_turn_free(turn);
+	return answered;
+}
+
+static Turn *
+execute_code(Run *run, const Code *code)
 {
 	Turn *turn = NULL;
 	int seen = run->history->count;
-	Authority authority;
 
 	CHECK_FOR_INTERRUPTS();
+	aion_interruption_check();
 	if (is_promising(code->version))
 		turn = try_turn(run, code);
 	if (turn == NULL)
@@ -328,12 +422,27 @@ take_turn(Run *run, const Code *code)
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error); /* the whole share is made again */
 	run->seen = seen;
+	return turn;
+}
 
+/*
+ * Records what has arrived while the code came to its end.  If there is anything, what the turn
+ * decided is void and the code looks again: so who sees the run open is heard.  Senders who never
+ * pause do not keep it open: caller asks a few times only, and the rest is left unconsumed.
+ */
+static bool
+hears_more(Run *run, const Turn *turn)
+{
+	int count = run->history->count;
+	Authority authority;
+
+	if (turn->verdict != TURN_RETURNED && turn->verdict != TURN_RAISED)
+		return false;
 	aion_authority_assume(&authority);
-	apply(run, turn);
+	aion_inbox_take(run);
+	aion_inbox_record(run, DT_NOEND);
 	aion_authority_drop(&authority);
-	CRASH_POINT("turn applied");
-	aion_turn_free(turn);
+	return run->history->count > count;
 }
 
 /*
@@ -357,13 +466,53 @@ apply(Run *run, Turn *turn)
 	}
 	aion_run_unblock(run);
 	aion_run_forget_failures(run);
+	aion_receivers_keep(turn);
 	record_commands(run, turn);
+	aion_primitives_apply(run, turn);
 	if (turn->verdict == TURN_SUSPENDED)
 		note_awaiting(run, turn);
 	else if (turn->verdict == TURN_RETURNED)
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
 	else
-		aion_run_close(run, EVENT_WORKFLOW_FAILED, aion_event_error(failure_of(turn)));
+		close_failed(run, turn);
+}
+
+/*
+ * Ends a run because its code failed, and notes what that was for: failures that the code was told
+ * of and gave no command after but to cancel, those it was not even told of, and those cancels.
+ */
+static void
+close_failed(Run *run, const Turn *turn)
+{
+	List *ended_on = NIL;
+	bool went_on = false;
+	int first = 0;
+
+	if (turn->told != NIL && (turn->told_last || ends_on_outcome(turn)))
+		ended_on = aion_turn_failures(turn, &first);
+	for (int i = first; ended_on != NIL && i < turn->command_count; i++)
+	{
+		const Event *event = turn->commands[i]->recorded->event;
+
+		if (aion_event_is_cancel_command(event))
+			ended_on = list_append_unique_int(ended_on, event->seq);
+		else
+			went_on = true;
+	}
+	aion_run_close(run, EVENT_WORKFLOW_FAILED,
+				   aion_event_failed(failure_of(turn), ended_on, went_on));
+}
+
+/*
+ * Tells whether the error that the code ended with is the outcome that was raised last.
+ */
+static bool
+ends_on_outcome(const Turn *turn)
+{
+	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
+
+	return turn->failure != NULL && (class == ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) ||
+									 class == ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED));
 }
 
 /*
@@ -373,10 +522,8 @@ static Jsonb *
 failure_of(const Turn *turn)
 {
 	JsonObject details;
-	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
 
-	if (turn->failure == NULL || (class != ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) &&
-								  class != ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED)))
+	if (!ends_on_outcome(turn))
 		return aion_failure_of(turn->error, NULL);
 	aion_object_begin(&details);
 	aion_object_json(&details, "cause", turn->failure);
@@ -419,8 +566,15 @@ note_awaiting(Run *run, const Turn *turn)
 
 		aion_object_begin(&object);
 		aion_object_text(&object, "awaiting", command->class->awaiting);
-		aion_object_text(&object, "key", command->recorded->event->key);
-		aion_object_timestamp(&object, "until", aion_event_read_fire_at(command->recorded->event));
+		if (command->received != NULL)
+			aion_object_text(&object, "key", command->fingerprint.name);
+		else
+		{
+			const Event *event = command->recorded->event;
+
+			aion_object_text(&object, "key", event->key);
+			aion_object_timestamp(&object, "until", aion_event_read_fire_at(event));
+		}
 		awaits[i] = aion_object_end(&object);
 	}
 	if (named < turn->awaited_count)
@@ -444,9 +598,11 @@ end_share(Run *run, bool unfinished)
 {
 	Authority authority;
 
+	aion_interruption_check();
 	aion_authority_assume(&authority);
 	if (!aion_run_is_closed(run))
 		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;
+	aion_primitives_save(run);
 	aion_run_save(run);
 	aion_authority_drop(&authority);
 	CRASH_POINT("share saved");

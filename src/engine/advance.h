@@ -14,9 +14,11 @@ typedef struct Budget
 	TimestampTz until;	/* by the machine's clock; DT_NOEND: no limit */
 	int patience;		/* ms that code may wait for a lock, 0: as long as it likes */
 	bool lost_patience; /* it did not get through for others; nothing of it has happened */
+	bool interrupted;	/* somebody waits for the end of the transaction, to end a run */
 } Budget;
 
 extern void aion_run_advance(Run *run, Budget *budget);
+extern void aion_run_take_arrivals(Run *run);
 extern void aion_run_note_failure(int64 run_key, const ErrorData *error);
 extern Difference *aion_run_replay(Run *run, Jsonb **result);
 

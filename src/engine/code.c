@@ -47,12 +47,13 @@ static const char *const pinned[CODE_SETTINGS] = {"DateStyle", "IntervalStyle", 
 												  "extra_float_digits", "search_path"};
 
 /* What the text of a definition must not depend on. */
-static const CodeSettings neutral = {CODE_SETTINGS,
+static const CodeSettings neutral = {CODE_SETTINGS + 1,
 									 {{"DateStyle", "ISO, YMD"},
 									  {"IntervalStyle", "postgres"},
 									  {"TimeZone", "UTC"},
 									  {"extra_float_digits", "1"},
-									  {"quote_all_identifiers", "off"}}};
+									  {"quote_all_identifiers", "off"},
+									  {"search_path", "pg_catalog, pg_temp"}}};
 
 static void add_part(StringInfo buffer, const char *part);
 static void add_part_of(StringInfo buffer, Oid sql_function, Oid function);

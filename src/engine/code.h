@@ -19,17 +19,17 @@ typedef struct CodeSetting
 typedef struct CodeSettings
 {
 	int count;
-	CodeSetting setting[CODE_SETTINGS];
+	CodeSetting setting[CODE_SETTINGS + 1]; /* room for one more where texts are made */
 } CodeSettings;
 
 /* These want the engine's authority. */
-extern char *aion_code_digest(Oid function);
 extern bool aion_code_is_copyable(Oid function);
 extern char *aion_code_copy(Oid function, const char *digest);
 extern Oid aion_code_resolve(const char *signature, bool copied);
 extern void aion_code_adopt(void);
 
 /* These do not. */
+extern char *aion_code_digest(Oid function);
 extern void aion_code_capture_settings(Oid function, CodeSettings *settings);
 extern Jsonb *aion_code_settings_to_json(const CodeSettings *settings);
 extern void aion_code_settings_from_json(const Jsonb *json, CodeSettings *settings);

@@ -1,9 +1,10 @@
 /*
  * control.c
- *		What operators do to runs.
+ *		Ending runs, moving them to other versions, and purging them.
  *
- * Each takes the run's lock, so it waits for a turn in progress and is decided before or after it,
- * never in the middle.  A refused request leaves the history as it was.
+ * Each takes the run's lock, so it is decided before or after a turn in progress, never in the
+ * middle.  It waits for the turn's end, except to end the run: then nobody needs the turn, which is
+ * interrupted and leaves nothing.  A refused request leaves the history as it was.
  */
 #include "postgres.h"
 
@@ -16,6 +17,7 @@
 #include "engine/control.h"
 #include "engine/due.h"
 #include "engine/guard.h"
+#include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/wait.h"
@@ -29,16 +31,15 @@
 static Statement delete_closed =
 	STATEMENT(DELETE_RETURNING,
 			  "DELETE FROM aion._run WHERE run_key IN ("
-			  "SELECT run_key FROM aion._run WHERE closed_at <= $1 AND owner_key = ANY ($2)"
+			  "SELECT run_key FROM aion._run r WHERE closed_at <= $1 AND owner_key = ANY ($2)"
 			  " AND ($3 IS NULL OR version_key IN"
 			  " (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
 			  " AND ($4 IS NULL OR status = ANY ($4))"
+			  " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1) IS NULL"
 			  " ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED) RETURNING run_key",
 			  TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID);
 static Statement delete_attributes =
 	STATEMENT(DELETE, "DELETE FROM aion._attribute WHERE run_key = $1", INT8OID);
-
-static Run *lock_found(const char *workflow_id, Oid user);
 
 /*
  * Ends a run at once, without a turn; returns the status it has then.
@@ -46,7 +47,7 @@ static Run *lock_found(const char *workflow_id, Oid user);
 RunStatus
 aion_control_terminate(int64 run_key, const char *reason)
 {
-	Run *run = aion_run_lock(run_key, CurrentMemoryContext);
+	Run *run = aion_run_lock_at_once(run_key, CurrentMemoryContext);
 
 	if (run == NULL)
 		return RUN_TERMINATED; /* purged in this moment */
@@ -62,18 +63,36 @@ aion_control_terminate(int64 run_key, const char *reason)
 }
 
 /*
- * Finds a run by its workflow id and takes its lock.
+ * Finds the version that a run is to be moved to; NULL means the one that new starts use.
  */
-static Run *
-lock_found(const char *workflow_id, Oid user)
+Version *
+aion_control_find_version(const Run *run, const char *wanted)
 {
-	int64 run_key = aion_run_find(workflow_id, user);
-	Run *run = aion_run_lock(run_key, CurrentMemoryContext);
+	const char *type = pstrdup(aion_version_get(run->version_key)->workflow_type);
+	Version *version;
 
-	if (run == NULL)
-		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
-						errmsg("workflow \"%s\" does not exist", workflow_id)));
-	return run;
+	if (wanted == NULL)
+		return aion_version_get(aion_workflow_find(type)->version_key);
+	version = aion_version_find(type, wanted);
+	if (version == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
+						errmsg("workflow type \"%s\" has no version \"%s\"", type, wanted),
+						errhint("See aion.workflow_version.")));
+	return version;
+}
+
+/*
+ * Moves a run whose history is loaded to another version.
+ */
+void
+aion_control_move(Run *run, const Version *version)
+{
+	const Version *old = aion_version_get(run->version_key);
+
+	if (version->version_key != old->version_key)
+		aion_recorder_append(run->history, EVENT_VERSION_CHANGED, NULL,
+							 aion_event_version_changed(old->version, version->version));
+	run->version_key = version->version_key;
 }
 
 /* Functions that SQL calls. */
@@ -113,38 +132,25 @@ aion_set_workflow_version(PG_FUNCTION_ARGS)
 	Oid user = GetUserId();
 	Authority authority;
 	Run *run;
-	Version *old;
-	Version *new;
+	Version *version;
 	char *name;
 
 	aion_guard_client_call("aion.set_workflow_version");
 	aion_authority_assume(&authority);
-	run = lock_found(workflow_id, user);
+	run = aion_run_lock_named(workflow_id, user);
 	if (aion_run_is_closed(run))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_WORKFLOW_STATE),
 						errmsg("workflow \"%s\" is %s and has no version to change", workflow_id,
 							   aion_status_name(run->status))));
-	old = aion_version_get(run->version_key);
-	if (wanted != NULL)
-		new = aion_version_find(old->workflow_type, wanted);
-	else
-		new = aion_version_get(aion_workflow_find(old->workflow_type)->version_key);
-	if (new == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
-				 errmsg("workflow type \"%s\" has no version \"%s\"", old->workflow_type, wanted),
-				 errhint("See aion.workflow_version.")));
+	version = aion_control_find_version(run, wanted);
 	aion_run_load(run);
-	if (new->version_key != old->version_key)
-		aion_recorder_append(run->history, EVENT_VERSION_CHANGED, NULL,
-							 aion_event_version_changed(old->version, new->version));
-	run->version_key = new->version_key;
+	aion_control_move(run, version);
 	aion_run_forget_failures(run);
-	if (run->status != RUN_SCHEDULED)
+	if (run->status != RUN_SCHEDULED && run->status != RUN_PAUSED)
 		run->ready_at = aion_clock_now();
 	aion_run_save(run);
 	aion_wait_note_touched(run->run_key);
-	name = pstrdup(new->version);
+	name = pstrdup(version->version);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }
@@ -187,6 +193,7 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 		(void) aion_statement_execute(&delete_attributes, key);
 		aion_primitives_purge(keys[row]);
 		aion_due_forget(keys[row]);
+		aion_inbox_forget(keys[row]);
 		aion_recorder_erase(keys[row]);
 	}
 	aion_authority_drop(&authority);

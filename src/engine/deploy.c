@@ -64,7 +64,8 @@ static Statement wake_blocked = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
 	" (SELECT run_key FROM aion._run"
-	" WHERE blocked IN ('mismatch', 'missing code', 'missing right') AND owner_key = ANY ($2)"
+	" WHERE blocked IN ('mismatch', 'missing code', 'missing right') AND status = 'blocked'"
+	" AND owner_key = ANY ($2)"
 	" FOR UPDATE SKIP LOCKED)",
 	TIMESTAMPTZOID, INT4ARRAYOID);
 static Statement select_deployed =

@@ -27,8 +27,12 @@
 #include "support/errors.h"
 #include "support/extension.h"
 
+#define GIVE_WAY_US 1000
+
 static void begin_transaction(void);
 static bool drive_one(Oid user, Budget *budget, MemoryContext parent);
+static bool execute_one(Oid user, Budget *budget);
+static void recover(Oid user);
 static ErrorData *advance(Run *run, Budget *budget, MemoryContext caller);
 static void commit_turns(int64 run_key);
 
@@ -42,7 +46,8 @@ PG_FUNCTION_INFO_V1(aion_drive);
 Datum
 aion_drive(PG_FUNCTION_ARGS)
 {
-	Budget budget = {PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0), DT_NOEND, 0, false};
+	Budget budget = {PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0), DT_NOEND, 0, false,
+					 false};
 	MemoryContext scratch;
 	Oid user = GetUserId();
 
@@ -58,7 +63,8 @@ aion_drive(PG_FUNCTION_ARGS)
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	SPI_commit(); /* what the caller's transaction has done so far */
 	begin_transaction();
-	while (budget.turns > 0 && drive_one(user, &budget, scratch))
+	recover(user);
+	while (budget.turns > 0 && (drive_one(user, &budget, scratch) || execute_one(user, &budget)))
 		MemoryContextReset(scratch);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -109,7 +115,48 @@ drive_one(Oid user, Budget *budget, MemoryContext parent)
 	commit_turns(run_key);
 	if (cancel != NULL)
 		ReThrowError(cancel);
+	if (budget->interrupted)
+		pg_usleep(GIVE_WAY_US); /* or this session had the lock again before who waits for it */
+	budget->interrupted = false;
 	return run != NULL || errand;
+}
+
+/*
+ * Executes one piece of a user's work outside of turns, in a transaction of its own.
+ */
+static bool
+execute_one(Oid user, Budget *budget)
+{
+	Authority authority;
+	Primitive *found = NULL;
+	TimestampTz again;
+
+	aion_authority_assume(&authority);
+	if (aion_fence_require_adopted())
+		found = aion_primitives_claim(aion_owner_key(user), NULL, 0, &again);
+	aion_authority_drop(&authority);
+	if (found == NULL)
+		return false;
+	commit_turns(0);
+	found->execute();
+	commit_turns(0);
+	budget->turns--;
+	return true;
+}
+
+/*
+ * Puts back what earlier calls have claimed that came to no end.
+ */
+static void
+recover(Oid user)
+{
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	if (aion_fence_require_adopted())
+		aion_primitives_recover(aion_owner_key(user));
+	aion_authority_drop(&authority);
+	commit_turns(0);
 }
 
 /*

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 
 #include "engine/due.h"
+#include "engine/inbox.h"
 #include "support/clock.h"
 #include "support/payload.h"
 #include "support/statement.h"
@@ -48,6 +49,7 @@ static Statement take_due = STATEMENT(DELETE_RETURNING,
 									  " RETURNING name, fire_at, started_seq",
 									  INT8OID, TIMESTAMPTZOID);
 
+static List *take_due_timers(Run *run);
 static void fire(Run *run, const DueTimer *timer);
 static int by_due_moment(const ListCell *a, const ListCell *b);
 
@@ -113,40 +115,32 @@ aion_due_forget(int64 run_key)
 }
 
 /*
- * Moves the timers that are due into history, in the order of their moments.
+ * Moves the timers that are due, and what is in the inbox, into history, in the order of their
+ * moments.
  */
 void
 aion_due_arrive(Run *run)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_timestamp(aion_clock_now())};
-	List *due = NIL;
+	List *due = take_due_timers(run);
 	ListCell *cell;
-	Rows rows;
 
-	if (run->history->open_timers == 0 && !run->claimed_by_timer)
-		return;
-	rows = aion_statement_execute(&take_due, args);
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		DueTimer *timer = palloc(sizeof(DueTimer));
-
-		timer->name = aion_row_text(rows, row, 1);
-		timer->fire_at = aion_row_timestamp(rows, row, 2);
-		timer->started_seq = aion_row_int32(rows, row, 3);
-		due = lappend(due, timer);
-	}
-	list_sort(due, by_due_moment);
+	aion_inbox_take(run);
 	foreach (cell, due)
 	{
 		const DueTimer *timer = lfirst(cell);
 
+		aion_inbox_record(run, timer->fire_at);
 		if (strncmp(timer->name, TIMER_SETTLED, strlen(TIMER_SETTLED)) == 0)
 			run->tasks_settled = true;
 		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
 			run->tasks_due = true;
 		else if (!aion_run_is_closed(run))
+		{
+			run->woken = true;
 			fire(run, timer);
+		}
 	}
+	aion_inbox_record(run, DT_NOEND);
 }
 
 /*
@@ -161,6 +155,32 @@ aion_due_cancel_all(Run *run)
 	foreach (cell, open)
 		aion_recorder_append(run->history, EVENT_TIMER_CANCELLED, ((Event *) lfirst(cell))->key,
 							 aion_event_cancelled(CANCEL_BY_CLOSE));
+}
+
+/*
+ * Deletes the timers that are due and returns them in the order of their moments.
+ */
+static List *
+take_due_timers(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_timestamp(aion_clock_now())};
+	List *due = NIL;
+	Rows rows;
+
+	if (run->history->open_timers == 0 && !run->claimed_by_timer)
+		return NIL;
+	rows = aion_statement_execute(&take_due, args);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		DueTimer *timer = palloc(sizeof(DueTimer));
+
+		timer->name = aion_row_text(rows, row, 1);
+		timer->fire_at = aion_row_timestamp(rows, row, 2);
+		timer->started_seq = aion_row_int32(rows, row, 3);
+		due = lappend(due, timer);
+	}
+	list_sort(due, by_due_moment);
+	return due;
 }
 
 /*

@@ -8,6 +8,8 @@
  * writes nothing, so that a restored row meets an empty table.
  *
  * A copy that no datum tells apart (base backup, snapshot) is not recognised here.
+ *
+ * An administrator can also pause the engine here, whatever the place: that is a row, too.
  */
 #include "postgres.h"
 
@@ -23,10 +25,12 @@
 
 #include "engine/code.h"
 #include "engine/fence.h"
+#include "engine/guard.h"
 #include "engine/owner.h"
 #include "guc.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/registry.h"
 #include "support/statement.h"
 #include "support/wakeup.h"
 
@@ -44,12 +48,55 @@ static Statement update_adoption =
 			  " execution = $4, adopted_at = pg_catalog.now()",
 			  TEXTOID, OIDOID, OIDOID, TEXTOID);
 
+static Statement select_pause = STATEMENT(SELECT, "SELECT EXISTS (SELECT FROM aion._pause)");
+static Statement insert_pause = STATEMENT(
+	INSERT, "INSERT INTO aion._pause (paused_by) VALUES ($1) ON CONFLICT DO NOTHING", TEXTOID);
+static Statement delete_pause = STATEMENT(DELETE, "DELETE FROM aion._pause");
+
+static Registry pauses = {.table = "_pause"};
+
 /* The generation of the extension that is known to be adopted by a committed row. */
 static uint64 adopted_generation = 0;
 static TransactionId settled_by = InvalidTransactionId;
 static char *adopted_as = NULL; /* the setting aion.execution at that time */
 
 static void here(NullableDatum *args);
+static bool is_adopted_here(void);
+static void set_paused(bool paused);
+
+void
+aion_fence_init(void)
+{
+	aion_registry_init(&pauses);
+}
+
+/*
+ * Tells whether somebody has paused the engine in this database.
+ */
+bool
+aion_fence_is_paused(void)
+{
+	aion_registry_refresh(&pauses);
+	if (pauses.entries == NIL)
+	{
+		bool paused = aion_row_bool(aion_statement_execute(&select_pause, NULL), 0, 1);
+		MemoryContext caller = MemoryContextSwitchTo(pauses.context);
+
+		pauses.entries = list_make1_int(paused);
+		MemoryContextSwitchTo(caller);
+	}
+	return linitial_int(pauses.entries) != 0;
+}
+
+/*
+ * Forgets what is remembered of a pause.  Whoever is told of one as it commits may be told before
+ * the news of it has reached his memory.
+ */
+void
+aion_fence_look_again(void)
+{
+	pauses.stale = true;
+}
 
 /*
  * Tells whether this database is where it was adopted.
@@ -114,7 +161,10 @@ aion_fence_require_adopted(void)
 	if (strcmp(aion_execution, "off") == 0)
 		ereport(ERROR, (errcode(ERRCODE_ENGINE_NOT_RUNNING), errmsg("execution is off"),
 						errhint("See the setting aion.execution.")));
-	if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes())
+	if (aion_fence_is_paused())
+		ereport(ERROR, (errcode(ERRCODE_ENGINE_NOT_RUNNING), errmsg("the engine is paused"),
+						errhint("An administrator can use SELECT aion.resume_engine().")));
+	if (aion_fence_state() == FENCE_ADOPTED && !is_adopted_here())
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_NOT_ADOPTED),
@@ -138,6 +188,12 @@ aion_fence_require_adopted(void)
 bool
 aion_fence_executes(void)
 {
+	return is_adopted_here() && !aion_fence_is_paused();
+}
+
+static bool
+is_adopted_here(void)
+{
 	if (aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) != 0)
 		adopted_generation = 0; /* it may have been adopted again */
 	return aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) == 0;
@@ -152,10 +208,45 @@ here(NullableDatum *args)
 	args[3] = aion_arg_text(strcmp(aion_execution, "off") == 0 ? "on" : aion_execution);
 }
 
+static void
+set_paused(bool paused)
+{
+	Oid user = GetUserId();
+	NullableDatum args[] = {aion_arg_text(GetUserNameFromId(GetOuterUserId(), false))};
+	Authority authority;
+
+	aion_guard_client_call(paused ? "aion.pause_engine" : "aion.resume_engine");
+	aion_authority_assume(&authority);
+	if (aion_owner_access(user) != ACCESS_ADMIN)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("only an administrator of aion can %s the engine",
+							   paused ? "pause" : "resume")));
+	(void) aion_statement_execute(paused ? &insert_pause : &delete_pause, args);
+	aion_registry_changed(&pauses);
+	aion_wakeup_scan();
+	aion_authority_drop(&authority);
+}
+
 /* Functions that SQL calls. */
 
+PG_FUNCTION_INFO_V1(aion_pause_engine);
+PG_FUNCTION_INFO_V1(aion_resume_engine);
 PG_FUNCTION_INFO_V1(aion_adopt_database);
 PG_FUNCTION_INFO_V1(aion_guard_history);
+
+Datum
+aion_pause_engine(PG_FUNCTION_ARGS)
+{
+	set_paused(true);
+	PG_RETURN_VOID();
+}
+
+Datum
+aion_resume_engine(PG_FUNCTION_ARGS)
+{
+	set_paused(false);
+	PG_RETURN_VOID();
+}
 
 /*
  * Lets a copy execute its runs, as the roles that are called as their owners were.
@@ -172,7 +263,7 @@ aion_adopt_database(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("only an administrator of aion can adopt a database")));
 	aion_fence_settle();
-	if (!aion_fence_executes())
+	if (!is_adopted_here())
 	{
 		bool copy = aion_fence_state() == FENCE_COPY;
 

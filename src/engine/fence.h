@@ -12,7 +12,11 @@ typedef enum FenceState
 	FENCE_COPY /* made from a database that was adopted elsewhere */
 } FenceState;
 
+extern void aion_fence_init(void);
+
 /* These want the engine's authority. */
+extern bool aion_fence_is_paused(void);
+extern void aion_fence_look_again(void);
 extern FenceState aion_fence_state(void);
 extern void aion_fence_settle(void);
 extern bool aion_fence_require_adopted(void);

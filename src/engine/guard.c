@@ -27,6 +27,8 @@
 #include "support/errors.h"
 
 #define HINT_ACTIVITY "Do it in an activity: aion.run() or aion.run_sql()."
+#define HINT_QUERY "It answers from what it is given and what it reads."
+#define HINT (current_frame == FRAME_BODY ? HINT_ACTIVITY : HINT_QUERY)
 
 /* Functions of the server whose effects outlive a rolled back or released subtransaction. */
 static const char *const forbidden_prefixes[] = {"lo_",
@@ -69,6 +71,8 @@ static void guard_process_utility(PlannedStmt *statement, const char *text, bool
 								  QueryEnvironment *environment, DestReceiver *receiver,
 								  QueryCompletion *completion);
 static void guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg);
+static bool only_reads(UserFrame frame);
+static const char *frame_name(UserFrame frame);
 static bool is_allowed_in_body(Node *statement);
 static bool is_forbidden_function(Oid function);
 
@@ -188,10 +192,10 @@ aion_guard_frame(void)
 void
 aion_guard_client_call(const char *function)
 {
-	if (current_frame == FRAME_BODY)
+	if (only_reads(current_frame))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("%s() cannot be called in workflow code", function),
-						errhint(HINT_ACTIVITY)));
+						errmsg("%s() cannot be called in %s", function, frame_name(current_frame)),
+						errhint(HINT)));
 }
 
 /*
@@ -221,10 +225,10 @@ forget_frame(XactEvent event, void *argument)
 static void
 guard_executor_start(QueryDesc *query, int flags)
 {
-	if (current_frame == FRAME_BODY &&
+	if (only_reads(current_frame) &&
 		(query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE))
 		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-						errmsg("workflow code cannot change data"), errhint(HINT_ACTIVITY)));
+						errmsg("%s cannot change data", frame_name(current_frame)), errhint(HINT)));
 	if (next_executor_start != NULL)
 		next_executor_start(query, flags);
 	else
@@ -250,11 +254,11 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 					  QueryEnvironment *environment, DestReceiver *receiver,
 					  QueryCompletion *completion)
 {
-	if (current_frame == FRAME_BODY && !is_allowed_in_body(statement->utilityStmt))
+	if (only_reads(current_frame) && !is_allowed_in_body(statement->utilityStmt))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("workflow code cannot execute %s",
+						errmsg("%s cannot execute %s", frame_name(current_frame),
 							   CreateCommandName(statement->utilityStmt)),
-						errhint(HINT_ACTIVITY)));
+						errhint(HINT)));
 	if (current_frame == FRAME_BODY && IsA(statement->utilityStmt, VariableSetStmt))
 		settings_changed = true;
 	if (current_frame == FRAME_ACTIVITY && IsA(statement->utilityStmt, DeclareCursorStmt) &&
@@ -275,11 +279,27 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 {
 	if (next_object_access != NULL)
 		next_object_access(access, class, object, sub, arg);
-	if (current_frame == FRAME_BODY && access == OAT_FUNCTION_EXECUTE &&
+	if (only_reads(current_frame) && access == OAT_FUNCTION_EXECUTE &&
 		class == ProcedureRelationId && is_forbidden_function(object))
-		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("workflow code cannot call %s()", get_func_name(object)),
-						errhint(HINT_ACTIVITY)));
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_ALLOWED_HERE),
+				 errmsg("%s cannot call %s()", frame_name(current_frame), get_func_name(object)),
+				 errhint(HINT)));
+}
+
+/*
+ * Tells whether code in a frame is executed for what it says, and must leave nothing.
+ */
+static bool
+only_reads(UserFrame frame)
+{
+	return frame == FRAME_BODY || frame == FRAME_QUERY;
+}
+
+static const char *
+frame_name(UserFrame frame)
+{
+	return frame == FRAME_BODY ? "workflow code" : "a query handler";
 }
 
 /*

@@ -9,7 +9,8 @@ typedef enum UserFrame
 {
 	FRAME_NONE, /* a client */
 	FRAME_BODY, /* workflow code */
-	FRAME_ACTIVITY
+	FRAME_ACTIVITY,
+	FRAME_QUERY /* a query handler */
 } UserFrame;
 
 extern void aion_guard_init(void);

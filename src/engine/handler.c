@@ -42,6 +42,7 @@ static Jsonb *default_value(const Handler *handler, int parameter, List *default
 static void add_input_context(void *label);
 static List *read_defaults(const Handler *handler);
 static void convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo);
+static Jsonb *invoke(const Handler *handler, FunctionCallInfo fcinfo);
 static Jsonb *call_for_set(const Handler *handler, FunctionCallInfo fcinfo);
 static Jsonb *row_of_set(const Handler *handler, TupleTableSlot *slot);
 
@@ -297,13 +298,39 @@ aion_handler_call(const Handler *handler, const Jsonb *input, bool *entered)
 {
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 	FmgrInfo flinfo;
-	PgStat_FunctionCallUsage usage;
-	Jsonb *result = NULL;
 
 	fmgr_info(handler->function, &flinfo);
 	InitFunctionCallInfoData(*fcinfo, &flinfo, handler->parameter_count, InvalidOid, NULL, NULL);
 	convert(handler, input, fcinfo);
 	*entered = true;
+	return invoke(handler, fcinfo);
+}
+
+/*
+ * Calls a function of two parameters of type jsonb, likewise.
+ */
+Jsonb *
+aion_handler_call_pair(const Handler *handler, const Jsonb *first, const Jsonb *second)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+	FmgrInfo flinfo;
+
+	fmgr_info(handler->function, &flinfo);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, 2, InvalidOid, NULL, NULL);
+	fcinfo->args[0] = (NullableDatum){JsonbPGetDatum(first), first == NULL};
+	fcinfo->args[1] = (NullableDatum){JsonbPGetDatum(second), second == NULL};
+	return invoke(handler, fcinfo);
+}
+
+/*
+ * Calls a function whose arguments are in place.
+ */
+static Jsonb *
+invoke(const Handler *handler, FunctionCallInfo fcinfo)
+{
+	PgStat_FunctionCallUsage usage;
+	Jsonb *result = NULL;
+
 	if (handler->is_strict)
 	{
 		for (int i = 0; i < handler->parameter_count; i++)

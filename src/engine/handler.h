@@ -45,6 +45,8 @@ extern Jsonb *aion_handler_complete(const Handler *handler, const Jsonb *input);
 extern void aion_handler_check_input(const Handler *handler, const Jsonb *input);
 extern const char *aion_handler_misfit(const Handler *handler, const Jsonb *input);
 extern Jsonb *aion_handler_call(const Handler *handler, const Jsonb *input, bool *entered);
+extern Jsonb *aion_handler_call_pair(const Handler *handler, const Jsonb *first,
+									 const Jsonb *second);
 
 extern HeapTuple aion_jsonb_to_row(const Jsonb *object, TupleDesc descriptor);
 

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "engine/inbox.h"
 #include "engine/primitive.h"
 #include "support/extension.h"
 
@@ -55,6 +56,25 @@ aion_primitives_arrive(Run *run)
 	}
 }
 
+/*
+ * Gives something that has arrived to the primitive that it is for.
+ */
+void
+aion_primitive_receive(Run *run, const Arrival *arrival)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->receives == NULL || strcmp(primitive->receives, arrival->kind) != 0)
+			continue;
+		if (!aion_run_is_closed(run))
+			primitive->receive(run, arrival);
+		else if (primitive->receive_late != NULL)
+			primitive->receive_late(run, arrival);
+		return;
+	}
+	elog(ERROR, "unknown kind of arrival \"%s\"", arrival->kind);
+}
+
 void
 aion_primitives_purge(int64 run_key)
 {
@@ -72,6 +92,103 @@ aion_primitives_close(Run *run)
 	{
 		if (primitive->close != NULL)
 			primitive->close(run);
+	}
+}
+
+/*
+ * Claims a piece of work outside of turns.  Returns whose it is; NULL if there is none.
+ */
+Primitive *
+aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
+{
+	*again = DT_NOEND;
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		TimestampTz moment = DT_NOEND;
+
+		if (primitive->claim != NULL && primitive->claim(owner_key, run_keys, count, &moment))
+			return primitive;
+		*again = Min(*again, moment);
+	}
+	return NULL;
+}
+
+void
+aion_primitives_recover(int32 owner_key)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->recover != NULL)
+			primitive->recover(owner_key);
+	}
+}
+
+List *
+aion_primitives_owed(void)
+{
+	List *owners = NIL;
+
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->owed != NULL)
+			owners = list_concat_unique_int(owners, primitive->owed());
+	}
+	return owners;
+}
+
+void
+aion_primitives_apply(Run *run, struct Turn *turn)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->apply != NULL)
+			primitive->apply(run, turn);
+	}
+}
+
+void
+aion_primitives_resume(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->resume != NULL)
+			primitive->resume(run);
+	}
+}
+
+void
+aion_primitives_save(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->save != NULL)
+			primitive->save(run);
+	}
+}
+
+/*
+ * Returns the first difference that any of them finds.
+ */
+Difference *
+aion_primitives_compare(Run *run, struct Turn *turn)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		Difference *difference = primitive->compare != NULL ? primitive->compare(run, turn) : NULL;
+
+		if (difference != NULL)
+			return difference;
+	}
+	return NULL;
+}
+
+void
+aion_primitives_reopen(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->reopen != NULL)
+			primitive->reopen(run);
 	}
 }
 

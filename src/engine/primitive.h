@@ -10,12 +10,16 @@
 
 #include "engine/run.h"
 
+struct Turn;
+
 typedef enum Progress
 {
 	PROGRESS_NONE,	 /* nothing to do */
 	PROGRESS_MADE,	 /* something was recorded that the code has not seen */
 	PROGRESS_BLOCKED /* the run was blocked */
 } Progress;
+
+struct Arrival;
 
 typedef struct Primitive
 {
@@ -30,15 +34,55 @@ typedef struct Primitive
 	/* Moves what has arrived from outside into history; with authority, also in a closed run. */
 	void (*arrive)(Run *run);
 
+	/* The kind of arrivals in the inbox that are its own; NULL: none. */
+	const char *receives;
+
+	/* Records one of them in a run that is open; with authority. */
+	void (*receive)(Run *run, const struct Arrival *arrival);
+
+	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
+	void (*receive_late)(Run *run, const struct Arrival *arrival);
+
 	/* Forgets a run that is purged; with authority. */
 	void (*purge)(int64 run_key);
+
+	/*
+	 * Work of an owner outside of turns, which is claimed in one transaction and executed in the
+	 * next: of some runs only, or of any (NULL).  If there is nothing to claim, again is when to
+	 * look again although nobody tells.  With authority, but for execute.
+	 */
+	bool (*claim)(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
+	void (*execute)(void);
+
+	/* Puts back what was claimed by who is gone. */
+	void (*recover)(int32 owner_key);
+
+	/* Returns the keys of the owners that have such work. */
+	List *(*owed)(void);
 
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
 
+	/* Takes from a turn that went through what is not history; with authority. */
+	void (*apply)(Run *run, struct Turn *turn);
+
+	/* Writes what that is after the last turn of the share; with authority. */
+	void (*save)(Run *run);
+
+	/* Tells how that differs from what is written, after a replay that went as far as the last
+	 * turn; NULL if it does not.  With authority. */
+	Difference *(*compare)(Run *run, struct Turn *turn);
+
+	/* Lets go on what a pause has held, and what an end had ended; with authority. */
+	void (*resume)(Run *run);
+	void (*reopen)(Run *run);
+
 	/*
 	 * Errands: what is due and belongs to an owner, but to no run.  They have keys among those of
-	 * runs, and timers under them, by which they come to whoever executes the owner's runs.
+	 * runs, and timers under them, by which they come to whoever executes the owner's runs.  Unlike
+	 * work outside of turns they are short, depend on nothing but the engine's tables, and are
+	 * claimed and done in one transaction: so nobody has them who is gone, and what they decide
+	 * excludes others by the lock they hold.
 	 */
 
 	/* Tells which of some keys are those of errands that are due; with authority. */
@@ -70,8 +114,18 @@ extern void aion_primitive_register(Primitive *primitive);
 extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
+extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
+extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
+										TimestampTz *again);
+extern void aion_primitives_recover(int32 owner_key);
+extern List *aion_primitives_owed(void);
+extern void aion_primitives_apply(Run *run, struct Turn *turn);
+extern void aion_primitives_save(Run *run);
+extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);
+extern void aion_primitives_resume(Run *run);
+extern void aion_primitives_reopen(Run *run);
 extern int aion_primitives_select_errands(const int64 *keys, int count, int64 *due);
 extern bool aion_primitives_have_errand(int32 owner_key);
 extern bool aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count);

@@ -2,16 +2,16 @@
  * ready.c
  *		Runs that want a turn.
  *
- * A run wants one when its row says so (it was started, its budget ended, its version changed) or
- * when one of its timers is due.  Claiming is taking the lock on its row and skipping what others
- * have; the lock ends with the transaction, so a claim cannot outlive a crash.  A run that ended
- * may still have something to put away, which a timer says.
+ * A run wants one when its row says so (it was started, its budget ended, its version changed),
+ * when one of its timers is due, or when there is something in its inbox.  Claiming is taking the
+ * lock on its row and skipping what others have; the lock ends with the transaction, so a claim
+ * cannot outlive a crash.  A run that ended may still have something to put away, which a timer
+ * says.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -22,16 +22,22 @@
 
 #define RUN_COLUMNS_OF_R                                                                           \
 	"r.run_key, r.workflow_id, r.run_id, r.owner_key, r.version_key, r.status, r.blocked,"         \
-	" r.seen, r.failures, r.ready_at, r.retry_at, r.awaiting, r.awaiting_since, r.closed_at"
+	" r.seen, r.failures, r.ready_at, r.retry_at, r.awaiting, r.awaiting_since, r.closed_at,"      \
+	" r.unread"
 
 /* Timers wake neither a run that is to be tried again later, nor one that crashed the server. */
 #define MAY_BE_WOKEN                                                                               \
 	"(r.retry_at IS NULL OR r.retry_at <= $2) AND r.blocked IS DISTINCT FROM 'quarantined'"
 
+/* Something has been sent to it. */
+#define HAS_ARRIVAL "(SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1)"
+
 /* By key: neither by all timers that are due, nor by hashing those, however few they seem to be. */
 #define HAS_DUE_TIMER                                                                              \
 	"(SELECT true FROM aion._timer t WHERE t.run_key = r.run_key AND (t.fire_at <= $2) IS TRUE "   \
 	"LIMIT 1)"
+
+#define HAS_REASON "(" HAS_DUE_TIMER " OR " HAS_ARRIVAL ")"
 
 static Statement claim_ready =
 	STATEMENT(SELECT,
@@ -44,11 +50,17 @@ static Statement claim_due =
 			  " WHERE t.owner_key = $1 AND t.fire_at <= $2 AND " MAY_BE_WOKEN
 			  " ORDER BY t.fire_at LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
 			  INT4OID, TIMESTAMPTZOID);
+static Statement claim_sent =
+	STATEMENT(SELECT,
+			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._inbox i JOIN aion._run r USING (run_key)"
+			  " WHERE i.owner_key = $1 AND " MAY_BE_WOKEN
+			  " ORDER BY i.run_key, i.arrival LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
+			  INT4OID, TIMESTAMPTZOID);
 static Statement claim_one_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
 			  " WHERE r.run_key = ANY ($1) AND (r.ready_at <= $2"
-			  " OR " MAY_BE_WOKEN " AND " HAS_DUE_TIMER ")"
+			  " OR " MAY_BE_WOKEN " AND " HAS_REASON ")"
 			  " ORDER BY r.ready_at, r.run_key LIMIT 1 FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID);
 
@@ -56,19 +68,24 @@ static Statement claim_all_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
 			  " WHERE r.run_key = ANY ($1) AND r.owner_key = $3 AND (r.ready_at <= $2"
-			  " OR " MAY_BE_WOKEN " AND " HAS_DUE_TIMER ")"
+			  " OR " MAY_BE_WOKEN " AND " HAS_REASON ")"
 			  " FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID, INT4OID);
 static Statement select_ready =
 	STATEMENT(SELECT,
 			  "SELECT FROM aion._run r WHERE r.run_key = $1 AND (r.ready_at <= $2"
-			  " OR " MAY_BE_WOKEN " AND " HAS_DUE_TIMER ")",
+			  " OR " MAY_BE_WOKEN " AND " HAS_REASON ")",
 			  INT8OID, TIMESTAMPTZOID);
 static Statement scan_ready = STATEMENT(
 	SELECT,
 	"SELECT run_key, ready_at FROM aion._run WHERE owner_key = $1 AND ready_at IS NOT NULL"
 	" AND (ready_at, run_key) > ($2, $3) AND ready_at <= $4 AND run_key % $5 = $6"
 	" ORDER BY ready_at, run_key LIMIT $7",
+	INT4OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID);
+static Statement scan_inbox = STATEMENT(
+	SELECT,
+	"SELECT DISTINCT run_key, '-infinity'::timestamptz FROM aion._inbox WHERE owner_key = $1"
+	" AND $2 < $4 AND run_key > $3 AND run_key % $5 = $6 ORDER BY run_key LIMIT $7",
 	INT4OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID);
 static Statement scan_due =
 	STATEMENT(SELECT,
@@ -77,11 +94,11 @@ static Statement scan_due =
 			  " ORDER BY fire_at, run_key LIMIT $7",
 			  INT4OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID);
 
-/* Which of the two kinds of work goes first next time, so that neither starves. */
-static bool timers_first = false;
+/* The kinds of work; which goes first changes, so that none starves. */
+static Statement *const claims[] = {&claim_ready, &claim_due, &claim_sent};
+static int last_claim = 0;
 
 static void lock_tables(void);
-static NullableDatum key_array(const int64 *run_keys, int count);
 static Run *claim(Statement *statement, const NullableDatum *args, MemoryContext parent);
 
 /*
@@ -91,13 +108,14 @@ Run *
 aion_ready_claim(int32 owner_key, MemoryContext parent)
 {
 	NullableDatum args[] = {aion_arg_int32(owner_key), aion_arg_timestamp(aion_clock_now())};
-	Run *run;
+	Run *run = NULL;
 
 	lock_tables();
-	timers_first = !timers_first;
-	run = claim(timers_first ? &claim_due : &claim_ready, args, parent);
-	if (run == NULL)
-		run = claim(timers_first ? &claim_ready : &claim_due, args, parent);
+	for (size_t i = 0; run == NULL && i < lengthof(claims); i++)
+	{
+		last_claim = (last_claim + 1) % lengthof(claims);
+		run = claim(claims[last_claim], args, parent);
+	}
 	return run;
 }
 
@@ -107,7 +125,8 @@ aion_ready_claim(int32 owner_key, MemoryContext parent)
 Run *
 aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 {
-	NullableDatum args[] = {key_array(run_keys, count), aion_arg_timestamp(aion_clock_now())};
+	NullableDatum args[] = {aion_arg_int64_array(run_keys, count),
+							aion_arg_timestamp(aion_clock_now())};
 
 	return claim(&claim_one_of, args, parent);
 }
@@ -118,8 +137,8 @@ aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 List *
 aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count, MemoryContext parent)
 {
-	NullableDatum args[] = {key_array(run_keys, count), aion_arg_timestamp(aion_clock_now()),
-							aion_arg_int32(owner_key)};
+	NullableDatum args[] = {aion_arg_int64_array(run_keys, count),
+							aion_arg_timestamp(aion_clock_now()), aion_arg_int32(owner_key)};
 	List *runs = NIL;
 	Rows rows;
 
@@ -149,7 +168,7 @@ aion_ready_is_taken(int64 run_key)
 void
 aion_ready_scan_begin(ReadyScan *scan, int index, int count)
 {
-	*scan = (ReadyScan){false, DT_NOBEGIN, 0, index, Max(count, 1)};
+	*scan = (ReadyScan){SCAN_READY, DT_NOBEGIN, 0, index, Max(count, 1)};
 }
 
 /*
@@ -160,6 +179,8 @@ aion_ready_scan_begin(ReadyScan *scan, int index, int count)
 int
 aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most)
 {
+	static Statement *const scans[] = {&scan_ready, &scan_due, &scan_inbox};
+
 	for (;;)
 	{
 		NullableDatum args[] = {
@@ -167,16 +188,16 @@ aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most)
 			aion_arg_int64(scan->run_key), aion_arg_timestamp(aion_clock_now()),
 			aion_arg_int32(scan->count),   aion_arg_int32(scan->index),
 			aion_arg_int32(most)};
-		Rows rows = aion_statement_execute(scan->timers ? &scan_due : &scan_ready, args);
+		Rows rows = aion_statement_execute(scans[scan->phase], args);
 
 		for (uint64 row = 0; row < rows.count; row++)
 		{
 			run_keys[row] = scan->run_key = aion_row_int64(rows, row, 1);
 			scan->moment = aion_row_timestamp(rows, row, 2);
 		}
-		if (rows.count > 0 || scan->timers)
+		if (rows.count > 0 || scan->phase == SCAN_INBOX)
 			return (int) rows.count;
-		*scan = (ReadyScan){true, DT_NOBEGIN, 0, scan->index, scan->count};
+		*scan = (ReadyScan){scan->phase + 1, DT_NOBEGIN, 0, scan->index, scan->count};
 	}
 }
 
@@ -187,7 +208,7 @@ aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most)
 static void
 lock_tables(void)
 {
-	static const char *const names[] = {"_run", "_event", "_timer", "_task"};
+	static const char *const names[] = {"_run", "_event", "_timer", "_task", "_inbox"};
 	static Oid tables[lengthof(names)];
 	static uint64 generation = 0;
 	const Extension *ext = aion_extension();
@@ -199,17 +220,6 @@ lock_tables(void)
 		LockRelationOid(tables[i], RowExclusiveLock);
 	}
 	generation = ext->generation;
-}
-
-static NullableDatum
-key_array(const int64 *run_keys, int count)
-{
-	Datum *keys = palloc(Max(count, 1) * sizeof(Datum));
-
-	for (int i = 0; i < count; i++)
-		keys[i] = Int64GetDatum(run_keys[i]);
-	return aion_arg(PointerGetDatum(
-		construct_array(keys, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 }
 
 static Run *

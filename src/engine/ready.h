@@ -10,7 +10,12 @@
 /* Where a scan for ready runs has come to. */
 typedef struct ReadyScan
 {
-	bool timers; /* past the runs that are ready by themselves, among those with due timers */
+	enum
+	{
+		SCAN_READY,	 /* by themselves */
+		SCAN_TIMERS, /* because timers are due */
+		SCAN_INBOX	 /* because something was sent to them */
+	} phase;
 	TimestampTz moment;
 	int64 run_key;
 	int index; /* of count equal shares */

@@ -15,12 +15,15 @@
 
 #include "engine/due.h"
 #include "engine/failure.h"
+#include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/run.h"
+#include "history/received.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/interruption.h"
 #include "support/payload.h"
 #include "support/pg_compat.h"
 #include "support/statement.h"
@@ -34,30 +37,36 @@
 #define CRASHES_ALLOWED 3
 
 static const char *const status_names[] = {
-	[RUN_SCHEDULED] = "scheduled",	 [RUN_RUNNING] = "running",	   [RUN_BLOCKED] = "blocked",
-	[RUN_COMPLETED] = "completed",	 [RUN_FAILED] = "failed",	   [RUN_CANCELLED] = "cancelled",
-	[RUN_TERMINATED] = "terminated", [RUN_TIMED_OUT] = "timed_out"};
+	[RUN_SCHEDULED] = "scheduled", [RUN_RUNNING] = "running",		[RUN_BLOCKED] = "blocked",
+	[RUN_PAUSED] = "paused",	   [RUN_COMPLETED] = "completed",	[RUN_FAILED] = "failed",
+	[RUN_CANCELLED] = "cancelled", [RUN_TERMINATED] = "terminated", [RUN_TIMED_OUT] = "timed_out"};
 
 static Statement lock_run = STATEMENT(
 	SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1 FOR UPDATE", INT8OID);
+static Statement try_lock_run = STATEMENT(
+	SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1 FOR UPDATE SKIP LOCKED",
+	INT8OID);
+static Statement select_run =
+	STATEMENT(SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1", INT8OID);
 static Statement find_run =
 	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key FROM aion._run WHERE workflow_id = $1"
-			  " AND ($2 IS NULL OR run_id = $2) ORDER BY closed_at DESC, run_key DESC LIMIT 1",
+			  "SELECT run_key, owner_key, closed_at IS NOT NULL FROM aion._run"
+			  " WHERE workflow_id = $1 AND ($2 IS NULL OR run_id = $2) ORDER BY closed_at DESC, "
+			  "run_key DESC LIMIT 1",
 			  TEXTOID, UUIDOID);
 static Statement find_run_of =
 	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key FROM aion._run WHERE workflow_id = $1"
-			  " AND ($2 IS NULL OR run_id = $2) AND owner_key = ANY ($3)"
+			  "SELECT run_key, owner_key, closed_at IS NOT NULL FROM aion._run"
+			  " WHERE workflow_id = $1 AND ($2 IS NULL OR run_id = $2) AND owner_key = ANY ($3)"
 			  " ORDER BY closed_at DESC, run_key DESC LIMIT 1",
 			  TEXTOID, UUIDOID, INT4ARRAYOID);
 static Statement update_run = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET version_key = $2, status = $3, blocked = $4, seen = $5, failures = $6,"
 	" ready_at = $7, retry_at = $8, awaiting = $9, awaiting_since = $10, closed_at = $11,"
-	" head = $12, crashes = 0 WHERE run_key = $1",
+	" head = $12, unread = $13, crashes = 0 WHERE run_key = $1",
 	INT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
+	TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, JSONBOID);
 
 static Statement count_crash =
 	STATEMENT(UPDATE_RETURNING,
@@ -68,11 +77,14 @@ static Statement postpone_run = STATEMENT(
 	UPDATE, "UPDATE aion._run SET failures = $2, retry_at = $3, ready_at = NULL WHERE run_key = $1",
 	INT8OID, INT4OID, TIMESTAMPTZOID);
 
+static Run *lock(int64 run_key, bool at_once, MemoryContext parent);
 static int64 find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see);
-pg_noreturn static void not_found(const char *workflow_id);
+static bool look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see,
+					FoundRun *found);
 static void retry_later(Run *run);
 static int64 executing = 0; /* run_key of the run whose turn this backend is in */
 
+static RunStatus begun_status(const Run *run);
 static RunStatus status_of_name(const char *name);
 static void set_status(Run *run, RunStatus to);
 static bool is_blocked_so(const Run *run, const char *reason, const Jsonb *detail);
@@ -122,10 +134,12 @@ aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 	run->seen = aion_row_int32(rows, row, 8);
 	run->failures = aion_row_int32(rows, row, 9);
 	run->ready_at = aion_row_timestamp(rows, row, 10);
+	run->woken = run->ready_at != DT_NOEND;
 	run->retry_at = aion_row_timestamp(rows, row, 11);
 	run->awaiting = aion_row_jsonb(rows, row, 12);
 	run->awaiting_since = aion_row_timestamp(rows, row, 13);
 	run->closed_at = aion_row_timestamp(rows, row, 14);
+	run->unread = aion_row_jsonb(rows, row, 15);
 	MemoryContextSwitchTo(caller);
 	return run;
 }
@@ -137,14 +151,41 @@ aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 Run *
 aion_run_lock(int64 run_key, MemoryContext parent)
 {
-	NullableDatum args[] = {aion_arg_int64(run_key)};
-	Rows rows;
+	return lock(run_key, false, parent);
+}
 
-	if (run_key == executing)
-		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("an activity cannot control the run it belongs to")));
-	rows = aion_statement_execute(&lock_run, args);
+/*
+ * The same for who ends the run: a turn that is in the way is interrupted, not waited for.
+ */
+Run *
+aion_run_lock_at_once(int64 run_key, MemoryContext parent)
+{
+	return lock(run_key, true, parent);
+}
+
+/*
+ * Reads the row of a run without its lock.  NULL if it is gone.
+ */
+Run *
+aion_run_peek(int64 run_key, MemoryContext parent)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Rows rows = aion_statement_execute(&select_run, args);
+
 	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
+}
+
+/*
+ * Finds the run that a workflow id means to a user, and waits for its lock.
+ */
+Run *
+aion_run_lock_named(const char *workflow_id, Oid user)
+{
+	Run *run = aion_run_lock(aion_run_find(workflow_id, user), CurrentMemoryContext);
+
+	if (run == NULL)
+		aion_run_not_found(workflow_id);
+	return run;
 }
 
 /*
@@ -158,14 +199,27 @@ aion_run_find(const char *workflow_id, Oid user)
 }
 
 /*
+ * The same, for who wants to send it something; false if there is none.
+ */
+bool
+aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found)
+{
+	return look_up(workflow_id, aion_arg_null(), user, false, found);
+}
+
+/*
  * Reads the history of a run whose lock is held.
  */
 void
 aion_run_load(Run *run)
 {
-	MemoryContext caller;
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
 
+	if (run->history != NULL)
+		run->unread = aion_received_unread(run->history); /* it knows more than the row */
+	MemoryContextSwitchTo(caller);
 	run->history = aion_history_load(run->run_key, run->owner_key, run->context);
+	aion_received_resume(run->history, run->unread);
 	run->loaded = run->history->count;
 	if (run->history->count == 0 || run->history->events[0]->type != EVENT_WORKFLOW_STARTED)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
@@ -198,10 +252,12 @@ aion_run_block(Run *run, const char *reason, const Jsonb *detail)
 	{
 		aion_recorder_append(run->history, EVENT_WORKFLOW_BLOCKED, NULL,
 							 aion_event_blocked(reason, detail));
-		set_status(run, RUN_BLOCKED);
+		if (run->status != RUN_PAUSED)
+			set_status(run, RUN_BLOCKED);
 		run->blocked = MemoryContextStrdup(run->context, reason);
 	}
-	retry_later(run);
+	if (run->status != RUN_PAUSED)
+		retry_later(run);
 }
 
 /*
@@ -242,7 +298,47 @@ aion_run_unblock(Run *run)
 }
 
 /*
- * Ends a run: cancels what is open and appends the terminal event, which is the last one.
+ * Pauses a run: it takes no turn, and what arrives is recorded.  Why it is blocked is not
+ * forgotten.
+ */
+void
+aion_run_pause(Run *run, const Jsonb *attributes)
+{
+	aion_recorder_append(run->history, EVENT_WORKFLOW_PAUSED, NULL, attributes);
+	aion_run_forget_failures(run);
+	set_status(run, RUN_PAUSED);
+	run->ready_at = DT_NOEND;
+}
+
+/*
+ * Lets a paused run go on: it is what it was, with everything that has happened meanwhile.
+ */
+void
+aion_run_resume(Run *run, const Jsonb *attributes)
+{
+	aion_recorder_append(run->history, EVENT_WORKFLOW_RESUMED, NULL, attributes);
+	set_status(run, run->blocked != NULL ? RUN_BLOCKED : begun_status(run));
+	if (run->status == RUN_RUNNING ||
+		(run->status == RUN_BLOCKED && strcmp(run->blocked, BLOCKED_QUARANTINED) != 0))
+		run->ready_at = aion_clock_now();
+}
+
+/*
+ * Lets a run that has ended go on, without the events that are taken back.
+ */
+void
+aion_run_reopen(Run *run, const Jsonb *attributes)
+{
+	aion_recorder_append(run->history, EVENT_WORKFLOW_REOPENED, NULL, attributes);
+	set_status(run, begun_status(run));
+	run->closed_at = DT_NOEND;
+	if (run->status == RUN_RUNNING)
+		run->ready_at = aion_clock_now();
+}
+
+/*
+ * Ends a run: records what has arrived, cancels what is open and appends the terminal event, which
+ * is the last one.
  */
 void
 aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
@@ -254,6 +350,8 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 										  [EVENT_WORKFLOW_TIMED_OUT] = RUN_TIMED_OUT};
 	Event *event;
 
+	aion_inbox_take(run);
+	aion_inbox_record(run, DT_NOEND);
 	if (run->history->open_timers > 0 || run->history->open_activities > 0)
 		aion_due_end(run->run_key);
 	aion_primitives_close(run);
@@ -285,7 +383,8 @@ aion_run_save(Run *run)
 							aion_arg_jsonb(run->awaiting),
 							aion_arg_timestamp(run->awaiting_since),
 							aion_arg_timestamp(run->closed_at),
-							aion_arg_int32(run->history->count)};
+							aion_arg_int32(run->history->count),
+							aion_arg_jsonb(aion_received_unread(run->history))};
 
 	aion_recorder_write(run->history);
 	(void) aion_statement_execute(&update_run, args);
@@ -338,11 +437,49 @@ retry_later(Run *run)
 	aion_due_arm(run, TIMER_RETRY, run->retry_at, 0);
 }
 
+static int64
+find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
+{
+	FoundRun found;
+
+	if (!look_up(workflow_id, run_id, user, only_see, &found))
+		aion_run_not_found(workflow_id);
+	return found.run_key;
+}
+
+/*
+ * Takes the lock of a run; where somebody has it, he is told that it is waited for.
+ */
+static Run *
+lock(int64 run_key, bool at_once, MemoryContext parent)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Rows rows;
+
+	if (run_key == executing)
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("an activity cannot control the run it belongs to")));
+	rows = aion_statement_execute(&try_lock_run, args);
+	if (rows.count == 1)
+		return aion_run_read(rows, 0, parent);
+	aion_interruption_want(run_key, at_once);
+	PG_TRY();
+	{
+		rows = aion_statement_execute(&lock_run, args);
+	}
+	PG_FINALLY();
+	{
+		aion_interruption_want_nothing();
+	}
+	PG_END_TRY();
+	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
+}
+
 /*
  * Other owners may have runs of the same workflow id, which this user does not see.
  */
-static int64
-find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
+static bool
+look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see, FoundRun *found)
 {
 	NullableDatum args[3] = {aion_arg_text(workflow_id), run_id};
 	Rows rows;
@@ -357,15 +494,28 @@ find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
 		rows = aion_statement_execute(&find_run_of, args);
 	}
 	if (rows.count == 0)
-		not_found(workflow_id);
-	return aion_row_int64(rows, 0, 1);
+		return false;
+	found->run_key = aion_row_int64(rows, 0, 1);
+	found->owner_key = aion_row_int32(rows, 0, 2);
+	found->is_closed = aion_row_bool(rows, 0, 3);
+	return true;
 }
 
-static void
-not_found(const char *workflow_id)
+void
+aion_run_not_found(const char *workflow_id)
 {
 	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
 					errmsg("workflow \"%s\" does not exist", workflow_id)));
+}
+
+/*
+ * Tells whether the time at which a run was to begin has come.
+ */
+static RunStatus
+begun_status(const Run *run)
+{
+	return aion_history_open(run->history, FAMILY_TIMER, TIMER_START) != NULL ? RUN_SCHEDULED
+																			  : RUN_RUNNING;
 }
 
 static RunStatus
@@ -390,13 +540,21 @@ set_status(Run *run, RunStatus to)
 	switch (run->status)
 	{
 		case RUN_SCHEDULED:
-			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_COMPLETED;
+			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_PAUSED;
 			break;
 		case RUN_RUNNING:
-			legal = to == RUN_BLOCKED || to >= RUN_COMPLETED;
+			legal = to == RUN_BLOCKED || to >= RUN_PAUSED;
 			break;
 		case RUN_BLOCKED:
-			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_COMPLETED;
+			legal = to == RUN_RUNNING || to == RUN_BLOCKED || to >= RUN_PAUSED;
+			break;
+		case RUN_PAUSED:
+			legal = to != RUN_PAUSED;
+			break;
+		case RUN_FAILED:
+		case RUN_CANCELLED:
+		case RUN_TERMINATED:
+			legal = to == RUN_RUNNING || to == RUN_SCHEDULED;
 			break;
 		default:
 			break;
@@ -414,7 +572,7 @@ set_status(Run *run, RunStatus to)
 static bool
 is_blocked_so(const Run *run, const char *reason, const Jsonb *detail)
 {
-	if (run->status != RUN_BLOCKED || strcmp(run->blocked, reason) != 0)
+	if (run->blocked == NULL || strcmp(run->blocked, reason) != 0)
 		return false;
 	for (int i = run->history->count - 1; i >= 0; i--)
 	{

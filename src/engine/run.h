@@ -7,18 +7,20 @@
 
 #include "engine/definition.h"
 #include "history/recorder.h"
+#include "support/pg_compat.h"
 #include "support/statement.h"
 #include "utils/uuid.h"
 
 typedef enum RunStatus
 {
-	RUN_SCHEDULED, /* next: RUNNING, BLOCKED, any closed */
-	RUN_RUNNING,   /* next: BLOCKED, any closed */
-	RUN_BLOCKED,   /* next: RUNNING, any closed */
-	RUN_COMPLETED, /* from here on: closed */
-	RUN_FAILED,
-	RUN_CANCELLED,
-	RUN_TERMINATED,
+	RUN_SCHEDULED,	/* next: RUNNING, BLOCKED, PAUSED, any closed */
+	RUN_RUNNING,	/* next: BLOCKED, PAUSED, any closed */
+	RUN_BLOCKED,	/* next: RUNNING, PAUSED, any closed */
+	RUN_PAUSED,		/* next: SCHEDULED, RUNNING, BLOCKED, any closed */
+	RUN_COMPLETED,	/* from here on: closed */
+	RUN_FAILED,		/* next: SCHEDULED, RUNNING */
+	RUN_CANCELLED,	/* next: SCHEDULED, RUNNING */
+	RUN_TERMINATED, /* next: SCHEDULED, RUNNING */
 	RUN_TIMED_OUT
 } RunStatus;
 
@@ -31,7 +33,7 @@ typedef struct Run
 	int32 owner_key;
 	int32 version_key;
 	RunStatus status;
-	char *blocked;		  /* why; NULL unless the status is blocked */
+	char *blocked;		  /* why; NULL unless it is blocked, or was when it was paused */
 	int32 seen;			  /* events there were when the code last ran */
 	int32 said;			  /* events up to which a turn that was in vain has emitted messages */
 	int32 failures;		  /* of the machine, since the last turn that went through */
@@ -40,17 +42,29 @@ typedef struct Run
 	Jsonb *awaiting;	  /* what the code waits for; NULL: nothing */
 	TimestampTz awaiting_since;
 	TimestampTz closed_at; /* DT_NOEND: open */
+	Jsonb *unread;		   /* by name, the first signal that the code has not consumed; or NULL */
 
 	History *history; /* once loaded */
 	int32 loaded;	  /* events there were then */
 	WorkflowStarted started;
 	bool claimed_by_timer; /* some row of aion._timer said that it was due */
+	List *arrivals;		   /* taken out of the inbox and not yet recorded */
 	int performed;		   /* commands before this one have nothing left to do */
+	bool woken;			   /* the code is to see whatever it was; else only if there is news */
 	bool tasks_settled;	   /* some activity has an outcome that is not in history */
 	bool tasks_due;		   /* the time of some attempt may be up */
 	bool knows_tasks;
-	struct Bitmapset *tasks; /* activities that have been handed over, once known */
+	struct Bitmapset *tasks;	 /* activities that have been handed over, once known */
+	struct Published *published; /* by the turns of this share; NULL: nothing */
 } Run;
+
+/* A run as whoever wants to send it something sees it. */
+typedef struct FoundRun
+{
+	int64 run_key;
+	int32 owner_key;
+	bool is_closed;
+} FoundRun;
 
 /* Why a run is blocked. */
 #define BLOCKED_ERROR "error"
@@ -62,8 +76,8 @@ typedef struct Run
 
 #define RUN_COLUMNS                                                                                \
 	"run_key, workflow_id, run_id, owner_key, version_key, status, blocked, seen, failures,"       \
-	" ready_at, retry_at, awaiting, awaiting_since, closed_at"
-#define RUN_COLUMN_COUNT 14
+	" ready_at, retry_at, awaiting, awaiting_since, closed_at, unread"
+#define RUN_COLUMN_COUNT 15
 
 extern const char *aion_status_name(RunStatus status);
 extern int64 aion_run_set_executing(int64 run_key);
@@ -71,13 +85,21 @@ extern bool aion_run_is_closed(const Run *run);
 
 /* All want the engine's authority, and those that change a run its lock. */
 extern Run *aion_run_read(Rows rows, uint64 row, MemoryContext parent);
+extern Run *aion_run_peek(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock(int64 run_key, MemoryContext parent);
+extern Run *aion_run_lock_at_once(int64 run_key, MemoryContext parent);
+extern Run *aion_run_lock_named(const char *workflow_id, Oid user);
 extern int64 aion_run_find(const char *workflow_id, Oid user);
+extern bool aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found);
+pg_noreturn extern void aion_run_not_found(const char *workflow_id);
 extern void aion_run_load(Run *run);
 extern void aion_run_begin(Run *run);
 extern void aion_run_block(Run *run, const char *reason, const Jsonb *detail);
 extern bool aion_run_note_crash(int64 run_key);
 extern void aion_run_unblock(Run *run);
+extern void aion_run_pause(Run *run, const Jsonb *attributes);
+extern void aion_run_resume(Run *run, const Jsonb *attributes);
+extern void aion_run_reopen(Run *run, const Jsonb *attributes);
 extern void aion_run_close(Run *run, EventType terminal, const Jsonb *attributes);
 extern void aion_run_save(Run *run);
 extern void aion_run_postpone(Run *run);

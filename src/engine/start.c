@@ -79,15 +79,13 @@ typedef enum StartOutcome
 
 static void check_definer_frame(void);
 static Run *make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id);
-static bool insert(const Run *run);
 static StartOutcome answer_for_open(const StartRequest *request, const char *workflow_id);
 static StartOutcome answer_for_closed(const StartRequest *request, const Run *run);
-static void write_run(const StartRequest *request, Run *run);
+static char *make_workflow_id(void);
 static pg_uuid_t make_uuid(const char *workflow_id);
 static int64 next_run_key(void);
 static StartPolicy policy_of(const char *name, bool of_closed);
 static void check_attributes(const StartRequest *request);
-static void read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
 
 /*
  * Finds out, for any number of starts that are alike, what they start and whether they may.
@@ -152,11 +150,7 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 	StartRequest own = *request;
 
 	if (workflow_id == NULL)
-	{
-		pg_uuid_t uuid = make_uuid(NULL);
-
-		workflow_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&uuid)));
-	}
+		workflow_id = make_workflow_id();
 	else
 		aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
 	input = aion_start_check(&own, input);
@@ -167,12 +161,12 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 		Run *run = make_run(&own, input, workflow_id);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!insert(run))
+		if (!aion_start_insert(run))
 			outcome = answer_for_open(request, workflow_id);
 		else
 			outcome = answer_for_closed(request, run);
 		if (outcome == START_DONE)
-			write_run(request, run);
+			aion_start_write(run);
 		MemoryContextDelete(run->context);
 	} while (outcome == START_AGAIN);
 	aion_authority_drop(&authority);
@@ -228,24 +222,37 @@ check_definer_frame(void)
 }
 
 /*
- * Makes a run in memory, with the events that every run begins with.
+ * Makes a run in memory that has no history yet; without a workflow id it gets one by chance.
  */
-static Run *
-make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id)
+Run *
+aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "aion start", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	Run *run = palloc0(sizeof(Run));
-	WorkflowStarted *started = &run->started;
 
 	run->context = context;
 	run->run_key = next_run_key();
-	run->workflow_id = pstrdup(workflow_id);
-	run->run_id = make_uuid(workflow_id);
-	run->owner_key = aion_owner_key(request->owner);
-	run->version_key = request->code->version_key;
+	run->workflow_id = workflow_id != NULL ? pstrdup(workflow_id) : make_workflow_id();
+	run->run_id = make_uuid(run->workflow_id);
+	run->owner_key = owner_key;
+	run->version_key = version_key;
 	run->history = aion_history_create(run->run_key, run->owner_key, context);
+	MemoryContextSwitchTo(caller);
+	return run;
+}
+
+/*
+ * Makes a run in memory, with the events that every run begins with.
+ */
+static Run *
+make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id)
+{
+	Run *run =
+		aion_start_blank(workflow_id, aion_owner_key(request->owner), request->code->version_key);
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+	WorkflowStarted *started = &run->started;
 
 	started->workflow_type = request->workflow_type;
 	started->version = request->code->version;
@@ -279,8 +286,8 @@ make_run(const StartRequest *request, const Jsonb *input, const char *workflow_i
 /*
  * Inserts the row of a run, unless an open run has the workflow id.
  */
-static bool
-insert(const Run *run)
+bool
+aion_start_insert(const Run *run)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key),
 							aion_arg_text(run->workflow_id),
@@ -363,9 +370,10 @@ answer_for_closed(const StartRequest *request, const Run *run)
 /*
  * Writes what belongs to the row of a new run.
  */
-static void
-write_run(const StartRequest *request, Run *run)
+void
+aion_start_write(Run *run)
 {
+	const WorkflowStarted *started = &run->started;
 	List *timers = aion_history_open_timers(run->history);
 	ListCell *cell;
 
@@ -378,15 +386,23 @@ write_run(const StartRequest *request, Run *run)
 
 		aion_due_arm(run, timer->key, aion_event_read_fire_at(timer), timer->seq);
 	}
-	if (request->search_attributes != NULL || request->memo != NULL)
+	if (started->search_attributes != NULL || started->memo != NULL)
 	{
 		NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(run->owner_key),
-								aion_arg_jsonb(request->search_attributes),
-								aion_arg_jsonb(request->memo)};
+								aion_arg_jsonb(started->search_attributes),
+								aion_arg_jsonb(started->memo)};
 
 		(void) aion_statement_execute(&insert_attributes, args);
 	}
 	aion_wait_note_started(run->run_key);
+}
+
+static char *
+make_workflow_id(void)
+{
+	pg_uuid_t uuid = make_uuid(NULL);
+
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&uuid)));
 }
 
 /*
@@ -501,8 +517,8 @@ check_attributes(const StartRequest *request)
 /*
  * Reads the arguments that all functions that start have in common, from if_running on.
  */
-static void
-read_request(FunctionCallInfo fcinfo, int first, StartRequest *request)
+void
+aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request)
 {
 #define TEXT_ARG(n) (PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n)))
 #define JSONB_ARG(n) (PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n))
@@ -552,7 +568,7 @@ aion_start_workflow(PG_FUNCTION_ARGS)
 {
 	StartRequest request;
 
-	read_request(fcinfo, 3, &request);
+	aion_start_read_request(fcinfo, 3, &request);
 	aion_start_prepare(&request);
 	PG_RETURN_TEXT_P(cstring_to_text(aion_start(&request, JSONB_ARG(1), TEXT_ARG(2))));
 }
@@ -572,7 +588,7 @@ aion_start_workflows(PG_FUNCTION_ARGS)
 	int id_count = 0;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	read_request(fcinfo, 3, &request);
+	aion_start_read_request(fcinfo, 3, &request);
 	if (!PG_ARGISNULL(1))
 		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONBOID, -1, false, TYPALIGN_INT, &inputs,
 						  &input_nulls, &count);

@@ -5,7 +5,8 @@
 #ifndef AION_START_H
 #define AION_START_H
 
-#include "engine/definition.h"
+#include "engine/run.h"
+#include "fmgr.h"
 
 /* What to do about a run of the same workflow id. */
 typedef enum StartPolicy
@@ -39,8 +40,15 @@ typedef struct StartRequest
 } StartRequest;
 
 extern void aion_start_read_options(const Jsonb *options, StartRequest *request);
+extern void aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
 extern void aion_start_prepare(StartRequest *request);
 extern Jsonb *aion_start_check(StartRequest *request, const Jsonb *input);
+
+/* For other ways to make a run; with the engine's authority. */
+extern Run *aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key);
+extern bool aion_start_insert(const Run *run);
+extern void aion_start_write(Run *run);
+
 extern char *aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id);
 
 #endif

@@ -13,7 +13,6 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -173,12 +172,12 @@ end_test(void)
 static int64
 run_until_idle(int64 max_turns)
 {
-	Budget budget = {max_turns, DT_NOEND, 0, false};
+	Budget budget = {max_turns, DT_NOEND, 0, false, false};
 	MemoryContext scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "aion test", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
-	Run *run;
-	bool errand;
+	Oid user = GetUserId();
+	bool more;
 
 	aion_testing_check_deferred(); /* what is pending is the test's, and no activity's failure */
 	do
@@ -186,17 +185,27 @@ run_until_idle(int64 max_turns)
 		Authority authority;
 		int count;
 		const int64 *keys = aion_wait_started(&count);
+		Primitive *work = NULL;
+		Run *run = NULL;
+		TimestampTz again;
 
 		MemoryContextReset(scratch);
 		aion_authority_assume(&authority);
 		(void) aion_fence_require_adopted();
-		run = budget.turns > 0 ? aion_ready_claim_one_of(keys, count, scratch) : NULL;
+		if (budget.turns > 0)
+			run = aion_ready_claim_one_of(keys, count, scratch);
+		if (budget.turns > 0 && run == NULL)
+			work = aion_primitives_claim(aion_owner_key(user), keys, count, &again);
 		aion_authority_drop(&authority);
+		more = run != NULL || work != NULL;
 		if (run != NULL)
 			aion_run_advance(run, &budget);
-		errand = run == NULL && budget.turns > 0 && aion_primitives_run_errand(0, keys, count);
+		else if (work != NULL)
+			work->execute();
+		else if (budget.turns > 0)
+			more = aion_primitives_run_errand(0, keys, count);
 		CHECK_FOR_INTERRUPTS();
-	} while (run != NULL || errand);
+	} while (more);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 	return max_turns - budget.turns;
@@ -211,14 +220,9 @@ next_moment(void)
 	Authority authority;
 	int count;
 	const int64 *keys = aion_wait_started(&count);
-	Datum *elements = palloc(Max(count, 1) * sizeof(Datum));
-	NullableDatum args[1];
+	NullableDatum args[] = {aion_arg_int64_array(keys, count)};
 	TimestampTz moment;
 
-	for (int i = 0; i < count; i++)
-		elements[i] = Int64GetDatum(keys[i]);
-	args[0] = aion_arg(PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
-													   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 	aion_authority_assume(&authority);
 	moment = aion_row_timestamp(aion_statement_execute(&next_due, args), 0, 1);
 	aion_authority_drop(&authority);

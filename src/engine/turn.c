@@ -27,6 +27,7 @@
 
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/receive.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/errors.h"
@@ -52,6 +53,7 @@ pg_noreturn static void unwind(Turn *turn, TurnVerdict verdict);
 pg_noreturn static void fail_too_long(Turn *turn);
 static void differ(Turn *turn, Difference *difference);
 static void note_difference(Turn *turn, Difference *difference);
+static bool is_failure(const Command *command);
 static bool is_earlier(const Command *a, const Command *b);
 static void make_quiet(Turn *turn);
 static void make_loud(Turn *turn);
@@ -71,6 +73,13 @@ aion_turn_create(Run *run)
 	turn->run = run;
 	turn->known = run->history->command_count;
 	turn->now = started->recorded_at;
+	if (run->started.origins != NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		turn->origins = aion_event_read_origins(&run->started);
+		MemoryContextSwitchTo(caller);
+	}
 	if (run->started.start_at != DT_NOEND && run->started.start_at > turn->now)
 		turn->now = run->started.start_at;
 	return turn;
@@ -223,11 +232,24 @@ aion_turn_ordinal(const Turn *turn, CommandKind kind)
 }
 
 /*
+ * Returns the command that history has for the code to give next; NULL if it ends here.
+ */
+const RecordedCommand *
+aion_turn_next_recorded(const Turn *turn)
+{
+	int position = turn->command_count + turn->ahead;
+
+	return position < turn->known ? turn->run->history->commands[position] : NULL;
+}
+
+/*
  * Returns what settled a command in history; NULL if nothing has.
  */
 const Event *
 aion_turn_outcome(const Command *command)
 {
+	if (command->received != NULL)
+		return command->offered;
 	return command->recorded != NULL ? command->recorded->outcome : NULL;
 }
 
@@ -277,18 +299,88 @@ aion_turn_wait(Turn *turn, Command **commands, int count)
  * Lets the outcome of a command answer an await: time goes on, and what follows is new if it is.
  */
 void
-aion_turn_consume(Turn *turn, const Command *command)
+aion_turn_consume(Turn *turn, Command *command)
 {
 	const Event *event = aion_turn_outcome(command);
 
+	turn->told_last = false;
+	if (command->known_at == 0)
+		command->known_at = turn->command_count;
 	if (event == NULL)
 		return; /* cancelled in this very turn */
+	if (command->received != NULL)
+		aion_receiver_consume(turn, command);
 	if (event->seq > turn->consumed)
 		turn->consumed = event->seq;
 	if (event->recorded_at > turn->now && event->type != EVENT_TIMER_CANCELLED)
 		turn->now = event->recorded_at;
 	if (turn->quiet && event->seq > Max(turn->run->seen, turn->run->said))
 		make_loud(turn);
+}
+
+/*
+ * Notes that the code is being told the failures among what an await was for.
+ */
+void
+aion_turn_note_failures(Turn *turn, Command **commands, int count)
+{
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+	List *told = NIL;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (is_failure(commands[i]))
+			told = lappend(told, commands[i]);
+	}
+	if (told != NIL)
+	{
+		turn->told = told;
+		turn->told_last = true;
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Lists the events of the failures that the code was told of last, and of those that it was never
+ * told of; first is how many commands it had given when it first knew one of them.
+ */
+List *
+aion_turn_failures(const Turn *turn, int *first)
+{
+	List *failures = NIL;
+
+	*first = turn->command_count;
+	for (int i = 0; i < turn->command_count; i++)
+	{
+		Command *command = turn->commands[i];
+
+		if (!is_failure(command) ||
+			(command->known_at > 0 && !list_member_ptr(turn->told, command)))
+			continue;
+		failures = lappend_int(failures, aion_turn_outcome(command)->seq);
+		if (command->known_at > 0)
+			*first = Min(*first, command->known_at);
+	}
+	return failures;
+}
+
+/*
+ * Returns who the run was when the code gave the next command: in a forked run the first ones are
+ * those of the run it was made from.  NULL: the run itself.
+ */
+const Origin *
+aion_turn_origin(const Turn *turn)
+{
+	ListCell *cell;
+
+	foreach (cell, turn->origins)
+	{
+		const Origin *origin = lfirst(cell);
+
+		if (turn->command_count < origin->commands)
+			return origin;
+	}
+	return NULL;
 }
 
 /*
@@ -373,12 +465,17 @@ aion_turn_command_of(Turn *turn, const char *handle)
 	const char *colon = handle != NULL ? strchr(handle, ':') : NULL;
 	int number = colon != NULL ? atoi(colon + 1) : 0;
 
-	if (number >= 1 && number <= turn->command_count)
-	{
-		Command *command = turn->commands[number - 1];
+	Command *either[2] = {NULL, NULL};
 
-		if (command->class->awaiting != NULL && strcmp(aion_turn_handle(command), handle) == 0)
-			return command;
+	if (number >= 1 && number <= turn->command_count)
+		either[0] = turn->commands[number - 1];
+	if (number >= 1 && number <= list_length(turn->receivers))
+		either[1] = list_nth(turn->receivers, number - 1);
+	for (int i = 0; i < 2; i++)
+	{
+		if (either[i] != NULL && either[i]->class->awaiting != NULL &&
+			strcmp(aion_turn_handle(either[i]), handle) == 0)
+			return either[i];
 	}
 	ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 					errmsg("\"%s\" is not a handle of this run", handle != NULL ? handle : "NULL"),
@@ -558,6 +655,18 @@ note_difference(Turn *turn, Difference *difference)
 	difference->context = aion_failure_code_context(GetErrorContextStack());
 	turn->difference = difference;
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Tells whether something that the code asked for has failed, other than by its own cancel.
+ */
+static bool
+is_failure(const Command *command)
+{
+	const Event *outcome = aion_turn_outcome(command);
+
+	return outcome != NULL && command->class->failure != NULL &&
+		   command->class->failure(command) != NULL && !aion_event_is_cancel_command(outcome);
 }
 
 /*

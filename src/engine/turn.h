@@ -9,6 +9,7 @@
 
 typedef struct Turn Turn;
 typedef struct Command Command;
+typedef struct ReceivedState ReceivedState;
 
 /* What a primitive says about a kind of command. */
 typedef struct CommandClass
@@ -38,7 +39,14 @@ struct Command
 	RecordedCommand *recorded; /* NULL: new */
 	Command *cancelled_by;	   /* NULL: nothing in this turn */
 	Command *previous;		   /* of the same kind */
+	int known_at;			   /* commands given when the code first knew its outcome, 0: never */
 	const void *detail;		   /* the primitive's own */
+
+	/* Of a receiver, which is never recorded: */
+	struct Received *received; /* the signals it waits for; NULL: it is a command */
+	const Event *offered;	   /* the one it would be given, or was; NULL: none yet */
+	bool consumed;			   /* it was */
+	int round;
 };
 
 typedef enum TurnVerdict
@@ -65,10 +73,18 @@ struct Turn
 	int ordinals[COMMAND_KINDS];
 	int32 consumed; /* seq of the latest event that answered an await */
 	TimestampTz now;
-	int draws;			  /* of chance */
-	bool quiet;			  /* says again what it said in an earlier turn */
-	const Jsonb *failure; /* the outcome raised last */
-	Command **awaited;	  /* what it suspended on */
+	int draws;						/* of chance */
+	bool quiet;						/* says again what it said in an earlier turn */
+	const Jsonb *failure;			/* the outcome raised last */
+	List *told;						/* the commands whose failures the code was told of last */
+	bool told_last;					/* and of nothing since */
+	List *origins;					/* whose its first commands are, in a forked run */
+	const Event *received;			/* the signal consumed last */
+	List *receivers;				/* that have handles */
+	ReceivedState *received_states; /* by the index of each name */
+	int received_room;
+	int rounds;
+	Command **awaited; /* what it suspended on */
 	int awaited_count;
 	TurnVerdict verdict;
 	Difference *difference; /* once there is one, the turn is lost */
@@ -78,6 +94,8 @@ struct Turn
 	ErrorData *error;
 	ErrorData *too_long; /* NULL: there is room for what the code asks for */
 	bool entered;		 /* the input fit, and the code began */
+
+	struct Published *published; /* what queries get to see; NULL: nothing */
 
 	/* Of an optimistic turn, whose activities are executed where they are called: */
 	bool optimistic;
@@ -103,11 +121,15 @@ extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
 extern bool aion_turn_may_execute(const Turn *turn, const Command *command);
 extern void aion_turn_begin_activity(Turn *turn);
 extern void aion_turn_end_activity(Turn *turn, bool is_clean);
+extern const RecordedCommand *aion_turn_next_recorded(const Turn *turn);
 extern const Event *aion_turn_outcome(const Command *command);
 extern bool aion_turn_is_settled(const Command *command);
 extern int aion_turn_first(Command **commands, int count);
 extern int aion_turn_wait(Turn *turn, Command **commands, int count);
-extern void aion_turn_consume(Turn *turn, const Command *command);
+extern void aion_turn_consume(Turn *turn, Command *command);
+extern void aion_turn_note_failures(Turn *turn, Command **commands, int count);
+extern List *aion_turn_failures(const Turn *turn, int *first);
+extern const Origin *aion_turn_origin(const Turn *turn);
 extern Jsonb *aion_turn_await(Turn *turn, Command *command);
 extern char *aion_turn_handle(const Command *command);
 extern Command *aion_turn_command_of(Turn *turn, const char *handle);

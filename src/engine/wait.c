@@ -10,7 +10,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -75,7 +74,6 @@ static void note(Touched *list, int64 run_key);
 static bool includes(const Touched *list, int64 run_key);
 static bool has_ended(int64 run_key, Ending *ending);
 static bool wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending);
-static long milliseconds_left(TimestampTz until);
 static Jsonb *result_of(const char *workflow_id, const Ending *ending);
 static void require_nonatomic(FunctionCallInfo fcinfo, const char *procedure);
 static Jsonb *wait_without_snapshot(const char *workflow_id, const Interval *timeout);
@@ -108,6 +106,37 @@ aion_wait_started(int *count)
 {
 	*count = started.count;
 	return started.keys;
+}
+
+/*
+ * Refuses to wait, inside a statement, for what its transaction can never see.
+ */
+void
+aion_wait_check_possible(const char *function, int64 run_key)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_ALLOWED_HERE),
+				 errmsg("%s() cannot wait in a transaction whose snapshot does not move", function),
+				 errhint("Use isolation level READ COMMITTED, or CALL "
+						 "aion.wait_workflow().")));
+	if (includes(&started, run_key) || includes(&touched, run_key))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("%s() cannot wait for what this transaction has started or changed",
+							   function),
+						errdetail("The engine sees it when the transaction has committed."),
+						errhint("Commit first, or use CALL aion.run_workflow().")));
+}
+
+/*
+ * Returns how many milliseconds there are until a moment, none if it has passed.
+ */
+long
+aion_wait_time_left(TimestampTz until)
+{
+	if (until == DT_NOEND)
+		return LONG_MAX;
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 }
 
 static void
@@ -204,23 +233,18 @@ wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending
 
 	if (timeout != NULL)
 		until = aion_duration_after(GetCurrentTimestamp(), timeout, "timeout");
-	aion_wakeup_watch(run_key);
-	while (!(ended = has_ended(run_key, ending)) && milliseconds_left(until) > 0)
+	for (;;)
 	{
+		aion_wakeup_watch(run_key);
+		ended = has_ended(run_key, ending);
+		if (ended || aion_wait_time_left(until) == 0)
+			break;
 		if (commit)
 			SPI_commit();
-		aion_wakeup_wait(milliseconds_left(until));
+		aion_wakeup_wait(aion_wait_time_left(until));
 	}
 	aion_wakeup_unwatch();
 	return ended;
-}
-
-static long
-milliseconds_left(TimestampTz until)
-{
-	if (until == DT_NOEND)
-		return LONG_MAX;
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 }
 
 /*
@@ -322,18 +346,7 @@ aion_await_workflow(PG_FUNCTION_ARGS)
 	aion_authority_drop(&authority);
 	if (!has_ended(run_key, &ending))
 	{
-		if (IsolationUsesXactSnapshot())
-			ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-							errmsg("aion.await_workflow() cannot wait in a transaction whose "
-								   "snapshot does not move"),
-							errhint("Use isolation level READ COMMITTED, or CALL "
-									"aion.wait_workflow().")));
-		if (includes(&started, run_key) || includes(&touched, run_key))
-			ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-							errmsg("aion.await_workflow() cannot wait for what this transaction "
-								   "has started or changed"),
-							errdetail("The engine sees it when the transaction has committed."),
-							errhint("Commit first, or use CALL aion.run_workflow().")));
+		aion_wait_check_possible("aion.await_workflow", run_key);
 		if (!wait_for_end(run_key, timeout, false, &ending))
 			ereport(ERROR, (errcode(ERRCODE_AWAIT_TIMED_OUT),
 							errmsg("workflow \"%s\" has not ended in time", workflow_id)));

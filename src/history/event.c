@@ -13,6 +13,8 @@
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 #include "utils/syscache.h"
 
 #include "history/event.h"
@@ -44,6 +46,11 @@ static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_TIMER_STARTED] = {"TimerStarted", ROLE_COMMAND, FAMILY_TIMER},
 	[EVENT_TIMER_FIRED] = {"TimerFired", ROLE_OUTCOME, FAMILY_TIMER},
 	[EVENT_TIMER_CANCELLED] = {"TimerCancelled", ROLE_OUTCOME, FAMILY_TIMER},
+	[EVENT_SIGNAL_RECEIVED] = {"SignalReceived", ROLE_SIGNAL, FAMILY_NONE},
+	[EVENT_SIGNAL_SENT] = {"SignalSent", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_WORKFLOW_PAUSED] = {"WorkflowPaused", ROLE_MARK, FAMILY_NONE},
+	[EVENT_WORKFLOW_RESUMED] = {"WorkflowResumed", ROLE_MARK, FAMILY_NONE},
+	[EVENT_WORKFLOW_REOPENED] = {"WorkflowReopened", ROLE_REOPEN, FAMILY_NONE},
 };
 
 /* What commands are called in messages and in CommandAnswered. */
@@ -55,6 +62,9 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_TIMEOUT] = "timeout",
 	[COMMAND_CANCEL_TIMER] = "cancel_timer",
 	[COMMAND_CANCEL_ACTIVITY] = "cancel",
+	[COMMAND_ON_QUERY] = "on_query",
+	[COMMAND_TRY_RECEIVE] = "try_receive",
+	[COMMAND_SEND_SIGNAL] = "send_signal",
 };
 
 static Oid label_oids[EVENT_TYPES];
@@ -64,6 +74,8 @@ static void know_labels(void);
 static bool has_prefix(const char *text, const char *prefix);
 static Jsonb *timer_wish(const Event *event);
 static CommandKind command_of_word(const char *word);
+static Jsonb *numbers(List *values);
+static List *read_numbers(const Jsonb *array);
 
 const char *
 aion_event_label(EventType type)
@@ -122,8 +134,8 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 			fingerprint->input = aion_event_read_activity_input(event);
 			break;
 		case EVENT_TIMER_STARTED:
-			if (has_prefix(event->key, TIMER_START) || has_prefix(event->key, TIMER_DEADLINE))
-				break; /* the engine's own */
+			if (aion_event_is_own_timer(event))
+				break;
 			fingerprint->kind = has_prefix(event->key, TIMER_SLEEP)		? COMMAND_SLEEP
 								: has_prefix(event->key, TIMER_TIMEOUT) ? COMMAND_TIMEOUT
 																		: COMMAND_TIMER;
@@ -137,6 +149,10 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 			if (aion_event_read_cancel_cause(event) == CANCEL_BY_WORKFLOW)
 				fingerprint->kind = COMMAND_CANCEL_ACTIVITY;
 			break;
+		case EVENT_SIGNAL_SENT:
+			fingerprint->kind = COMMAND_SEND_SIGNAL;
+			fingerprint->input = DatumGetJsonbPCopy(JsonbPGetDatum(event->attributes));
+			break;
 		case EVENT_COMMAND_ANSWERED:
 			fingerprint->kind = command_of_word(aion_json_text(event->attributes, "command"));
 			fingerprint->input = aion_json_member(event->attributes, "input");
@@ -145,6 +161,39 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 			break;
 	}
 	return fingerprint->kind != COMMAND_NONE;
+}
+
+/*
+ * Tells whether an event records what the end of a run has cancelled.
+ */
+bool
+aion_event_is_by_close(const Event *event)
+{
+	return (event->type == EVENT_TIMER_CANCELLED || event->type == EVENT_ACTIVITY_CANCELLED) &&
+		   aion_event_read_cancel_cause(event) == CANCEL_BY_CLOSE;
+}
+
+/*
+ * Tells whether an event is about a timer of the engine's own, which the code never sees.
+ */
+bool
+aion_event_is_own_timer(const Event *event)
+{
+	return aion_event_family(event) == FAMILY_TIMER &&
+		   (has_prefix(event->key, TIMER_START) || has_prefix(event->key, TIMER_DEADLINE));
+}
+
+/*
+ * Tells whether an event records that the code cancelled something, or found nothing to cancel.
+ */
+bool
+aion_event_is_cancel_command(const Event *event)
+{
+	Fingerprint fingerprint;
+
+	return aion_event_fingerprint(event, &fingerprint) &&
+		   (fingerprint.kind == COMMAND_CANCEL_TIMER ||
+			fingerprint.kind == COMMAND_CANCEL_ACTIVITY);
 }
 
 const char *
@@ -168,6 +217,8 @@ aion_event_workflow_started(const WorkflowStarted *started)
 	aion_object_timestamp(&object, "deadline", started->deadline);
 	aion_object_json(&object, "search_attributes", started->search_attributes);
 	aion_object_json(&object, "memo", started->memo);
+	aion_object_json(&object, "forked_from", started->forked_from);
+	aion_object_json(&object, "origins", started->origins);
 	aion_object_text(&object, "schedule", started->schedule);
 	aion_object_timestamp(&object, "scheduled_for", started->scheduled_for);
 	return aion_object_end(&object);
@@ -187,6 +238,8 @@ aion_event_read_workflow_started(const Event *event, WorkflowStarted *started)
 	started->deadline = aion_json_timestamp(attributes, "deadline");
 	started->search_attributes = aion_json_member(attributes, "search_attributes");
 	started->memo = aion_json_member(attributes, "memo");
+	started->forked_from = aion_json_member(attributes, "forked_from");
+	started->origins = aion_json_member(attributes, "origins");
 	started->schedule = aion_json_text(attributes, "schedule");
 	started->scheduled_for = aion_json_timestamp(attributes, "scheduled_for");
 }
@@ -229,7 +282,115 @@ aion_event_read_error(const Event *event)
 }
 
 /*
- * Encodes why somebody outside ended a run, and who.
+ * Encodes the failure of a run: with it the events that it ended on, which a reopen takes back, and
+ * whether the code asked for something after it knew of them.
+ */
+Jsonb *
+aion_event_failed(const Jsonb *error, List *ended_on, bool went_on)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_json(&object, "error", error);
+	if (ended_on != NIL)
+		aion_object_json(&object, "ended_on", numbers(ended_on));
+	if (went_on)
+		aion_object_text(&object, "went_on", "true");
+	return aion_object_end(&object);
+}
+
+List *
+aion_event_read_ended_on(const Event *event)
+{
+	return read_numbers(aion_json_member(event->attributes, "ended_on"));
+}
+
+bool
+aion_event_read_went_on(const Event *event)
+{
+	return aion_json_has_member(event->attributes, "went_on");
+}
+
+/*
+ * Encodes who reopened a run and why, and the events that hold no more from there on.
+ */
+Jsonb *
+aion_event_reopened(const char *reason, const char *by, List *superseded)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "reason", reason);
+	aion_object_text(&object, "by", by);
+	aion_object_json(&object, "supersedes", numbers(superseded));
+	return aion_object_end(&object);
+}
+
+List *
+aion_event_read_superseded(const Event *event)
+{
+	return read_numbers(aion_json_member(event->attributes, "supersedes"));
+}
+
+/*
+ * Encodes which run a forked one was made from, and up to which event.
+ */
+Jsonb *
+aion_event_forked_from(const char *workflow_id, const char *run_id, int32 seq)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "workflow_id", workflow_id);
+	aion_object_text(&object, "run_id", run_id);
+	aion_object_int(&object, "seq", seq);
+	return aion_object_end(&object);
+}
+
+/*
+ * Encodes under which identities the first commands of a forked run were given.
+ */
+Jsonb *
+aion_event_origins(List *origins)
+{
+	Jsonb **elements = palloc(Max(list_length(origins), 1) * sizeof(Jsonb *));
+	ListCell *cell;
+
+	foreach (cell, origins)
+	{
+		const Origin *origin = lfirst(cell);
+		JsonObject object;
+
+		aion_object_begin(&object);
+		aion_object_text(&object, "workflow_id", origin->workflow_id);
+		aion_object_text(&object, "run_id", origin->run_id);
+		aion_object_int(&object, "commands", origin->commands);
+		elements[foreach_current_index(cell)] = aion_object_end(&object);
+	}
+	return origins != NIL ? aion_json_array(elements, list_length(origins)) : NULL;
+}
+
+List *
+aion_event_read_origins(const WorkflowStarted *started)
+{
+	List *origins = NIL;
+
+	for (uint32 i = 0; started->origins != NULL && i < JB_ROOT_COUNT(started->origins); i++)
+	{
+		Jsonb *element =
+			JsonbValueToJsonb(getIthJsonbValueFromContainer(&started->origins->root, i));
+		Origin *origin = palloc(sizeof(Origin));
+
+		origin->workflow_id = aion_json_text(element, "workflow_id");
+		origin->run_id = aion_json_text(element, "run_id");
+		origin->commands = aion_json_int(element, "commands", 0);
+		origins = lappend(origins, origin);
+	}
+	return origins;
+}
+
+/*
+ * Encodes why somebody outside ended, paused or resumed a run, and who.
  */
 Jsonb *
 aion_event_reason(const char *reason, const char *by)
@@ -364,6 +525,42 @@ aion_event_read_cancel_cause(const Event *event)
 	return strcmp(cause, "close") == 0 ? CANCEL_BY_CLOSE : CANCEL_BY_WORKFLOW;
 }
 
+Jsonb *
+aion_event_signal_received(const SignalReceived *signal)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_json(&object, "payload", signal->payload);
+	aion_object_text(&object, "sender", signal->sender);
+	aion_object_timestamp(&object, "sent_at", signal->sent_at);
+	aion_object_text(&object, "dedup_id", signal->dedup_id);
+	return aion_object_end(&object);
+}
+
+void
+aion_event_read_signal_received(const Event *event, SignalReceived *signal)
+{
+	signal->payload = aion_json_member(event->attributes, "payload");
+	signal->sender = aion_json_text(event->attributes, "sender");
+	signal->sent_at = aion_json_timestamp(event->attributes, "sent_at");
+	signal->dedup_id = aion_json_text(event->attributes, "dedup_id");
+}
+
+/*
+ * Encodes what was sent to whom, which is what the code asked for.
+ */
+Jsonb *
+aion_event_signal_sent(const char *workflow_id, const Jsonb *payload)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "workflow_id", workflow_id);
+	aion_object_json(&object, "payload", payload);
+	return aion_object_end(&object);
+}
+
 static void
 know_labels(void)
 {
@@ -410,4 +607,35 @@ command_of_word(const char *word)
 			return (CommandKind) i;
 	}
 	return COMMAND_NONE;
+}
+
+static Jsonb *
+numbers(List *values)
+{
+	Jsonb **elements = palloc(Max(list_length(values), 1) * sizeof(Jsonb *));
+	ListCell *cell;
+
+	foreach (cell, values)
+	{
+		JsonbValue value = {.type = jbvNumeric};
+
+		value.val.numeric = int64_to_numeric(lfirst_int(cell));
+		elements[foreach_current_index(cell)] = JsonbValueToJsonb(&value);
+	}
+	return aion_json_array(elements, list_length(values));
+}
+
+static List *
+read_numbers(const Jsonb *array)
+{
+	List *values = NIL;
+
+	for (uint32 i = 0; array != NULL && i < JB_ROOT_COUNT(array); i++)
+	{
+		JsonbValue *value = getIthJsonbValueFromContainer(&unconstify(Jsonb *, array)->root, i);
+
+		values = lappend_int(values, DatumGetInt32(DirectFunctionCall1(
+										 numeric_int4, NumericGetDatum(value->val.numeric))));
+	}
+	return values;
 }

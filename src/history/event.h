@@ -6,6 +6,7 @@
 #define AION_EVENT_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 /* In the order of the labels in event.c and of the SQL type aion.event_type. */
@@ -28,9 +29,14 @@ typedef enum EventType
 	EVENT_TIMER_STARTED,
 	EVENT_TIMER_FIRED,
 	EVENT_TIMER_CANCELLED,
+	EVENT_SIGNAL_RECEIVED,
+	EVENT_SIGNAL_SENT,
+	EVENT_WORKFLOW_PAUSED,
+	EVENT_WORKFLOW_RESUMED,
+	EVENT_WORKFLOW_REOPENED,
 } EventType;
 
-#define EVENT_TYPES (EVENT_TIMER_CANCELLED + 1)
+#define EVENT_TYPES (EVENT_WORKFLOW_REOPENED + 1)
 
 typedef enum EventRole
 {
@@ -38,7 +44,9 @@ typedef enum EventRole
 	ROLE_TERMINAL, /* ends a lease */
 	ROLE_COMMAND,  /* what the code asked for */
 	ROLE_OUTCOME,  /* settles a command */
-	ROLE_MARK	   /* invisible to the code */
+	ROLE_SIGNAL,   /* is there for the code to consume */
+	ROLE_MARK,	   /* invisible to the code */
+	ROLE_REOPEN	   /* takes back earlier events, and begins a lease */
 } EventRole;
 
 /* What an outcome has in common with the command it settles. */
@@ -58,10 +66,13 @@ typedef enum CommandKind
 	COMMAND_TIMER,
 	COMMAND_TIMEOUT, /* of an await */
 	COMMAND_CANCEL_TIMER,
-	COMMAND_CANCEL_ACTIVITY
+	COMMAND_CANCEL_ACTIVITY,
+	COMMAND_ON_QUERY,
+	COMMAND_TRY_RECEIVE,
+	COMMAND_SEND_SIGNAL
 } CommandKind;
 
-#define COMMAND_KINDS (COMMAND_CANCEL_ACTIVITY + 1)
+#define COMMAND_KINDS (COMMAND_SEND_SIGNAL + 1)
 
 /* Why a timer or an activity was cancelled. */
 typedef enum CancelCause
@@ -87,6 +98,14 @@ typedef struct Fingerprint
 	const Jsonb *input;
 } Fingerprint;
 
+typedef struct SignalReceived
+{
+	Jsonb *payload; /* never NULL */
+	const char *sender;
+	TimestampTz sent_at;
+	const char *dedup_id; /* NULL: none */
+} SignalReceived;
+
 typedef struct WorkflowStarted
 {
 	const char *workflow_type;
@@ -98,9 +117,19 @@ typedef struct WorkflowStarted
 	TimestampTz deadline; /* DT_NOEND: none */
 	Jsonb *search_attributes;
 	Jsonb *memo;
+	Jsonb *forked_from;	  /* NULL: not forked */
+	Jsonb *origins;		  /* NULL: its commands are all its own */
 	const char *schedule; /* whose tick it is; NULL: nobody's */
 	TimestampTz scheduled_for;
 } WorkflowStarted;
+
+/* What a part of the code's commands was given under, in a run that was forked. */
+typedef struct Origin
+{
+	const char *workflow_id;
+	const char *run_id;
+	int32 commands; /* the first ones */
+} Origin;
 
 /* Names of timers that authors cannot use begin so. */
 #define TIMER_SLEEP "sleep:"
@@ -127,6 +156,17 @@ extern Jsonb *aion_event_result(const Jsonb *result);
 extern Jsonb *aion_event_read_result(const Event *event);
 extern Jsonb *aion_event_error(const Jsonb *error);
 extern Jsonb *aion_event_read_error(const Event *event);
+extern Jsonb *aion_event_failed(const Jsonb *error, List *ended_on, bool went_on);
+extern List *aion_event_read_ended_on(const Event *event);
+extern bool aion_event_read_went_on(const Event *event);
+extern Jsonb *aion_event_reopened(const char *reason, const char *by, List *superseded);
+extern List *aion_event_read_superseded(const Event *event);
+extern Jsonb *aion_event_forked_from(const char *workflow_id, const char *run_id, int32 seq);
+extern Jsonb *aion_event_origins(List *origins);
+extern List *aion_event_read_origins(const WorkflowStarted *started);
+extern bool aion_event_is_by_close(const Event *event);
+extern bool aion_event_is_own_timer(const Event *event);
+extern bool aion_event_is_cancel_command(const Event *event);
 extern Jsonb *aion_event_reason(const char *reason, const char *by);
 extern Jsonb *aion_event_blocked(const char *reason, const Jsonb *difference);
 extern Jsonb *aion_event_version_changed(const char *from, const char *to);
@@ -142,5 +182,8 @@ extern Jsonb *aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish);
 extern TimestampTz aion_event_read_fire_at(const Event *event);
 extern Jsonb *aion_event_cancelled(CancelCause cause);
 extern CancelCause aion_event_read_cancel_cause(const Event *event);
+extern Jsonb *aion_event_signal_received(const SignalReceived *signal);
+extern void aion_event_read_signal_received(const Event *event, SignalReceived *signal);
+extern Jsonb *aion_event_signal_sent(const char *workflow_id, const Jsonb *payload);
 
 #endif

@@ -60,7 +60,7 @@ aion_recorder_append(History *history, EventType type, const char *key, const Js
 	MemoryContext caller = MemoryContextSwitchTo(history->context);
 	Event *event = palloc(sizeof(Event));
 
-	if (history->terminal != NULL)
+	if (history->terminal != NULL && type != EVENT_WORKFLOW_REOPENED)
 		elog(ERROR, "cannot append %s to the history of run " INT64_FORMAT ", which has ended",
 			 aion_event_label(type), history->run_key);
 

@@ -7,16 +7,19 @@
  *
  * Commands are matched strictly: the n-th command of the code is the n-th command of the history,
  * of the same kind, name and input.  An outcome settles the command of its family and key that is
- * open; the first one recorded wins, for every reader.
+ * open; the first one recorded wins, for every reader.  A reopen takes events back: they stay where
+ * they are and mean nothing any more.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "nodes/bitmapset.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "history/event.h"
+#include "history/received.h"
 #include "history/replay.h"
 #include "support/extension.h"
 #include "support/payload.h"
@@ -72,6 +75,8 @@ static Statement select_events = STATEMENT(SELECT,
 										   " FROM aion._event WHERE run_key = $1 ORDER BY seq",
 										   INT8OID);
 
+static void take_in(History *history, Event *event);
+static void take_back(History *history, Event *reopened);
 static void open_command(History *history, Event *event);
 static void settle(History *history, Event *event);
 static RecordedCommand *add_command(History *history, Event *event);
@@ -144,7 +149,16 @@ aion_history_add(History *history, Event *event)
 							  : repalloc(history->events, history->room * sizeof(Event *));
 	}
 	history->events[history->count++] = event;
+	take_in(history, event);
+	MemoryContextSwitchTo(caller);
+}
 
+/*
+ * Lets an event mean what it means to commands, timers and the end.
+ */
+static void
+take_in(History *history, Event *event)
+{
 	switch (aion_event_role(event))
 	{
 		case ROLE_START:
@@ -159,10 +173,55 @@ aion_history_add(History *history, Event *event)
 		case ROLE_OUTCOME:
 			settle(history, event);
 			break;
+		case ROLE_SIGNAL:
+			aion_received_add(history, event);
+			break;
 		case ROLE_MARK:
 			break;
+		case ROLE_REOPEN:
+			take_back(history, event);
+			break;
 	}
-	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Begins a lease: from here on the history means what it would mean without the events that are
+ * superseded, those of earlier reopens included.
+ */
+static void
+take_back(History *history, Event *reopened)
+{
+	List *seqs = aion_event_read_superseded(reopened);
+	ListCell *cell;
+
+	foreach (cell, seqs)
+	{
+		if (lfirst_int(cell) < 1 || lfirst_int(cell) >= reopened->seq)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("history of run " INT64_FORMAT " takes back event %d in event %d",
+							history->run_key, lfirst_int(cell), reopened->seq)));
+		history->superseded = bms_add_member(history->superseded, lfirst_int(cell));
+	}
+	history->command_count = history->open_timers = history->open_activities = 0;
+	history->terminal = NULL;
+	openset_reset(history->open);
+	for (int i = 0; i < reopened->seq - 1; i++)
+	{
+		Event *event = history->events[i];
+
+		if (aion_event_role(event) != ROLE_REOPEN && !aion_history_is_superseded(history, event))
+			take_in(history, event);
+	}
+}
+
+/*
+ * Tells whether a reopen has taken an event back.
+ */
+bool
+aion_history_is_superseded(const History *history, const Event *event)
+{
+	return bms_is_member(event->seq, history->superseded);
 }
 
 Event *
@@ -311,7 +370,10 @@ open_command(History *history, Event *event)
 	bool found;
 
 	if (family == FAMILY_NONE)
+	{
+		command->outcome = event;
 		return;
+	}
 	entry = openset_insert(history->open, (OpenKey){family, event->key}, &found);
 	entry->command = command;
 	if (family == FAMILY_TIMER)

@@ -6,18 +6,20 @@
 #define AION_REPLAY_H
 
 #include "history/event.h"
+#include "nodes/pg_list.h"
 
 /* A command as it stands in history. */
 typedef struct RecordedCommand
 {
 	Event *event;
-	Event *outcome; /* what settled it first; NULL while it is open */
+	Event *outcome; /* what settled it first, itself if nothing has to; NULL while it is open */
 	CommandKind kind;
 	const char *name;
 	uint64 input_hash;
 } RecordedCommand;
 
 struct openset_hash;
+struct nameset_hash;
 
 typedef struct History
 {
@@ -32,9 +34,12 @@ typedef struct History
 	RecordedCommand **commands; /* in the order the code gave them */
 	int command_count;
 	int command_room;
-	Event *terminal;		   /* of the current lease; NULL while the run is open */
-	int open_timers;		   /* started and not settled, the engine's own included */
-	int open_activities;	   /* asked for and not settled */
+	Event *terminal;			  /* of the current lease; NULL while the run is open */
+	int open_timers;			  /* started and not settled, the engine's own included */
+	int open_activities;		  /* asked for and not settled */
+	struct Bitmapset *superseded; /* seq of events that a reopen has taken back */
+	int received_names;			  /* of signals, those asked for included */
+	struct nameset_hash *received;
 	struct openset_hash *open; /* (family, key) -> the command or timer that is open */
 } History;
 
@@ -51,6 +56,7 @@ typedef struct Difference
 extern History *aion_history_create(int64 run_key, int32 owner_key, MemoryContext parent);
 extern History *aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent);
 extern void aion_history_add(History *history, Event *event);
+extern bool aion_history_is_superseded(const History *history, const Event *event);
 extern Event *aion_history_last(const History *history);
 extern RecordedCommand *aion_history_open(const History *history, EventFamily family,
 										  const char *key);

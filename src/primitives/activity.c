@@ -3,7 +3,8 @@
  *		Activities: asking for them, and when they are executed.
  *
  * An inline activity is executed between two turns of the same transaction: effect, outcome and the
- * workflow's next step are one commit.  Others are handed over to workers.
+ * workflow's next step are one commit.  Others are handed over, and so is one that failed and is to
+ * be tried again.
  */
 #include "postgres.h"
 
@@ -20,6 +21,7 @@
 #include "primitives/policy.h"
 #include "primitives/registration.h"
 #include "primitives/task.h"
+#include "support/clock.h"
 #include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/extension.h"
@@ -43,6 +45,7 @@ static void init(void);
 static Progress perform(Run *run);
 static void arrive(Run *run);
 static void cancel_open(Run *run);
+static void reopen(Run *run);
 
 static const CommandClass class = {.kind = COMMAND_ACTIVITY,
 								   .awaiting = "activity",
@@ -56,7 +59,9 @@ static Primitive primitive = {.name = "activity",
 							  .perform = perform,
 							  .arrive = arrive,
 							  .purge = aion_task_purge,
-							  .close = cancel_open};
+							  .close = cancel_open,
+							  .resume = aion_task_offer,
+							  .reopen = reopen};
 
 AION_REGISTER_PRIMITIVE(primitive);
 
@@ -64,9 +69,11 @@ static void block(Run *run, const char *name, const Obstacle *obstacle);
 static void execute_now(Turn *turn, Command *command);
 static Jsonb *run_and_await(Turn *turn, const char *name, const Jsonb *input, const Jsonb *options);
 static Progress perform_one(Run *run, RecordedCommand *command);
-static bool refuse_policy(const RecordedCommand *command, Attempt *result);
+static bool attempt(Run *run, const RecordedCommand *command, const Registration *activity,
+					const Handler *handler, Attempt *result);
 static bool is_handed_over(Run *run, const RecordedCommand *command);
-static bool hand_over(Run *run, const RecordedCommand *command, const Registration *activity);
+static void hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy,
+					  bool background, const Jsonb *error);
 
 static void
 init(void)
@@ -111,17 +118,16 @@ perform_one(Run *run, RecordedCommand *command)
 	if (!aion_mock_attempt(name, &result))
 	{
 		if (strcmp(name, ACTIVITY_RUN_SQL) != 0)
-			activity = aion_registration_find(name, &handler, &obstacle);
-		if (activity == NULL && strcmp(name, ACTIVITY_RUN_SQL) != 0)
 		{
-			block(run, name, &obstacle);
-			return PROGRESS_BLOCKED;
+			activity = aion_registration_find(name, &handler, &obstacle);
+			if (activity == NULL)
+			{
+				block(run, name, &obstacle);
+				return PROGRESS_BLOCKED;
+			}
 		}
-		if (activity != NULL && hand_over(run, command, activity))
+		if (!attempt(run, command, activity, handler, &result))
 			return PROGRESS_NONE;
-		if (!refuse_policy(command, &result))
-			aion_attempt_make(name, handler, aion_event_read_activity_input(command->event),
-							  &result);
 	}
 
 	aion_authority_assume(&authority);
@@ -136,23 +142,46 @@ perform_one(Run *run, RecordedCommand *command)
 }
 
 /*
- * Lets an inline activity fail that was asked for with what inline activities do not have yet.
+ * Executes an inline activity; false if somebody else is to execute it: it is not inline, or this
+ * attempt failed and there will be another, for which the turn does not wait.
  */
 static bool
-refuse_policy(const RecordedCommand *command, Attempt *result)
+attempt(Run *run, const RecordedCommand *command, const Registration *activity,
+		const Handler *handler, Attempt *result)
 {
+	AttemptInfo info = {.workflow_id = run->workflow_id,
+						.run_id = run->run_id,
+						.ordinal = atoi(command->event->key),
+						.activity = command->name,
+						.attempt = 1,
+						.deadline = DT_NOEND};
 	Jsonb *options = aion_event_read_activity_options(command->event);
+	Jsonb *json = NULL;
+	Policy policy;
 
-	if (!aion_policy_tries(options))
+	if (activity != NULL)
+		json = aion_policy_merge(activity->policy, options);
+	if (activity != NULL && activity->mode != MODE_INLINE)
+	{
+		hand_over(run, command, json, activity->mode == MODE_BACKGROUND, NULL);
 		return false;
-	result->failed = true;
-	result->value = aion_failure_make(
-		"0A000", "retry policies and timeouts of inline activities are not supported yet", NULL);
-	return true;
+	}
+	if (json != NULL && JB_ROOT_COUNT(json) > 0)
+	{
+		aion_policy_read(json, true, &policy);
+		if (policy.start_to_close > 0)
+			info.deadline = aion_clock_now() + policy.start_to_close;
+	}
+	aion_attempt_make(&info, handler, aion_event_read_activity_input(command->event), result);
+	if (!result->failed || json == NULL || JB_ROOT_COUNT(json) == 0 ||
+		!aion_policy_retries(&policy, 1, result->value))
+		return true;
+	hand_over(run, command, json, true, result->value);
+	return false;
 }
 
 /*
- * Tells whether an activity is with workers already.
+ * Tells whether an activity has been handed over already.
  */
 static bool
 is_handed_over(Run *run, const RecordedCommand *command)
@@ -168,22 +197,15 @@ is_handed_over(Run *run, const RecordedCommand *command)
 	return bms_is_member(atoi(command->event->key), run->tasks);
 }
 
-/*
- * Hands an activity over to workers; false if it is to be executed here and now.
- */
-static bool
-hand_over(Run *run, const RecordedCommand *command, const Registration *activity)
+static void
+hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy, bool background,
+		  const Jsonb *error)
 {
-	Jsonb *policy;
 	Authority authority;
 
-	if (activity->is_inline)
-		return false;
-	policy = aion_policy_merge(activity->policy, aion_event_read_activity_options(command->event));
 	aion_authority_assume(&authority);
-	aion_task_dispatch(run, command, policy);
+	aion_task_dispatch(run, command, policy, background, error);
 	aion_authority_drop(&authority);
-	return true;
 }
 
 /*
@@ -216,6 +238,16 @@ cancel_open(Run *run)
 	}
 }
 
+/*
+ * Lets what the end has taken from workers be handed over again.
+ */
+static void
+reopen(Run *run)
+{
+	if (run->history->open_activities > 0)
+		aion_task_reopen(run);
+}
+
 static Event *
 record(Run *run, Command *command)
 {
@@ -241,6 +273,7 @@ answer(Turn *turn, Command *command)
 
 	if (failure == NULL)
 		return aion_event_read_result(aion_turn_outcome(command));
+	aion_turn_note_failures(turn, &command, 1);
 	caller = MemoryContextSwitchTo(turn->context);
 	turn->failure = DatumGetJsonbPCopy(JsonbPGetDatum(failure));
 	MemoryContextSwitchTo(caller);
@@ -307,7 +340,10 @@ record_cancel(Run *run, Command *command)
 		return aion_recorder_append(
 			run->history, EVENT_COMMAND_ANSWERED, key,
 			aion_event_command_answered(&command->fingerprint, command->detail, NULL));
-	aion_task_cancel(run, atoi(key));
+	if (!aion_task_cancel(run, atoi(key)))
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("activity %s came to its end while the workflow cancelled it", key),
+						errhint("The turn is repeated.")));
 	return aion_recorder_append(run->history, EVENT_ACTIVITY_CANCELLED, key,
 								aion_event_cancelled(CANCEL_BY_WORKFLOW));
 }
@@ -347,23 +383,34 @@ static void
 execute_now(Turn *turn, Command *command)
 {
 	const char *name = command->fingerprint.name;
+	const Registration *activity = NULL;
 	const Handler *handler = NULL;
 	Obstacle obstacle;
 	Jsonb *result;
 	MemoryContext caller;
 	GuardState outside;
 	int open_queries;
+	AttemptInfo info = {.workflow_id = turn->run->workflow_id,
+						.run_id = turn->run->run_id,
+						.ordinal = ((const Wish *) command->detail)->ordinal,
+						.activity = name,
+						.attempt = 1,
+						.deadline = DT_NOEND};
 
 	if ((aion_testing_is_active() && aion_mock_exists(name)) ||
 		((const Wish *) command->detail)->options != NULL)
 		return;
-	if (strcmp(name, ACTIVITY_RUN_SQL) != 0 &&
-		(aion_registration_find(name, &handler, &obstacle) == NULL || handler == NULL))
-		return;
+	if (strcmp(name, ACTIVITY_RUN_SQL) != 0)
+	{
+		activity = aion_registration_find(name, &handler, &obstacle);
+		if (activity == NULL || activity->mode != MODE_INLINE ||
+			JB_ROOT_COUNT(activity->policy) > 0)
+			return;
+	}
 	aion_turn_begin_activity(turn);
 	aion_guard_enter(FRAME_ACTIVITY, &outside);
 	open_queries = aion_guard_open_queries();
-	result = aion_attempt_call(handler, command->fingerprint.input);
+	result = aion_attempt_call(&info, handler, command->fingerprint.input);
 	aion_guard_leave(&outside);
 	caller = MemoryContextSwitchTo(turn->run->context);
 	aion_recorder_append(turn->run->history, EVENT_ACTIVITY_COMPLETED,
@@ -387,7 +434,7 @@ aion_activity_start(Turn *turn, const char *name, const Jsonb *input, const Json
 	wish->ordinal = aion_turn_ordinal(turn, COMMAND_ACTIVITY) + 1;
 	if (options != NULL)
 	{
-		aion_policy_read(options, &policy);
+		aion_policy_read(options, false, &policy);
 		wish->options = DatumGetJsonbPCopy(JsonbPGetDatum(options));
 	}
 	MemoryContextSwitchTo(caller);

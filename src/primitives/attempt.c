@@ -12,15 +12,21 @@
 #include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/testing.h"
 #include "guc.h"
 #include "primitives/activity.h"
+#include "primitives/task.h"
+#include "support/clock.h"
 #include "support/crash_point.h"
+#include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
 #include "support/statement.h"
@@ -29,14 +35,17 @@
 static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
 
 static void close_portals(void);
-static void judge(const char *name, ErrorData *error, bool time_was_up, Attempt *result);
-static Jsonb *failure_details(const char *name);
+static AttemptInfo *current = NULL; /* whose code is on the stack */
+
+static void start_stopwatch(void);
+static void judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *result);
+static AttemptInfo *current_attempt(const char *function);
 
 /*
  * Executes an activity once.  Raises only what is not its own failure.
  */
 void
-aion_attempt_make(const char *name, const Handler *handler, const Jsonb *input, Attempt *result)
+aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input, Attempt *result)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -51,11 +60,13 @@ aion_attempt_make(const char *name, const Handler *handler, const Jsonb *input, 
 	{
 		int open_queries = aion_guard_open_queries();
 
-		result->value = aion_attempt_call(handler, input);
+		result->value = aion_attempt_call(info, handler, input);
 		if (aion_guard_open_queries() > open_queries)
 			close_portals();
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);
+		if (info->confirm != NULL)
+			info->confirm(info->argument);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -71,7 +82,7 @@ aion_attempt_make(const char *name, const Handler *handler, const Jsonb *input, 
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
 	if (error != NULL)
-		judge(name, error, time_was_up, result);
+		judge(info, error, time_was_up, result);
 }
 
 /*
@@ -79,15 +90,17 @@ aion_attempt_make(const char *name, const Handler *handler, const Jsonb *input, 
  * now, while it can still be blamed for it.
  */
 Jsonb *
-aion_attempt_call(const Handler *handler, const Jsonb *input)
+aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
 {
 	int level = NewGUCNestLevel();
 	Jsonb *result;
 	bool entered;
 
+	current = info;
+
 	aion_guard_apply_settings();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	aion_stopwatch_start(aion_turn_timeout);
+	start_stopwatch();
 	if (handler != NULL)
 		result = aion_handler_call(handler, aion_handler_complete(handler, input), &entered);
 	else
@@ -101,7 +114,34 @@ aion_attempt_call(const Handler *handler, const Jsonb *input)
 	else
 		AfterTriggerFireDeferred();
 	AtEOXact_GUC(false, level);
+	current = NULL;
 	return result;
+}
+
+/*
+ * Gives the attempt its time: in a turn at most as much as a turn has, in the background until its
+ * deadline or the next heartbeat.
+ */
+static void
+start_stopwatch(void)
+{
+	TimestampTz now = aion_clock_now();
+	int64 most = current->background ? PG_INT64_MAX : (int64) aion_turn_timeout * 1000;
+
+	current->limit = NULL;
+	if (current->background && current->heartbeat > 0)
+	{
+		most = current->heartbeat;
+		current->limit = "heartbeat_timeout";
+	}
+	if (current->deadline != DT_NOEND && current->deadline - now < most)
+	{
+		most = current->deadline - now;
+		current->limit =
+			current->deadline_is_last ? "schedule_to_close_timeout" : "start_to_close_timeout";
+	}
+	if (most < PG_INT64_MAX)
+		aion_stopwatch_start(Max(most / 1000, 1));
 }
 
 /*
@@ -130,38 +170,93 @@ close_portals(void)
  * Decides whose failure an error was.
  */
 static void
-judge(const char *name, ErrorData *error, bool time_was_up, Attempt *result)
-{
-	Jsonb *details = failure_details(name);
-
-	if (time_was_up)
-	{
-		JsonObject object;
-
-		aion_object_begin(&object);
-		aion_object_text(&object, "kind", "timeout");
-		aion_object_text(&object, "sqlstate", "57014");
-		aion_object_text(&object, "message",
-						 psprintf("activity \"%s\" took longer than aion.turn_timeout", name));
-		aion_object_text(&object, "hint", "Register it with mode => 'background'.");
-		aion_object_text(&object, "activity", name);
-		aion_object_int(&object, "attempts", 1);
-		result->value = aion_object_end(&object);
-	}
-	else if (aion_failure_is_cancel(error) || aion_failure_is_machine(error))
-		ReThrowError(error); /* it did not happen; the whole share is made again */
-	else
-		result->value = aion_failure_of(error, details);
-	result->failed = true;
-}
-
-static Jsonb *
-failure_details(const char *name)
+judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *result)
 {
 	JsonObject object;
 
 	aion_object_begin(&object);
-	aion_object_text(&object, "activity", name);
-	aion_object_int(&object, "attempts", 1);
-	return aion_object_end(&object);
+	aion_object_text(&object, "activity", info->activity);
+	aion_object_int(&object, "attempts", info->attempt);
+	if (time_was_up && info->limit != NULL)
+		result->value = aion_task_timeout(info->activity, info->attempt, info->limit);
+	else if (time_was_up)
+	{
+		aion_object_text(&object, "kind", "timeout");
+		aion_object_text(&object, "sqlstate", "57014");
+		aion_object_text(
+			&object, "message",
+			psprintf("activity \"%s\" took longer than aion.turn_timeout", info->activity));
+		aion_object_text(&object, "hint", "Register it with mode => 'background'.");
+		result->value = aion_object_end(&object);
+	}
+	else if (aion_failure_is_cancel(error) || aion_failure_is_machine(error))
+		ReThrowError(error); /* it did not happen; it is made again */
+	else
+		result->value = aion_failure_of(error, aion_object_end(&object));
+	result->failed = true;
+}
+
+/*
+ * Returns the attempt that is being made, for a function that is called in it.
+ */
+static AttemptInfo *
+current_attempt(const char *function)
+{
+	if (current == NULL || aion_guard_frame() != FRAME_ACTIVITY)
+		ereport(ERROR, (errcode(ERRCODE_NOT_IN_WORKFLOW),
+						errmsg("%s() can only be called in an activity", function)));
+	return current;
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_activity_info);
+PG_FUNCTION_INFO_V1(aion_heartbeat);
+
+/*
+ * activity_info() -> object
+ */
+Datum
+aion_activity_info(PG_FUNCTION_ARGS)
+{
+	const AttemptInfo *info = current_attempt("aion.activity_info");
+	char *run_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&info->run_id)));
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "workflow_id", info->workflow_id);
+	aion_object_text(&object, "run_id", run_id);
+	aion_object_text(&object, "activity", info->activity);
+	aion_object_int(&object, "attempt", info->attempt);
+	aion_object_text(&object, "idempotency_key", psprintf("%s/%d", run_id, info->ordinal));
+	aion_object_timestamp(&object, "deadline", info->deadline);
+	aion_object_json(&object, "heartbeat_details", info->heartbeat_details);
+	PG_RETURN_JSONB_P(aion_object_end(&object));
+}
+
+/*
+ * heartbeat(details) -> whether the workflow no longer wants the activity
+ *
+ * In a turn it says nothing new: the turn holds the run.  Details are kept until the attempt ends,
+ * and told to the next one.
+ */
+Datum
+aion_heartbeat(PG_FUNCTION_ARGS)
+{
+	AttemptInfo *info = current_attempt("aion.heartbeat");
+	Jsonb *details = PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0);
+	MemoryContext caller;
+
+	aion_payload_check(details, "details");
+	if (!info->background)
+		PG_RETURN_BOOL(false);
+	if (details != NULL)
+	{
+		caller = MemoryContextSwitchTo(TopTransactionContext);
+		info->details = DatumGetJsonbPCopy(JsonbPGetDatum(details));
+		MemoryContextSwitchTo(caller);
+	}
+	if (info->heartbeat > 0)
+		start_stopwatch();
+	PG_RETURN_BOOL(!info->wanted(info->argument));
 }

@@ -3,7 +3,8 @@
  *		What workflow code may know: who it is, what time it is, and chance that can be repeated.
  *
  * Chance is a digest of workflow id, run id and the number of the draw, so every replay draws the
- * same, a new run draws anew, and no release or platform changes it.
+ * same, a new run draws anew, and no release or platform changes it.  In a forked run the code is
+ * told what it was told in the run that it was forked from, until it has given what is recorded.
  */
 #include "postgres.h"
 
@@ -16,8 +17,31 @@
 #include "support/errors.h"
 #include "support/payload.h"
 
+static const char *workflow_id_of(const Turn *turn);
+static const char *run_id_of(const Turn *turn);
 static void draw(Turn *turn, uint8 *bytes);
 static uint64 first_bits(const uint8 *bytes);
+
+/*
+ * Returns who the run is, or was when the code gave what is recorded.
+ */
+static const char *
+workflow_id_of(const Turn *turn)
+{
+	const Origin *origin = aion_turn_origin(turn);
+
+	return origin != NULL ? origin->workflow_id : turn->run->workflow_id;
+}
+
+static const char *
+run_id_of(const Turn *turn)
+{
+	const Origin *origin = aion_turn_origin(turn);
+
+	if (origin != NULL)
+		return origin->run_id;
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&turn->run->run_id)));
+}
 
 /*
  * Draws AION_DIGEST_LENGTH bytes.
@@ -25,9 +49,8 @@ static uint64 first_bits(const uint8 *bytes);
 static void
 draw(Turn *turn, uint8 *bytes)
 {
-	const Run *run = turn->run;
-	char *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->run_id)));
-	char *text = psprintf("aion chance %d %s %s", ++turn->draws, id, run->workflow_id);
+	char *text =
+		psprintf("aion chance %d %s %s", ++turn->draws, run_id_of(turn), workflow_id_of(turn));
 
 	aion_digest(text, strlen(text), bytes);
 }
@@ -57,17 +80,15 @@ aion_workflow_id(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.workflow_id");
 
-	PG_RETURN_TEXT_P(cstring_to_text(turn->run->workflow_id));
+	PG_RETURN_TEXT_P(cstring_to_text(workflow_id_of(turn)));
 }
 
 Datum
 aion_run_id(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.run_id");
-	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 
-	*id = turn->run->run_id;
-	PG_RETURN_UUID_P(id);
+	PG_RETURN_DATUM(DirectFunctionCall1(uuid_in, CStringGetDatum(run_id_of(turn))));
 }
 
 Datum

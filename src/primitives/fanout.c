@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "aion.h"
+#include "engine/receive.h"
 #include "engine/turn.h"
 #include "primitives/activity.h"
 #include "primitives/policy.h"
@@ -123,6 +124,7 @@ settled(Turn *turn, Command **commands, int count)
 	Jsonb **outcomes = palloc(count * sizeof(Jsonb *));
 
 	wait_for_all(turn, commands, count);
+	aion_turn_note_failures(turn, commands, count);
 	for (int i = 0; i < count; i++)
 	{
 		Jsonb *failure = commands[i]->class->failure(commands[i]);
@@ -186,15 +188,18 @@ concurrency_of(const Jsonb *options, int count)
 
 	if (options == NULL)
 		return count;
-	aion_policy_read(options, &policy);
+	aion_policy_read(options, false, &policy);
 	return policy.concurrency > 0 ? Min(policy.concurrency, count) : count;
 }
 
 static Command *
 read_handle(FunctionCallInfo fcinfo, Turn *turn)
 {
-	return aion_turn_command_of(turn,
-								PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char *handle = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Command *command = aion_turn_command_of(turn, handle);
+
+	aion_receivers_offer(turn, &command, 1);
+	return command;
 }
 
 static Command **
@@ -214,6 +219,7 @@ read_handles(FunctionCallInfo fcinfo, Turn *turn, int *count)
 	for (int i = 0; i < *count; i++)
 		commands[i] =
 			aion_turn_command_of(turn, isnull[i] ? NULL : TextDatumGetCString(handles[i]));
+	aion_receivers_offer(turn, commands, *count);
 	return commands;
 }
 
@@ -239,7 +245,7 @@ aion_await(PG_FUNCTION_ARGS)
 
 	if (!PG_ARGISNULL(1))
 	{
-		either[1] = aion_timer_start_timeout(turn, PG_GETARG_INTERVAL_P(1));
+		either[1] = aion_timer_start_timeout(turn, PG_GETARG_INTERVAL_P(1), 0);
 		if (aion_turn_wait(turn, either, 2) == 1)
 		{
 			aion_turn_consume(turn, either[1]);

@@ -24,6 +24,8 @@
 #define JITTER 0.1
 
 static const char *const keys[] = {"task_queue",
+								   "key",
+								   "on_cancel",
 								   "priority",
 								   "concurrency",
 								   "start_to_close_timeout",
@@ -34,9 +36,12 @@ static const char *const keys[] = {"task_queue",
 static const char *const retry_keys[] = {"max_attempts", "initial_interval", "backoff",
 										 "coefficient",	 "max_interval",	 "non_retryable"};
 static const char *const backoffs[] = {"exponential", "linear", "fixed"};
+static const char *const on_cancels[] = {"try", "wait", "abandon"};
 
 static void check_keys(const Jsonb *json, const char *const *known, int count, const char *what);
-static void read_retry(const Jsonb *retry, Policy *policy);
+static void read_retry(const Jsonb *retry, int32 attempts, Policy *policy);
+static void check_word(const char *value, const char *what, const char *key,
+					   const char *const *words, int count);
 static int64 read_interval(const Jsonb *json, const char *key, int64 absent);
 static int32 read_count(const Jsonb *json, const char *key, int32 absent, int32 least);
 static bool names(const Jsonb *array, const char *what);
@@ -54,40 +59,32 @@ aion_policy_merge(const Jsonb *registered, const Jsonb *options)
 }
 
 /*
- * Tells whether a policy says how often or how long something is tried; NULL does not.
- */
-bool
-aion_policy_tries(const Jsonb *json)
-{
-	for (size_t i = 0; json != NULL && i < lengthof(keys); i++)
-	{
-		if (strcmp(keys[i], "retry") == 0 || strstr(keys[i], "timeout") != NULL)
-		{
-			if (aion_json_has_member(json, keys[i]))
-				return true;
-		}
-	}
-	return false;
-}
-
-/*
- * Reads a policy, and refuses what makes none.
+ * Reads a policy, and refuses what makes none.  In this database a failure is final, unless a retry
+ * policy says otherwise; elsewhere it is usual.
  */
 void
-aion_policy_read(const Jsonb *json, Policy *policy)
+aion_policy_read(const Jsonb *json, bool in_database, Policy *policy)
 {
+	bool retries = !in_database || aion_json_has_member(json, "retry");
+
 	check_keys(json, keys, lengthof(keys), "option");
 	memset(policy, 0, sizeof(Policy));
 	policy->task_queue = aion_json_text(json, "task_queue");
 	if (aion_json_has_member(json, "task_queue"))
 		aion_name_check(policy->task_queue, AION_NAME_MAX, "task queue");
+	policy->key = aion_json_text(json, "key");
+	if (aion_json_has_member(json, "key"))
+		aion_name_check(policy->key, AION_NAME_MAX, "key");
+	policy->on_cancel =
+		aion_json_has_member(json, "on_cancel") ? aion_json_text(json, "on_cancel") : "try";
+	check_word(policy->on_cancel, "option", "on_cancel", on_cancels, lengthof(on_cancels));
 	policy->priority = read_count(json, "priority", 0, PG_INT32_MIN);
 	policy->concurrency = read_count(json, "concurrency", 0, 1);
 	policy->start_to_close = read_interval(json, "start_to_close_timeout", 0);
 	policy->schedule_to_start = read_interval(json, "schedule_to_start_timeout", 0);
 	policy->schedule_to_close = read_interval(json, "schedule_to_close_timeout", 0);
 	policy->heartbeat = read_interval(json, "heartbeat_timeout", 0);
-	read_retry(aion_json_member(json, "retry"), policy);
+	read_retry(aion_json_member(json, "retry"), retries ? DEFAULT_ATTEMPTS : 1, policy);
 }
 
 /*
@@ -119,26 +116,20 @@ aion_policy_backoff(const Policy *policy, int attempt)
 }
 
 static void
-read_retry(const Jsonb *retry, Policy *policy)
+read_retry(const Jsonb *retry, int32 attempts, Policy *policy)
 {
 	Jsonb *coefficient = aion_json_member(retry, "coefficient");
-	bool known = false;
 
 	if (retry != NULL)
 		check_keys(retry, retry_keys, lengthof(retry_keys), "retry option");
-	policy->max_attempts = read_count(retry, "max_attempts", DEFAULT_ATTEMPTS, 1);
+	policy->max_attempts = read_count(retry, "max_attempts", attempts, 1);
 	policy->initial_interval = read_interval(retry, "initial_interval", USECS_PER_SEC);
 	policy->max_interval = read_interval(retry, "max_interval", USECS_PER_MINUTE);
 	policy->backoff =
 		aion_json_has_member(retry, "backoff") ? aion_json_text(retry, "backoff") : "exponential";
 	policy->coefficient = coefficient != NULL ? atof(aion_json_cstring(coefficient)) : 2;
 	policy->non_retryable = aion_json_member(retry, "non_retryable");
-	for (size_t i = 0; policy->backoff != NULL && i < lengthof(backoffs); i++)
-		known = known || strcmp(policy->backoff, backoffs[i]) == 0;
-	if (!known)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
-						errmsg("invalid value for retry option \"%s\"", "backoff"),
-						errhint("Possible values are: exponential, linear, fixed.")));
+	check_word(policy->backoff, "retry option", "backoff", backoffs, lengthof(backoffs));
 	if (policy->coefficient < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 						errmsg("invalid value for retry option \"%s\"", "coefficient"),
@@ -172,6 +163,23 @@ check_keys(const Jsonb *json, const char *const *known, int count, const char *w
 							errmsg("unknown %s: \"%s\"", what,
 								   pnstrdup(value.val.string.val, value.val.string.len))));
 	}
+}
+
+/*
+ * Refuses a value that is none of some words; there are three of them.
+ */
+static void
+check_word(const char *value, const char *what, const char *key, const char *const *words,
+		   int count)
+{
+	for (int i = 0; value != NULL && i < count; i++)
+	{
+		if (strcmp(value, words[i]) == 0)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_INPUT), errmsg("invalid value for %s \"%s\"", what, key),
+			 errhint("Possible values are: %s, %s, %s.", words[0], words[1], words[2])));
 }
 
 static int64

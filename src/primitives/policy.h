@@ -11,6 +11,7 @@
 typedef struct Policy
 {
 	char *task_queue; /* NULL: that of the run */
+	char *key;		  /* NULL: none; of which only so many may run at once */
 	int32 priority;
 	int32 concurrency; /* 0: no limit; of a map */
 
@@ -25,12 +26,12 @@ typedef struct Policy
 	int64 max_interval;
 	double coefficient;
 	char *backoff;
+	char *on_cancel;
 	Jsonb *non_retryable; /* NULL: everything is */
 } Policy;
 
 extern Jsonb *aion_policy_merge(const Jsonb *registered, const Jsonb *options);
-extern bool aion_policy_tries(const Jsonb *json);
-extern void aion_policy_read(const Jsonb *json, Policy *policy);
+extern void aion_policy_read(const Jsonb *json, bool in_database, Policy *policy);
 extern bool aion_policy_retries(const Policy *policy, int attempt, const Jsonb *error);
 extern int64 aion_policy_backoff(const Policy *policy, int attempt);
 

@@ -2,14 +2,12 @@
  * poll.c
  *		The protocol of workers: claiming activities, and saying what came of them.
  *
- * A claim is a token.  It counts when the claiming transaction commits, so an attempt is known
- * before its effects; whoever does not hold the token that the task has now is told so and changes
- * nothing.  All of it is plain statements: no session is needed between them.
+ * Whoever does not hold the token that a task has now is told so and changes nothing.  All of it is
+ * plain statements: no session is needed between them.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -21,7 +19,7 @@
 #include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
-#include "primitives/task.h"
+#include "primitives/claim.h"
 #include "support/clock.h"
 #include "support/duration.h"
 #include "support/errors.h"
@@ -34,80 +32,36 @@
 #define MAX_WAIT (5 * USECS_PER_SEC) /* a waiting poll holds a snapshot */
 #define MAX_TASKS 1000
 
-static Statement select_queue = STATEMENT(
-	SELECT,
-	"SELECT coalesce((SELECT q.paused FROM aion._queue q WHERE q.name = $1), false), EXISTS"
-	" (SELECT FROM aion._queue_grant g WHERE g.name = $1 AND g.owner_key = ANY ($2))",
-	TEXTOID, INT4ARRAYOID);
-static Statement lock_waiting =
-	STATEMENT(SELECT,
-			  "SELECT t.run_key, t.ordinal, t.owner_key, t.activity, t.state, t.attempt, t.policy, "
-			  "t.start_by,"
-			  " t.close_by, t.attempt_by, t.heartbeat_by, r.workflow_id, r.run_id,"
-			  " (SELECT e.attributes -> 'input' FROM aion._event e"
-			  " WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"
-			  " FROM aion._task t JOIN aion._run r USING (run_key)"
-			  " WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2"
-			  " AND ($4 OR t.owner_key = ANY ($3)) AND ($5 IS NULL OR t.activity = ANY ($5))"
-			  " AND (t.close_by IS NULL OR t.close_by > $2)"
-			  " AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)"
-			  " ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"
-			  " LIMIT $6 FOR UPDATE OF t SKIP LOCKED",
-			  TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, TEXTARRAYOID, INT4OID);
-static Statement claim_task =
-	STATEMENT(UPDATE,
-			  "UPDATE aion._task SET state = 'claimed', attempt = attempt + 1, worker = $3,"
-			  " token = $4, attempt_by = $5, heartbeat_by = $6, last_error = NULL"
-			  " WHERE run_key = $1 AND ordinal = $2",
-			  INT8OID, INT4OID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID);
-static Statement select_next =
-	STATEMENT(SELECT,
-			  "SELECT min(next_attempt_at) FROM aion._task"
-			  " WHERE task_queue = $1 AND state = 'waiting' AND next_attempt_at > $2",
-			  TEXTOID, TIMESTAMPTZOID);
-static Statement lock_claimed =
-	STATEMENT(SELECT,
-			  "SELECT " TASK_COLUMNS " FROM aion._task WHERE run_key = $1 AND ordinal = $2"
-			  " AND token = $3 AND state IN ('claimed', 'cancelled') FOR UPDATE",
-			  INT8OID, INT4OID, UUIDOID);
 static Statement note_heartbeat = STATEMENT(UPDATE,
 											"UPDATE aion._task SET heartbeat_by = $3,"
 											" heartbeat_details = coalesce($4, heartbeat_details)"
 											" WHERE run_key = $1 AND ordinal = $2",
 											INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
-static Statement grant_queue =
-	STATEMENT(INSERT, "INSERT INTO aion._queue_grant VALUES ($1, $2) ON CONFLICT DO NOTHING",
-			  TEXTOID, INT4OID);
-static Statement set_paused = STATEMENT(
-	INSERT, "INSERT INTO aion._queue VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET paused = $2",
-	TEXTOID, BOOLOID);
-
 /* What a poll asks for. */
 typedef struct Poll
 {
 	Datum *queues;
 	int queue_count;
-	char *worker;
-	int left; /* tasks it still wants */
-	NullableDatum activities;
+	ClaimWish wish;
 	Oid role;
 } Poll;
 
+static void read_queues(FunctionCallInfo fcinfo, Poll *poll);
 static void read_poll(FunctionCallInfo fcinfo, Poll *poll);
-static void claim_some(FunctionCallInfo fcinfo, Poll *poll);
-static void claim_from(FunctionCallInfo fcinfo, Poll *poll, Datum queue);
-static void claim_one(FunctionCallInfo fcinfo, Poll *poll, Rows rows, uint64 row);
+static int claim_some(FunctionCallInfo fcinfo, Poll *poll);
+static void put_claim(FunctionCallInfo fcinfo, const Claim *claim);
+static bool has_tasks(const Poll *poll);
 static long wait_at_most(const Poll *poll, TimestampTz until);
+static TimestampTz read_wait(const Interval *wait, TimestampTz start, int64 most);
 static void hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task);
 pg_noreturn static void refuse_token(void);
-static char *queue_name(FunctionCallInfo fcinfo, int argument);
-static void pause_queue(FunctionCallInfo fcinfo, bool paused);
 
 static void
-read_poll(FunctionCallInfo fcinfo, Poll *poll)
+read_queues(FunctionCallInfo fcinfo, Poll *poll)
 {
 	bool *isnull;
 
+	memset(poll, 0, sizeof(Poll));
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("task_queues must not be null")));
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &poll->queues,
@@ -115,99 +69,94 @@ read_poll(FunctionCallInfo fcinfo, Poll *poll)
 	for (int i = 0; i < poll->queue_count; i++)
 		aion_name_check(isnull[i] ? NULL : TextDatumGetCString(poll->queues[i]), AION_NAME_MAX,
 						"task queue");
-	poll->worker = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	aion_name_check(poll->worker, AION_NAME_MAX, "worker");
-	poll->left = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
-	if (poll->left < 1 || poll->left > MAX_TASKS)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
-						errmsg("max_tasks must be between 1 and %d", MAX_TASKS)));
-	poll->activities = PG_ARGISNULL(4) ? aion_arg_null() : aion_arg(PG_GETARG_DATUM(4));
 	poll->role = GetUserId();
 }
 
-/*
- * Claims what there is now, from the queues in the order in which they are named.
- */
 static void
+read_poll(FunctionCallInfo fcinfo, Poll *poll)
+{
+	read_queues(fcinfo, poll);
+	poll->wish.worker = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	aion_name_check(poll->wish.worker, AION_NAME_MAX, "worker");
+	poll->wish.most = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
+	if (poll->wish.most < 1 || poll->wish.most > MAX_TASKS)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("max_tasks must be between 1 and %d", MAX_TASKS)));
+	poll->wish.activities = PG_ARGISNULL(4) ? aion_arg_null() : aion_arg(PG_GETARG_DATUM(4));
+	poll->wish.run_keys = aion_arg_null();
+}
+
+/*
+ * Claims what there is now, from the queues in the order in which they are named.  Returns how many
+ * that were.
+ */
+static int
 claim_some(FunctionCallInfo fcinfo, Poll *poll)
 {
 	Authority authority;
+	int count = 0;
 
 	aion_authority_assume(&authority);
 	(void) aion_fence_require_adopted();
-	for (int i = 0; i < poll->queue_count && poll->left > 0; i++)
-		claim_from(fcinfo, poll, poll->queues[i]);
+	poll->wish.owner_keys = aion_owner_controlled(poll->role);
+	for (int i = 0; i < poll->queue_count && poll->wish.most > 0; i++)
+	{
+		List *claims = aion_claim(&poll->wish, TextDatumGetCString(poll->queues[i]));
+		ListCell *cell;
+
+		foreach (cell, claims)
+			put_claim(fcinfo, lfirst(cell));
+		poll->wish.most -= list_length(claims);
+		count += list_length(claims);
+	}
 	aion_authority_drop(&authority);
+	return count;
 }
 
 static void
-claim_from(FunctionCallInfo fcinfo, Poll *poll, Datum queue)
-{
-	Datum controlled = aion_owner_controlled(poll->role);
-	NullableDatum about[] = {aion_arg(queue), aion_arg(controlled)};
-	Rows rows = aion_statement_execute(&select_queue, about);
-	bool granted = aion_row_bool(rows, 0, 2);
-	NullableDatum args[] = {aion_arg(queue),	  aion_arg_timestamp(aion_clock_now()),
-							aion_arg(controlled), aion_arg(BoolGetDatum(granted)),
-							poll->activities,	  aion_arg_int32(poll->left)};
-
-	if (aion_row_bool(rows, 0, 1))
-		return;
-	rows = aion_statement_execute(&lock_waiting, args);
-	for (uint64 row = 0; row < rows.count; row++)
-		claim_one(fcinfo, poll, rows, row);
-	poll->left -= (int) rows.count;
-}
-
-static void
-claim_one(FunctionCallInfo fcinfo, Poll *poll, Rows rows, uint64 row)
+put_claim(FunctionCallInfo fcinfo, const Claim *claim)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
-	TimestampTz now = aion_clock_now();
-	Datum token = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
-	pg_uuid_t run_id = aion_row_uuid(rows, row, TASK_COLUMN_COUNT + 2);
-	Jsonb *input = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 3);
-	Jsonb *details = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 4);
-	Datum values[9];
-	bool nulls[9] = {false};
-	Task task;
+	const Task *task = &claim->task;
+	char *token = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&claim->token)));
+	Datum values[] = {
+		CStringGetTextDatum(psprintf(INT64_FORMAT ".%d.%s", task->run_key, task->ordinal, token)),
+		CStringGetTextDatum(claim->workflow_id),
+		UUIDPGetDatum(&claim->run_id),
+		CStringGetTextDatum(task->activity),
+		JsonbPGetDatum(claim->input),
+		Int32GetDatum(task->attempt),
+		CStringGetTextDatum(aion_claim_idempotency_key(claim)),
+		JsonbPGetDatum(claim->heartbeat_details),
+		TimestampTzGetDatum(task->attempt_by)};
+	bool nulls[lengthof(values)] = {false};
 
-	aion_task_read(rows, row, &task);
-	task.attempt++;
-	task.state = "claimed";
-	task.attempt_by = task.policy.start_to_close > 0 ? now + task.policy.start_to_close : DT_NOEND;
-	task.attempt_by = Min(task.attempt_by, task.close_by);
-	task.heartbeat_by = task.policy.heartbeat > 0 ? now + task.policy.heartbeat : DT_NOEND;
-	{
-		NullableDatum args[] = {
-			aion_arg_int64(task.run_key),		 aion_arg_int32(task.ordinal),
-			aion_arg_text(poll->worker),		 aion_arg(token),
-			aion_arg_timestamp(task.attempt_by), aion_arg_timestamp(task.heartbeat_by)};
-
-		(void) aion_statement_execute(&claim_task, args);
-	}
-	aion_task_watch(&task, now);
-	values[0] =
-		CStringGetTextDatum(psprintf(INT64_FORMAT ".%d.%s", task.run_key, task.ordinal,
-									 DatumGetCString(DirectFunctionCall1(uuid_out, token))));
-	values[1] = CStringGetTextDatum(aion_row_text(rows, row, TASK_COLUMN_COUNT + 1));
-	values[2] = UUIDPGetDatum(&run_id);
-	values[3] = CStringGetTextDatum(task.activity);
-	values[4] = JsonbPGetDatum(input);
-	nulls[4] = input == NULL;
-	values[5] = Int32GetDatum(task.attempt);
-	values[6] = CStringGetTextDatum(
-		psprintf("%s/%d", DatumGetCString(DirectFunctionCall1(uuid_out, values[2])), task.ordinal));
-	values[7] = JsonbPGetDatum(details);
-	nulls[7] = details == NULL;
-	values[8] = TimestampTzGetDatum(task.attempt_by);
-	nulls[8] = task.attempt_by == DT_NOEND;
+	nulls[4] = claim->input == NULL;
+	nulls[7] = claim->heartbeat_details == NULL;
+	nulls[8] = task->attempt_by == DT_NOEND;
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }
 
 /*
+ * Tells whether a poll would find something to claim.
+ */
+static bool
+has_tasks(const Poll *poll)
+{
+	bool found = false;
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	for (int i = 0; i < poll->queue_count && !found; i++)
+		found = aion_claim_exists(TextDatumGetCString(poll->queues[i]),
+								  aion_owner_controlled(poll->role));
+	aion_authority_drop(&authority);
+	return found;
+}
+
+/*
  * Returns how long a poll may sleep until there may be something that nobody tells: an attempt that
- * is to be made later.
+ * is to be made later, or a limit that is over.
  */
 static long
 wait_at_most(const Poll *poll, TimestampTz until)
@@ -216,14 +165,19 @@ wait_at_most(const Poll *poll, TimestampTz until)
 
 	aion_authority_assume(&authority);
 	for (int i = 0; i < poll->queue_count; i++)
-	{
-		NullableDatum args[] = {aion_arg(poll->queues[i]), aion_arg_timestamp(aion_clock_now())};
-		Rows rows = aion_statement_execute(&select_next, args);
-
-		until = Min(until, aion_row_timestamp(rows, 0, 1));
-	}
+		until = Min(until, aion_claim_next(TextDatumGetCString(poll->queues[i])));
 	aion_authority_drop(&authority);
 	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+}
+
+static TimestampTz
+read_wait(const Interval *wait, TimestampTz start, int64 most)
+{
+	TimestampTz until;
+
+	aion_duration_check(wait, true, "wait");
+	until = aion_duration_after(start, wait, "wait");
+	return most > 0 ? Min(until, start + most) : until;
 }
 
 /*
@@ -238,22 +192,14 @@ hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
 	long long run_key;
 	int ordinal;
 	int length;
-	Rows rows;
+	pg_uuid_t *uuid;
 
 	if (token == NULL || strlen(token) > 100 ||
 		sscanf(token, "%lld.%d.%36[0-9a-f-]%n", &run_key, &ordinal, id, &length) != 3 ||
 		strlen(id) != 36 || token[length] != '\0')
 		refuse_token();
-	{
-		NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_int32(ordinal),
-								aion_arg(DirectFunctionCall1(uuid_in, CStringGetDatum(id)))};
-
-		rows = aion_statement_execute(&lock_claimed, args);
-	}
-	if (rows.count == 0)
-		refuse_token();
-	aion_task_read(rows, 0, task);
-	if (!even_cancelled && strcmp(task->state, "claimed") != 0)
+	uuid = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(id)));
+	if (!aion_claim_hold(run_key, ordinal, uuid, even_cancelled, task) || task->background)
 		refuse_token();
 }
 
@@ -264,40 +210,13 @@ refuse_token(void)
 					errdetail("It was completed, failed, cancelled, or given to another worker.")));
 }
 
-static char *
-queue_name(FunctionCallInfo fcinfo, int argument)
-{
-	char *name = PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-
-	aion_name_check(name, AION_NAME_MAX, "task queue");
-	return name;
-}
-
-static void
-pause_queue(FunctionCallInfo fcinfo, bool paused)
-{
-	char *name = queue_name(fcinfo, 0);
-	NullableDatum args[] = {aion_arg_text(name), aion_arg(BoolGetDatum(paused))};
-	Authority authority;
-
-	aion_guard_client_call(paused ? "aion.pause_task_queue" : "aion.resume_task_queue");
-	aion_authority_assume(&authority);
-	aion_fence_settle();
-	(void) aion_statement_execute(&set_paused, args);
-	if (!paused)
-		aion_wakeup_queue(name);
-	aion_authority_drop(&authority);
-}
-
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_poll_activities);
 PG_FUNCTION_INFO_V1(aion_complete_activity);
 PG_FUNCTION_INFO_V1(aion_fail_activity);
 PG_FUNCTION_INFO_V1(aion_heartbeat_activity);
-PG_FUNCTION_INFO_V1(aion_grant_task_queue);
-PG_FUNCTION_INFO_V1(aion_pause_task_queue);
-PG_FUNCTION_INFO_V1(aion_resume_task_queue);
+PG_FUNCTION_INFO_V1(aion_wait_for_tasks);
 
 /*
  * poll_activities(task_queues, worker, max_tasks, wait, activities) -> tasks
@@ -308,26 +227,18 @@ aion_poll_activities(PG_FUNCTION_ARGS)
 	TimestampTz until = GetCurrentTimestamp();
 	uint64 mask = 0;
 	Poll poll;
-	int wanted;
 
 	aion_guard_waiting_call("aion.poll_activities");
 	InitMaterializedSRF(fcinfo, 0);
 	read_poll(fcinfo, &poll);
-	wanted = poll.left;
 	if (!PG_ARGISNULL(3))
-	{
-		Interval *wait = PG_GETARG_INTERVAL_P(3);
-
-		aion_duration_check(wait, true, "wait");
-		until = Min(until + MAX_WAIT, aion_duration_after(until, wait, "wait"));
-	}
+		until = read_wait(PG_GETARG_INTERVAL_P(3), until, MAX_WAIT);
 	for (int i = 0; i < poll.queue_count; i++)
 		mask |= aion_wakeup_queue_bit(TextDatumGetCString(poll.queues[i]));
 	for (;;)
 	{
 		aion_wakeup_watch_queues(mask);
-		claim_some(fcinfo, &poll);
-		if (poll.left < wanted || GetCurrentTimestamp() >= until)
+		if (claim_some(fcinfo, &poll) > 0 || GetCurrentTimestamp() >= until)
 			break;
 		aion_wakeup_wait(wait_at_most(&poll, until));
 	}
@@ -390,8 +301,8 @@ aion_fail_activity(PG_FUNCTION_ARGS)
 	aion_object_json(&error, "details", details);
 	aion_object_text(&error, "activity", task.activity);
 	aion_object_int(&error, "attempts", task.attempt);
-	aion_task_fail(&task, aion_object_end(&error), PG_ARGISNULL(3) || PG_GETARG_BOOL(3),
-				   retry_after);
+	(void) aion_task_fail(&task, aion_object_end(&error), PG_ARGISNULL(3) || PG_GETARG_BOOL(3),
+						  retry_after, NULL);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }
@@ -426,42 +337,43 @@ aion_heartbeat_activity(PG_FUNCTION_ARGS)
 }
 
 /*
- * grant_task_queue(role, name)
+ * CALL wait_for_tasks(task_queues, wait)
  */
 Datum
-aion_grant_task_queue(PG_FUNCTION_ARGS)
+aion_wait_for_tasks(PG_FUNCTION_ARGS)
 {
-	char *name = queue_name(fcinfo, 1);
-	Authority authority;
+	TimestampTz until = DT_NOEND;
+	uint64 mask = 0;
+	Poll poll;
 
-	if (PG_ARGISNULL(0) || !OidIsValid(PG_GETARG_OID(0)))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("role must not be null")));
-	aion_guard_client_call("aion.grant_task_queue");
-	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_guard_waiting_call("aion.wait_for_tasks");
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		((CallContext *) fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("aion.wait_for_tasks() commits and cannot be called inside a transaction"),
+				 errhint("Use CALL outside of BEGIN and of functions, or the parameter \"wait\" of "
+						 "aion.poll_activities().")));
+	read_queues(fcinfo, &poll);
+	if (!PG_ARGISNULL(1))
+		until = read_wait(PG_GETARG_INTERVAL_P(1), GetCurrentTimestamp(), 0);
+	for (int i = 0; i < poll.queue_count; i++)
+		mask |= aion_wakeup_queue_bit(TextDatumGetCString(poll.queues[i]));
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	for (;;)
 	{
-		NullableDatum args[] = {aion_arg_text(name),
-								aion_arg_int32(aion_owner_key(PG_GETARG_OID(0)))};
+		long most;
+		bool found;
 
-		(void) aion_statement_execute(&grant_queue, args);
+		aion_wakeup_watch_queues(mask);
+		found = has_tasks(&poll);
+		most = wait_at_most(&poll, until);
+		SPI_commit(); /* and the snapshot with it */
+		if (found || GetCurrentTimestamp() >= until)
+			break;
+		aion_wakeup_wait(most);
 	}
-	aion_authority_drop(&authority);
-	PG_RETURN_VOID();
-}
-
-/*
- * pause_task_queue(name), resume_task_queue(name)
- */
-Datum
-aion_pause_task_queue(PG_FUNCTION_ARGS)
-{
-	pause_queue(fcinfo, true);
-	PG_RETURN_VOID();
-}
-
-Datum
-aion_resume_task_queue(PG_FUNCTION_ARGS)
-{
-	pause_queue(fcinfo, false);
+	aion_wakeup_unwatch();
+	SPI_finish();
 	PG_RETURN_VOID();
 }

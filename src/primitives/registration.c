@@ -29,9 +29,7 @@
 #include "support/statement.h"
 
 static Statement select_activity = STATEMENT(
-	SELECT,
-	"SELECT owner_key, handler, mode = 'inline', policy FROM aion._activity WHERE name = $1",
-	TEXTOID);
+	SELECT, "SELECT owner_key, handler, mode, policy FROM aion._activity WHERE name = $1", TEXTOID);
 static Statement insert_activity =
 	STATEMENT(INSERT,
 			  "INSERT INTO aion._activity (name, owner_key, handler, mode, task_queue, policy)"
@@ -45,13 +43,17 @@ static Statement update_activity =
 			  " policy = $6 WHERE name = $1",
 			  TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID);
 
+static const char *const mode_words[] = {
+	[MODE_INLINE] = "inline", [MODE_BACKGROUND] = "background", [MODE_EXTERNAL] = "external"};
+
 static Registry registrations = {.table = "_activity"};
 
 static Registration *find(const char *name);
 static const Handler *callable(Registration *activity);
 static bool is_obstructed(const Handler *handler, Oid owner, Obstacle *obstacle);
-static char *mode_of(FunctionCallInfo fcinfo);
-static Jsonb *policy_of(FunctionCallInfo fcinfo, const char *task_queue, bool is_inline);
+static ActivityMode mode_of(const char *word);
+static Jsonb *policy_of(FunctionCallInfo fcinfo, const char *task_queue, ActivityMode mode);
+static void check_policy(const Policy *policy, ActivityMode mode);
 
 void
 aion_registration_init(void)
@@ -86,7 +88,7 @@ find(const char *name)
 	activity->name = pstrdup(name);
 	activity->owner_key = aion_row_int32(rows, 0, 1);
 	activity->signature = aion_row_text(rows, 0, 2);
-	activity->is_inline = aion_row_bool(rows, 0, 3);
+	activity->mode = mode_of(aion_row_text(rows, 0, 3));
 	activity->policy = aion_row_jsonb(rows, 0, 4);
 	registrations.entries = lappend(registrations.entries, activity);
 	MemoryContextSwitchTo(caller);
@@ -137,7 +139,7 @@ aion_registration_find(const char *name, const Handler **handler, Obstacle *obst
 	activity = find(name);
 	if (activity == NULL || !aion_registered_for(activity->owner_key, owner))
 		obstacle->message = "the activity is not registered";
-	else if (!activity->is_inline)
+	else if (activity->mode == MODE_EXTERNAL)
 		obstructed = false;
 	else
 	{
@@ -184,38 +186,31 @@ aion_activity_name(text *argument)
 	return name;
 }
 
-/*
- * Reads and checks the mode of a registration.
- */
-static char *
-mode_of(FunctionCallInfo fcinfo)
+static ActivityMode
+mode_of(const char *word)
 {
-	char *mode = PG_ARGISNULL(2) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(2));
-
-	if (strcmp(mode, "background") == 0)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("activities of mode \"%s\" are not supported yet", mode)));
-	if (strcmp(mode, "inline") != 0 && strcmp(mode, "external") != 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("invalid mode: \"%s\"", mode),
-						errhint("Possible values are: inline, background, external.")));
-	if (PG_ARGISNULL(9) || strcmp(text_to_cstring(PG_GETARG_TEXT_PP(9)), "try") != 0)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("on_cancel other than \"try\" is not supported yet")));
-	return mode;
+	for (size_t i = 0; word != NULL && i < lengthof(mode_words); i++)
+	{
+		if (strcmp(word, mode_words[i]) == 0)
+			return (ActivityMode) i;
+	}
+	ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+					errmsg("invalid mode: \"%s\"", word != NULL ? word : "NULL"),
+					errhint("Possible values are: inline, background, external.")));
 }
 
 /*
  * Makes the policy of a registration from its arguments, and checks it.
  */
 static Jsonb *
-policy_of(FunctionCallInfo fcinfo, const char *task_queue, bool is_inline)
+policy_of(FunctionCallInfo fcinfo, const char *task_queue, ActivityMode mode)
 {
 	static const char *const timeouts[] = {"start_to_close_timeout", "schedule_to_start_timeout",
 										   "schedule_to_close_timeout", "heartbeat_timeout"};
 	JsonObject object;
 	Policy policy;
+	char *on_cancel = PG_ARGISNULL(9) ? "try" : text_to_cstring(PG_GETARG_TEXT_PP(9));
 	Jsonb *json;
-	bool any = !PG_ARGISNULL(4);
 
 	aion_object_begin(&object);
 	if (strcmp(task_queue, "default") != 0)
@@ -223,23 +218,34 @@ policy_of(FunctionCallInfo fcinfo, const char *task_queue, bool is_inline)
 	aion_object_json(&object, "retry", PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
 	for (size_t i = 0; i < lengthof(timeouts); i++)
 	{
-		if (PG_ARGISNULL(5 + i))
-			continue;
-		any = true;
-		aion_object_text(&object, timeouts[i], aion_duration_text(PG_GETARG_INTERVAL_P(5 + i)));
+		if (!PG_ARGISNULL(5 + i))
+			aion_object_text(&object, timeouts[i], aion_duration_text(PG_GETARG_INTERVAL_P(5 + i)));
 	}
+	if (strcmp(on_cancel, "try") != 0)
+		aion_object_text(&object, "on_cancel", on_cancel);
 	json = aion_object_end(&object);
-	aion_policy_read(json, &policy);
-	if (is_inline && any)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("retry policies and timeouts of inline activities are not "
-							   "supported yet")));
-	if (!is_inline && policy.start_to_close == 0 && policy.heartbeat == 0)
+	aion_policy_read(json, mode != MODE_EXTERNAL, &policy);
+	check_policy(&policy, mode);
+	return json;
+}
+
+/*
+ * Refuses a policy that does not fit where the activity is executed.
+ */
+static void
+check_policy(const Policy *policy, ActivityMode mode)
+{
+	if (mode == MODE_INLINE && (policy->heartbeat > 0 || policy->schedule_to_start > 0))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("an inline activity has no heartbeat_timeout and no "
+							   "schedule_to_start_timeout"),
+						errdetail("It is executed in the turn that asks for it."),
+						errhint("Use mode => 'background'.")));
+	if (mode == MODE_EXTERNAL && policy->start_to_close == 0 && policy->heartbeat == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 						errmsg("an external activity needs a start_to_close_timeout or a "
 							   "heartbeat_timeout"),
 						errdetail("Without either nobody would notice that its worker is gone.")));
-	return json;
 }
 
 /* Functions that SQL calls. */
@@ -255,8 +261,8 @@ aion_register_activity(PG_FUNCTION_ARGS)
 	char *name = aion_activity_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
 	Oid function = PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1);
 	char *task_queue = PG_ARGISNULL(3) ? "default" : text_to_cstring(PG_GETARG_TEXT_PP(3));
-	char *mode = mode_of(fcinfo);
-	bool is_inline = strcmp(mode, "inline") == 0;
+	ActivityMode mode = mode_of(PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	bool has_handler = mode != MODE_EXTERNAL;
 	Oid role = GetUserId();
 	Authority authority;
 	char *signature = NULL;
@@ -264,14 +270,14 @@ aion_register_activity(PG_FUNCTION_ARGS)
 
 	aion_guard_client_call("aion.register_activity");
 	aion_name_check(task_queue, AION_NAME_MAX, "task queue");
-	if (is_inline && !OidIsValid(function))
+	if (has_handler && !OidIsValid(function))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("handler must not be null")));
-	if (!is_inline && OidIsValid(function))
+	if (!has_handler && OidIsValid(function))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_INPUT), errmsg("an external activity has no handler"),
 				 errdetail("Workers that poll its task queue execute it.")));
-	policy = policy_of(fcinfo, task_queue, is_inline);
-	if (is_inline)
+	policy = policy_of(fcinfo, task_queue, mode);
+	if (has_handler)
 	{
 		aion_handler_check(function, role);
 		signature = aion_handler_signature(function);
@@ -280,7 +286,7 @@ aion_register_activity(PG_FUNCTION_ARGS)
 	aion_fence_settle();
 	{
 		NullableDatum row[] = {aion_arg_text(name),		  aion_arg_int32(aion_owner_key(role)),
-							   aion_arg_text(signature),  aion_arg_text(mode),
+							   aion_arg_text(signature),  aion_arg_text(mode_words[mode]),
 							   aion_arg_text(task_queue), aion_arg_jsonb(policy)};
 		Rows rows;
 

@@ -8,12 +8,19 @@
 #include "engine/handler.h"
 #include "utils/jsonb.h"
 
+typedef enum ActivityMode
+{
+	MODE_INLINE,	 /* executed in a turn */
+	MODE_BACKGROUND, /* executed here, in a transaction of its own */
+	MODE_EXTERNAL	 /* executed by workers */
+} ActivityMode;
+
 /* A registered name. */
 typedef struct Registration
 {
 	char *name;
 	int32 owner_key;
-	bool is_inline;
+	ActivityMode mode;
 	Jsonb *policy;
 	char *signature;	  /* NULL: there is no function */
 	uint64 checked_epoch; /* state of the functions that handler holds for */

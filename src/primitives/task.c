@@ -11,6 +11,9 @@
  *		waiting -> claimed -> settled			deleted when it is recorded
  *		   ^          |  \-> cancelled			deleted when the time of the attempt is up
  *		   '----------'  (an attempt failed, and there will be another)
+ *
+ * One in the background is deleted when it is cancelled: whoever executes it commits only what is
+ * still wanted.
  */
 #include "postgres.h"
 
@@ -20,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/due.h"
+#include "primitives/queue.h"
 #include "primitives/task.h"
 #include "support/clock.h"
 #include "support/payload.h"
@@ -29,21 +33,22 @@
 
 static Statement insert_task = STATEMENT(
 	INSERT,
-	"INSERT INTO aion._task (run_key, ordinal, owner_key, scheduled_seq, activity, task_queue,"
-	" state, attempt, priority, next_attempt_at, start_by, close_by, policy)"
-	" VALUES ($1, $2, $3, $4, $5, $6, 'waiting', 0, $7, $8, $9, $10, $11)",
-	INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	TIMESTAMPTZOID, JSONBOID);
+	"INSERT INTO aion._task (run_key, ordinal, owner_key, scheduled_seq, activity, background,"
+	" task_queue, key, state, attempt, priority, next_attempt_at, start_by, close_by, policy,"
+	" last_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting', $9, $10, $11, $12, $13, $14,"
+	" $15)",
+	INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, INT4OID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID, JSONBOID);
 static Statement select_ordinals =
 	STATEMENT(SELECT, "SELECT ordinal, state FROM aion._task WHERE run_key = $1", INT8OID);
 static Statement take_settled =
 	STATEMENT(DELETE_RETURNING,
 			  "DELETE FROM aion._task WHERE run_key = $1 AND state = 'settled'"
-			  " RETURNING ordinal, outcome, attempt",
+			  " RETURNING ordinal, outcome, attempt, NOT background OR policy <> '{}'",
 			  INT8OID);
 static Statement lock_late =
 	STATEMENT(SELECT,
-			  "SELECT " TASK_COLUMNS " FROM aion._task WHERE run_key = $1 AND (attempt_by <= $2"
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND (attempt_by <= $2"
 			  " OR heartbeat_by <= $2 OR close_by <= $2 OR (start_by <= $2 AND state = 'waiting'))"
 			  " ORDER BY ordinal FOR UPDATE SKIP LOCKED",
 			  INT8OID, TIMESTAMPTZOID);
@@ -54,36 +59,59 @@ static Statement select_unwatched =
 			  " AND NOT EXISTS (SELECT FROM aion._timer m WHERE m.run_key = t.run_key"
 			  " AND m.name = '" TIMER_TASK "' || t.ordinal || ' attempt ' || t.attempt)",
 			  INT8OID);
-static Statement lock_task =
+static Statement lock_external =
 	STATEMENT(SELECT,
-			  "SELECT " TASK_COLUMNS " FROM aion._task WHERE run_key = $1 AND ordinal = $2"
-			  " FOR UPDATE SKIP LOCKED",
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
+			  " AND NOT background FOR UPDATE SKIP LOCKED",
+			  INT8OID, INT4OID);
+static Statement lock_background =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
+			  " AND background FOR UPDATE",
 			  INT8OID, INT4OID);
 static Statement delete_task = STATEMENT(
 	DELETE, "DELETE FROM aion._task WHERE run_key = $1 AND ordinal = $2", INT8OID, INT4OID);
 static Statement delete_tasks =
 	STATEMENT(DELETE, "DELETE FROM aion._task WHERE run_key = $1", INT8OID);
+static Statement lock_cancelled =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1"
+			  " AND state = 'cancelled' FOR UPDATE",
+			  INT8OID);
+static Statement select_queues = STATEMENT(
+	SELECT, "SELECT DISTINCT task_queue FROM aion._task WHERE run_key = $1 AND state = 'waiting'",
+	INT8OID);
+static Statement delete_watches =
+	STATEMENT(DELETE,
+			  "DELETE FROM aion._timer m WHERE run_key = $1 AND starts_with(name, '" TIMER_TASK "')"
+			  " AND NOT EXISTS (SELECT FROM aion._task t WHERE t.run_key = $1"
+			  " AND starts_with(m.name, '" TIMER_TASK "' || t.ordinal || ' '))",
+			  INT8OID);
 static Statement mark_cancelled = STATEMENT(
 	UPDATE, "UPDATE aion._task SET state = 'cancelled' WHERE run_key = $1 AND ordinal = $2",
 	INT8OID, INT4OID);
 static Statement settle_task =
 	STATEMENT(UPDATE,
 			  "UPDATE aion._task SET state = 'settled', outcome = $3, start_by = NULL,"
-			  " close_by = NULL, attempt_by = NULL, heartbeat_by = NULL"
+			  " close_by = NULL, attempt_by = NULL, heartbeat_by = NULL, permit = NULL"
 			  " WHERE run_key = $1 AND ordinal = $2",
 			  INT8OID, INT4OID, JSONBOID);
 static Statement retry_task = STATEMENT(
 	UPDATE,
 	"UPDATE aion._task SET state = 'waiting', next_attempt_at = $3, last_error = $4,"
-	" attempt_by = NULL, heartbeat_by = NULL, token = NULL WHERE run_key = $1 AND ordinal = $2",
-	INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
+	" heartbeat_details = coalesce($5, heartbeat_details), attempt_by = NULL, heartbeat_by = NULL,"
+	" token = NULL, permit = NULL, failures = 0 WHERE run_key = $1 AND ordinal = $2",
+	INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, JSONBOID);
 
-static void record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts);
+static void record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts, bool watched);
+static void delete_one(const Task *task);
+static bool cancel_background(Run *run, int32 ordinal, bool *found);
+static void record_settled(Run *run);
 static void cancel_again(Run *run);
 static void end_late(Run *run);
 static void expire(Task *task);
-static Jsonb *timeout_of(const Task *task, const char *which);
 static void wake(const Task *task, const char *why, TimestampTz moment);
+static void tell(const Task *task, const char *queue, TimestampTz next);
 static TimestampTz deadline(TimestampTz start, int64 duration);
 
 /*
@@ -107,38 +135,53 @@ aion_task_know(Run *run)
 }
 
 /*
- * Hands an activity over to workers.
+ * Hands an activity over; error is what its first attempt failed with, if one was made in the turn.
  */
 void
-aion_task_dispatch(Run *run, const RecordedCommand *command, const Jsonb *policy_json)
+aion_task_dispatch(Run *run, const RecordedCommand *command, const Jsonb *policy_json,
+				   bool background, const Jsonb *error)
 {
 	int32 ordinal = atoi(command->event->key);
 	TimestampTz now = aion_clock_now();
+	TimestampTz next = now;
+	Task task = {.run_key = run->run_key,
+				 .ordinal = ordinal,
+				 .owner_key = run->owner_key,
+				 .background = background,
+				 .attempt = error != NULL ? 1 : 0};
 	MemoryContext caller;
-	Policy policy;
 	const char *queue;
 
-	aion_policy_read(policy_json, &policy);
-	queue = policy.task_queue != NULL ? policy.task_queue : run->started.task_queue;
+	aion_policy_read(policy_json, background, &task.policy);
+	queue = task.policy.task_queue != NULL ? task.policy.task_queue : run->started.task_queue;
 	if (queue == NULL)
 		queue = "default";
+	if (error != NULL)
+		next = now + aion_policy_backoff(&task.policy, 1);
+	task.start_by = deadline(now, error != NULL ? 0 : task.policy.schedule_to_start);
+	task.close_by = deadline(command->event->recorded_at, task.policy.schedule_to_close);
 	{
-		TimestampTz start_by = deadline(now, policy.schedule_to_start);
-		TimestampTz close_by = deadline(now, policy.schedule_to_close);
-		NullableDatum args[] = {
-			aion_arg_int64(run->run_key),	 aion_arg_int32(ordinal),
-			aion_arg_int32(run->owner_key),	 aion_arg_int32(command->event->seq),
-			aion_arg_text(command->name),	 aion_arg_text(queue),
-			aion_arg_int32(policy.priority), aion_arg_timestamp(now),
-			aion_arg_timestamp(start_by),	 aion_arg_timestamp(close_by),
-			aion_arg_jsonb(policy_json)};
-		Task task = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
+		NullableDatum args[] = {aion_arg_int64(run->run_key),
+								aion_arg_int32(ordinal),
+								aion_arg_int32(run->owner_key),
+								aion_arg_int32(command->event->seq),
+								aion_arg_text(command->name),
+								aion_arg_bool(background),
+								aion_arg_text(queue),
+								aion_arg_text(task.policy.key),
+								aion_arg_int32(task.attempt),
+								aion_arg_int32(task.policy.priority),
+								aion_arg_timestamp(next),
+								aion_arg_timestamp(task.start_by),
+								aion_arg_timestamp(task.close_by),
+								aion_arg_jsonb(policy_json),
+								aion_arg_jsonb(error)};
 
 		(void) aion_statement_execute(&insert_task, args);
-		wake(&task, "start", start_by);
-		wake(&task, "close", close_by);
 	}
-	aion_wakeup_queue(queue);
+	wake(&task, "start", task.start_by);
+	wake(&task, "close", task.close_by);
+	tell(&task, queue, next);
 	caller = MemoryContextSwitchTo(run->context);
 	run->tasks = bms_add_member(run->tasks, ordinal);
 	MemoryContextSwitchTo(caller);
@@ -150,18 +193,24 @@ aion_task_dispatch(Run *run, const RecordedCommand *command, const Jsonb *policy
 void
 aion_task_arrive(Run *run)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key)};
-	Rows settled;
-
 	if (run->tasks_due)
 	{
 		cancel_again(run);
 		end_late(run);
+		aion_wakeup_background(run->owner_key); /* another attempt may be due */
 	}
-	settled = aion_statement_execute(&take_settled, args);
+	record_settled(run);
+}
+
+static void
+record_settled(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows settled = aion_statement_execute(&take_settled, args);
+
 	for (uint64 row = 0; row < settled.count; row++)
 		record(run, aion_row_int32(settled, row, 1), aion_row_jsonb(settled, row, 2),
-			   aion_row_int32(settled, row, 3));
+			   aion_row_int32(settled, row, 3), aion_row_bool(settled, row, 4));
 }
 
 /*
@@ -198,11 +247,7 @@ end_late(Run *run)
 	{
 		aion_task_read(rows, row, &task);
 		if (aion_run_is_closed(run) || strcmp(task.state, "cancelled") == 0)
-		{
-			NullableDatum key[] = {aion_arg_int64(task.run_key), aion_arg_int32(task.ordinal)};
-
-			(void) aion_statement_execute(&delete_task, key);
-		}
+			delete_one(&task);
 		else
 			expire(&task);
 	}
@@ -218,15 +263,21 @@ end_late(Run *run)
 
 /*
  * Takes back an activity that its workflow has cancelled.  What a worker is just about to complete
- * is left to him; what he says then is not recorded any more.
+ * is left to him; what he says then is not recorded any more.  What was done in the background is
+ * done: false if its outcome has arrived meanwhile.
  */
-void
+bool
 aion_task_cancel(Run *run, int32 ordinal)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
-	Rows rows = aion_statement_execute(&lock_task, args);
+	bool found;
+	bool cancelled = cancel_background(run, ordinal, &found);
+	Rows rows;
 	Task task;
 
+	if (found)
+		return cancelled;
+	rows = aion_statement_execute(&lock_external, args);
 	if (rows.count == 0)
 	{
 		Task locked = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
@@ -234,7 +285,7 @@ aion_task_cancel(Run *run, int32 ordinal)
 		aion_task_know(run);
 		if (bms_is_member(ordinal, run->tasks))
 			wake(&locked, "locked", aion_clock_now() + LOOK_AGAIN);
-		return;
+		return true;
 	}
 	aion_task_read(rows, 0, &task);
 	if (strcmp(task.state, "claimed") == 0)
@@ -243,22 +294,82 @@ aion_task_cancel(Run *run, int32 ordinal)
 		aion_task_watch(&task, aion_clock_now());
 	}
 	else if (strcmp(task.state, "cancelled") != 0)
-		(void) aion_statement_execute(&delete_task, args);
+		delete_one(&task);
+	return true;
 }
 
 /*
- * The same for all activities of a run that ends.
+ * Takes back an activity in the background.  Its statement is cancelled; should it come to its end
+ * all the same, it finds that it is not wanted and is rolled back.
+ */
+static bool
+cancel_background(Run *run, int32 ordinal, bool *found)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Rows rows = aion_statement_execute(&lock_background, args);
+	Task task;
+
+	*found = rows.count > 0;
+	if (!*found)
+		return false;
+	aion_task_read(rows, 0, &task);
+	if (strcmp(task.state, "settled") == 0)
+		return false;
+	delete_one(&task);
+	return true;
+}
+
+/*
+ * The same for all activities of a run that ends; outcomes that have arrived are recorded.
  */
 void
 aion_task_cancel_all(Run *run)
 {
 	int ordinal = -1;
+	bool arrived = false;
 
 	if (run->history->open_activities == 0)
 		return;
 	aion_task_know(run);
 	while ((ordinal = bms_next_member(run->tasks, ordinal)) >= 0)
-		aion_task_cancel(run, ordinal);
+		arrived = !aion_task_cancel(run, ordinal) || arrived;
+	if (arrived)
+		record_settled(run);
+}
+
+/*
+ * Offers again what a pause has held.
+ */
+void
+aion_task_offer(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&select_queues, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+		aion_wakeup_queue(aion_row_text(rows, row, 1));
+	aion_wakeup_background(run->owner_key);
+}
+
+/*
+ * Forgets the tasks that the end of a run has cancelled and that it wants again: it will hand them
+ * over anew, and who still holds one is told so.  What a worker had locked at the end goes on.
+ */
+void
+aion_task_reopen(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&lock_cancelled, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Task task;
+
+		aion_task_read(rows, row, &task);
+		if (aion_history_open(run->history, FAMILY_ACTIVITY, psprintf("%d", task.ordinal)) != NULL)
+			delete_one(&task);
+	}
+	(void) aion_statement_execute(&delete_watches, args);
 }
 
 void
@@ -266,6 +377,7 @@ aion_task_purge(int64 run_key)
 {
 	NullableDatum args[] = {aion_arg_int64(run_key)};
 
+	aion_queue_release_all(run_key);
 	(void) aion_statement_execute(&delete_tasks, args);
 }
 
@@ -276,13 +388,18 @@ aion_task_read(Rows rows, uint64 row, Task *task)
 	task->ordinal = aion_row_int32(rows, row, 2);
 	task->owner_key = aion_row_int32(rows, row, 3);
 	task->activity = aion_row_text(rows, row, 4);
-	task->state = aion_row_text(rows, row, 5);
-	task->attempt = aion_row_int32(rows, row, 6);
-	aion_policy_read(aion_row_jsonb(rows, row, 7), &task->policy);
-	task->start_by = aion_row_timestamp(rows, row, 8);
-	task->close_by = aion_row_timestamp(rows, row, 9);
-	task->attempt_by = aion_row_timestamp(rows, row, 10);
-	task->heartbeat_by = aion_row_timestamp(rows, row, 11);
+	task->background = aion_row_bool(rows, row, 5);
+	task->task_queue = aion_row_text(rows, row, 6);
+	task->key = aion_row_text(rows, row, 7);
+	task->state = aion_row_text(rows, row, 8);
+	task->attempt = aion_row_int32(rows, row, 9);
+	task->permit = aion_row_isnull(rows, row, 10) ? 0 : aion_row_int32(rows, row, 10);
+	task->failures = aion_row_int32(rows, row, 11);
+	aion_policy_read(aion_row_jsonb(rows, row, 12), task->background, &task->policy);
+	task->start_by = aion_row_timestamp(rows, row, 13);
+	task->close_by = aion_row_timestamp(rows, row, 14);
+	task->attempt_by = aion_row_timestamp(rows, row, 15);
+	task->heartbeat_by = aion_row_timestamp(rows, row, 16);
 }
 
 /*
@@ -295,33 +412,40 @@ aion_task_settle(const Task *task, const Jsonb *outcome)
 							aion_arg_jsonb(outcome)};
 
 	(void) aion_statement_execute(&settle_task, args);
+	aion_queue_release(task);
 	aion_due_wake(task->run_key, task->owner_key, psprintf(TIMER_SETTLED "%d", task->ordinal),
 				  aion_clock_now());
 }
 
 /*
- * Notes that an attempt failed: there will be another, or that was the last.
+ * Notes that an attempt failed: there will be another, which is returned, or that was the last.
  */
-void
-aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry_after)
+bool
+aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry_after,
+			   const Jsonb *details)
 {
 	TimestampTz now = aion_clock_now();
-	int64 delay =
-		retry_after >= 0 ? retry_after : aion_policy_backoff(&task->policy, task->attempt);
+	TimestampTz next;
 	JsonObject object;
 
+	next =
+		now + (retry_after >= 0 ? retry_after : aion_policy_backoff(&task->policy, task->attempt));
 	if (retryable && aion_policy_retries(&task->policy, task->attempt, error) &&
-		now + delay < task->close_by)
+		next < task->close_by)
 	{
 		NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal),
-								aion_arg_timestamp(now + delay), aion_arg_jsonb(error)};
+								aion_arg_timestamp(next), aion_arg_jsonb(error),
+								aion_arg_jsonb(details)};
 
 		(void) aion_statement_execute(&retry_task, args);
-		return;
+		aion_queue_release(task);
+		tell(task, task->task_queue, next);
+		return true;
 	}
 	aion_object_begin(&object);
 	aion_object_json(&object, "error", error);
 	aion_task_settle(task, aion_object_end(&object));
+	return false;
 }
 
 /*
@@ -338,7 +462,7 @@ aion_task_watch(const Task *task, TimestampTz not_before)
  * Records an outcome, unless the activity was cancelled meanwhile.
  */
 static void
-record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts)
+record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts, bool watched)
 {
 	char *key = psprintf("%d", ordinal);
 	Jsonb *error = aion_json_member(outcome, "error");
@@ -349,11 +473,27 @@ record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts)
 						 error != NULL ? EVENT_ACTIVITY_FAILED : EVENT_ACTIVITY_COMPLETED, key,
 						 error != NULL ? aion_event_error(error)
 									   : aion_event_result(aion_json_member(outcome, "ok")));
+	aion_due_disarm(run, psprintf(TIMER_SETTLED "%d", ordinal));
+	if (!watched)
+		return;
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d start", ordinal));
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d close", ordinal));
-	aion_due_disarm(run, psprintf(TIMER_SETTLED "%d", ordinal));
 	for (int i = 1; i <= attempts; i++)
 		aion_due_disarm(run, psprintf(TIMER_TASK "%d attempt %d", ordinal, i));
+}
+
+/*
+ * Forgets a task; whoever executes it in the background is told to stop.
+ */
+static void
+delete_one(const Task *task)
+{
+	NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal)};
+
+	(void) aion_statement_execute(&delete_task, args);
+	aion_queue_release(task);
+	if (task->background && strcmp(task->state, "claimed") == 0)
+		aion_wakeup_stop(task->run_key, task->ordinal);
 }
 
 /*
@@ -365,18 +505,30 @@ expire(Task *task)
 	TimestampTz now = aion_clock_now();
 
 	if (task->close_by <= now)
-		aion_task_fail(task, timeout_of(task, "schedule_to_close_timeout"), false, 0);
+		(void) aion_task_fail(
+			task, aion_task_timeout(task->activity, task->attempt, "schedule_to_close_timeout"),
+			false, 0, NULL);
 	else if (task->start_by <= now && strcmp(task->state, "waiting") == 0 && task->attempt == 0)
-		aion_task_fail(task, timeout_of(task, "schedule_to_start_timeout"), false, 0);
+		(void) aion_task_fail(
+			task, aion_task_timeout(task->activity, task->attempt, "schedule_to_start_timeout"),
+			false, 0, NULL);
 	else if (strcmp(task->state, "claimed") == 0)
-		aion_task_fail(task,
-					   timeout_of(task, task->attempt_by <= now ? "start_to_close_timeout"
-																: "heartbeat_timeout"),
-					   true, -1);
+		(void) aion_task_fail(task,
+							  aion_task_timeout(task->activity, task->attempt,
+												task->attempt_by <= now ? "start_to_close_timeout"
+																		: "heartbeat_timeout"),
+							  true, -1, NULL);
+	else
+		return;
+	if (task->background && strcmp(task->state, "claimed") == 0)
+		aion_wakeup_stop(task->run_key, task->ordinal);
 }
 
-static Jsonb *
-timeout_of(const Task *task, const char *which)
+/*
+ * What is known about an attempt, or an activity, that took too long.
+ */
+Jsonb *
+aion_task_timeout(const char *activity, int32 attempts, const char *which)
 {
 	JsonObject object;
 
@@ -384,10 +536,10 @@ timeout_of(const Task *task, const char *which)
 	aion_object_text(&object, "kind", "timeout");
 	aion_object_text(&object, "sqlstate", "WA002");
 	aion_object_text(&object, "message",
-					 psprintf("activity \"%s\" exceeded its %s", task->activity, which));
+					 psprintf("activity \"%s\" exceeded its %s", activity, which));
 	aion_object_text(&object, "timeout", which);
-	aion_object_text(&object, "activity", task->activity);
-	aion_object_int(&object, "attempts", task->attempt);
+	aion_object_text(&object, "activity", activity);
+	aion_object_int(&object, "attempts", attempts);
 	return aion_object_end(&object);
 }
 
@@ -400,6 +552,20 @@ wake(const Task *task, const char *why, TimestampTz moment)
 	if (moment != DT_NOEND)
 		aion_due_wake(task->run_key, task->owner_key,
 					  psprintf(TIMER_TASK "%d %s", task->ordinal, why), moment);
+}
+
+/*
+ * Tells whoever executes such tasks that there is another.
+ */
+static void
+tell(const Task *task, const char *queue, TimestampTz next)
+{
+	if (!task->background)
+		aion_wakeup_queue(queue);
+	else if (next <= aion_clock_now())
+		aion_wakeup_background(task->owner_key);
+	else
+		wake(task, psprintf("retry %d", task->attempt), next);
 }
 
 static TimestampTz

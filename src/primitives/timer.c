@@ -131,16 +131,22 @@ failure_of(const Command *command)
 }
 
 /*
- * Starts the timer of an await that does not wait for ever.
+ * Starts the timer of an await that does not wait for ever, but for a duration or (if that is NULL)
+ * until a moment.
  */
 Command *
-aion_timer_start_timeout(Turn *turn, const Interval *duration)
+aion_timer_start_timeout(Turn *turn, const Interval *duration, TimestampTz until)
 {
 	char *name = psprintf(TIMER_TIMEOUT "%d", aion_turn_ordinal(turn, COMMAND_TIMEOUT) + 1);
 
-	aion_duration_check(duration, true, "timeout");
-	(void) aion_duration_after(turn->now, duration, "timeout");
-	return start(turn, &timeout_class, name, duration, 0, false);
+	if (duration == NULL)
+		check_moment(until, "until");
+	else
+	{
+		aion_duration_check(duration, true, "timeout");
+		(void) aion_duration_after(turn->now, duration, "timeout");
+	}
+	return start(turn, &timeout_class, name, duration, until, false);
 }
 
 /*

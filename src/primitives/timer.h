@@ -8,6 +8,6 @@
 #include "engine/turn.h"
 #include "utils/timestamp.h"
 
-extern Command *aion_timer_start_timeout(Turn *turn, const Interval *duration);
+extern Command *aion_timer_start_timeout(Turn *turn, const Interval *duration, TimestampTz until);
 
 #endif

@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -84,7 +86,80 @@ aion_board_post_run(int32 owner_key, int64 run_key)
 		push_run(chosen, run_key);
 	}
 	if (database != NULL && (chosen == NULL || chosen->run_count == CROWD))
-		aion_board_want_runner(database, owner_key);
+		aion_board_want(database, (BoardOwner){owner_key, false});
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that an owner has an activity for the background: for an executor that has nothing to do or,
+ * as soon as it has, one that is busy, and if there is room for one more.
+ */
+void
+aion_board_post_task(int32 owner_key)
+{
+	DatabaseSlot *database;
+	bool found = false;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	database = aion_board_database(MyDatabaseId);
+	for (int i = 0; database != NULL && i < board->runner_count && !found; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!aion_board_executes(runner, MyDatabaseId, owner_key))
+			continue;
+		found = runner->idle && !runner->scan;
+		runner->scan = true;
+		if (found)
+			aion_board_set_latch(runner->process);
+	}
+	if (database != NULL && !found)
+		aion_board_want(database, (BoardOwner){owner_key, true});
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that a queue of this database may have room again.
+ */
+void
+aion_board_post_room(void)
+{
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (runner->database != MyDatabaseId || !runner->limited)
+			continue;
+		runner->limited = false;
+		runner->scan = true;
+		aion_board_set_latch(runner->process);
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that nobody wants a task any more: the statement of whoever executes it is cancelled.  He
+ * says that he has ended it with the lock, so no other statement of his is met.
+ */
+void
+aion_board_post_stop(int64 run_key, int32 ordinal)
+{
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (runner->database == MyDatabaseId && runner->task_run == run_key &&
+			runner->task_ordinal == ordinal)
+			aion_board_stop(runner);
+	}
 	LWLockRelease(board->lock);
 }
 
@@ -218,10 +293,10 @@ aion_board_take_scan(void)
 }
 
 /*
- * Returns the owners that want a runner, or one more.
+ * Returns the owners that want a process, or one more.
  */
 int
-aion_board_take_owners(int32 *owner_keys, int most)
+aion_board_take_owners(BoardOwner *owners, int most)
 {
 	DatabaseSlot *slot;
 	int count;
@@ -229,9 +304,9 @@ aion_board_take_owners(int32 *owner_keys, int most)
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(MyDatabaseId);
 	count = Min(slot->owner_count, most);
-	memcpy(owner_keys, slot->owners, count * sizeof(int32));
+	memcpy(owners, slot->owners, count * sizeof(BoardOwner));
 	slot->owner_count -= count;
-	memmove(slot->owners, slot->owners + count, slot->owner_count * sizeof(int32));
+	memmove(slot->owners, slot->owners + count, slot->owner_count * sizeof(BoardOwner));
 	LWLockRelease(board->lock);
 	return count;
 }
@@ -271,22 +346,27 @@ aion_board_set_next_wake(TimestampTz next_wake)
 }
 
 /*
- * Lets the runners of an owner scan for ready runs, or wants one that will.
+ * Lets the processes of an owner look at the tables, or wants one that will.
  */
 void
-aion_board_scan_owner(int32 owner_key)
+aion_board_scan_owner(BoardOwner owner)
 {
+	bool found = false;
+
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	aion_board_reshare(MyDatabaseId, owner_key);
 	for (int i = 0; i < board->runner_count; i++)
 	{
-		if (aion_board_serves(&board->runners[i], MyDatabaseId, owner_key))
-		{
-			LWLockRelease(board->lock);
-			return;
-		}
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!(owner.executor ? aion_board_executes(runner, MyDatabaseId, owner.owner_key)
+							 : aion_board_serves(runner, MyDatabaseId, owner.owner_key)))
+			continue;
+		found = runner->scan = true;
+		runner->recover = owner.executor;
+		aion_board_set_latch(runner->process);
 	}
-	aion_board_want_runner(aion_board_database(MyDatabaseId), owner_key);
+	if (!found)
+		aion_board_want(aion_board_database(MyDatabaseId), owner);
 	LWLockRelease(board->lock);
 }
 
@@ -360,21 +440,39 @@ bool
 aion_board_serves(const RunnerSlot *runner, Oid database, int32 owner_key)
 {
 	return runner->database == database && runner->owner_key == owner_key && !runner->dismissed &&
-		   !runner->engaged;
+		   !runner->engaged && !runner->executor;
+}
+
+bool
+aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key)
+{
+	return runner->database == database && runner->owner_key == owner_key && !runner->dismissed &&
+		   runner->executor;
+}
+
+/*
+ * Cancels the task that an executor is at; with the lock.
+ */
+void
+aion_board_stop(const RunnerSlot *runner)
+{
+	if (runner->process >= 0 && runner->task_run != 0)
+		(void) kill(ProcGlobal->allProcs[runner->process].pid, SIGINT);
 }
 
 void
-aion_board_want_runner(DatabaseSlot *slot, int32 owner_key)
+aion_board_want(DatabaseSlot *slot, BoardOwner owner)
 {
 	for (int i = 0; i < slot->owner_count; i++)
 	{
-		if (slot->owners[i] == owner_key)
+		if (slot->owners[i].owner_key == owner.owner_key &&
+			slot->owners[i].executor == owner.executor)
 			return;
 	}
 	if (slot->owner_count == OWNERS)
 		slot->scan = true;
 	else
-		slot->owners[slot->owner_count++] = owner_key;
+		slot->owners[slot->owner_count++] = owner;
 	aion_board_set_latch(slot->scheduler);
 }
 

@@ -16,12 +16,22 @@ typedef struct BoardTimer
 	int32 owner_key;
 } BoardTimer;
 
+/* An owner who wants a process of his own. */
+typedef struct BoardOwner
+{
+	int32 owner_key;
+	bool executor; /* else a runner */
+} BoardOwner;
+
 extern void aion_board_init(void);
 extern bool aion_board_exists(void);
 
 /* For anybody, once it is committed. */
 extern void aion_board_post_run(int32 owner_key, int64 run_key);
 extern void aion_board_post_timer(const BoardTimer *timer);
+extern void aion_board_post_task(int32 owner_key);
+extern void aion_board_post_room(void);
+extern void aion_board_post_stop(int64 run_key, int32 ordinal);
 extern void aion_board_post_scan(Oid database);
 extern void aion_board_post_extension(Oid database);
 extern void aion_board_post_databases(void);
@@ -32,10 +42,10 @@ extern List *aion_board_take_databases(bool *all);
 /* For the scheduler of this database. */
 extern int64 aion_board_take_casualty(void);
 extern bool aion_board_take_scan(void);
-extern int aion_board_take_owners(int32 *owner_keys, int most);
+extern int aion_board_take_owners(BoardOwner *owners, int most);
 extern int aion_board_take_timers(BoardTimer *timers, int most);
 extern void aion_board_set_horizon(TimestampTz horizon);
 extern void aion_board_set_next_wake(TimestampTz next_wake);
-extern void aion_board_scan_owner(int32 owner_key);
+extern void aion_board_scan_owner(BoardOwner owner);
 
 #endif

@@ -24,7 +24,7 @@ typedef struct DatabaseSlot
 	TimestampTz horizon; /* the scheduler knows the timers before it */
 	TimestampTz next_wake;
 	int owner_count;
-	int32 owners[OWNERS]; /* that want a runner */
+	BoardOwner owners[OWNERS]; /* that want a process */
 	uint32 first_timer;
 	uint32 timer_count;
 	BoardTimer timers[TIMERS];
@@ -40,8 +40,13 @@ typedef struct RunnerSlot
 	TimestampTz since;
 	bool idle;
 	bool dismissed;
+	bool executor;	/* of activities in the background, else of turns */
+	bool recover;	/* somebody may have left what he claimed */
+	bool limited;	/* there is something, but no room for it */
+	int64 task_run; /* what it executes; 0: nothing */
+	int32 task_ordinal;
 	bool engaged; /* with a run that may take long: others take over the rest */
-	bool scan;
+	bool scan;	  /* it must look at the table, or has not seen the latest */
 	uint64 batches;
 	uint64 runs_executed;
 	uint32 first_run;
@@ -76,7 +81,9 @@ extern void aion_board_set_latch(int process);
 extern DatabaseSlot *aion_board_database(Oid database); /* of no database: a free slot */
 extern void aion_board_ask_scan(DatabaseSlot *slot);
 extern bool aion_board_serves(const RunnerSlot *runner, Oid database, int32 owner_key);
-extern void aion_board_want_runner(DatabaseSlot *slot, int32 owner_key);
+extern void aion_board_want(DatabaseSlot *slot, BoardOwner owner);
+extern bool aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key);
+extern void aion_board_stop(const RunnerSlot *runner);
 extern void aion_board_reshare(Oid database, int32 owner_key);
 
 #endif

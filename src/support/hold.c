@@ -54,8 +54,10 @@ aion_hold_take(Oid database)
 		hold->process = AION_COMPAT_MY_PROC_NUMBER;
 		for (int i = 0; i < board->runner_count; i++)
 		{
-			if (board->runners[i].database == database)
-				aion_board_set_latch(board->runners[i].process);
+			if (board->runners[i].database != database)
+				continue;
+			aion_board_set_latch(board->runners[i].process);
+			aion_board_stop(&board->runners[i]);
 		}
 		if (aion_board_database(database) != NULL)
 			aion_board_set_latch(aion_board_database(database)->scheduler);

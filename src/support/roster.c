@@ -21,6 +21,7 @@ static RunnerSlot *own_runner = NULL;
 static bool own_scheduler = false;
 
 static int pid_of(int process);
+static int patience_of(const RunnerSlot *runner);
 static void leave_launcher(int code, Datum argument);
 static void leave_scheduler(int code, Datum argument);
 static void leave_runner(int code, Datum argument);
@@ -140,47 +141,54 @@ aion_roster_scheduler_absent(void)
 }
 
 int
-aion_roster_count_runners(int32 owner_key)
+aion_roster_count(BoardOwner owner)
 {
 	Board *board = aion_board_memory();
 	int count = 0;
 
 	LWLockAcquire(board->lock, LW_SHARED);
 	for (int i = 0; i < board->runner_count; i++)
-		count += aion_board_serves(&board->runners[i], MyDatabaseId, owner_key);
+		count += owner.executor
+					 ? aion_board_executes(&board->runners[i], MyDatabaseId, owner.owner_key)
+					 : aion_board_serves(&board->runners[i], MyDatabaseId, owner.owner_key);
 	LWLockRelease(board->lock);
 	return count;
 }
 
 /*
- * Makes room for a runner; -1 if there is none.
+ * Makes room for a process; -1 if there is none.  Executors may be busy for long, so they do not
+ * get all the room.
  */
 int
-aion_roster_reserve_runner(int32 owner_key, Oid role, uint32 *generation)
+aion_roster_reserve(BoardOwner owner, Oid role, uint32 *generation)
 {
 	Board *board = aion_board_memory();
+	int executors = 0;
 	int found = -1;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+		executors += OidIsValid(board->runners[i].database) && board->runners[i].executor;
 	for (int i = 0; i < board->runner_count && found < 0; i++)
 	{
 		RunnerSlot *runner = &board->runners[i];
 
-		if (OidIsValid(runner->database))
+		if (OidIsValid(runner->database) ||
+			(owner.executor && executors >= Max(board->runner_count - 1, 1)))
 			continue;
+		*generation = runner->generation + 1;
+		memset(runner, 0, offsetof(RunnerSlot, runs));
 		runner->database = MyDatabaseId;
 		runner->role = role;
-		runner->owner_key = owner_key;
+		runner->owner_key = owner.owner_key;
+		runner->executor = owner.executor;
+		runner->generation = *generation;
 		runner->process = -1;
 		runner->since = GetCurrentTimestamp();
-		runner->dismissed = runner->engaged = runner->idle = false;
-		runner->batches = runner->runs_executed = 0;
-		*generation = ++runner->generation;
-		runner->first_run = runner->run_count = 0;
 		found = i;
 	}
-	if (found >= 0)
-		aion_board_reshare(MyDatabaseId, owner_key);
+	if (found >= 0 && !owner.executor)
+		aion_board_reshare(MyDatabaseId, owner.owner_key);
 	LWLockRelease(board->lock);
 	return found;
 }
@@ -208,7 +216,17 @@ aion_roster_free_runner(int slot, uint32 generation)
 }
 
 /*
- * Lets a runner end so that another owner gets one: one that is idle, else the one that has been
+ * Tells how unwelcome it would be to let a process end: one that is idle costs nothing, and one
+ * that executes an activity may take long to do so.
+ */
+static int
+patience_of(const RunnerSlot *runner)
+{
+	return runner->idle ? 0 : runner->executor ? 2 : 1;
+}
+
+/*
+ * Lets a process end so that another owner gets one: one that is idle, else the one that has been
  * there longest.
  */
 void
@@ -228,8 +246,8 @@ aion_roster_make_room(void)
 			return;
 		}
 		if (OidIsValid(runner->database) && runner->process >= 0 &&
-			(victim == NULL || runner->idle > victim->idle ||
-			 (runner->idle == victim->idle && runner->since < victim->since)))
+			(victim == NULL || patience_of(runner) < patience_of(victim) ||
+			 (patience_of(runner) == patience_of(victim) && runner->since < victim->since)))
 			victim = runner;
 	}
 	if (victim != NULL)
@@ -343,7 +361,7 @@ aion_roster_want_another(void)
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(MyDatabaseId);
 	if (slot != NULL)
-		aion_board_want_runner(slot, own_runner->owner_key);
+		aion_board_want(slot, (BoardOwner){own_runner->owner_key, own_runner->executor});
 	LWLockRelease(board->lock);
 }
 
@@ -372,7 +390,7 @@ aion_roster_set_engaged(bool engaged)
 	aion_board_reshare(MyDatabaseId, own_runner->owner_key);
 	slot = aion_board_database(MyDatabaseId);
 	if (others == 0 && slot != NULL)
-		aion_board_want_runner(slot, own_runner->owner_key);
+		aion_board_want(slot, (BoardOwner){own_runner->owner_key, own_runner->executor});
 	LWLockRelease(board->lock);
 }
 
@@ -402,6 +420,75 @@ aion_roster_retire(void)
 	}
 	LWLockRelease(board->lock);
 	return retired;
+}
+
+/*
+ * Tells an executor whether there may be something for it since it looked last; recover says that
+ * somebody may have left what he claimed.
+ */
+bool
+aion_roster_look(bool *recover)
+{
+	Board *board = aion_board_memory();
+	bool look;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	look = own_runner->scan;
+	*recover = own_runner->recover;
+	own_runner->scan = own_runner->recover = own_runner->limited = own_runner->idle = false;
+	LWLockRelease(board->lock);
+	return look;
+}
+
+/*
+ * Says that an executor has found nothing, or nothing that there is room for; false if there is
+ * something new.
+ */
+bool
+aion_roster_rest(bool limited)
+{
+	Board *board = aion_board_memory();
+	bool rest;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	rest = !own_runner->scan;
+	own_runner->idle = rest;
+	own_runner->limited = rest && limited;
+	LWLockRelease(board->lock);
+	return rest;
+}
+
+/*
+ * Says which task this process executes, so that it can be stopped.
+ */
+void
+aion_roster_begin_task(int64 run_key, int32 ordinal)
+{
+	Board *board = aion_board_memory();
+
+	if (own_runner == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	own_runner->task_run = run_key;
+	own_runner->task_ordinal = ordinal;
+	own_runner->since = GetCurrentTimestamp();
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that it no longer does.  Whoever stopped it did so before, and is not to stop anything else.
+ */
+void
+aion_roster_end_task(void)
+{
+	Board *board = aion_board_memory();
+
+	if (own_runner == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	own_runner->task_run = 0;
+	LWLockRelease(board->lock);
+	QueryCancelPending = false;
 }
 
 /*
@@ -455,11 +542,12 @@ aion_roster_runner(int slot, RosterRunner *runner)
 							 .queued = (int) found->run_count,
 							 .batches = found->batches,
 							 .runs = found->runs_executed};
-	runner->state = found->process < 0 ? "starting"
-					: found->dismissed ? "leaving"
-					: found->engaged   ? "engaged"
-					: found->idle	   ? "idle"
-									   : "active";
+	runner->state = found->process < 0	   ? "starting"
+					: found->dismissed	   ? "leaving"
+					: found->task_run != 0 ? "executing"
+					: found->engaged	   ? "engaged"
+					: found->idle		   ? "idle"
+										   : "active";
 	LWLockRelease(board->lock);
 	return true;
 }

@@ -6,6 +6,7 @@
 #define AION_ROSTER_H
 
 #include "datatype/timestamp.h"
+#include "support/board.h"
 
 /* Whom a runner serves, and which share of that owner's runs is its own. */
 typedef struct RosterEntry
@@ -26,13 +27,13 @@ extern bool aion_roster_withdraw(Oid database);
 /* For the scheduler of this database. */
 extern bool aion_roster_scheduler_begin(void);
 extern void aion_roster_scheduler_absent(void);
-extern int aion_roster_count_runners(int32 owner_key);
-extern int aion_roster_reserve_runner(int32 owner_key, Oid role, uint32 *generation);
+extern int aion_roster_count(BoardOwner owner);
+extern int aion_roster_reserve(BoardOwner owner, Oid role, uint32 *generation);
 extern bool aion_roster_free_runner(int slot, uint32 generation);
 extern void aion_roster_make_room(void);
 extern void aion_roster_dismiss(void);
 
-/* For a runner. */
+/* For a runner or an executor. */
 extern bool aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner);
 extern int aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner);
 extern void aion_roster_want_another(void);
@@ -40,6 +41,12 @@ extern void aion_roster_set_idle(bool idle);
 extern void aion_roster_set_engaged(bool engaged);
 extern void aion_roster_count_batch(int runs);
 extern bool aion_roster_retire(void);
+
+/* For an executor. */
+extern bool aion_roster_look(bool *recover);
+extern bool aion_roster_rest(bool limited);
+extern void aion_roster_begin_task(int64 run_key, int32 ordinal);
+extern void aion_roster_end_task(void);
 
 /* For either. */
 extern bool aion_roster_must_leave(void);

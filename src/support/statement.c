@@ -188,6 +188,15 @@ aion_row_bool(Rows rows, uint64 row, int column)
 	return !isnull && DatumGetBool(value);
 }
 
+double
+aion_row_float8(Rows rows, uint64 row, int column)
+{
+	bool isnull;
+	Datum value = row_datum(rows, row, column, &isnull);
+
+	return isnull ? 0 : DatumGetFloat8(value);
+}
+
 Oid
 aion_row_oid(Rows rows, uint64 row, int column)
 {
@@ -252,6 +261,17 @@ NullableDatum
 aion_arg_text(const char *value)
 {
 	return value ? aion_arg(CStringGetTextDatum(value)) : aion_arg_null();
+}
+
+NullableDatum
+aion_arg_int64_array(const int64 *values, int count)
+{
+	Datum *elements = palloc(Max(count, 1) * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum(values[i]);
+	return aion_arg(PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
+													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 }
 
 NullableDatum

@@ -43,6 +43,7 @@ extern bool aion_row_isnull(Rows rows, uint64 row, int column);
 extern int64 aion_row_int64(Rows rows, uint64 row, int column);
 extern int32 aion_row_int32(Rows rows, uint64 row, int column);
 extern bool aion_row_bool(Rows rows, uint64 row, int column);
+extern double aion_row_float8(Rows rows, uint64 row, int column);
 extern Oid aion_row_oid(Rows rows, uint64 row, int column);
 extern TimestampTz aion_row_timestamp(Rows rows, uint64 row, int column); /* DT_NOEND for null */
 extern char *aion_row_text(Rows rows, uint64 row, int column);			  /* NULL for null */
@@ -67,7 +68,8 @@ aion_arg_null(void)
 #define aion_arg_bool(v) aion_arg(BoolGetDatum(v))
 #define aion_arg_oid(v) aion_arg(ObjectIdGetDatum(v))
 
-extern NullableDatum aion_arg_text(const char *value);		   /* NULL gives null */
+extern NullableDatum aion_arg_text(const char *value); /* NULL gives null */
+extern NullableDatum aion_arg_int64_array(const int64 *values, int count);
 extern NullableDatum aion_arg_jsonb(const Jsonb *value);	   /* NULL gives null */
 extern NullableDatum aion_arg_interval(const Interval *value); /* NULL gives null */
 extern NullableDatum aion_arg_timestamp(TimestampTz value);	   /* DT_NOEND gives null */

@@ -3,8 +3,11 @@
  *		A limit on how long code of a user may take.
  *
  * When the time is up the statement is cancelled, as statement_timeout would do, which a
- * background worker does not have.  Code that swallows the cancel is cancelled again every time
- * the same span has passed, and in the end its process is terminated: nothing else can stop it.
+ * background worker does not have.  Code that swallows the cancel is cancelled again when the same
+ * span has passed, or ten seconds, and in the end its process is terminated: nothing else can stop
+ * it.
+ *
+ * The watch ticks more often than that, to see whether somebody wants the run that is executed.
  */
 #include "postgres.h"
 
@@ -15,23 +18,32 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "support/interruption.h"
 #include "support/stopwatch.h"
 
 #define STRIKES_UNTIL_TERMINATED 5
+#define STRIKE_MS 10000
+#define TICK_MS 50
 
 static TimeoutId timeout_id = MAX_TIMEOUTS; /* until registered */
 static volatile sig_atomic_t strikes = 0;
+static volatile TimestampTz strikes_at;
+static volatile int repeat; /* ms */
 
-static void time_is_up(void);
+static void tick(void);
 
 void
-aion_stopwatch_start(int milliseconds)
+aion_stopwatch_start(long milliseconds)
 {
+	TimestampTz now = GetCurrentTimestamp();
+	int period = (int) Min(milliseconds, TICK_MS);
+
 	if (timeout_id == MAX_TIMEOUTS)
-		timeout_id = RegisterTimeout(USER_TIMEOUT, time_is_up);
+		timeout_id = RegisterTimeout(USER_TIMEOUT, tick);
 	strikes = 0;
-	enable_timeout_every(
-		timeout_id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds), milliseconds);
+	repeat = Min(milliseconds, STRIKE_MS);
+	strikes_at = TimestampTzPlusMilliseconds(now, milliseconds);
+	enable_timeout_every(timeout_id, TimestampTzPlusMilliseconds(now, period), period);
 }
 
 /*
@@ -47,7 +59,7 @@ aion_stopwatch_stop(void)
 		disable_timeout(timeout_id, false);
 	was_up = strikes > 0;
 	strikes = 0;
-	if (was_up)
+	if (was_up || aion_interruption_noticed())
 		QueryCancelPending = false;
 	return was_up;
 }
@@ -62,10 +74,18 @@ aion_stopwatch_gave_up(void)
 }
 
 static void
-time_is_up(void)
+tick(void)
 {
-	if (++strikes > STRIKES_UNTIL_TERMINATED)
-		ProcDiePending = true;
+	bool is_up = GetCurrentTimestamp() >= strikes_at;
+
+	if (!aion_interruption_look() && !is_up)
+		return;
+	if (is_up)
+	{
+		strikes_at = TimestampTzPlusMilliseconds(strikes_at, repeat);
+		if (++strikes > STRIKES_UNTIL_TERMINATED)
+			ProcDiePending = true;
+	}
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);

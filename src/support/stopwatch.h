@@ -5,7 +5,7 @@
 #ifndef AION_STOPWATCH_H
 #define AION_STOPWATCH_H
 
-extern void aion_stopwatch_start(int milliseconds);
+extern void aion_stopwatch_start(long milliseconds);
 extern bool aion_stopwatch_stop(void);
 extern bool aion_stopwatch_gave_up(void);
 

@@ -4,14 +4,19 @@
  *
  * The engine's processes are told through the board what has become ready.  A session that waits
  * writes into its own slot of shared memory what it waits for, looks once more, and sleeps on its
- * latch.  Whoever makes that happen sets the latch from a transaction callback, when the commit is
- * visible to everybody.  A wake-up carries nothing: the waiter looks again.  A spurious one costs a
- * look; a lost one (COMMIT PREPARED runs no callback, and without shared_preload_libraries there is
- * no shared memory) a second at most.
+ * latch until the slot is empty.  Whoever makes that happen empties the slot and sets the latch,
+ * from a transaction callback, when the commit is visible to everybody.  It is the slot that
+ * counts: the latch is set for other reasons too, and reset by whatever waits while the waiter
+ * looks.  A wake-up carries nothing: the waiter looks again, and a spurious one costs a look.
+ *
+ * COMMIT PREPARED runs no callback, so the utility hook wakes everybody in that database.  Where
+ * nobody can wake a waiter, it looks again by itself: without shared_preload_libraries there is no
+ * shared memory, and what a standby replays runs no callbacks either.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -22,23 +27,25 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "support/board.h"
 #include "support/crash_point.h"
 #include "support/pg_compat.h"
 #include "support/wakeup.h"
 
-#define LOOK_AGAIN_MS 1000 /* when nobody woke us */
-#define POLL_MS 20		   /* when nobody can */
+#define LOOK_AGAIN_MS 1000 /* for tasks, and on a standby */
+#define POLL_MS 20		   /* without shared memory */
 
-/* Marks a set of queues among what is watched: no key of a run is that large. */
+/* Mark a set of queues, and what a run publishes, among what is watched: no key is that large. */
 #define QUEUE_BITS 63
 #define QUEUES (UINT64CONST(1) << QUEUE_BITS)
+#define PUBLISHED (UINT64CONST(1) << 62)
 
 typedef struct WaiterSlots
 {
 	int count;
-	/* By number of the process: a run, or a set of task queues; 0: nothing. */
+	/* By number of the process: a run, or a set of task queues; 0: nothing, or it was told. */
 	pg_atomic_uint64 watched[FLEXIBLE_ARRAY_MEMBER];
 } WaiterSlots;
 
@@ -48,11 +55,14 @@ typedef struct News
 	enum
 	{
 		NEWS_ENDED,
+		NEWS_PUBLISHED,
 		NEWS_READY,
 		NEWS_TIMER,
-		NEWS_TASK
+		NEWS_TASK,
+		NEWS_BACKGROUND,
+		NEWS_STOP
 	} kind;
-	BoardTimer about; /* fire_at only of a timer */
+	BoardTimer about; /* fire_at only of a timer, of a task to stop its ordinal for the owner */
 } News;
 
 static WaiterSlots *slots = NULL; /* in shared memory, if we were preloaded */
@@ -70,7 +80,9 @@ static void request_memory(void);
 static void attach_memory(void);
 static void transaction_ended(XactEvent event, void *argument);
 static void wake_worker(uint64 bit);
-static void set_latches(int64 run_key);
+static void wake_waiters(uint64 key, bool ended);
+static long look_again_after(void);
+static bool is_watching(void);
 static void add_news(News news);
 static void tell(void);
 
@@ -93,6 +105,12 @@ aion_wakeup_waiters(int64 run_key)
 }
 
 void
+aion_wakeup_published(int64 run_key)
+{
+	add_news((News){NEWS_PUBLISHED, {0, run_key, 0}});
+}
+
+void
 aion_wakeup_run(int32 owner_key, int64 run_key)
 {
 	add_news((News){NEWS_READY, {0, run_key, owner_key}});
@@ -111,6 +129,18 @@ aion_wakeup_queue(const char *name)
 }
 
 void
+aion_wakeup_background(int32 owner_key)
+{
+	add_news((News){NEWS_BACKGROUND, {0, 0, owner_key}});
+}
+
+void
+aion_wakeup_stop(int64 run_key, int32 ordinal)
+{
+	add_news((News){NEWS_STOP, {0, run_key, ordinal}});
+}
+
+void
 aion_wakeup_scan(void)
 {
 	pending_scan = true;
@@ -123,13 +153,40 @@ aion_wakeup_extension(void)
 }
 
 /*
- * Asks to be woken when a run ends.  Caller looks once more before it waits.
+ * Wakes whoever waits in this database, to look for himself.
+ */
+void
+aion_wakeup_everybody(void)
+{
+	for (int i = 0; slots != NULL && i < slots->count; i++)
+	{
+		PGPROC *process = &ProcGlobal->allProcs[i];
+
+		if (pg_atomic_read_u64(&slots->watched[i]) == 0 || process->databaseId != MyDatabaseId)
+			continue;
+		pg_atomic_write_u64(&slots->watched[i], 0);
+		SetLatch(&process->procLatch);
+	}
+}
+
+/*
+ * Asks to be woken when a run ends.  Caller looks once more before it waits, and asks again before
+ * it looks again.
  */
 void
 aion_wakeup_watch(int64 run_key)
 {
-	if (slots != NULL && AION_COMPAT_MY_PROC_NUMBER < slots->count)
+	if (slots != NULL)
 		pg_atomic_exchange_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER], run_key);
+}
+
+/*
+ * Asks to be woken when a run ends or publishes a name that it has not published before.
+ */
+void
+aion_wakeup_watch_published(int64 run_key)
+{
+	aion_wakeup_watch((int64) ((uint64) run_key | PUBLISHED));
 }
 
 /*
@@ -158,17 +215,49 @@ aion_wakeup_unwatch(void)
 }
 
 /*
- * Waits to be woken, at most so long.
+ * Waits until told, at most so long, or until it is time to look again.
  */
 void
 aion_wakeup_wait(long milliseconds)
 {
-	long most = slots != NULL ? LOOK_AGAIN_MS : POLL_MS;
+	TimestampTz now = GetCurrentTimestamp();
+	long most = Min(milliseconds, look_again_after());
+	TimestampTz until = most == LONG_MAX ? DT_NOEND : TimestampTzPlusMilliseconds(now, most);
 
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 Min(milliseconds, most), PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
+	while (is_watching() && now < until)
+	{
+		long left = until == DT_NOEND ? INT_MAX : TimestampDifferenceMilliseconds(now, until);
+
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(left, INT_MAX), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		now = GetCurrentTimestamp();
+	}
 	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Returns after how long a waiter that nobody tells anything looks all the same.
+ */
+static long
+look_again_after(void)
+{
+	if (slots == NULL)
+		return POLL_MS;
+	if ((pg_atomic_read_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER]) & QUEUES) != 0 ||
+		RecoveryInProgress())
+		return LOOK_AGAIN_MS;
+	return LONG_MAX;
+}
+
+/*
+ * Tells whether this session still waits to be told; without shared memory always.
+ */
+static bool
+is_watching(void)
+{
+	return slots == NULL || pg_atomic_read_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER]) != 0;
 }
 
 static Size
@@ -232,6 +321,8 @@ transaction_ended(XactEvent event, void *argument)
 static void
 tell(void)
 {
+	if (pending_count > 0)
+		pg_memory_barrier(); /* the commit is seen by whoever is not seen waiting */
 	for (int i = 0; i < pending_count; i++)
 	{
 		const BoardTimer *about = &pending[i].about;
@@ -239,7 +330,10 @@ tell(void)
 		switch (pending[i].kind)
 		{
 			case NEWS_ENDED:
-				set_latches(about->run_key);
+				wake_waiters((uint64) about->run_key, true);
+				break;
+			case NEWS_PUBLISHED:
+				wake_waiters((uint64) about->run_key, false);
 				break;
 			case NEWS_READY:
 				aion_board_post_run(about->owner_key, about->run_key);
@@ -249,13 +343,23 @@ tell(void)
 				break;
 			case NEWS_TASK:
 				wake_worker((uint64) about->run_key);
+				aion_board_post_room();
+				break;
+			case NEWS_BACKGROUND:
+				aion_board_post_task(about->owner_key);
+				break;
+			case NEWS_STOP:
+				aion_board_post_stop(about->run_key, about->owner_key);
 				break;
 		}
 	}
 	if (pending_scan)
 		aion_board_post_scan(MyDatabaseId);
 	if (pending_extension)
+	{
 		aion_board_post_extension(MyDatabaseId);
+		aion_wakeup_everybody(); /* what they wait for may be gone */
+	}
 }
 
 static void
@@ -291,12 +395,19 @@ wake_worker(uint64 bit)
 	}
 }
 
+/*
+ * Wakes those who wait for what a run publishes and, when it has ended, for its end.
+ */
 static void
-set_latches(int64 run_key)
+wake_waiters(uint64 key, bool ended)
 {
 	for (int i = 0; i < slots->count; i++)
 	{
-		if (pg_atomic_read_u64(&slots->watched[i]) == (uint64) run_key)
-			SetLatch(&ProcGlobal->allProcs[i].procLatch);
+		uint64 watched = pg_atomic_read_u64(&slots->watched[i]);
+
+		if ((watched != (key | PUBLISHED) && (!ended || watched != key)) ||
+			!pg_atomic_compare_exchange_u64(&slots->watched[i], &watched, 0))
+			continue;
+		SetLatch(&ProcGlobal->allProcs[i].procLatch);
 	}
 }

@@ -73,11 +73,12 @@ CREATE FUNCTION pg_temp.extremes(type oid) RETURNS text[] LANGUAGE sql AS $$
 		WHEN 'text[]' THEN ARRAY['NULL', '''{}''', '''{a,NULL}''']
 		WHEN 'interval' THEN ARRAY['NULL', '''0''', '''-1 day''', '''178000000 years''', '''1 us''']
 		WHEN 'timestamp with time zone' THEN ARRAY['NULL', '''infinity''', '''-infinity''', '''294276-12-31''', '''4713-01-01 BC''', '''2026-01-01''']
+		WHEN 'integer' THEN ARRAY['NULL', '0', '-1', '2147483647', '-2147483648', '1']
 		WHEN 'bigint' THEN ARRAY['NULL', '0', '-1', '9223372036854775807', '-9223372036854775808', '1']
 		WHEN 'boolean' THEN ARRAY['NULL', 'true', 'false']
 		WHEN 'uuid' THEN ARRAY['NULL', '''00000000-0000-0000-0000-000000000000''']
 		WHEN 'regprocedure' THEN ARRAY['NULL', '0', '''pg_sleep(float8)''', '999999999::oid']
-		WHEN 'aion.handle' THEN ARRAY['NULL', '''''', '''timer:1:x''', '''timer:99999999999:x''']
+		WHEN 'aion.handle' THEN ARRAY['NULL', '''''', '''timer:1:x''', '''timer:99999999999:x''', '''signal:1:x''']
 		ELSE ARRAY['NULL'] END
 $$;
 CREATE TEMP TABLE bad (call text, sqlstate text, message text);

@@ -1,7 +1,9 @@
 --
 -- Random workflows, driven in one go by optimistic turns, and in random slices step by step with a replay between every two
 -- turns (R30), give the same commands,
--- results, history and tables (invariants 10-14, 17-19, 21, 33-37, 41). A failing seed is printed with its program; add it
+-- results, answers to queries (79, T98), history and tables, while signals arrive. So do slices in which the run is paused and resumed,
+-- and ended and reopened, at random moments, but for the marks of that; and a fork of any prefix comes to an end. (Invariants 10-14,
+-- 16-19, 21, 24, 25, 33-37, 41, 57, 75-77.) A failing seed is printed with its program; add it
 -- to the list of seeds that are tried every time.
 --
 \set ON_ERROR_STOP 1
@@ -31,7 +33,7 @@ DECLARE
 BEGIN
 	FOR i IN 1..1 + roll(4) LOOP
 		name := chr(97 + roll(3));
-		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 23 ELSE 18 END)
+		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 29 ELSE 24 END)
 			WHEN 0 THEN jsonb_build_array('sleep', roll(1000))
 			WHEN 1 THEN jsonb_build_array('sleep', 0)
 			WHEN 2 THEN jsonb_build_array('until', roll(2000) - 200)
@@ -50,10 +52,16 @@ BEGIN
 			WHEN 15 THEN jsonb_build_array('fan', roll(4), roll(5), roll(32), roll(1000))
 			WHEN 16 THEN jsonb_build_array('map', roll(2), roll(6), roll(4), roll(64))
 			WHEN 17 THEN jsonb_build_array('timeout', name, roll(1000))
-			WHEN 18 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
-			WHEN 19 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
-			WHEN 20 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
-			WHEN 21 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 18 THEN jsonb_build_array('publish', name, roll(3))
+			WHEN 19 THEN jsonb_build_array('handler', name, roll(2))
+			WHEN 20 THEN jsonb_build_array('receive', name, roll(1000) - 100)
+			WHEN 21 THEN jsonb_build_array('try', name)
+			WHEN 22 THEN jsonb_build_array('signals', name, chr(97 + roll(3)), roll(6), roll(600))
+			WHEN 23 THEN jsonb_build_array('send', (ARRAY['q', 'nobody'])[1 + roll(2)], name)
+			WHEN 24 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
+			WHEN 25 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
+			WHEN 26 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
+			WHEN 27 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
 			ELSE jsonb_build_array('call', program(depth - 1)) END);
 	END LOOP;
 	RETURN ops;
@@ -68,6 +76,9 @@ BEGIN
 	RETURN 'did ' || what;
 END $$;
 SELECT aion.register_activity('act', 'act(text, boolean)');
+
+CREATE FUNCTION echo0(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT jsonb_build_array(state, args)';
+CREATE FUNCTION echo1(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT jsonb_build_array(args, state)';
 
 -- The interpreter. State is threaded through: what the code has seen, and its handles.
 CREATE FUNCTION interpret(ops jsonb, state jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -138,6 +149,28 @@ BEGIN
 				EXCEPTION WHEN SQLSTATE 'WF027' OR SQLSTATE 'WF013' THEN
 					said := SQLSTATE;
 				END;
+			WHEN 'receive' THEN said := coalesce(aion.receive(op ->> 1, make_interval(secs => (op ->> 2)::int))::text, 'nothing') || coalesce(aion.signal_info() ->> 'dedup_id', '');
+			WHEN 'try' THEN said := coalesce(aion.try_receive(op ->> 1)::text, 'nothing');
+			WHEN 'signals' THEN
+				handles := ARRAY[aion.next_signal(op ->> 1), aion.next_signal(op ->> 2)];
+				BEGIN
+					CASE (op ->> 3)::int
+						WHEN 0 THEN said := aion.await(handles[2], make_interval(secs => (op ->> 4)::int));
+						WHEN 1 THEN said := (SELECT f::text FROM aion.await_first(handles || aion.start_activity('act', jsonb_build_object('what', 'race'))) f);
+						WHEN 2 THEN said := (SELECT f::text FROM aion.await_first(handles || aion.start_timer('signals', make_interval(secs => (op ->> 4)::int)), true) f) || aion.cancel(handles[1]);
+						WHEN 3 THEN said := aion.cancel(handles[1]) || (SELECT f::text FROM aion.await_first(handles) f);
+						WHEN 4 THEN said := aion.await(handles[1], make_interval(secs => (op ->> 4)::int))::text || aion.await_settled(handles[1:1] || handles[1])::text;
+						ELSE said := coalesce(aion.receive(op ->> 1, until => aion.now() + make_interval(secs => (op ->> 4)::int))::text, 'nothing');
+					END CASE;
+				EXCEPTION WHEN SQLSTATE 'WF013' OR SQLSTATE 'WF008' OR SQLSTATE 'WF014' THEN
+					said := SQLERRM;
+				END;
+			WHEN 'send' THEN
+				BEGIN
+					PERFORM aion.send_signal(op ->> 1, 's', to_jsonb(op ->> 2));
+				EXCEPTION WHEN SQLSTATE 'WF001' THEN
+					said := SQLERRM;
+				END;
 			WHEN 'sql' THEN said := aion.run_sql('INSERT INTO property.effect SELECT count(*), $1 FROM property.effect RETURNING id', jsonb_build_array(op -> 1))::text;
 			WHEN 'deferred' THEN
 				BEGIN
@@ -147,6 +180,8 @@ BEGIN
 				END;
 			WHEN 'know' THEN said := extract(epoch FROM aion.now() - (state ->> 'began')::timestamptz) || ' ' || aion.workflow_id();
 			WHEN 'chance' THEN said := aion.random() || ' ' || aion.random_int(-5, 5) || ' ' || aion.uuid();
+			WHEN 'publish' THEN PERFORM aion.publish(op ->> 1, CASE op ->> 2 WHEN '0' THEN state - 'began' WHEN '1' THEN op -> 2 END);
+			WHEN 'handler' THEN PERFORM aion.on_query(op ->> 1, ('property.echo' || (op ->> 2) || '(jsonb, jsonb)')::regprocedure, state - 'began');
 			WHEN 'raise' THEN RAISE EXCEPTION '%', op ->> 1;
 			WHEN 'loop' THEN
 				FOR i IN 1..(op ->> 1)::int LOOP
@@ -173,33 +208,94 @@ BEGIN
 	RETURN interpret(program, jsonb_build_object('said', '[]'::jsonb, 'handle', '{}'::jsonb, 'began', aion.now())) - 'began';
 END $$;
 SELECT aion.register_workflow('random', 'random_workflow(jsonb)');
+-- Whom the programs send signals to.
+CREATE FUNCTION sink() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	LOOP
+		PERFORM aion.receive('s');
+	END LOOP;
+END $$;
+SELECT aion.register_workflow('sink', 'sink()');
+-- What is sent to them, and when: seconds after the start.
+CREATE TABLE sent (id int GENERATED ALWAYS AS IDENTITY, after int, name text);
+-- Goes on by some seconds, at most to the next signal, which is sent when nothing is left to do before it.
+CREATE FUNCTION go_on(began timestamptz, seconds int, most bigint DEFAULT NULL) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	next sent;
+	turns bigint;
+BEGIN
+	SELECT * INTO next FROM sent WHERE sent.id > coalesce(current_setting('property.sent', true)::int, 0) AND EXISTS
+		(SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL) ORDER BY after, id LIMIT 1;
+	turns := aion_test.advance(make_interval(secs => least(seconds, next.after - extract(epoch FROM aion_test.now() - began))), max_turns => coalesce(most, 9223372036854775807));
+	IF next.after = extract(epoch FROM aion_test.now() - began) AND coalesce(turns < most, true)
+			AND EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL) THEN
+		PERFORM aion.signal_workflow('p', next.name, to_jsonb(next.id), CASE WHEN next.id % 2 = 0 THEN 'id' || next.id % 8 END);
+		PERFORM set_config('property.sent', next.id::text, true);
+	END IF;
+	RETURN turns;
+END $$;
 
+CREATE FUNCTION answer(q text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN jsonb_build_array(aion.query_workflow('p', q), 'published');
+EXCEPTION WHEN SQLSTATE 'WF006' THEN
+	RETURN '"unknown"';
+END $$;
 -- All that a run leaves behind, moments counted from its start.
 CREATE FUNCTION traces() RETURNS jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object(
-		'run', (SELECT to_jsonb(w) - '{run_key,started_at,closed_at}'::text[] #- '{error,context}' || jsonb_build_object('took', closed_at - started_at) FROM aion.workflow_run w WHERE workflow_id = 'p'),
-		'history', (SELECT jsonb_agg(jsonb_build_array(h.event_type, h.key, h.recorded_at - w.started_at, h.attributes - '{fire_at,until}'::text[] #- '{error,context}', (h.attributes ->> 'fire_at')::timestamptz - w.started_at) ORDER BY h.seq)
-			FROM aion.history('p') h, aion.workflow_run w WHERE w.workflow_id = 'p'),
+		'run', (SELECT to_jsonb(w) - '{run_key,started_at,closed_at,history_events}'::text[] #- '{error,context}' || jsonb_build_object('took', closed_at - started_at) FROM aion.workflow_run w WHERE workflow_id = 'p'),
+		'history', (SELECT jsonb_agg(jsonb_build_array(h.event_type, h.key, h.recorded_at - w.started_at, h.attributes - '{fire_at,until,sent_at,ended_on}'::text[] #- '{error,context}', (h.attributes ->> 'fire_at')::timestamptz - w.started_at) ORDER BY h.seq)
+			FROM aion.history('p') h, aion.workflow_run w WHERE w.workflow_id = 'p' AND h.event_type NOT IN ('WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened')
+				AND NOT EXISTS (SELECT FROM aion.history('p') r WHERE r.event_type = 'WorkflowReopened' AND r.attributes -> 'supersedes' @> to_jsonb(h.seq))),
+		'answers', (SELECT jsonb_object_agg(q, answer(q)) FROM unnest('{a,b,c}'::text[]) q),
+		'sent', (SELECT jsonb_agg(h.attributes -> 'payload' ORDER BY h.seq) FROM aion.history('q') h WHERE h.event_type = 'SignalReceived'),
+		'unconsumed', (SELECT jsonb_agg(jsonb_build_array(u.name, u.payload, u.seq) ORDER BY u.seq) FROM aion.unconsumed_signal u WHERE u.workflow_id = 'p'),
 		'effects', (SELECT jsonb_agg(to_jsonb(e) ORDER BY id) FROM effect e),
 		'timers', (SELECT count(*) FROM aion.timer),
 		'violations', (SELECT jsonb_agg(to_jsonb(c)) FROM aion.check_integrity() c))
 $$;
--- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two. What was done is undone.
-CREATE FUNCTION driven(program jsonb, slices boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- Does something to the run that changes nothing in the end.
+CREATE FUNCTION meddle() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	CASE roll(4)
+		WHEN 0 THEN PERFORM aion.pause_workflow('p'), aion.resume_workflow('p');
+		WHEN 1 THEN PERFORM aion.terminate_workflow('p'), aion.reopen_workflow('p');
+		WHEN 2 THEN PERFORM aion.pause_workflow('p'), aion.terminate_workflow('p'), aion.reopen_workflow('p');
+		ELSE NULL;
+	END CASE;
+END $$;
+-- A run that failed may be reopened, if its code asked for nothing afterwards. What is made again is recorded after what was not, so
+-- it need not come to the same end.
+CREATE FUNCTION reopened() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN aion.reopen_workflow('p') IS NOT NULL;
+EXCEPTION WHEN SQLSTATE 'WF008' THEN
+	RETURN false;
+END $$;
+-- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two, or in slices while somebody
+-- meddles. What was done is undone.
+CREATE FUNCTION driven(program jsonb, how text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	found_traces jsonb;
 	said text;
 	before bigint;
+	began timestamptz;
 BEGIN
-	PERFORM set_config('aion.optimistic_turns', (NOT slices)::text, true);
+	PERFORM set_config('aion.optimistic_turns', (how = 'whole')::text, true);
 	BEGIN
-		PERFORM aion.start_workflow('random', program, workflow_id => 'p');
-		IF NOT slices THEN
-			PERFORM aion_test.advance('1 year');
+		PERFORM set_config('property.sent', '0', true);
+		PERFORM aion.start_workflow('sink', workflow_id => 'q'), aion.start_workflow('random', program, workflow_id => 'p');
+		began := aion_test.now();
+		IF how = 'whole' THEN
+			FOR i IN 1..20 LOOP
+				PERFORM go_on(began, 31536000);
+			END LOOP;
 		ELSE
 			FOR i IN 1..5000 LOOP
 				EXIT WHEN NOT EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL);
-				CONTINUE WHEN aion_test.advance(make_interval(secs => roll(500)), max_turns => 1) = 0;
+				IF how = 'meddled' THEN PERFORM meddle(); END IF;
+				CONTINUE WHEN go_on(began, roll(500), 1) = 0;
 				SELECT count(*) INTO before FROM effect;
 				said := aion_test.replay('p');
 				IF said !~ '^ok' OR before <> (SELECT count(*) FROM effect) THEN
@@ -207,28 +303,44 @@ BEGIN
 				END IF;
 			END LOOP;
 		END IF;
+		PERFORM aion_test.run_until_idle();
 		found_traces := traces() || jsonb_build_object('replay', aion_test.replay('p') ~ '^ok');
+		IF how = 'meddled' THEN
+			PERFORM reopened();
+			PERFORM aion.fork_workflow('p', 1 + roll((SELECT w.history_events FROM aion.workflow_run w WHERE w.workflow_id = 'p')), 'f');
+			PERFORM aion_test.advance('1 year');
+			said := (SELECT string_agg(status, ' ' ORDER BY workflow_id) FROM aion.workflow_run WHERE workflow_id IN ('p', 'f'));
+			IF said !~ '^(completed|failed) (completed|failed)$' OR aion_test.replay('p') !~ '^ok' OR aion_test.replay('f') !~ '^ok' OR EXISTS (SELECT FROM aion.check_integrity()) THEN
+				RAISE EXCEPTION 'after a reopen and a fork: % %', said, (SELECT jsonb_agg(h) FROM aion.history('f') h);
+			END IF;
+		END IF;
 		RAISE EXCEPTION USING ERRCODE = 'XX999';
 	EXCEPTION WHEN SQLSTATE 'XX999' THEN
 		RETURN found_traces;
 	END;
 END $$;
--- A seed is fine if both ways leave the same, and that is sound and closed.
+-- A seed is fine if all ways leave the same, and that is sound and closed.
 CREATE TABLE used (op jsonb PRIMARY KEY);
 CREATE FUNCTION try(seed bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	p jsonb;
 	whole jsonb;
 	sliced jsonb;
+	meddled jsonb;
 BEGIN
 	UPDATE chance SET state = seed;
 	FOR i IN 1..3 LOOP PERFORM roll(2); END LOOP;
 	p := program(3);
+	TRUNCATE sent RESTART IDENTITY;
+	INSERT INTO sent (after, name) SELECT m, chr(97 + roll(3)) FROM (SELECT roll(4) * roll(500) AS m FROM generate_series(1, roll(9)) ORDER BY 1) x;
 	INSERT INTO used SELECT DISTINCT x FROM jsonb_path_query(p, 'strict $.**') o(x) WHERE jsonb_typeof(x) = 'string' ON CONFLICT DO NOTHING;
-	whole := driven(p, false);
-	sliced := driven(p, true);
+	whole := driven(p, 'whole');
+	sliced := driven(p, 'slices');
+	meddled := driven(p, 'meddled');
 	IF whole IS DISTINCT FROM sliced THEN
 		RETURN format(E'seed %s: %s\n  in one go: %s\n  in slices: %s', seed, p, whole, sliced);
+	ELSIF meddled IS DISTINCT FROM sliced THEN
+		RETURN format(E'seed %s: %s\n  in slices: %s\n  meddled with: %s', seed, p, sliced, meddled);
 	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed') OR whole -> 'timers' <> '0' THEN
 		RETURN format(E'seed %s: %s\n  %s', seed, p, whole);
 	END IF;
@@ -244,7 +356,7 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT coalesce((SELECT string_agg(f, E'\n') FROM unnest(:'kept'::bigint[]) s, LATERAL try(s) f), '') AS kept_failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(1, 500) s, LATERAL try(s) f), '') AS failures,
 	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(:fresh, :fresh + 99) s, LATERAL try(s) f), '') AS fresh_failures \gset
-SELECT count(*) = 19 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout"]' \gset
+SELECT count(*) = 25 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "publish", "handler", "receive", "try", "signals", "send"]' \gset
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT plan(4);

@@ -39,14 +39,20 @@ $node->safe_psql('postgres', q{
 	END $$;
 	CREATE FUNCTION slow(who text, step int) RETURNS int LANGUAGE sql AS $$
 		INSERT INTO alice.effect VALUES (who, step); SELECT pg_sleep(0.5); SELECT step $$;
+	CREATE FUNCTION echo(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT state $$;
 	CREATE FUNCTION work(kind text) RETURNS text LANGUAGE plpgsql AS $$
 	DECLARE
 		who text := aion.workflow_id();
 	BEGIN
+		PERFORM aion.publish('step', '0');
+		PERFORM aion.on_query('ask', 'alice.echo(jsonb, jsonb)', '0');
 		PERFORM aion.run('act', jsonb_build_object('who', who, 'step', 1));
+		PERFORM aion.publish('step', '1');
 		PERFORM aion.sleep('5 ms');
 		PERFORM aion.run('act', jsonb_build_object('who', who, 'step', 2));
 		PERFORM aion.run(kind, jsonb_build_object('who', who, 'step', 3));
+		PERFORM aion.publish('step', '3');
+		PERFORM aion.on_query('ask', 'alice.echo(jsonb, jsonb)', '3');
 		BEGIN
 			PERFORM aion.run('act', jsonb_build_object('who', who, 'step', -1, 'fail', true));
 		EXCEPTION WHEN SQLSTATE 'WA000' THEN
@@ -176,6 +182,8 @@ is(asked('SELECT count(*) - count(DISTINCT workflow_id) FROM aion.workflow_run')
 is(asked('SELECT DISTINCT status FROM aion.workflow_run'), 'completed', 'which completed');
 is(asked(q{SELECT count(*) FROM aion.workflow_run w
 	WHERE (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{1,2,3}'}), '0', 'every step of each has its effect once');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^w' AND (aion.query_workflow(workflow_id, 'step') <> '3'
+	OR aion.query_workflow(workflow_id, 'ask') <> '3' OR aion_test.replay(workflow_id) !~ '^ok')}, @alice), '0', 'each answers what a replay computes');
 is(asked(q{SELECT count(*) > 0, count(*) - count(w.run_key), count(*) FILTER (WHERE t.state <> 'started') FROM aion.schedule_tick t LEFT JOIN aion.workflow_run w USING (workflow_id)}),
 	't|0|0', 'R20: every tick has its run');
 all_sound($node, 'in the end');

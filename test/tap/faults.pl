@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use lib 'test/tap/lib';
+use AionFaults;
 use AionTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -59,31 +60,13 @@ my $number = 0;
 sub start_some
 {
 	my $ids = join ', ', map { "('w" . ++$number . "')" } 1 .. 5;
-	my ($code) = $node->psql('postgres', qq{
+	try_psql($node, qq{
 		INSERT INTO acknowledged VALUES $ids;
 		SELECT aion.start_workflow('work', jsonb_build_object('steps', 5 + length(id) % 7), workflow_id => id) FROM (VALUES $ids) v(id)},
 		@connect, on_error_stop => 1, extra_params => ['-1']);
 	return;
 }
-sub pids
-{
-	my ($type) = @_;
-	my ($code, $out) = $node->psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type ~ '$type'", on_error_stop => 0);
-	return split /\n/, $out // '';
-}
-my %faults = (
-	'kill runner' => sub { kill 'KILL', $_ for (pids('aion runner'))[0] // () },
-	'kill scheduler' => sub { kill 'KILL', $_ for pids('aion scheduler') },
-	'kill launcher' => sub { kill 'KILL', $_ for pids('aion launcher') },
-	'kill checkpointer' => sub { kill 'KILL', $_ for pids('checkpointer') },
-	'terminate runners' => sub { kill 'TERM', $_ for pids('aion runner') },
-	'terminate scheduler' => sub { kill 'TERM', $_ for pids('aion scheduler') },
-	'terminate launcher' => sub { kill 'TERM', $_ for pids('aion launcher') },
-	'cancel all' => sub { kill 'INT', $_ for pids('^aion') },
-	'freeze a runner' => sub { my ($pid) = pids('aion runner'); if ($pid) { kill 'STOP', $pid; usleep(300_000); kill 'CONT', $pid; } },
-	'freeze the scheduler' => sub { my ($pid) = pids('aion scheduler'); if ($pid) { kill 'STOP', $pid; usleep(300_000); kill 'CONT', $pid; } },
-	'stop immediately' => sub { $node->stop('immediate'); $node->start },
-	'stop fast' => sub { $node->stop('fast'); $node->start });
+my %faults = faults($node);
 my @names = sort keys %faults;
 
 for my $cycle (1 .. $cycles)
@@ -94,7 +77,7 @@ for my $cycle (1 .. $cycles)
 	my $name = $names[ rand @names ];
 	note("$cycle: $name");
 	$faults{$name}->();
-	$node->poll_query_until('postgres', 'SELECT true') or BAIL_OUT('the server does not come back');
+	come_back($node) or BAIL_OUT('the server does not come back');
 	is($node->safe_psql('postgres', 'SELECT * FROM aion.check_integrity()'), '', "cycle $cycle, $name: nothing is amiss");
 }
 wait_until($node, 'all runs end', 'SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL');

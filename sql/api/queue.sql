@@ -1,0 +1,35 @@
+/* Task queues. */
+
+CREATE OR REPLACE FUNCTION aion.configure_task_queue(name text, max_running int DEFAULT NULL,
+	max_per_key int DEFAULT NULL, rate real DEFAULT NULL) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_configure_task_queue';
+COMMENT ON FUNCTION aion.configure_task_queue(text, int, int, real)
+	IS 'limits how many activities of a task queue run at once, in all and with the same key, and how many begin per second; NULL: no limit';
+
+CREATE OR REPLACE FUNCTION aion.grant_task_queue(role regrole, name text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_grant_task_queue';
+COMMENT ON FUNCTION aion.grant_task_queue(regrole, text)
+	IS 'lets a role claim activities of a task queue, of its own runs or anybody''s';
+
+CREATE OR REPLACE FUNCTION aion.pause_task_queue(name text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_pause_task_queue';
+COMMENT ON FUNCTION aion.pause_task_queue(text) IS 'lets nobody claim activities of a task queue until it is resumed';
+
+CREATE OR REPLACE FUNCTION aion.resume_task_queue(name text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_resume_task_queue';
+COMMENT ON FUNCTION aion.resume_task_queue(text) IS 'lets activities of a task queue be claimed again';
+
+CREATE OR REPLACE VIEW aion.stat_queue WITH (security_barrier) AS
+	SELECT q.name AS task_queue, coalesce(c.paused, false) AS paused, c.max_running, c.max_per_key, c.rate,
+		t.waiting, t.delayed, t.claimed, t.oldest
+	FROM (SELECT name FROM aion._queue UNION SELECT task_queue FROM aion._task
+			WHERE owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) q
+		LEFT JOIN aion._queue c USING (name)
+		CROSS JOIN LATERAL (SELECT
+				count(*) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at <= clock_timestamp()) AS waiting,
+				count(*) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at > clock_timestamp()) AS delayed,
+				count(*) FILTER (WHERE t.state = 'claimed') AS claimed,
+				min(t.next_attempt_at) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at <= clock_timestamp()) AS oldest
+			FROM aion._task t
+			WHERE t.task_queue = q.name AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) t;
+COMMENT ON VIEW aion.stat_queue IS 'task queues: their limits, and how much waits, is delayed until a later attempt, and is claimed';

@@ -1,0 +1,152 @@
+/*
+ * executor.c
+ *		A process that executes what an owner has to do outside of turns.
+ *
+ * Like a runner it is connected as the owner.  It has nothing to do with runs, so nobody waits for
+ * it, however long it takes: activities in the background.  One transaction claims and another one
+ * executes; a claim that is lost with the server was never made, so its commit waits for no disk.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "background/executor.h"
+#include "background/process.h"
+#include "background/runner.h"
+#include "engine/fence.h"
+#include "engine/primitive.h"
+#include "guc.h"
+#include "support/board.h"
+#include "support/crash_point.h"
+#include "support/extension.h"
+#include "support/inflight.h"
+#include "support/pg_compat.h"
+#include "support/roster.h"
+
+#define FAILED_MS 1000
+
+static RosterEntry self;
+
+static bool work(bool recover, TimestampTz *again);
+static Primitive *claim(bool recover, TimestampTz *again);
+static void rest(TimestampTz idle_since, TimestampTz again);
+
+pg_noreturn PGDLLEXPORT void aion_executor_main(Datum argument);
+
+void
+aion_executor_describe(BackgroundWorker *worker, int slot, uint32 generation)
+{
+	aion_runner_describe(worker, slot, generation);
+	strlcpy(worker->bgw_function_name, EXECUTOR_MAIN, BGW_MAXLEN);
+	strlcpy(worker->bgw_type, "aion executor", BGW_MAXLEN);
+	strlcpy(worker->bgw_name, "aion executor", BGW_MAXLEN);
+}
+
+void
+aion_executor_main(Datum argument)
+{
+	TimestampTz idle_since;
+	bool recover = true;
+	char *execution;
+
+	aion_runner_begin(DatumGetInt32(argument), "aion executor", &self);
+	execution = pstrdup(aion_execution);
+	idle_since = GetCurrentTimestamp();
+	for (;;)
+	{
+		TimestampTz again = DT_NOEND;
+		bool left_over;
+
+		QueryCancelPending = false;
+		CHECK_FOR_INTERRUPTS();
+		(void) aion_process_reload();
+		if (aion_roster_must_leave() || strcmp(aion_execution, execution) != 0)
+			proc_exit(0); /* the scheduler knows whether there shall be another */
+		(void) aion_roster_look(&left_over);
+		if (work(recover || left_over, &again))
+			idle_since = GetCurrentTimestamp();
+		else
+			rest(idle_since, again);
+		recover = false;
+	}
+}
+
+/*
+ * Executes the next piece of work; false if there is none.
+ */
+static bool
+work(bool recover, TimestampTz *again)
+{
+	Primitive *volatile found = NULL;
+	volatile bool failed = false;
+
+	PG_TRY();
+	{
+		found = claim(recover, again);
+		if (found != NULL)
+		{
+			CRASH_POINT("activity claimed");
+			aion_process_begin_work("executing an activity");
+			found->execute();
+			CRASH_POINT("activity executed, not committed");
+			aion_process_end_work();
+			CRASH_POINT("activity executed, committed");
+			aion_roster_count_batch(1);
+		}
+	}
+	PG_CATCH();
+	{
+		failed = true;
+		aion_roster_end_task();
+		aion_inflight_note(0);
+		aion_process_fail_work(NULL);
+	}
+	PG_END_TRY();
+	if (failed)
+	{
+		aion_board_scan_owner((BoardOwner){self.owner_key, true}); /* what it has claimed is free */
+		aion_process_wait(FAILED_MS);
+	}
+	return found != NULL || failed;
+}
+
+static Primitive *
+claim(bool recover, TimestampTz *again)
+{
+	Authority authority;
+	Primitive *found = NULL;
+
+	aion_process_begin_work("looking for activities");
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	aion_authority_assume(&authority);
+	if (aion_fence_executes())
+	{
+		if (recover)
+			aion_primitives_recover(self.owner_key);
+		found = aion_primitives_claim(self.owner_key, NULL, 0, again);
+	}
+	aion_authority_drop(&authority);
+	CRASH_POINT("activity claimed, not committed");
+	aion_process_end_work();
+	return found;
+}
+
+/*
+ * Waits until there may be something; ends the process if that takes long.
+ */
+static void
+rest(TimestampTz idle_since, TimestampTz again)
+{
+	TimestampTz wake = TimestampTzPlusMilliseconds(idle_since, aion_runner_idle_timeout);
+
+	if (again == DT_NOEND && GetCurrentTimestamp() >= wake && aion_roster_retire())
+		proc_exit(0);
+	if (aion_roster_rest(again != DT_NOEND))
+		(void) aion_process_wait_until(Min(wake, again));
+}

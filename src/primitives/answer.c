@@ -1,0 +1,355 @@
+/*
+ * answer.c
+ *		Asking runs.
+ *
+ * A query reads what the last turn has published, like any other row: it takes no lock on the run,
+ * wakes nothing and records nothing.  Where a function answers, its copy is called here, in the
+ * session of whoever asks, but as the owner of the run: in a read-only subtransaction that is
+ * rolled back, and in a security-restricted operation, so that it finds no way to the rights of the
+ * session.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "aion.h"
+#include "engine/failure.h"
+#include "engine/fence.h"
+#include "engine/guard.h"
+#include "engine/owner.h"
+#include "engine/run.h"
+#include "engine/wait.h"
+#include "guc.h"
+#include "primitives/query.h"
+#include "support/duration.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/payload.h"
+#include "support/pg_compat.h"
+#include "support/statement.h"
+#include "support/stopwatch.h"
+#include "support/wakeup.h"
+
+#define MAX_WAIT (USECS_PER_MINUTE) /* a snapshot is held all the time */
+#define MAX_HINTS 20
+
+typedef struct Question
+{
+	const char *workflow_id;
+	const char *name;
+	const Jsonb *args;
+	int64 run_key;
+} Question;
+
+/* What is published under a name. */
+typedef struct Answer
+{
+	bool is_published;
+	bool is_closed;
+	int32 owner_key;
+	int32 version_key;
+	Jsonb *value;
+	char *handler; /* NULL: the value is the answer */
+	char *code;
+	bool copied;
+	char *digest;
+} Answer;
+
+enum
+{
+	ANSWER_OWNER_KEY = 1,
+	ANSWER_VERSION_KEY,
+	ANSWER_IS_CLOSED,
+	ANSWER_IS_PUBLISHED,
+	ANSWER_VALUE,
+	ANSWER_HANDLER,
+	ANSWER_CODE,
+	ANSWER_COPIED,
+	ANSWER_DIGEST
+};
+
+static Statement select_answer = STATEMENT(
+	SELECT,
+	"SELECT r.owner_key, r.version_key, r.closed_at IS NOT NULL, p.name IS NOT NULL, p.value,"
+	" p.handler, p.code, p.copied, p.digest"
+	" FROM aion._run r LEFT JOIN aion._published p ON p.run_key = r.run_key AND p.name = $2"
+	" WHERE r.run_key = $1",
+	INT8OID, TEXTOID);
+static Statement select_names =
+	STATEMENT(SELECT, "SELECT name FROM aion._published WHERE run_key = $1 ORDER BY name LIMIT $2",
+			  INT8OID, INT4OID);
+
+static void find(Question *question, Oid user);
+static void look(const Question *question, Answer *answer);
+static void wait_for(const Question *question, const Interval *wait, Answer *answer);
+pg_noreturn static void unknown(const Question *question, bool is_closed);
+static Jsonb *ask(const Question *question, const Answer *answer);
+static const Handler *find_code(const Question *question, const Answer *answer, Oid owner);
+static Jsonb *call(const Handler *handler, const Question *question, const Answer *answer,
+				   Oid owner, const CodeSettings *settings);
+static void fail(const Question *question, const ErrorData *error, bool time_was_up);
+pg_noreturn static void refuse(const Question *question, const char *detail);
+
+static void
+find(Question *question, Oid user)
+{
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	question->run_key = aion_run_find(question->workflow_id, user);
+	aion_authority_drop(&authority);
+}
+
+/*
+ * Reads what the run has published, as it is committed now.
+ */
+static void
+look(const Question *question, Answer *answer)
+{
+	NullableDatum args[] = {aion_arg_int64(question->run_key), aion_arg_text(question->name)};
+	Authority authority;
+	Rows rows;
+
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&select_answer, args);
+	if (rows.count == 0)
+		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
+						errmsg("workflow \"%s\" does not exist", question->workflow_id)));
+	answer->owner_key = aion_row_int32(rows, 0, ANSWER_OWNER_KEY);
+	answer->version_key = aion_row_int32(rows, 0, ANSWER_VERSION_KEY);
+	answer->is_closed = aion_row_bool(rows, 0, ANSWER_IS_CLOSED);
+	answer->is_published = aion_row_bool(rows, 0, ANSWER_IS_PUBLISHED);
+	answer->value = aion_row_jsonb(rows, 0, ANSWER_VALUE);
+	answer->handler = aion_row_text(rows, 0, ANSWER_HANDLER);
+	answer->code = aion_row_text(rows, 0, ANSWER_CODE);
+	answer->copied = aion_row_bool(rows, 0, ANSWER_COPIED);
+	answer->digest = aion_row_text(rows, 0, ANSWER_DIGEST);
+	aion_authority_drop(&authority);
+}
+
+/*
+ * Waits until the name is published, the run has ended or the time is up.
+ */
+static void
+wait_for(const Question *question, const Interval *wait, Answer *answer)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz until = Min(now + MAX_WAIT, aion_duration_after(now, wait, "wait"));
+
+	aion_wait_check_possible("aion.query_workflow", question->run_key);
+	for (;;)
+	{
+		aion_wakeup_watch_published(question->run_key);
+		look(question, answer);
+		if (answer->is_published || answer->is_closed)
+			break;
+		if (aion_wait_time_left(until) == 0)
+			ereport(ERROR, (errcode(ERRCODE_AWAIT_TIMED_OUT),
+							errmsg("workflow \"%s\" has not published \"%s\" in time",
+								   question->workflow_id, question->name)));
+		aion_wakeup_wait(aion_wait_time_left(until));
+	}
+	aion_wakeup_unwatch();
+}
+
+/*
+ * Says what else could be asked.
+ */
+static void
+unknown(const Question *question, bool is_closed)
+{
+	NullableDatum args[] = {aion_arg_int64(question->run_key), aion_arg_int32(MAX_HINTS + 1)};
+	Authority authority;
+	StringInfoData names;
+	Rows rows;
+
+	initStringInfo(&names);
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&select_names, args);
+	for (uint64 row = 0; row < rows.count; row++)
+		appendStringInfo(&names, "%s%s", row > 0 ? ", " : "",
+						 row < MAX_HINTS ? aion_row_text(rows, row, 1) : "...");
+	aion_authority_drop(&authority);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNKNOWN_QUERY),
+			 errmsg("workflow \"%s\" does not answer query \"%s\"", question->workflow_id,
+					question->name),
+			 names.len > 0 ? errhint("It answers: %s.", names.data)
+			 : is_closed   ? errhint("It has published nothing.")
+						   : errhint("It has published nothing so far. With the parameter wait "
+									   "the query waits until it has.")));
+}
+
+/*
+ * Has a function answer.
+ */
+static Jsonb *
+ask(const Question *question, const Answer *answer)
+{
+	Authority authority;
+	CodeSettings settings;
+	Oid owner;
+	const Handler *handler;
+
+	aion_authority_assume(&authority);
+	if (aion_fence_state() == FENCE_COPY)
+		ereport(ERROR, (errcode(ERRCODE_NOT_ADOPTED),
+						errmsg("this database is a copy and has not been adopted"),
+						errdetail("What was published can be read, but no code is executed."),
+						errhint("Use SELECT aion.adopt_database().")));
+	owner = aion_owner_role(answer->owner_key);
+	handler = find_code(question, answer, owner);
+	settings = aion_version_get(answer->version_key)->settings;
+	aion_authority_drop(&authority);
+	return call(handler, question, answer, owner, &settings);
+}
+
+/*
+ * Finds the function that answers, checked, and whether the owner may still execute it.
+ */
+static const Handler *
+find_code(const Question *question, const Answer *answer, Oid owner)
+{
+	Oid function = aion_code_resolve(answer->code, answer->copied);
+	Oid original = aion_handler_resolve(answer->handler);
+	const QueryFunction *found = OidIsValid(function) ? aion_query_function(function) : NULL;
+	const char *ineligible = aion_owner_ineligible(owner);
+
+	if (found == NULL || strcmp(found->digest, answer->digest) != 0 ||
+		found->handler->security_definer)
+		refuse(question, psprintf("Code of function %s is gone or was changed.", answer->handler));
+	if (ineligible != NULL)
+		refuse(question, psprintf("Its owner %s.", ineligible));
+	if (OidIsValid(original) && !aion_compat_may_execute(original, owner))
+		refuse(question, psprintf("Its owner may not execute function %s.", answer->handler));
+	return found->handler;
+}
+
+/*
+ * Calls a function as the owner of the run, and leaves nothing of that but its answer.
+ */
+static Jsonb *
+call(const Handler *handler, const Question *question, const Answer *answer, Oid owner,
+	 const CodeSettings *settings)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner resources = CurrentResourceOwner;
+	bool timed = aion_guard_frame() == FRAME_NONE; /* an activity has its own limit */
+	ErrorData *volatile error = NULL;
+	Jsonb *volatile result = NULL;
+	GuardState outside;
+	bool time_was_up;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	aion_guard_enter(FRAME_QUERY, &outside);
+	SetUserIdAndSecContext(owner, outside.security_context | SECURITY_LOCAL_USERID_CHANGE |
+									  SECURITY_RESTRICTED_OPERATION);
+	PG_TRY();
+	{
+		XactReadOnly = true;
+		(void) aion_code_enter_settings(settings);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (timed)
+			aion_stopwatch_start(aion_turn_timeout);
+		result = aion_handler_call_pair(handler, answer->value, question->args);
+		aion_payload_check(result, "answer");
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	time_was_up = timed && aion_stopwatch_stop();
+	aion_guard_leave(&outside);
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = resources;
+	if (error != NULL || time_was_up)
+		fail(question, error, time_was_up);
+	return result;
+}
+
+/*
+ * Tells why there is no answer.  What has befallen the session, and not the function, is raised as
+ * it is.
+ */
+static void
+fail(const Question *question, const ErrorData *error, bool time_was_up)
+{
+	if (time_was_up)
+		refuse(question, "The function took longer than aion.turn_timeout.");
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+			ReThrowError(unconstify(ErrorData *, error));
+		default:
+			refuse(question, psprintf("%s (SQLSTATE %s)", error->message,
+									  unpack_sql_state(error->sqlerrcode)));
+	}
+}
+
+static void
+refuse(const Question *question, const char *detail)
+{
+	ereport(ERROR, (errcode(ERRCODE_QUERY_FAILED),
+					errmsg("query \"%s\" of workflow \"%s\" failed", question->name,
+						   question->workflow_id),
+					errdetail_internal("%s", detail)));
+	pg_unreachable();
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_query_workflow);
+
+/*
+ * query_workflow(workflow_id, name, args, wait) -> answer
+ */
+Datum
+aion_query_workflow(PG_FUNCTION_ARGS)
+{
+	Interval *wait = PG_ARGISNULL(3) ? NULL : PG_GETARG_INTERVAL_P(3);
+	Question question = {.workflow_id =
+							 PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)),
+						 .name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)),
+						 .args = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2)};
+	Answer answer;
+	Jsonb *result;
+
+	if (wait == NULL)
+		aion_guard_client_call("aion.query_workflow");
+	else
+	{
+		aion_guard_waiting_call("aion.query_workflow");
+		aion_duration_check(wait, true, "wait");
+	}
+	aion_name_check(question.name, AION_NAME_MAX, "query name");
+	aion_payload_check(question.args, "args");
+	find(&question, GetUserId());
+	look(&question, &answer);
+	if (wait != NULL && !answer.is_published && !answer.is_closed)
+		wait_for(&question, wait, &answer);
+	if (!answer.is_published)
+		unknown(&question, answer.is_closed);
+	if (answer.handler == NULL && question.args != NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("query \"%s\" of workflow \"%s\" takes no arguments", question.name,
+							   question.workflow_id),
+						errdetail("It answers with a value that the workflow has published.")));
+	result = answer.handler != NULL ? ask(&question, &answer) : answer.value;
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(result);
+}

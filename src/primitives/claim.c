@@ -1,0 +1,221 @@
+/*
+ * claim.c
+ *		Taking activities in order to execute them.
+ *
+ * A claim is a token.  It counts when the claiming transaction commits, so an attempt is known
+ * before its effects, and it holds until the task is settled, tried again, or taken back: then no
+ * task has that token any more.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "primitives/claim.h"
+#include "support/clock.h"
+#include "support/pg_compat.h"
+
+/* $5: how many with the same key may run at once. */
+#define ROOM_FOR_KEY                                                                               \
+	"($5 IS NULL OR t.key IS NULL OR (SELECT count(*) FROM aion._task c WHERE c.task_queue = $1"   \
+	" AND c.key = t.key AND c.state IN ('claimed', 'cancelled')) < $5)"
+
+#define LOCK_WAITING(whose)                                                                        \
+	"SELECT " TASK_COLUMNS ", r.workflow_id, r.run_id,"                                            \
+	" (SELECT e.attributes -> 'input' FROM aion._event e"                                          \
+	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"               \
+	" FROM aion._task t JOIN aion._run r USING (run_key)"                                          \
+	" WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2 AND " whose      \
+	" AND ($8 IS NULL OR t.activity = ANY ($8))"                                                   \
+	" AND (t.close_by IS NULL OR t.close_by > $2)"                                                 \
+	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)"                                \
+	" AND " ROOM_FOR_KEY " AND ($7 IS NULL OR t.run_key = ANY ($7))"                               \
+	" AND r.blocked IS DISTINCT FROM 'quarantined' AND r.status <> 'paused'"                       \
+	" ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"                           \
+	" LIMIT $6 FOR UPDATE OF t SKIP LOCKED"
+
+static Statement lock_for_worker =
+	STATEMENT(SELECT, LOCK_WAITING("NOT t.background AND ($4 OR t.owner_key = ANY ($3))"), TEXTOID,
+			  TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, INT4OID, INT4OID, INT8ARRAYOID, TEXTARRAYOID);
+static Statement lock_for_background = STATEMENT(
+	SELECT, LOCK_WAITING("t.background AND t.owner_key = $9 AND $3 IS NOT NULL AND $4 IS NOT NULL"),
+	TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, INT4OID, INT4OID, INT8ARRAYOID, TEXTARRAYOID,
+	INT4OID);
+static Statement claim_task =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._task SET state = 'claimed', attempt = $3, worker = $4, token = $5,"
+			  " attempt_by = $6, heartbeat_by = $7, permit = $8, last_error = NULL"
+			  " WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID, INT4OID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
+static Statement select_next =
+	STATEMENT(SELECT,
+			  "SELECT min(next_attempt_at) FROM aion._task WHERE task_queue = $1"
+			  " AND state = 'waiting' AND NOT background AND next_attempt_at > $2",
+			  TEXTOID, TIMESTAMPTZOID);
+static Statement find_waiting =
+	STATEMENT(SELECT,
+			  "SELECT FROM aion._task t WHERE t.task_queue = $1 AND t.state = 'waiting'"
+			  " AND NOT t.background AND t.next_attempt_at <= $2"
+			  " AND ($4 OR t.owner_key = ANY ($3)) AND " ROOM_FOR_KEY " LIMIT 1",
+			  TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, INT4OID);
+static Statement lock_claimed =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
+			  " AND token = $3 AND state IN ('claimed', 'cancelled') FOR UPDATE",
+			  INT8OID, INT4OID, UUIDOID);
+
+static Claim *read_claim(Rows rows, uint64 row);
+static void take(const ClaimWish *wish, Claim *claim);
+
+/*
+ * Claims what may be executed now of a queue.
+ */
+List *
+aion_claim(const ClaimWish *wish, const char *queue_name)
+{
+	List *claims = NIL;
+	int most = wish->most;
+	Queue queue;
+	Rows rows;
+
+	aion_queue_read(queue_name, wish->owner_keys, &queue);
+	if (!queue.paused && queue.is_limited)
+		most = aion_queue_hold_permits(&queue, most);
+	if (queue.paused || most == 0)
+		return NIL;
+	{
+		NullableDatum args[] = {aion_arg_text(queue_name),
+								aion_arg_timestamp(aion_clock_now()),
+								aion_arg(wish->owner_keys),
+								aion_arg_bool(queue.granted),
+								queue.max_per_key > 0 ? aion_arg_int32(queue.max_per_key)
+													  : aion_arg_null(),
+								aion_arg_int32(most),
+								wish->run_keys,
+								wish->activities,
+								aion_arg_int32(wish->background_of)};
+
+		rows = aion_statement_execute(
+			wish->background_of > 0 ? &lock_for_background : &lock_for_worker, args);
+	}
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Claim *claim = read_claim(rows, row);
+
+		if (!aion_queue_has_room_for(&queue, claim->task.key))
+			continue;
+		aion_queue_use_permit(&queue, &claim->task);
+		take(wish, claim);
+		claims = lappend(claims, claim);
+	}
+	return claims;
+}
+
+/*
+ * Tells whether there is something in a queue that a worker might claim.
+ */
+bool
+aion_claim_exists(const char *queue_name, Datum owner_keys)
+{
+	Queue queue;
+
+	aion_queue_read(queue_name, owner_keys, &queue);
+	{
+		NullableDatum args[] = {aion_arg_text(queue_name), aion_arg_timestamp(aion_clock_now()),
+								aion_arg(owner_keys), aion_arg_bool(queue.granted),
+								queue.max_per_key > 0 ? aion_arg_int32(queue.max_per_key)
+													  : aion_arg_null()};
+
+		return !queue.paused && (!queue.is_limited || aion_queue_hold_permits(&queue, 1) > 0) &&
+			   aion_statement_execute(&find_waiting, args).count > 0;
+	}
+}
+
+/*
+ * Returns when something of a queue may be claimed that cannot be now, and of which nobody tells;
+ * DT_NOEND: there is no such moment.
+ */
+TimestampTz
+aion_claim_next(const char *queue)
+{
+	NullableDatum args[] = {aion_arg_text(queue), aion_arg_timestamp(aion_clock_now())};
+	TimestampTz next = aion_row_timestamp(aion_statement_execute(&select_next, args), 0, 1);
+
+	return Min(next, aion_queue_next_permit(queue));
+}
+
+/*
+ * Locks the task that a token holds; false if it holds none.  One that its workflow no longer wants
+ * is held only to be told so.
+ */
+bool
+aion_claim_hold(int64 run_key, int32 ordinal, const pg_uuid_t *token, bool even_cancelled,
+				Task *task)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_int32(ordinal),
+							aion_arg(UUIDPGetDatum(token))};
+	Rows rows = aion_statement_execute(&lock_claimed, args);
+
+	if (rows.count == 0)
+		return false;
+	aion_task_read(rows, 0, task);
+	return even_cancelled || strcmp(task->state, "claimed") == 0;
+}
+
+/*
+ * Returns what is the same in all attempts of an activity, and in no other activity.
+ */
+char *
+aion_claim_idempotency_key(const Claim *claim)
+{
+	return psprintf("%s/%d",
+					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&claim->run_id))),
+					claim->task.ordinal);
+}
+
+static Claim *
+read_claim(Rows rows, uint64 row)
+{
+	Claim *claim = palloc0(sizeof(Claim));
+
+	aion_task_read(rows, row, &claim->task);
+	claim->workflow_id = aion_row_text(rows, row, TASK_COLUMN_COUNT + 1);
+	claim->run_id = aion_row_uuid(rows, row, TASK_COLUMN_COUNT + 2);
+	claim->input = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 3);
+	claim->heartbeat_details = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 4);
+	return claim;
+}
+
+/*
+ * Makes one more attempt of a task that is locked.
+ */
+static void
+take(const ClaimWish *wish, Claim *claim)
+{
+	TimestampTz now = aion_clock_now();
+	Task *task = &claim->task;
+	const Policy *policy = &task->policy;
+
+	claim->token = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
+	task->attempt++;
+	task->state = "claimed";
+	task->attempt_by = policy->start_to_close > 0 ? now + policy->start_to_close : DT_NOEND;
+	task->attempt_by = Min(task->attempt_by, task->close_by);
+	if (policy->heartbeat > 0 && !task->background)
+		task->heartbeat_by = now + policy->heartbeat;
+	{
+		NullableDatum args[] = {aion_arg_int64(task->run_key),
+								aion_arg_int32(task->ordinal),
+								aion_arg_int32(task->attempt),
+								aion_arg_text(wish->worker),
+								aion_arg(UUIDPGetDatum(&claim->token)),
+								aion_arg_timestamp(task->attempt_by),
+								aion_arg_timestamp(task->heartbeat_by),
+								task->permit > 0 ? aion_arg_int32(task->permit) : aion_arg_null()};
+
+		(void) aion_statement_execute(&claim_task, args);
+	}
+	aion_task_watch(task, now);
+}

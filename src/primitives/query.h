@@ -1,0 +1,22 @@
+/*
+ * query.h
+ *		What runs answer to queries.
+ */
+#ifndef AION_QUERY_H
+#define AION_QUERY_H
+
+#include "engine/handler.h"
+#include "engine/run.h"
+
+/* A function that answers, as it is now. */
+typedef struct QueryFunction
+{
+	const Handler *handler;
+	const char *signature;
+	const char *digest;
+} QueryFunction;
+
+extern const QueryFunction *aion_query_function(Oid function);
+extern void aion_query_carry_over(int64 from, const Run *to);
+
+#endif

@@ -1,0 +1,114 @@
+# Activities in the background, with processes: they hold up no turn, are stopped when nobody wants them, and survive what
+# kills them. T18, T89; R26.
+use strict;
+use warnings;
+use lib 'test/tap/lib';
+use AionTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('main', 'restart_after_crash = on', 'aion.max_runners = 4');
+install($node);
+my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
+sub as_alice { return $node->safe_psql('postgres', $_[0], @alice) }
+sub wait_for { my ($query, $expected, $what) = @_; ok($node->poll_query_until('postgres', $query, $expected), $what) }
+sub executing { return "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'aion executor' AND query ~ '^executing activity'" }
+sub status { return "SELECT status FROM aion.workflow_run WHERE workflow_id = '$_[0]'" }
+
+as_alice(q{
+CREATE TABLE effect (what text, at timestamptz DEFAULT clock_timestamp());
+CREATE TABLE gate (open boolean); INSERT INTO gate VALUES (false);
+CREATE FUNCTION short(what text) RETURNS text LANGUAGE sql AS $$ INSERT INTO alice.effect VALUES (what) RETURNING what $$;
+CREATE FUNCTION long(what text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO alice.effect VALUES (what);
+	WHILE NOT (SELECT open FROM alice.gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
+	RETURN aion.activity_info() -> 'attempt';
+END $$;
+CREATE FUNCTION stubborn(what text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO alice.effect VALUES (what);
+	IF aion.activity_info() ->> 'attempt' = '2' THEN RETURN 'second'; END IF;
+	LOOP
+		BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END;
+	END LOOP;
+END $$;
+CREATE FUNCTION one(activity text) RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run(activity, jsonb_build_object('what', aion.workflow_id())) $$;
+CREATE FUNCTION race(activity text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE h aion.handle := aion.start_activity(activity, jsonb_build_object('what', aion.workflow_id()));
+BEGIN
+	PERFORM aion.sleep('0.3 s');
+	RETURN to_jsonb(aion.cancel(h));
+END $$;
+CREATE FUNCTION many(n int) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_agg(DISTINCT x) FROM jsonb_array_elements(
+	aion.map('short', (SELECT jsonb_agg(jsonb_build_object('what', 'many')) FROM generate_series(1, n)))) AS x $$;
+SELECT aion.register_workflow('one', 'one(text)'), aion.register_workflow('race', 'race(text)'), aion.register_workflow('many', 'many(int)');
+SELECT aion.register_activity('short', 'short(text)', mode => 'background'), aion.register_activity('long', 'long(text)', mode => 'background'),
+	aion.register_activity('inline', 'short(text)'),
+	aion.register_activity('stubborn', 'stubborn(text)', mode => 'background', start_to_close_timeout => '0.2 s', retry => '{"max_attempts": 2, "initial_interval": "1 ms"}');
+});
+
+# Many.
+as_alice(q{SELECT aion.start_workflow('many', '{"n": 200}', workflow_id => 'many')});
+wait_for(status('many'), 'completed', 'two hundred activities are executed');
+is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'many'}), 200, 'each once');
+
+# A long one holds up nobody: neither other runs of the same owner nor other activities.
+as_alice(q{SELECT aion.start_workflow('one', '{"activity": "long"}', workflow_id => 'long')});
+wait_for(executing(), '1', 'a long activity is being executed');
+as_alice(qq{SELECT aion.start_workflow('one', '{"activity": "$_"}', workflow_id => '$_')}) for qw(short inline);
+wait_for(status($_), 'completed', "beside it one of mode $_ is") for qw(short inline);
+is(as_alice(q{SELECT state, attempt FROM aion.activity_task}), 'claimed|1', 'everybody sees that it is claimed');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a USING (pid)
+	WHERE c.relname = '_run' AND a.backend_type = 'aion executor' AND l.mode <> 'AccessShareLock'}), '0', 'it holds no run');
+
+# Somebody cancels its statement, or kills its process: that attempt did not happen.
+$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^executing activity'});
+wait_for('SELECT failures FROM aion._task', '1', 'a statement that somebody cancels is none of the attempts');
+wait_for(executing(), '1', 'it is executed again');
+my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query ~ '^executing activity'});
+kill 'KILL', $pid;
+wait_for('SELECT 1', '1', 'the server is there again');
+wait_for(executing(), '1', 'after a crash it is executed again');
+$pid = $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^executing activity'});
+wait_for(executing(), '1', 'and after its process was terminated');
+$node->restart('fast');
+wait_for(executing(), '1', 'and after a restart');
+as_alice(q{UPDATE gate SET open = true});
+wait_for(status('long'), 'completed', 'it comes to its end');
+is(as_alice(q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'long'}), '1', 'those were no attempts');
+is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'long'}), 1, 'its effect is there once');
+as_alice(q{UPDATE gate SET open = false});
+
+# What nobody wants any more is stopped, and has not happened.
+as_alice(q{SELECT aion.start_workflow('race', '{"activity": "long"}', workflow_id => 'race')});
+wait_for(status('race'), 'completed', 'a run cancels its activity');
+wait_for(executing(), '0', 'which is stopped');
+as_alice(q{SELECT aion.start_workflow('one', '{"activity": "long"}', workflow_id => 'doomed')});
+wait_for(executing(), '1', 'another one');
+as_alice(q{SELECT aion.terminate_workflow('doomed')});
+wait_for(executing(), '0', 'is stopped with its run');
+is(as_alice(q{SELECT count(*) FROM effect WHERE what IN ('race', 'doomed')}), 0, 'of both nothing has happened');
+
+# Code that does not let itself be cancelled: the attempt is over, and counted; the next one begins when its process is gone.
+as_alice(q{SELECT aion.start_workflow('one', '{"activity": "stubborn"}', workflow_id => 'stubborn')});
+wait_for(status('stubborn'), 'completed', 'code that swallows the cancel');
+is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'stubborn'}), 1, 'has happened once');
+
+# A database with a long activity can be dropped.
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+install($node, 'other');
+$node->safe_psql('other', q{
+CREATE FUNCTION long() RETURNS void LANGUAGE sql AS $$ SELECT pg_sleep(1000) $$;
+CREATE FUNCTION one() RETURNS void LANGUAGE sql AS $$ SELECT aion.run('long') $$;
+SELECT aion.register_workflow('one', 'one()'), aion.register_activity('long', 'long()', mode => 'background'), aion.start_workflow('one')},
+	connstr => $node->connstr('other') . ' user=alice');
+wait_for(executing(), '1', 'an activity in another database');
+$node->safe_psql('postgres', 'DROP DATABASE other');
+pass('the database is dropped');
+
+is($node->safe_psql('postgres', 'SELECT * FROM aion.check_integrity()'), '', 'nothing is amiss');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM aion._task'), '0', 'no task is left');
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC/, 'no assertion failed');
+$node->stop;
+done_testing();
