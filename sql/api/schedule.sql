@@ -73,7 +73,7 @@ COMMENT ON FUNCTION aion._missing_bells()
 	IS 'how many schedules that the current user may see want a job of pg_cron, how many of them have none, and what is wrong with pg_cron';
 
 CREATE OR REPLACE VIEW aion.schedule WITH (security_barrier) AS
-	SELECT s.name, s.workflow_type, s.state, o.name AS owner, s.cron, s.every, s.timezone,
+	SELECT s.name, s.workflow_type, s.state, s.reason, o.name AS owner, s.cron, s.every, s.timezone,
 		s.overlap, s.catch_up, s.jitter, s.start_at, s.end_at, s.max_runs,
 		CASE WHEN s.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN s.input END AS input,
 		CASE WHEN s.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN s.options END AS options,
@@ -82,7 +82,7 @@ CREATE OR REPLACE VIEW aion.schedule WITH (security_barrier) AS
 			WHERE t.run_key = s.run_key AND t.state = 'started') AS last_started_at
 	FROM aion._schedule s JOIN aion._owner o ON o.owner_key = s.owner_key
 	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
-COMMENT ON VIEW aion.schedule IS 'schedules: what they start and when, and their next tick';
+COMMENT ON VIEW aion.schedule IS 'schedules: what they start and when, their next tick, and why one is paused that nobody paused (quarantined: the server crashed in its ticks)';
 
 CREATE OR REPLACE VIEW aion.schedule_tick WITH (security_barrier) AS
 	SELECT s.name AS schedule, t.nominal_at, t.state, t.workflow_id, t.decided_at, t.until_at,

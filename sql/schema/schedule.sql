@@ -24,6 +24,8 @@ CREATE TABLE aion._schedule (
 	next_at timestamptz,
 	due_at timestamptz,
 	runs bigint NOT NULL DEFAULT 0,
+	crashes int NOT NULL DEFAULT 0,
+	reason text CHECK (reason IS NULL OR state <> 'active'),
 	CHECK ((cron IS NULL) <> (every IS NULL)),
 	CHECK ((next_at IS NULL) = (due_at IS NULL) AND due_at >= next_at)
 ) WITH (fillfactor = 70);

@@ -336,13 +336,16 @@ try_errand(int64 key)
 		aion_authority_assume(&authority);
 		executes = aion_fence_executes();
 		aion_authority_drop(&authority);
+		aion_inflight_note(key);
 		done = !executes || aion_primitives_run_errand(self.owner_key, &key, 1);
+		aion_inflight_note(0);
 		CRASH_POINT("errand, not committed");
 		aion_process_end_work();
 		CRASH_POINT("errand, committed");
 	}
 	PG_CATCH();
 	{
+		aion_inflight_note(0);
 		aion_process_fail_work(NULL);
 		done = false;
 	}

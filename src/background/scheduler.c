@@ -24,6 +24,7 @@
 
 #include "background/executor.h"
 #include "background/process.h"
+#include "background/retention.h"
 #include "background/runner.h"
 #include "background/scheduler.h"
 #include "engine/advance.h"
@@ -190,7 +191,8 @@ is_template(void)
 }
 
 /*
- * Notes which runs were being executed by processes that died, before any is executed again.
+ * Notes which runs and errands were being executed by processes that died, before any is executed
+ * again.
  */
 static void
 note_crashes(void)
@@ -205,6 +207,7 @@ note_crashes(void)
 		{
 			aion_process_begin_work("noting a crash");
 			aion_authority_assume(&authority);
+			aion_primitives_note_crash(run_key);
 			if (aion_run_note_crash(run_key))
 				ereport(LOG, (errmsg("aion has quarantined run " INT64_FORMAT, run_key)));
 			aion_authority_drop(&authority);
@@ -252,6 +255,8 @@ look(void)
 				point_out_due(GetCurrentTimestamp());
 			}
 			if (executing)
+				aion_retention_serve();
+			if (executing)
 				serve_owners(); /* else they stay on the board, and nobody is woken again */
 		}
 	}
@@ -294,6 +299,7 @@ scan(void)
 	}
 	aion_authority_drop(&authority);
 	aion_process_end_work();
+	aion_retention_reset();
 	MemoryContextSwitchTo(memory);
 	foreach (cell, runners)
 		aion_board_scan_owner((BoardOwner){lfirst_int(cell), false});
@@ -635,7 +641,7 @@ next_wake(void)
 		wake = first_timer()->fire_at;
 	foreach (cell, waiting)
 		wake = Min(wake, ((Waiting *) lfirst(cell))->again_at);
-	return wake;
+	return executing ? Min(wake, aion_retention_next()) : wake;
 }
 
 static int

@@ -75,6 +75,17 @@ aion_primitive_receive(Run *run, const Arrival *arrival)
 	elog(ERROR, "unknown kind of arrival \"%s\"", arrival->kind);
 }
 
+bool
+aion_primitives_keep(int64 run_key)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->keep != NULL && primitive->keep(run_key))
+			return true;
+	}
+	return false;
+}
+
 void
 aion_primitives_purge(int64 run_key)
 {
@@ -245,6 +256,16 @@ aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count)
 		return true;
 	}
 	return false;
+}
+
+void
+aion_primitives_note_crash(int64 key)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->note_crash != NULL)
+			primitive->note_crash(key);
+	}
 }
 
 void

@@ -43,6 +43,10 @@ typedef struct Primitive
 	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
 	void (*receive_late)(Run *run, const struct Arrival *arrival);
 
+	/* Tells whether a closed run cannot be purged yet, since it is needed or somebody has a lock on
+	 * what belongs to it; with authority. */
+	bool (*keep)(int64 run_key);
+
 	/* Forgets a run that is purged; with authority. */
 	void (*purge)(int64 run_key);
 
@@ -97,6 +101,9 @@ typedef struct Primitive
 	/* Does what is due; as the owner, without authority. */
 	void (*run_errand)(int64 key);
 
+	/* Counts that a process died in an errand, if the key is that of one; with authority. */
+	void (*note_crash)(int64 key);
+
 	/* Looks for errands that are due and that nobody has told of; with authority. */
 	void (*find_errands)(void);
 
@@ -115,6 +122,7 @@ extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
+extern bool aion_primitives_keep(int64 run_key);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
 extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
@@ -129,6 +137,7 @@ extern void aion_primitives_reopen(Run *run);
 extern int aion_primitives_select_errands(const int64 *keys, int count, int64 *due);
 extern bool aion_primitives_have_errand(int32 owner_key);
 extern bool aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count);
+extern void aion_primitives_note_crash(int64 key);
 extern void aion_primitives_find_errands(void);
 
 #endif

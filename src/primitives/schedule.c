@@ -53,13 +53,14 @@ static Statement update_schedule = STATEMENT(
 	TEXTOID, INTERVALOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, JSONBOID, JSONBOID);
 static Statement move_schedule = STATEMENT(
 	UPDATE,
-	"UPDATE aion._schedule SET state = $2, next_at = $3, due_at = $4, runs = $5 WHERE run_key = $1",
-	INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID);
+	"UPDATE aion._schedule SET state = $2, next_at = $3, due_at = $4, runs = $5, reason = $6,"
+	" crashes = 0 WHERE run_key = $1",
+	INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TEXTOID);
 static Statement select_schedule = STATEMENT(
 	SELECT,
 	"SELECT run_key, owner_key, name, workflow_type, cron, every, anchor, timezone, overlap,"
-	" catch_up, jitter, start_at, end_at, max_runs, input, options, state, next_at, due_at, runs"
-	" FROM aion._schedule WHERE run_key = $1",
+	" catch_up, jitter, start_at, end_at, max_runs, input, options, state, next_at, due_at, runs,"
+	" reason FROM aion._schedule WHERE run_key = $1",
 	INT8OID);
 static Statement find_schedule = STATEMENT(
 	SELECT, "SELECT run_key, owner_key FROM aion._schedule WHERE name = $1 FOR UPDATE", TEXTOID);
@@ -133,6 +134,7 @@ aion_schedule_read(int64 key)
 	schedule->next_at = aion_row_timestamp(rows, 0, 18);
 	schedule->due_at = aion_row_timestamp(rows, 0, 19);
 	schedule->runs = aion_row_int64(rows, 0, 20);
+	schedule->reason = aion_row_text(rows, 0, 21);
 	make_table(schedule);
 	return schedule;
 }
@@ -170,11 +172,12 @@ aion_schedule_move(Schedule *schedule, TimestampTz next)
 	if (next == DT_NOEND)
 		schedule->state = SCHEDULE_ENDED;
 	else if (aion_schedule_is(schedule, SCHEDULE_ENDED))
-		schedule->state = SCHEDULE_ACTIVE;
+		schedule->state = schedule->reason == NULL ? SCHEDULE_ACTIVE : SCHEDULE_PAUSED;
 	{
-		NullableDatum args[] = {aion_arg_int64(schedule->key), aion_arg_text(schedule->state),
-								aion_arg_timestamp(next), aion_arg_timestamp(schedule->due_at),
-								aion_arg_int64(schedule->runs)};
+		NullableDatum args[] = {
+			aion_arg_int64(schedule->key),	aion_arg_text(schedule->state),
+			aion_arg_timestamp(next),		aion_arg_timestamp(schedule->due_at),
+			aion_arg_int64(schedule->runs), aion_arg_text(schedule->reason)};
 
 		(void) aion_statement_execute(&move_schedule, args);
 		(void) aion_statement_execute(&disarm, args);
@@ -401,9 +404,11 @@ change_state(FunctionCallInfo fcinfo, const char *function, const char *from, co
 	schedule = aion_schedule_lock(name, user);
 	if (aion_schedule_is(schedule, from))
 		schedule->state = unconstify(char *, to);
+	if (strcmp(to, SCHEDULE_ACTIVE) == 0)
+		schedule->reason = NULL;
 	aion_schedule_move(schedule, schedule->next_at);
 	aion_bell_set(schedule);
-	if (aion_schedule_is(schedule, SCHEDULE_ACTIVE))
+	if (strcmp(to, SCHEDULE_ACTIVE) == 0)
 		aion_due_wake(schedule->key, schedule->owner_key, TIMER_ASKED_TICK, aion_clock_now());
 	state = pstrdup(schedule->state);
 	aion_authority_drop(&authority);

@@ -30,12 +30,15 @@ typedef struct Schedule
 	TimestampTz next_at; /* the first tick that is not decided; DT_NOEND: none */
 	TimestampTz due_at;	 /* when that is due */
 	int64 runs;			 /* that its ticks have started */
+	char *reason;		 /* why it is paused, if nobody paused it; NULL: none */
 	Timetable table;
 } Schedule;
 
 #define SCHEDULE_ACTIVE "active"
 #define SCHEDULE_PAUSED "paused"
 #define SCHEDULE_ENDED "ended"
+
+#define REASON_QUARANTINED "quarantined" /* nothing of it starts, until it is resumed */
 
 #define TIMER_NEXT_TICK TIMER_SCHEDULE "next"
 #define TIMER_ASKED_TICK TIMER_SCHEDULE "asked"

@@ -44,6 +44,7 @@
 #include "support/statement.h"
 #include "support/stopwatch.h"
 
+#define CRASHES_ALLOWED 3
 #define TICKS_AT_ONCE 100 /* in one transaction */
 #define TIMELY USECS_PER_MINUTE
 #define TICKS_KEPT 1000
@@ -121,9 +122,22 @@ static Statement select_unrung =
 			  " AND state = 'active' AND next_at <= $1",
 			  TIMESTAMPTZOID);
 
+static Statement count_crash =
+	STATEMENT(UPDATE_RETURNING,
+			  "UPDATE aion._schedule SET crashes = crashes + 1 WHERE run_key = $1"
+			  " RETURNING crashes, name",
+			  INT8OID);
+static Statement quarantine =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._schedule SET reason = '" REASON_QUARANTINED "', state = CASE state"
+			  " WHEN '" SCHEDULE_ENDED "' THEN state ELSE '" SCHEDULE_PAUSED "' END"
+			  " WHERE run_key = $1",
+			  INT8OID);
+
 static int select_errands(const int64 *keys, int count, int64 *due);
 static int64 claim_errand(int32 owner_key, const int64 *keys, int count);
 static void run_errand(int64 key);
+static void note_crash(int64 key);
 static void find_errands(void);
 static void close_run(Run *run);
 
@@ -148,6 +162,7 @@ static Primitive schedule_primitive = {.name = "schedule",
 									   .select_errands = select_errands,
 									   .claim_errand = claim_errand,
 									   .run_errand = run_errand,
+									   .note_crash = note_crash,
 									   .find_errands = find_errands};
 AION_REGISTER_PRIMITIVE(schedule_primitive);
 
@@ -200,9 +215,10 @@ run_errand(int64 key)
 	schedule = aion_schedule_read(key);
 	aion_authority_drop(&authority);
 
-	if (!aion_schedule_is(schedule, SCHEDULE_PAUSED))
+	if (!aion_schedule_is(schedule, SCHEDULE_PAUSED) && schedule->reason == NULL)
 		serve_due(schedule, &budget);
-	serve_waiting(schedule, "pending", &budget); /* the last, since these overlap with anything */
+	if (schedule->reason == NULL)
+		serve_waiting(schedule, "pending", &budget); /* last, since these overlap with anything */
 
 	aion_authority_assume(&authority);
 	aion_schedule_move(schedule, schedule->next_at);
@@ -215,6 +231,27 @@ run_errand(int64 key)
 		(void) aion_statement_execute(&trim_ticks, kept);
 	}
 	aion_authority_drop(&authority);
+}
+
+/*
+ * Counts that a process died while it decided ticks of a schedule.  When they go through that is
+ * forgotten; after too many times the schedule is paused, and does not start what it is asked for
+ * either, until somebody resumes it.
+ */
+static void
+note_crash(int64 key)
+{
+	NullableDatum args[] = {aion_arg_int64(key)};
+	Rows rows = aion_statement_execute(&count_crash, args);
+	char *name;
+
+	if (rows.count == 0 || aion_row_int32(rows, 0, 1) < CRASHES_ALLOWED)
+		return;
+	name = aion_row_text(rows, 0, 2);
+	(void) aion_statement_execute(&quarantine, args);
+	aion_due_forget(key); /* resuming makes it look at all there is */
+	ereport(LOG, (errmsg("aion has paused schedule \"%s\"", name),
+				  errdetail("The server crashed while it decided what to start.")));
 }
 
 /*
@@ -379,7 +416,8 @@ count_open(const Schedule *schedule)
 }
 
 /*
- * Ends the runs of earlier ticks.
+ * Ends the runs of earlier ticks, to make place for the next: at once, since nothing else ends a
+ * run for sure.  Where runs can be asked to cancel, this is the place to ask.
  */
 static void
 cancel_previous(const Schedule *schedule)

@@ -158,12 +158,21 @@ for my $point (@points)
 	{
 		asked(q{SELECT aion.trigger_schedule('tick')});
 	}
+	elsif ($point =~ /^old runs/)
+	{
+		# A run that ended long ago.
+		my $old = 'old' . ++$number;
+		asked(qq{SET SESSION AUTHORIZATION alice; SELECT aion.start_workflow('work', '{"kind": "act"}', workflow_id => '$old')});
+		wait_for(sub { asked("UPDATE aion._run SET closed_at = '2000-01-01' WHERE workflow_id = '$old' AND closed_at IS NOT NULL RETURNING 'done'") =~ /done/ });
+		$node->reload;
+	}
 	elsif ($point =~ /^crash noted/)
 	{
 		kill 'KILL', slow_one();
 	}
 	ok(wait_for(sub { -e $mark }), "a process dies here: $point");
 	ok(wait_for(sub { crashes() > $crashes && asked('SELECT 1') eq '1' }), 'and the server comes back');
+	wait_for(sub { asked(q{SELECT count(*) FROM aion._run WHERE closed_at = '2000-01-01'}) eq '0' });
 	start_again();
 	start('act', 1, 'alice');
 	is(asked('SELECT * FROM aion.check_integrity()'), '', 'with nothing amiss');
