@@ -63,6 +63,7 @@ $node->safe_psql('postgres', q{
 	SELECT aion.register_activity('act', 'act(text, int, boolean)');
 	SELECT aion.register_activity('troubled', 'troubled(text, int)');
 	SELECT aion.register_activity('slow', 'slow(text, int)');
+	SELECT aion.register_activity('far', 'act(text, int, boolean)', mode => 'background');
 	SELECT aion.register_workflow('work', 'work(text)')}, @alice);
 # Whose code is alice's: they trust each other.
 $node->safe_psql('postgres', q{
@@ -153,6 +154,10 @@ for my $point (@points)
 	elsif ($point =~ /^interruption/)
 	{
 		asked('SELECT pg_terminate_backend(' . slow_one() . ')');
+	}
+	elsif ($point =~ /^activity (claimed|executed,)/)
+	{
+		start('far', 1, 'alice');
 	}
 	elsif ($point =~ /^errand/)
 	{

@@ -43,6 +43,9 @@ $node->safe_psql('postgres', q{
 	CREATE FUNCTION cron.schedule_in_database(text, text, text, text, text, boolean) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''planted''; END'});
 refused('nor is a schema of that name believed', qr/not installed in this database/);
 $node->safe_psql('postgres', 'DROP SCHEMA cron CASCADE; CREATE EXTENSION pg_cron');
+$node->safe_psql('postgres', 'ALTER EXTENSION pg_cron DROP FUNCTION cron.schedule_in_database(text, text, text, text, text, boolean)'); # which 1.4 brought
+refused('a pg_cron that is too old is refused', qr/is too old.*HINT:.*1\.4.*ALTER EXTENSION pg_cron UPDATE/s);
+$node->safe_psql('postgres', 'ALTER EXTENSION pg_cron ADD FUNCTION cron.schedule_in_database(text, text, text, text, text, boolean)');
 
 # An ordinary role, without any right on pg_cron, makes a schedule; the job is the engine's, and says when to look, in UTC.
 $node->safe_psql('postgres', q{
@@ -69,8 +72,14 @@ is($node->safe_psql('postgres', q{SELECT schedule FROM cron.job WHERE jobname = 
 $node->safe_psql('postgres', q{SELECT aion.update_schedule('nightly', every => '1 day')}, @alice);
 is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job WHERE jobname = 'aion:nightly'}), '0', 'an interval needs none');
 
-# pg_cron rings, a runner of alice's starts the run.
+# pg_cron rings, a runner of alice's starts the run; and a job of anybody's removes old ones.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION once() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	SELECT aion.register_workflow('once', 'once()'), aion.start_workflow('once')}, @alice);
+$node->safe_psql('postgres', q{SELECT cron.schedule('purge', '* * * * *', $$SELECT aion.purge_workflows('0', 'once')$$)});
 wait_until($node, 'pg_cron rings and the tick starts', q{SELECT count(*) > 0 FROM alice.effect WHERE workflow ~ '^minute/'});
+wait_until($node, 'pg_cron purges', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE workflow_type = 'once'});
+$node->safe_psql('postgres', q{SELECT cron.unschedule('purge')});
 wait_until($node, 'an interval ticks through our own timers', q{SELECT count(*) > 3 FROM alice.effect WHERE workflow ~ '^quick/'});
 $node->safe_psql('postgres', q{SELECT aion.ring_schedule('minute') FROM generate_series(1, 5)}, @alice);
 $node->safe_psql('postgres', q{SELECT aion.ring_schedule('minute') FROM generate_series(1, 5)});
