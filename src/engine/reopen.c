@@ -3,10 +3,10 @@
  *		Letting runs that have ended go on.
  *
  * A reopen takes back the end of the run and what it ended on: failures or a cancel request that
- *the code gave no command after, and whatever the close cancelled.  Nothing is removed: a mark
- *lists the events that mean nothing any more, and begins a new lease.  So timers are live again,
- *activities open again under their old numbers, successes are reused, and failures that the code
- *has handled stay.
+ * the code gave no command after, and whatever the close cancelled.  Nothing is removed: a mark
+ * lists the events that mean nothing any more, and begins a new lease.  So timers are live again,
+ * activities open again under their old numbers, successes are reused, and failures that the code
+ * has handled stay.
  *
  * The index on open workflow ids decides against concurrent starts, the run's lock against
  * concurrent reopens.

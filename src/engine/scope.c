@@ -231,7 +231,7 @@ is_to_be_told(const Command *command, int32 seq)
 	const Event *outcome = aion_turn_outcome(command);
 
 	return command->cancelled_by == NULL && command->class->cancel != NULL &&
-		   !command->class->outlives_await && (outcome == NULL || outcome->seq > seq);
+		   (outcome == NULL || outcome->seq > seq);
 }
 
 /*
@@ -245,7 +245,7 @@ abandon(Turn *turn, Command **commands, int count, int32 seq)
 	{
 		const Event *outcome = aion_turn_outcome(commands[i]);
 
-		if (is_to_be_told(commands[i], seq) &&
+		if (!commands[i]->class->outlives_await && is_to_be_told(commands[i], seq) &&
 			(outcome == NULL || aion_event_is_cancelled(outcome)))
 			(void) commands[i]->class->cancel(turn, commands[i]);
 	}

@@ -35,7 +35,7 @@ typedef struct CommandClass
 	 */
 	Command *(*yield)(Turn *turn, Command *command);
 
-	/* It stays as it is when an await of it is ended; else it is cancelled. */
+	/* It stays as it is when an await of it is ended, unless it yields; else it is cancelled. */
 	bool outlives_await;
 
 	/* The turn that asks for it answers it, so nothing ends an await of it. */

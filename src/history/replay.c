@@ -207,17 +207,15 @@ take_back(History *history, Event *reopened)
 		history->superseded = bms_add_member(history->superseded, lfirst_int(cell));
 	}
 	history->command_count = history->open_timers = history->open_activities = 0;
+	aion_received_clear(history);
 	history->terminal = NULL;
 	history->cancel_requests = NIL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
 	{
 		Event *event = history->events[i];
-		EventRole role = aion_event_role(event);
 
-		/* Signals stay where they are. */
-		if (role != ROLE_REOPEN && role != ROLE_SIGNAL &&
-			!aion_history_is_superseded(history, event))
+		if (aion_event_role(event) != ROLE_REOPEN && !aion_history_is_superseded(history, event))
 			take_in(history, event);
 	}
 }
