@@ -56,13 +56,14 @@ BEGIN
 END $$;
 SELECT aion.register_workflow('nightly_load', 'nightly_load(date)');
 
--- Every night, whatever the clock does in March and October; nights that were missed are made up for, one after the other. It needs
--- pg_cron, see the README.
-SELECT aion.create_schedule('nightly', 'nightly_load', cron => '30 2 * * *', timezone => 'Europe/Berlin', catch_up => 'all',
-	overlap => 'buffer_one');
-
--- INSERT INTO etl.delivery SELECT partition, current_date - 1, length(partition) * 10 FROM etl.partition;
+-- Every night, whatever the clock does in March and October; nights that were missed are made up for, one after the other. (Cron
+-- expressions need pg_cron, see the README.)
+-- SELECT aion.create_schedule('nightly', 'nightly_load', cron => '30 2 * * *', timezone => 'Europe/Berlin', catch_up => 'all',
+--   overlap => 'buffer_one');
 -- SELECT * FROM aion.next_ticks('nightly', 3);
+
+-- By hand:
+-- INSERT INTO etl.delivery SELECT partition, current_date - 1, length(partition) * 10 FROM etl.partition;
 -- SELECT aion.start_workflow('nightly_load', jsonb_build_object('day', current_date - 1), workflow_id => 'load-by-hand');
 -- SELECT state, count(*) FROM aion.activity_task WHERE workflow_id = 'load-by-hand' GROUP BY 1;
 -- SELECT jsonb_pretty(result) FROM aion.workflow_run WHERE workflow_id = 'load-by-hand';

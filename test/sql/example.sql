@@ -16,6 +16,7 @@ SET SESSION AUTHORIZATION example_owner;
 \o /dev/null
 \i examples/order_saga.sql
 \i examples/approval.sql
+\i examples/nightly_load.sql
 \o
 \set ECHO all
 CREATE VIEW run AS SELECT workflow_id, status, coalesce(result, error -> 'message') AS outcome FROM aion.workflow_run ORDER BY run_key;
@@ -205,6 +206,69 @@ SELECT aion.signal_workflow('b', 'decision'), aion_test.advance('20 days') > 0 A
 SELECT workflow_id, status, result, closed_at FROM aion.workflow_run ORDER BY run_key;
 SELECT * FROM mail_count;
 SELECT aion_test.replay('a'), aion_test.replay('b');
+ROLLBACK;
+
+--
+-- Nightly load. Partitions at half past two; two are late, one for ever, and one is broken.
+--
+CREATE FUNCTION deliver(night date, late text DEFAULT '^$') RETURNS bigint LANGUAGE sql AS $$
+	WITH delivered AS (INSERT INTO etl.delivery SELECT partition, night, CASE partition WHEN 'shop 007' THEN 'seven' ELSE '10' END
+		FROM etl.partition WHERE partition !~ late ON CONFLICT DO NOTHING RETURNING 1) SELECT count(*) FROM delivered
+$$;
+CREATE VIEW night AS SELECT workflow_id, status, result ->> 'day' AS day, result -> 'partitions' AS partitions, jsonb_path_query_array(result, '$.failed[*].partition') AS failed,
+	error -> 'message' AS error, result -> 'shops' AS shops FROM aion.workflow_run ORDER BY run_key;
+BEGIN;
+SELECT aion_test.begin('2030-03-29 00:00 UTC') IS NOT NULL AS begun;
+SELECT aion.create_schedule('nightly', 'nightly_load', cron => '30 2 * * *', timezone => 'Europe/Berlin', catch_up => 'all', overlap => 'buffer_one');
+DELETE FROM etl.partition WHERE partition > 'shop 250';
+SELECT * FROM aion.next_ticks('nightly', 3); -- at half past two there, but for the 31st, when there is no such time
+SELECT deliver('2030-03-28', late => '[12]13');
+SELECT aion_test.advance('1 hour 30 min 5 s') > 0 AS turns;
+SELECT state, count(*) FROM aion.activity_task GROUP BY 1;
+SELECT deliver('2030-03-28', late => '213');
+SELECT aion_test.advance('1 hour') > 0 AS turns;
+SELECT * FROM night;
+SELECT jsonb_path_query(result, '$.failed[*].error') - 'context' AS failed FROM aion.workflow_run;
+SELECT aion.query_workflow('nightly/2030-03-29T01:30:00Z', 'progress');
+SELECT * FROM etl.published;
+SELECT event_type, attributes #>> '{error,attempts}' AS attempts, count(*) FROM aion.history('nightly/2030-03-29T01:30:00Z')
+	WHERE event_type IN ('ActivityScheduled', 'ActivityCompleted', 'ActivityFailed') GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT aion_test.replay('nightly/2030-03-29T01:30:00Z');
+RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- A deploy in the middle of a night: the workflow in flight keeps its code, activities are what they are by then, and the next night is new.
+BEGIN;
+SELECT aion_test.begin('2030-03-29 00:00 UTC') IS NOT NULL AS begun;
+SELECT aion.create_schedule('nightly', 'nightly_load', cron => '30 2 * * *', timezone => 'Europe/Berlin', catch_up => 'all', overlap => 'buffer_one');
+DELETE FROM etl.partition WHERE partition > 'shop 030' OR partition = 'shop 007';
+SELECT deliver('2030-03-28', late => '003'), deliver('2030-03-29'), deliver('2030-03-30');
+SELECT aion_test.advance('1 hour 30 min 5 s') > 0 AS turns;
+SELECT replace(pg_get_functiondef('nightly_load'::regproc), $$jsonb_build_object('day', d, 'partitions'$$, $$jsonb_build_object('shops', true, 'day', d, 'partitions'$$) AS deploy \gset
+\set ECHO none
+:deploy;
+\set ECHO all
+CREATE OR REPLACE FUNCTION etl.load_partition(partition text, day date) RETURNS numeric LANGUAGE sql AS $$
+	INSERT INTO etl.sale VALUES (partition, day, 20) RETURNING amount
+$$;
+SELECT aion_test.advance('1 day') > 0 AS turns;
+-- The schedule is paused for two nights, which are made up for, one after the other.
+SELECT aion.pause_schedule('nightly'), aion_test.advance('2 days'), aion.resume_schedule('nightly'), aion_test.run_until_idle() > 0 AS turns;
+SELECT * FROM night;
+SELECT * FROM etl.published ORDER BY 1;
+SELECT count(DISTINCT version) AS versions FROM aion.workflow_run;
+SELECT schedule, nominal_at, state FROM aion.schedule_tick ORDER BY 2;
+SELECT DISTINCT left(aion_test.replay(workflow_id), 2) FROM run;
+ROLLBACK;
+
+-- If more than one of a hundred is broken, the day is not published, and the error says which.
+BEGIN;
+SELECT aion_test.begin('2030-03-29 00:00 UTC') IS NOT NULL AS begun;
+DELETE FROM etl.partition WHERE partition > 'shop 020';
+SELECT deliver('2030-03-28');
+SELECT aion.start_workflow('nightly_load', '{"day": "2030-03-28"}', workflow_id => 'by hand'), aion_test.run_until_idle() > 0 AS turns;
+SELECT status, error ->> 'message' AS message, jsonb_path_query((error ->> 'detail')::jsonb, '$[*].partition') AS failed FROM aion.workflow_run;
+SELECT count(*) AS loaded, (SELECT count(*) FROM etl.published) AS published FROM etl.sale;
 ROLLBACK;
 
 -- Names belong to the whole database: the next test begins with none.
