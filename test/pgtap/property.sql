@@ -330,7 +330,7 @@ BEGIN
 		IF how = 'meddled' THEN
 			PERFORM reopened();
 			PERFORM aion.fork_workflow('p', 1 + roll((SELECT w.history_events FROM aion.workflow_run w WHERE w.workflow_id = 'p')), 'f');
-			PERFORM aion_test.advance('1 year');
+			PERFORM aion_test.advance('1 month');
 			said := (SELECT string_agg(status, ' ' ORDER BY workflow_id) FROM aion.workflow_run WHERE workflow_id IN ('p', 'f'));
 			IF said !~ '^(completed|failed|cancelled) (completed|failed|cancelled)$' OR aion_test.replay('p') !~ '^ok' OR aion_test.replay('f') !~ '^ok' OR EXISTS (SELECT FROM aion.check_integrity()) THEN
 				RAISE EXCEPTION 'after a reopen and a fork: %; %; %; %; %', said, aion_test.replay('p'), aion_test.replay('f'),
