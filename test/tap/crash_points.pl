@@ -84,12 +84,12 @@ sub start_these
 {
 	my ($kind, $user, @ids) = @_;
 	my $ids = join ', ', map { "('$_')" } @ids;
-	my ($code) = $node->psql('postgres', qq{BEGIN;
+	my ($code) = eval { $node->psql('postgres', qq{BEGIN;
 		INSERT INTO alice.acknowledged VALUES $ids ON CONFLICT DO NOTHING;
 		SELECT aion.start_workflow('work', '{"kind": "$kind"}', workflow_id => id, if_running => 'use_existing', if_closed => 'use_existing')
 			FROM (VALUES $ids) v(id);
-		COMMIT}, connstr => $node->connstr('postgres') . " user=$user", on_error_stop => 1);
-	push @doubtful, [ $kind, $user, @ids ] if $code != 0;
+		COMMIT}, connstr => $node->connstr('postgres') . " user=$user", on_error_stop => 1) };
+	push @doubtful, [ $kind, $user, @ids ] if !defined $code || $code != 0;
 	return;
 }
 sub start_again
@@ -101,7 +101,7 @@ sub start_again
 sub asked
 {
 	my ($query) = @_;
-	my ($code, $out) = $node->psql('postgres', $query, on_error_stop => 0);
+	my ($code, $out) = eval { $node->psql('postgres', $query, on_error_stop => 0) }; # which dies if psql does not wait for its input
 	return $out // '';
 }
 sub wait_for
@@ -143,7 +143,7 @@ for my $point (@points)
 	}
 	elsif ($point =~ /^drive/)
 	{
-		$node->psql('postgres', 'CALL aion.drive()', @alice) for 1 .. 3;
+		eval { $node->psql('postgres', 'CALL aion.drive()', @alice) } for 1 .. 3;
 	}
 	elsif ($point =~ /^runs blocked/)
 	{
@@ -155,7 +155,7 @@ for my $point (@points)
 	{
 		asked('SELECT pg_terminate_backend(' . slow_one() . ')');
 	}
-	elsif ($point =~ /^activity (claimed|executed,)/)
+	elsif ($point =~ /^(background |activity (claimed|executed,))/)
 	{
 		start('far', 1, 'alice');
 	}
