@@ -55,6 +55,7 @@ pg_noreturn static void fail_too_long(Turn *turn);
 static void differ(Turn *turn, Difference *difference);
 static void note_difference(Turn *turn, Difference *difference);
 static bool is_failure(const Command *command);
+static bool is_known(const Command *command);
 static bool is_earlier(const Command *a, const Command *b);
 static void make_quiet(Turn *turn);
 static void make_loud(Turn *turn);
@@ -386,8 +387,7 @@ aion_turn_failures(const Turn *turn, int *first)
 	{
 		Command *command = turn->commands[i];
 
-		if (!is_failure(command) ||
-			(command->known_at > 0 && !list_member_ptr(turn->told, command)))
+		if (!is_failure(command) || (is_known(command) && !list_member_ptr(turn->told, command)))
 			continue;
 		failures = lappend_int(failures, aion_turn_outcome(command)->seq);
 		if (command->known_at > 0)
@@ -709,6 +709,16 @@ is_failure(const Command *command)
 
 	return outcome != NULL && command->class->failure != NULL &&
 		   command->class->failure(command) != NULL && !aion_event_is_cancel_command(outcome);
+}
+
+/*
+ * Tells whether the code knows the outcome of a command: it does at once where the command's event
+ * is the outcome.
+ */
+static bool
+is_known(const Command *command)
+{
+	return command->known_at > 0 || aion_turn_outcome(command) == command->recorded->event;
 }
 
 /*
