@@ -109,10 +109,14 @@ aion_start_prepare(StartRequest *request)
 				 errmsg("workflow type \"%s\" does not exist", request->workflow_type),
 				 errhint("A run uses names registered by its owner, by a role that its owner is a "
 						 "member of, or by a superuser. Use aion.register_workflow().")));
-	aion_workflow_deploy_if_changed(workflow);
-	workflow = aion_workflow_find(request->workflow_type);
-	version = request->version != NULL ? aion_version_find(request->workflow_type, request->version)
-									   : aion_version_get(workflow->version_key);
+	aion_workflow_deploy_if_changed(workflow, true);
+	do
+	{
+		workflow = aion_workflow_find(request->workflow_type);
+		version = request->version != NULL
+					  ? aion_version_find(request->workflow_type, request->version)
+					  : aion_version_get(workflow->version_key);
+	} while (version != NULL && !aion_version_pin(version->version_key));
 	if (version == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
 						errmsg("workflow type \"%s\" has no version \"%s\"", request->workflow_type,

@@ -34,9 +34,10 @@ typedef enum EventType
 	EVENT_WORKFLOW_PAUSED,
 	EVENT_WORKFLOW_RESUMED,
 	EVENT_WORKFLOW_REOPENED,
+	EVENT_VERSION_MARKED,
 } EventType;
 
-#define EVENT_TYPES (EVENT_WORKFLOW_REOPENED + 1)
+#define EVENT_TYPES (EVENT_VERSION_MARKED + 1)
 
 typedef enum EventRole
 {
@@ -46,6 +47,7 @@ typedef enum EventRole
 	ROLE_OUTCOME,  /* settles a command */
 	ROLE_SIGNAL,   /* is there for the code to consume */
 	ROLE_MARK,	   /* invisible to the code */
+	ROLE_PATCH,	   /* says that the code is one with a certain change */
 	ROLE_REOPEN	   /* takes back earlier events, and begins a lease */
 } EventRole;
 
