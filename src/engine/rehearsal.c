@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
@@ -24,6 +25,7 @@
 static Version *find_version(const char *workflow_type, const char *wanted, Oid user);
 static Run *import(const Jsonb *exported);
 static char *rehearse(Run *run, Version *version, bool went_as_far);
+static void add_context(void *run);
 static bool went_as_far(const Run *run);
 static char *compare_end(const Run *run, const Turn *turn);
 static char *describe_end(const Turn *turn);
@@ -93,6 +95,7 @@ import(const Jsonb *exported)
 static char *
 rehearse(Run *run, Version *version, bool compare_all)
 {
+	ErrorContextCallback context = {error_context_stack, add_context, run};
 	Authority authority;
 	Turn *turn;
 	Difference *difference;
@@ -100,7 +103,9 @@ rehearse(Run *run, Version *version, bool compare_all)
 	run->seen = run->history->count; /* messages have been emitted */
 	run->version_key = version->version_key;
 	turn = aion_turn_create(run);
+	error_context_stack = &context;
 	aion_turn_execute(turn, aion_version_callable(version), &version->settings);
+	error_context_stack = context.previous;
 	if (turn->verdict == TURN_TIMED_OUT)
 		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
 						errmsg("the turn took longer than aion.turn_timeout")));
@@ -115,6 +120,12 @@ rehearse(Run *run, Version *version, bool compare_all)
 	}
 	return difference != NULL ? aion_json_cstring(aion_replay_difference(difference))
 							  : compare_end(run, turn);
+}
+
+static void
+add_context(void *run)
+{
+	errcontext(AION_TURN_CONTEXT, ((Run *) run)->workflow_id, "(replay)");
 }
 
 /*
