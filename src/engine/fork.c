@@ -19,6 +19,7 @@
 #include "aion.h"
 #include "engine/control.h"
 #include "engine/guard.h"
+#include "engine/primitive.h"
 #include "engine/start.h"
 #include "support/clock.h"
 #include "support/errors.h"
@@ -68,7 +69,8 @@ is_for_code(const History *prefix, const Event *event)
 {
 	EventRole role = aion_event_role(event);
 
-	return (role == ROLE_COMMAND || role == ROLE_OUTCOME || role == ROLE_PATCH) &&
+	return (role == ROLE_COMMAND || role == ROLE_OUTCOME || role == ROLE_SIGNAL ||
+			role == ROLE_PATCH) &&
 		   !aion_event_is_own_timer(event) && !aion_event_is_by_close(event) &&
 		   !aion_history_is_superseded(prefix, event);
 }
@@ -186,6 +188,9 @@ aion_fork_workflow(PG_FUNCTION_ARGS)
 						errmsg("workflow \"%s\" is already running", run->workflow_id),
 						errhint("Choose another workflow id.")));
 	aion_start_write(run);
+	aion_primitives_fork(run);
+	if (run->history->received_names > 0)
+		aion_run_save(run); /* the code has consumed none of them yet */
 	result = cstring_to_text(run->workflow_id);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(result);

@@ -190,3 +190,13 @@ aion_primitives_reopen(Run *run)
 			primitive->reopen(run);
 	}
 }
+
+void
+aion_primitives_fork(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->fork != NULL)
+			primitive->fork(run);
+	}
+}

@@ -77,6 +77,9 @@ typedef struct Primitive
 	void (*resume)(Run *run);
 	void (*reopen)(Run *run);
 
+	/* Keeps what goes with the events that a forked run has behind it; with authority. */
+	void (*fork)(Run *run);
+
 	struct Primitive *next;
 } Primitive;
 
@@ -103,5 +106,6 @@ extern void aion_primitives_save(Run *run);
 extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);
 extern void aion_primitives_resume(Run *run);
 extern void aion_primitives_reopen(Run *run);
+extern void aion_primitives_fork(Run *run);
 
 #endif

@@ -230,6 +230,7 @@ aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key)
 	run->run_id = make_uuid(run->workflow_id);
 	run->owner_key = owner_key;
 	run->version_key = version_key;
+	run->retry_at = run->awaiting_since = run->closed_at = DT_NOEND;
 	run->history = aion_history_create(run->run_key, run->owner_key, context);
 	MemoryContextSwitchTo(caller);
 	return run;

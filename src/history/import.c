@@ -20,7 +20,7 @@
 typedef enum MemberType
 {
 	MEMBER_TEXT,
-	MEMBER_OBJECT,
+	MEMBER_FAILURE,
 	MEMBER_NUMBERS, /* an array of them */
 	MEMBER_ORIGINS,
 	MEMBER_ANY
@@ -34,17 +34,18 @@ typedef struct Member
 	bool required;
 } Member;
 
-/* What readers of events rely on. */
+/* What readers of events rely on: an event that says something new has its say here. */
 static const Member members[] = {
 	{EVENT_WORKFLOW_STARTED, "workflow_type", MEMBER_TEXT, true},
 	{EVENT_WORKFLOW_STARTED, "version", MEMBER_TEXT, true},
 	{EVENT_WORKFLOW_STARTED, "origins", MEMBER_ORIGINS, false},
-	{EVENT_WORKFLOW_FAILED, "error", MEMBER_OBJECT, true},
+	{EVENT_WORKFLOW_FAILED, "error", MEMBER_FAILURE, true},
 	{EVENT_WORKFLOW_FAILED, "ended_on", MEMBER_NUMBERS, false},
 	{EVENT_WORKFLOW_REOPENED, "supersedes", MEMBER_NUMBERS, true},
 	{EVENT_COMMAND_ANSWERED, "command", MEMBER_TEXT, true},
+	{EVENT_COMMAND_ANSWERED, "error", MEMBER_FAILURE, false},
 	{EVENT_ACTIVITY_SCHEDULED, "activity", MEMBER_TEXT, true},
-	{EVENT_ACTIVITY_FAILED, "error", MEMBER_OBJECT, true},
+	{EVENT_ACTIVITY_FAILED, "error", MEMBER_FAILURE, true},
 	{EVENT_TIMER_STARTED, "fire_at", MEMBER_TEXT, true},
 	{EVENT_SIGNAL_RECEIVED, "payload", MEMBER_ANY, true},
 	{EVENT_SIGNAL_SENT, "workflow_id", MEMBER_TEXT, true},
@@ -167,8 +168,9 @@ fits(const Jsonb *value, MemberType type)
 	{
 		case MEMBER_TEXT:
 			return is_scalar && scalar.type == jbvString;
-		case MEMBER_OBJECT:
-			return aion_json_is_object(value);
+		case MEMBER_FAILURE:
+			return aion_json_text(value, "sqlstate") != NULL &&
+				   aion_json_text(value, "message") != NULL;
 		case MEMBER_NUMBERS:
 		case MEMBER_ORIGINS:
 			return !is_scalar && JB_ROOT_IS_ARRAY(value) && is_array_of(value, type);

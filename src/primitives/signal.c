@@ -52,6 +52,7 @@ static Statement delete_late =
 static void record_received(Run *run, const Arrival *arrival);
 static void keep_late(Run *run, const Arrival *arrival);
 static void purge(int64 run_key);
+static void keep_forked(Run *run);
 static Jsonb *answer_received(Turn *turn, Command *receiver);
 static Jsonb *failure_of_receiver(const Command *receiver);
 static const char *cancel_receiver(Turn *turn, Command *receiver);
@@ -63,7 +64,8 @@ static Primitive primitive = {.name = "signal",
 							  .receives = "signal",
 							  .receive = record_received,
 							  .receive_late = keep_late,
-							  .purge = purge};
+							  .purge = purge,
+							  .fork = keep_forked};
 
 AION_REGISTER_PRIMITIVE(primitive);
 
@@ -121,6 +123,30 @@ purge(int64 run_key)
 
 	(void) aion_statement_execute(&delete_ids, args);
 	(void) aion_statement_execute(&delete_late, args);
+}
+
+/*
+ * Keeps the ids of the signals that a forked run has taken over.
+ */
+static void
+keep_forked(Run *run)
+{
+	for (int i = 0; i < run->history->count; i++)
+	{
+		const Event *event = run->history->events[i];
+		SignalReceived signal;
+		NullableDatum args[3];
+
+		if (event->type != EVENT_SIGNAL_RECEIVED)
+			continue;
+		aion_event_read_signal_received(event, &signal);
+		if (signal.dedup_id == NULL)
+			continue;
+		args[0] = aion_arg_int64(run->run_key);
+		args[1] = aion_arg_int32(run->owner_key);
+		args[2] = aion_arg_text(signal.dedup_id);
+		(void) aion_statement_execute(&insert_id, args);
+	}
 }
 
 /*
