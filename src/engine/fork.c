@@ -2,11 +2,11 @@
  * fork.c
  *		New runs from a prefix of a history.
  *
- * The new run has a beginning of its own, which says where it comes from, and then the commands and
- * outcomes that the prefix holds, at their original times.  What only happened to the old run
- * (marks, its end and what that cancelled, its own timeout) is left out.  What is open at the end
- * of the prefix is open in the new run: activities are made again, timers are live, and a command
- * that the code gives next is new.
+ * The new run has a beginning of its own, which says where it comes from, and then the commands,
+ * outcomes and signals that the prefix holds, at their original times.  What only happened to the
+ * old run (marks, its end and what that cancelled, its own timeout) is left out.  What is open at
+ * the end of the prefix is open in the new run: activities are made again, timers are live, and a
+ * command that the code gives next is new.
  *
  * The old run is only read, without its lock: it may be open, and nobody waits.
  */

@@ -51,8 +51,8 @@ static Statement delete_late =
 
 static void record_received(Run *run, const Arrival *arrival);
 static void keep_late(Run *run, const Arrival *arrival);
+static void know_ids(Run *run);
 static void purge(int64 run_key);
-static void keep_forked(Run *run);
 static Jsonb *answer_received(Turn *turn, Command *receiver);
 static Jsonb *failure_of_receiver(const Command *receiver);
 static const char *cancel_receiver(Turn *turn, Command *receiver);
@@ -64,8 +64,8 @@ static Primitive primitive = {.name = "signal",
 							  .receives = "signal",
 							  .receive = record_received,
 							  .receive_late = keep_late,
-							  .purge = purge,
-							  .fork = keep_forked};
+							  .fork = know_ids,
+							  .purge = purge};
 
 AION_REGISTER_PRIMITIVE(primitive);
 
@@ -80,6 +80,7 @@ static const CommandClass send_class = {.kind = COMMAND_SEND_SIGNAL,
 										.record = record_sent,
 										.answer = answer_sent};
 
+static bool keep_id(int64 run_key, int32 owner_key, const char *dedup_id);
 static bool send(const FoundRun *to, const char *name, const Jsonb *payload, const char *dedup_id);
 static char *read_name(FunctionCallInfo fcinfo, int argument);
 static Jsonb *read_payload(FunctionCallInfo fcinfo, int argument);
@@ -116,6 +117,24 @@ keep_late(Run *run, const Arrival *arrival)
 	(void) aion_statement_execute(&insert_late, args);
 }
 
+/*
+ * A run that took over signals of another knows their ids.
+ */
+static void
+know_ids(Run *run)
+{
+	for (int i = 0; i < run->history->count; i++)
+	{
+		SignalReceived signal;
+
+		if (run->history->events[i]->type != EVENT_SIGNAL_RECEIVED)
+			continue;
+		aion_event_read_signal_received(run->history->events[i], &signal);
+		if (signal.dedup_id != NULL)
+			(void) keep_id(run->run_key, run->owner_key, signal.dedup_id);
+	}
+}
+
 static void
 purge(int64 run_key)
 {
@@ -126,27 +145,15 @@ purge(int64 run_key)
 }
 
 /*
- * Keeps the ids of the signals that a forked run has taken over.
+ * Notes the id of a signal; false if one of the same id was sent to that run before.
  */
-static void
-keep_forked(Run *run)
+static bool
+keep_id(int64 run_key, int32 owner_key, const char *dedup_id)
 {
-	for (int i = 0; i < run->history->count; i++)
-	{
-		const Event *event = run->history->events[i];
-		SignalReceived signal;
-		NullableDatum args[3];
+	NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_int32(owner_key),
+							aion_arg_text(dedup_id)};
 
-		if (event->type != EVENT_SIGNAL_RECEIVED)
-			continue;
-		aion_event_read_signal_received(event, &signal);
-		if (signal.dedup_id == NULL)
-			continue;
-		args[0] = aion_arg_int64(run->run_key);
-		args[1] = aion_arg_int32(run->owner_key);
-		args[2] = aion_arg_text(signal.dedup_id);
-		(void) aion_statement_execute(&insert_id, args);
-	}
+	return aion_statement_execute(&insert_id, args).count > 0;
 }
 
 /*
@@ -158,14 +165,8 @@ send(const FoundRun *to, const char *name, const Jsonb *payload, const char *ded
 	Arrival arrival = {
 		.kind = primitive.receives, .name = name, .payload = payload, .dedup_id = dedup_id};
 
-	if (dedup_id != NULL)
-	{
-		NullableDatum args[] = {aion_arg_int64(to->run_key), aion_arg_int32(to->owner_key),
-								aion_arg_text(dedup_id)};
-
-		if (aion_statement_execute(&insert_id, args).count == 0)
-			return false;
-	}
+	if (dedup_id != NULL && !keep_id(to->run_key, to->owner_key, dedup_id))
+		return false;
 	aion_inbox_send(to->run_key, to->owner_key, &arrival);
 	aion_wait_note_touched(to->run_key);
 	return true;
