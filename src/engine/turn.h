@@ -97,6 +97,7 @@ struct Turn
 	bool entered;		 /* the input fit, and the code began */
 
 	struct Published *published; /* what queries get to see; NULL: nothing */
+	Jsonb *search_attributes;	 /* as the code has changed them; NULL: it has not */
 
 	/* Of an optimistic turn, whose activities are executed where they are called: */
 	bool optimistic;

@@ -34,6 +34,7 @@ typedef enum EventType
 	EVENT_WORKFLOW_PAUSED,
 	EVENT_WORKFLOW_RESUMED,
 	EVENT_WORKFLOW_REOPENED,
+	EVENT_SEARCH_ATTRIBUTES_UPDATED,
 	EVENT_VERSION_MARKED,
 } EventType;
 
@@ -71,10 +72,11 @@ typedef enum CommandKind
 	COMMAND_CANCEL_ACTIVITY,
 	COMMAND_ON_QUERY,
 	COMMAND_TRY_RECEIVE,
-	COMMAND_SEND_SIGNAL
+	COMMAND_SEND_SIGNAL,
+	COMMAND_UPSERT_SEARCH_ATTRIBUTES
 } CommandKind;
 
-#define COMMAND_KINDS (COMMAND_SEND_SIGNAL + 1)
+#define COMMAND_KINDS (COMMAND_UPSERT_SEARCH_ATTRIBUTES + 1)
 
 /* Why a timer or an activity was cancelled. */
 typedef enum CancelCause
@@ -187,5 +189,7 @@ extern CancelCause aion_event_read_cancel_cause(const Event *event);
 extern Jsonb *aion_event_signal_received(const SignalReceived *signal);
 extern void aion_event_read_signal_received(const Event *event, SignalReceived *signal);
 extern Jsonb *aion_event_signal_sent(const char *workflow_id, const Jsonb *payload);
+extern Jsonb *aion_event_search_attributes_updated(const Jsonb *attributes);
+extern Jsonb *aion_event_read_search_attributes(const Event *event);
 
 #endif

@@ -20,6 +20,7 @@
 typedef enum MemberType
 {
 	MEMBER_TEXT,
+	MEMBER_OBJECT,
 	MEMBER_FAILURE,
 	MEMBER_NUMBERS, /* an array of them */
 	MEMBER_ORIGINS,
@@ -38,6 +39,7 @@ typedef struct Member
 static const Member members[] = {
 	{EVENT_WORKFLOW_STARTED, "workflow_type", MEMBER_TEXT, true},
 	{EVENT_WORKFLOW_STARTED, "version", MEMBER_TEXT, true},
+	{EVENT_WORKFLOW_STARTED, "search_attributes", MEMBER_OBJECT, false},
 	{EVENT_WORKFLOW_STARTED, "origins", MEMBER_ORIGINS, false},
 	{EVENT_WORKFLOW_FAILED, "error", MEMBER_FAILURE, true},
 	{EVENT_WORKFLOW_FAILED, "ended_on", MEMBER_NUMBERS, false},
@@ -49,6 +51,7 @@ static const Member members[] = {
 	{EVENT_TIMER_STARTED, "fire_at", MEMBER_TEXT, true},
 	{EVENT_SIGNAL_RECEIVED, "payload", MEMBER_ANY, true},
 	{EVENT_SIGNAL_SENT, "workflow_id", MEMBER_TEXT, true},
+	{EVENT_SEARCH_ATTRIBUTES_UPDATED, "search_attributes", MEMBER_OBJECT, true},
 };
 
 static Event *read_event(const Jsonb *exported, int32 seq);
@@ -130,6 +133,8 @@ has_key(const Event *event)
 {
 	EventRole role = aion_event_role(event);
 
+	if (event->type == EVENT_SEARCH_ATTRIBUTES_UPDATED)
+		return false;
 	return role == ROLE_COMMAND || role == ROLE_OUTCOME || role == ROLE_SIGNAL ||
 		   role == ROLE_PATCH;
 }
@@ -168,6 +173,8 @@ fits(const Jsonb *value, MemberType type)
 	{
 		case MEMBER_TEXT:
 			return is_scalar && scalar.type == jbvString;
+		case MEMBER_OBJECT:
+			return aion_json_is_object(value);
 		case MEMBER_FAILURE:
 			return aion_json_text(value, "sqlstate") != NULL &&
 				   aion_json_text(value, "message") != NULL;

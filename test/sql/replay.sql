@@ -253,7 +253,7 @@ SELECT replay_try(history #- '{events,0}'), replay_try(history #- '{events,1}'),
 CREATE FUNCTION every() RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	BEGIN PERFORM aion.run_sql('SELECT 1 / 0'); EXCEPTION WHEN SQLSTATE 'WA001' THEN PERFORM aion.failure(); END;
-	PERFORM aion.patched('x');
+	PERFORM aion.patched('x'), aion.upsert_search_attributes('{"a": 1}'), aion.upsert_search_attributes('{"a": [2], "b": {}}');
 	PERFORM aion.start_timer('t', '1 day');
 	BEGIN PERFORM aion.start_timer('t', '1 day'); EXCEPTION WHEN OTHERS THEN NULL; END;
 	PERFORM aion.cancel_timer('t'), aion.cancel_timer('t');
