@@ -52,3 +52,8 @@ SELECT cmp_ok((SELECT count(*)::int FROM meddled), '>', 20, 'of which there are 
 SELECT set_eq($$SELECT unnest(enum_range(NULL::aion.event_type))::text EXCEPT SELECT e ->> 'event_type' FROM kept_event$$,
 	ARRAY['WorkflowCancelled'], 'every type of event occurs, but for those that nothing makes yet');
 SELECT * FROM finish();
+-- Names belong to the whole database: the next test begins with none.
+DROP EXTENSION aion CASCADE;
+DROP OWNED BY corpus_user CASCADE;
+DROP ROLE corpus_user;
+CREATE EXTENSION aion;
