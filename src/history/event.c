@@ -52,6 +52,7 @@ static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_WORKFLOW_RESUMED] = {"WorkflowResumed", ROLE_MARK, FAMILY_NONE},
 	[EVENT_WORKFLOW_REOPENED] = {"WorkflowReopened", ROLE_REOPEN, FAMILY_NONE},
 	[EVENT_SEARCH_ATTRIBUTES_UPDATED] = {"SearchAttributesUpdated", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_VERSION_MARKED] = {"VersionMarked", ROLE_PATCH, FAMILY_NONE},
 };
 
 /* What commands are called in messages and in CommandAnswered. */

@@ -35,9 +35,10 @@ typedef enum EventType
 	EVENT_WORKFLOW_RESUMED,
 	EVENT_WORKFLOW_REOPENED,
 	EVENT_SEARCH_ATTRIBUTES_UPDATED,
+	EVENT_VERSION_MARKED,
 } EventType;
 
-#define EVENT_TYPES (EVENT_SEARCH_ATTRIBUTES_UPDATED + 1)
+#define EVENT_TYPES (EVENT_VERSION_MARKED + 1)
 
 typedef enum EventRole
 {
@@ -47,6 +48,7 @@ typedef enum EventRole
 	ROLE_OUTCOME,  /* settles a command */
 	ROLE_SIGNAL,   /* is there for the code to consume */
 	ROLE_MARK,	   /* invisible to the code */
+	ROLE_PATCH,	   /* says that the code is one with a certain change */
 	ROLE_REOPEN	   /* takes back earlier events, and begins a lease */
 } EventRole;
 
