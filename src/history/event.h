@@ -35,6 +35,7 @@ typedef enum EventType
 	EVENT_WORKFLOW_RESUMED,
 	EVENT_WORKFLOW_REOPENED,
 	EVENT_SEARCH_ATTRIBUTES_UPDATED,
+	EVENT_VERSION_MARKED,
 	EVENT_WORKFLOW_CANCEL_REQUESTED,
 	EVENT_CANCEL_REQUEST_SENT,
 	EVENT_ACTIVITY_CANCEL_REQUESTED,
@@ -51,6 +52,7 @@ typedef enum EventRole
 	ROLE_SIGNAL,   /* is there for the code to consume */
 	ROLE_REQUEST,  /* that the code be cancelled */
 	ROLE_MARK,	   /* invisible to the code */
+	ROLE_PATCH,	   /* says that the code is one with a certain change */
 	ROLE_REOPEN	   /* takes back earlier events, and begins a lease */
 } EventRole;
 

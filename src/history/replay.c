@@ -181,6 +181,9 @@ take_in(History *history, Event *event)
 			break;
 		case ROLE_MARK:
 			break;
+		case ROLE_PATCH:
+			history->patches = lappend(history->patches, event->key);
+			break;
 		case ROLE_REOPEN:
 			take_back(history, event);
 			break;
@@ -210,6 +213,7 @@ take_back(History *history, Event *reopened)
 	aion_received_clear(history);
 	history->terminal = NULL;
 	history->cancel_requests = NIL;
+	history->patches = NIL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
 	{
@@ -240,6 +244,22 @@ aion_history_pending_requests(const History *history, int heard)
 	for (int i = heard; i < list_length(history->cancel_requests); i++)
 		seqs = lappend_int(seqs, ((const Event *) list_nth(history->cancel_requests, i))->seq);
 	return seqs;
+}
+
+/*
+ * Tells whether the code that made the history had a certain change.
+ */
+bool
+aion_history_is_patched(const History *history, const char *change_id)
+{
+	ListCell *cell;
+
+	foreach (cell, history->patches)
+	{
+		if (strcmp(lfirst(cell), change_id) == 0)
+			return true;
+	}
+	return false;
 }
 
 Event *
