@@ -87,6 +87,16 @@ aion_primitives_keep(int64 run_key)
 }
 
 void
+aion_primitives_due(Run *run, const char *timer)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->due != NULL)
+			primitive->due(run, timer);
+	}
+}
+
+void
 aion_primitives_purge(int64 run_key)
 {
 	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)

@@ -50,6 +50,7 @@ typedef struct Run
 	bool claimed_by_timer; /* some row of aion._timer said that it was due */
 	List *arrivals;		   /* taken out of the inbox and not yet recorded */
 	int performed;		   /* commands before this one have nothing left to do */
+	struct List *outcomes; /* of activities, taken from workers and not yet recorded */
 	bool woken;			   /* the code is to see whatever it was; else only if there is news */
 	bool tasks_settled;	   /* some activity has an outcome that is not in history */
 	bool tasks_due;		   /* the time of some attempt may be up */

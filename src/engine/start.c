@@ -74,8 +74,9 @@ static Statement insert_attributes =
 typedef enum StartOutcome
 {
 	START_DONE,
-	START_EXISTS, /* the policy says that this is the answer */
-	START_AGAIN	  /* what was in the way is gone */
+	START_EXISTS,	/* the policy says that this is the answer */
+	START_REPLACED, /* what was in the way has been ended for this start */
+	START_AGAIN		/* what was in the way is gone */
 } StartOutcome;
 
 static void check_definer_frame(void);
@@ -152,6 +153,7 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 {
 	Authority authority;
 	StartOutcome outcome;
+	bool replaced = false;
 	StartRequest own = *request;
 
 	if (workflow_id == NULL)
@@ -169,11 +171,12 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 		if (!aion_start_insert(run))
 			outcome = answer_for_open(request, workflow_id);
 		else
-			outcome = answer_for_closed(request, run);
+			outcome = replaced ? START_DONE : answer_for_closed(request, run);
+		replaced = replaced || outcome == START_REPLACED;
 		if (outcome == START_DONE)
 			aion_start_write(run);
 		MemoryContextDelete(run->context);
-	} while (outcome == START_AGAIN);
+	} while (outcome == START_AGAIN || outcome == START_REPLACED);
 	aion_authority_drop(&authority);
 	return unconstify(char *, workflow_id);
 }
@@ -327,8 +330,9 @@ answer_for_open(const StartRequest *request, const char *workflow_id)
 	{
 		if (request->if_running == POLICY_USE_EXISTING)
 			return START_EXISTS;
-		(void) aion_control_terminate(run_key, "replaced by a new start");
-		return START_AGAIN;
+		if (aion_control_terminate(run_key, "replaced by a new start") == RUN_TERMINATED)
+			return START_REPLACED;
+		return START_AGAIN; /* it had ended otherwise */
 	}
 	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_RUNNING),
 					errmsg("workflow \"%s\" is already running", workflow_id),

@@ -176,6 +176,9 @@ take_in(History *history, Event *event)
 		case ROLE_SIGNAL:
 			aion_received_add(history, event);
 			break;
+		case ROLE_REQUEST:
+			history->cancel_requests = lappend(history->cancel_requests, event);
+			break;
 		case ROLE_MARK:
 			break;
 		case ROLE_PATCH:
@@ -209,6 +212,7 @@ take_back(History *history, Event *reopened)
 	history->command_count = history->open_timers = history->open_activities = 0;
 	aion_received_clear(history);
 	history->terminal = NULL;
+	history->cancel_requests = NIL;
 	history->patches = NIL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
@@ -227,6 +231,19 @@ bool
 aion_history_is_superseded(const History *history, const Event *event)
 {
 	return bms_is_member(event->seq, history->superseded);
+}
+
+/*
+ * Lists the cancel requests after those that the code was told.
+ */
+List *
+aion_history_pending_requests(const History *history, int heard)
+{
+	List *seqs = NIL;
+
+	for (int i = heard; i < list_length(history->cancel_requests); i++)
+		seqs = lappend_int(seqs, ((const Event *) list_nth(history->cancel_requests, i))->seq);
+	return seqs;
 }
 
 /*
@@ -421,7 +438,7 @@ settle(History *history, Event *event)
 		else
 			history->open_activities--;
 	}
-	(void) add_command(history, event); /* cancelling is a command, too */
+	add_command(history, event)->outcome = event; /* cancelling is a command, too */
 }
 
 /*
