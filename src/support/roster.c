@@ -207,7 +207,8 @@ aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner)
 }
 
 /*
- * Takes hints; scan says that the runner must look for ready runs of its share in the table.
+ * Takes hints, of those about the same run one; scan says that the runner must look for ready runs
+ * of its share in the table.
  */
 int
 aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner)
@@ -217,7 +218,15 @@ aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	for (; count < most && own_runner->run_count > 0; own_runner->run_count--)
-		run_keys[count++] = own_runner->runs[own_runner->first_run++ % RUNS];
+	{
+		int known = 0;
+
+		run_keys[count] = own_runner->runs[own_runner->first_run++ % RUNS];
+		while (run_keys[known] != run_keys[count])
+			known++;
+		if (known == count)
+			count++;
+	}
 	*scan = own_runner->scan;
 	own_runner->scan = false;
 	runner->count = 0;
