@@ -85,6 +85,7 @@ static char *make_workflow_id(void);
 static pg_uuid_t make_uuid(const char *workflow_id);
 static int64 next_run_key(void);
 static StartPolicy policy_of(const char *name, bool of_closed);
+static void check_attributes(const StartRequest *request);
 
 /*
  * Finds out, for any number of starts that are alike, what they start and whether they may.
@@ -146,33 +147,13 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 {
 	Authority authority;
 	StartOutcome outcome;
-	TimestampTz begin;
 	StartRequest own = *request;
-	Oid caller;
-	int security_context;
-	int level;
 
-	aion_payload_check(input, "input");
 	if (workflow_id == NULL)
 		workflow_id = make_workflow_id();
 	else
 		aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
-
-	/* With the owner's rights, who runs the code and so what its defaults and types call. */
-	GetUserIdAndSecContext(&caller, &security_context);
-	if (caller != request->owner)
-		SetUserIdAndSecContext(request->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
-	level = aion_code_enter_settings(&request->code->settings);
-	input = aion_handler_complete(request->handler, input);
-	aion_handler_check_input(request->handler, input);
-	begin = aion_clock_now();
-	if (request->start_at != DT_NOEND && request->start_at > begin)
-		begin = request->start_at;
-	own.deadline = DT_NOEND;
-	if (request->timeout != NULL)
-		own.deadline = aion_duration_after(begin, request->timeout, "timeout");
-	aion_code_leave_settings(level);
-	SetUserIdAndSecContext(caller, security_context);
+	input = aion_start_check(&own, input);
 
 	aion_authority_assume(&authority);
 	do
@@ -190,6 +171,37 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 	} while (outcome == START_AGAIN);
 	aion_authority_drop(&authority);
 	return unconstify(char *, workflow_id);
+}
+
+/*
+ * Completes the input of a start that has been prepared, and refuses one that does not fit.
+ */
+Jsonb *
+aion_start_check(StartRequest *request, const Jsonb *input)
+{
+	TimestampTz begin;
+	Oid caller;
+	int security_context;
+	int level;
+
+	aion_payload_check(input, "input");
+
+	/* With the owner's rights, who runs the code and so what its defaults and types call. */
+	GetUserIdAndSecContext(&caller, &security_context);
+	if (caller != request->owner)
+		SetUserIdAndSecContext(request->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
+	level = aion_code_enter_settings(&request->code->settings);
+	input = aion_handler_complete(request->handler, input);
+	aion_handler_check_input(request->handler, input);
+	begin = aion_clock_now();
+	if (request->start_at != DT_NOEND && request->start_at > begin)
+		begin = request->start_at;
+	request->deadline = DT_NOEND;
+	if (request->timeout != NULL)
+		request->deadline = aion_duration_after(begin, request->timeout, "timeout");
+	aion_code_leave_settings(level);
+	SetUserIdAndSecContext(caller, security_context);
+	return unconstify(Jsonb *, input);
 }
 
 /*
@@ -251,6 +263,8 @@ make_run(const StartRequest *request, const Jsonb *input, const char *workflow_i
 	started->deadline = request->deadline;
 	started->search_attributes = request->search_attributes;
 	started->memo = request->memo;
+	started->schedule = request->schedule;
+	started->scheduled_for = request->schedule != NULL ? request->scheduled_for : DT_NOEND;
 	aion_recorder_append(run->history, EVENT_WORKFLOW_STARTED, NULL,
 						 aion_event_workflow_started(started));
 	run->status = RUN_RUNNING;
@@ -433,6 +447,74 @@ policy_of(const char *name, bool of_closed)
 }
 
 /*
+ * Reads the arguments of a start from an object, for whoever starts on behalf of somebody.
+ */
+void
+aion_start_read_options(const Jsonb *options, StartRequest *request)
+{
+	static const char *const known[] = {"if_running",		 "if_closed", "timeout", "task_queue",
+										"search_attributes", "memo",	  "version"};
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue key;
+
+	if (!aion_json_is_object(options))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("options must be an object")));
+	iterator = JsonbIteratorInit(&unconstify(Jsonb *, options)->root);
+	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
+	{
+		bool is_known = token != WJB_KEY;
+		bool is_text;
+		char *name;
+
+		if (is_known)
+			continue;
+		name = pnstrdup(key.val.string.val, key.val.string.len);
+		for (size_t i = 0; i < lengthof(known); i++)
+			is_known = is_known || strcmp(name, known[i]) == 0;
+		if (!is_known)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_INPUT), errmsg("option \"%s\" is not known", name),
+					 errhint("Possible options are: if_running, if_closed, timeout, task_queue, "
+							 "search_attributes, memo, version.")));
+		is_text = strcmp(name, "search_attributes") == 0 || strcmp(name, "memo") == 0 ||
+				  aion_json_text(options, name) != NULL;
+		if (!is_text)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+							errmsg("option \"%s\" must be a string", name)));
+	}
+	if (aion_json_has_member(options, "if_running"))
+		request->if_running = policy_of(aion_json_text(options, "if_running"), false);
+	if (aion_json_has_member(options, "if_closed"))
+		request->if_closed = policy_of(aion_json_text(options, "if_closed"), true);
+	if (aion_json_has_member(options, "timeout"))
+	{
+		request->timeout = aion_duration_parse(aion_json_text(options, "timeout"));
+		aion_duration_check(request->timeout, false, "timeout");
+	}
+	request->task_queue = aion_json_text(options, "task_queue");
+	if (request->task_queue != NULL)
+		aion_name_check(request->task_queue, AION_NAME_MAX, "task queue");
+	request->search_attributes = aion_json_member(options, "search_attributes");
+	request->memo = aion_json_member(options, "memo");
+	check_attributes(request);
+	request->version = aion_json_text(options, "version");
+}
+
+/*
+ * Refuses attributes that no run can have.
+ */
+static void
+check_attributes(const StartRequest *request)
+{
+	if (request->search_attributes != NULL && !aion_json_is_object(request->search_attributes))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_INPUT), errmsg("search_attributes must be an object")));
+	aion_payload_check(request->search_attributes, "search_attributes");
+	aion_payload_check(request->memo, "memo");
+}
+
+/*
  * Reads the arguments that all functions that start have in common, from if_running on.
  */
 void
@@ -458,11 +540,7 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *reques
 		aion_name_check(request->task_queue, AION_NAME_MAX, "task queue");
 	request->search_attributes = JSONB_ARG(first + 5);
 	request->memo = JSONB_ARG(first + 6);
-	if (request->search_attributes != NULL && !aion_json_is_object(request->search_attributes))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_INPUT), errmsg("search_attributes must be an object")));
-	aion_payload_check(request->search_attributes, "search_attributes");
-	aion_payload_check(request->memo, "memo");
+	check_attributes(request);
 	request->version = TEXT_ARG(first + 7);
 	request->owner = GetUserId();
 	if (!PG_ARGISNULL(first + 8))

@@ -30,6 +30,8 @@ typedef struct StartRequest
 	Jsonb *memo;
 	const char *version; /* NULL: the routed one */
 	Oid owner;
+	const char *schedule; /* whose tick this is; NULL: nobody's */
+	TimestampTz scheduled_for;
 
 	/* Filled by aion_start_prepare(). */
 	Version *code;
@@ -37,8 +39,11 @@ typedef struct StartRequest
 	TimestampTz deadline;
 } StartRequest;
 
+extern void aion_start_read_options(const Jsonb *options, StartRequest *request);
 extern void aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
 extern void aion_start_prepare(StartRequest *request);
+extern Jsonb *aion_start_check(StartRequest *request, const Jsonb *input);
+
 /* For other ways to make a run; with the engine's authority. */
 extern Run *aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key);
 extern bool aion_start_insert(const Run *run);

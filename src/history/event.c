@@ -219,6 +219,8 @@ aion_event_workflow_started(const WorkflowStarted *started)
 	aion_object_json(&object, "memo", started->memo);
 	aion_object_json(&object, "forked_from", started->forked_from);
 	aion_object_json(&object, "origins", started->origins);
+	aion_object_text(&object, "schedule", started->schedule);
+	aion_object_timestamp(&object, "scheduled_for", started->scheduled_for);
 	return aion_object_end(&object);
 }
 
@@ -238,6 +240,8 @@ aion_event_read_workflow_started(const Event *event, WorkflowStarted *started)
 	started->memo = aion_json_member(attributes, "memo");
 	started->forked_from = aion_json_member(attributes, "forked_from");
 	started->origins = aion_json_member(attributes, "origins");
+	started->schedule = aion_json_text(attributes, "schedule");
+	started->scheduled_for = aion_json_timestamp(attributes, "scheduled_for");
 }
 
 /*

@@ -117,8 +117,10 @@ typedef struct WorkflowStarted
 	TimestampTz deadline; /* DT_NOEND: none */
 	Jsonb *search_attributes;
 	Jsonb *memo;
-	Jsonb *forked_from; /* NULL: not forked */
-	Jsonb *origins;		/* NULL: its commands are all its own */
+	Jsonb *forked_from;	  /* NULL: not forked */
+	Jsonb *origins;		  /* NULL: its commands are all its own */
+	const char *schedule; /* whose tick it is; NULL: nobody's */
+	TimestampTz scheduled_for;
 } WorkflowStarted;
 
 /* What a part of the code's commands was given under, in a run that was forked. */
@@ -137,6 +139,7 @@ typedef struct Origin
 #define TIMER_TIMEOUT "timeout:"
 #define TIMER_TASK "activity:"
 #define TIMER_SETTLED "settled:"
+#define TIMER_SCHEDULE "schedule:"
 
 extern const char *aion_event_label(EventType type);
 extern EventType aion_event_type(Oid label);

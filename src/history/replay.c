@@ -204,6 +204,7 @@ take_back(History *history, Event *reopened)
 		history->superseded = bms_add_member(history->superseded, lfirst_int(cell));
 	}
 	history->command_count = history->open_timers = history->open_activities = 0;
+	aion_received_clear(history);
 	history->terminal = NULL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
