@@ -17,6 +17,7 @@
 #include "primitives/claim.h"
 #include "primitives/front.h"
 #include "support/clock.h"
+#include "support/pace.h"
 #include "support/pg_compat.h"
 
 /* $5: how many with the same key may run at once. */
@@ -290,4 +291,5 @@ take(const ClaimWish *wish, Claim *claim)
 		(void) aion_statement_execute(&claim_task, args);
 	}
 	aion_task_watch(task, now);
+	aion_pace_begin(task->owner_key, task->task_queue);
 }
