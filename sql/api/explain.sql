@@ -32,6 +32,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			aion._abbreviate(attributes -> 'detail'))
 		WHEN 'WorkflowUnblocked' THEN 'goes on'
 		WHEN 'VersionChanged' THEN format('moved from version %s to %s', attributes ->> 'from', attributes ->> 'to')
+		WHEN 'VersionMarked' THEN concat_ws(' ', 'patched', event.key)
 		WHEN 'ActivityScheduled' THEN concat_ws(' ', 'run', attributes ->> 'activity',
 			aion._abbreviate(attributes -> 'input'))
 		WHEN 'ActivityCompleted' THEN concat_ws(' ', '  =',
@@ -48,6 +49,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			'from', attributes ->> 'sender')
 		WHEN 'SignalSent' THEN concat_ws(' ', 'send signal', event.key, aion._abbreviate(attributes -> 'payload'),
 			'to', attributes ->> 'workflow_id')
+		WHEN 'SearchAttributesUpdated' THEN concat_ws(' ', 'search attributes', aion._abbreviate(attributes -> 'search_attributes'))
 		WHEN 'CommandAnswered' THEN concat_ws(' ', attributes ->> 'command', event.key, '->',
 			coalesce(attributes ->> 'answer', attributes #>> '{error,message}', attributes #>> '{input,handler}'))
 		ELSE concat_ws(' ', event.event_type, event.key) END

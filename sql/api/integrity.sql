@@ -152,6 +152,14 @@ CREATE OR REPLACE VIEW aion._violation AS
 		WHERE NOT EXISTS (SELECT FROM aion._version v WHERE v.version_key = r.version_key)
 			OR NOT EXISTS (SELECT FROM aion._owner o WHERE o.owner_key = r.owner_key)
 	UNION ALL
+	SELECT 'open run of a version that is not registered', r.run_key, v.version
+		FROM aion._run r JOIN aion._version v USING (version_key)
+		WHERE r.closed_at IS NULL AND NOT v.registered
+	UNION ALL
+	SELECT 'new starts use a version that is not registered', NULL, format('%s, version %s', w.name, w.version_key)
+		FROM aion._workflow w
+		WHERE NOT EXISTS (SELECT FROM aion._version v WHERE v.version_key = w.version_key AND v.workflow_type = w.name AND v.registered)
+	UNION ALL
 	SELECT 'activity is with workers and not open, or not watched', t.run_key, format('activity %s, %s', t.ordinal, t.state)
 		FROM aion._task t
 		WHERE (t.state IN ('waiting', 'claimed')
@@ -191,6 +199,15 @@ CREATE OR REPLACE VIEW aion._violation AS
 	SELECT 'arrival belongs to no run, or to another owner', i.run_key, format('arrival %s', i.arrival)
 		FROM aion._inbox i
 		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = i.run_key AND r.owner_key = i.owner_key)
+	UNION ALL
+	SELECT 'search attributes or memo are not what history says', h.run_key, a.search_attributes::text
+		FROM (SELECT e.run_key, jsonb_object_agg(x.key, x.value ORDER BY e.seq) FILTER (WHERE x.key IS NOT NULL) AS search_attributes
+			FROM aion._standing e LEFT JOIN LATERAL jsonb_each(e.attributes -> 'search_attributes') x ON true
+			WHERE e.event_type IN ('WorkflowStarted', 'SearchAttributesUpdated') GROUP BY 1) h
+			JOIN aion._event s ON s.run_key = h.run_key AND s.seq = 1
+			LEFT JOIN aion._attribute a ON a.run_key = h.run_key
+		WHERE coalesce(h.search_attributes, '{}') <> coalesce(a.search_attributes, '{}')
+			OR s.attributes -> 'memo' IS DISTINCT FROM a.memo
 	UNION ALL
 	SELECT 'attributes or timers belong to no run', x.run_key, NULL
 		FROM (SELECT run_key FROM aion._attribute UNION ALL SELECT run_key FROM aion._timer

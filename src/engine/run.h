@@ -56,6 +56,7 @@ typedef struct Run
 	bool knows_tasks;
 	struct Bitmapset *tasks;	 /* activities that have been handed over, once known */
 	struct Published *published; /* by the turns of this share; NULL: nothing */
+	Jsonb *search_attributes;	 /* as those turns have changed them; NULL: they have not */
 } Run;
 
 /* A run as whoever wants to send it something sees it. */
@@ -77,15 +78,16 @@ typedef struct FoundRun
 #define RUN_COLUMNS                                                                                \
 	"run_key, workflow_id, run_id, owner_key, version_key, status, blocked, seen, failures,"       \
 	" ready_at, retry_at, awaiting, awaiting_since, closed_at, unread"
-#define RUN_COLUMN_COUNT 15
 
 extern const char *aion_status_name(RunStatus status);
+extern void aion_status_check(const char *name);
 extern int64 aion_run_set_executing(int64 run_key);
 extern bool aion_run_is_closed(const Run *run);
 
 /* All want the engine's authority, and those that change a run its lock. */
 extern Run *aion_run_read(Rows rows, uint64 row, MemoryContext parent);
 extern Run *aion_run_peek(int64 run_key, MemoryContext parent);
+extern Run *aion_run_view(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock_at_once(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock_named(const char *workflow_id, Oid user);

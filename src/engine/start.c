@@ -31,6 +31,7 @@
 #include "engine/testing.h"
 #include "engine/wait.h"
 #include "guc.h"
+#include "history/attributes.h"
 #include "support/clock.h"
 #include "support/duration.h"
 #include "support/errors.h"
@@ -110,10 +111,14 @@ aion_start_prepare(StartRequest *request)
 				 errmsg("workflow type \"%s\" does not exist", request->workflow_type),
 				 errhint("A run uses names registered by its owner, by a role that its owner is a "
 						 "member of, or by a superuser. Use aion.register_workflow().")));
-	aion_workflow_deploy_if_changed(workflow);
-	workflow = aion_workflow_find(request->workflow_type);
-	version = request->version != NULL ? aion_version_find(request->workflow_type, request->version)
-									   : aion_version_get(workflow->version_key);
+	aion_workflow_deploy_if_changed(workflow, true);
+	do
+	{
+		workflow = aion_workflow_find(request->workflow_type);
+		version = request->version != NULL
+					  ? aion_version_find(request->workflow_type, request->version)
+					  : aion_version_get(workflow->version_key);
+	} while (version != NULL && !aion_version_pin(version->version_key));
 	if (version == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
 						errmsg("workflow type \"%s\" has no version \"%s\"", request->workflow_type,
@@ -238,6 +243,7 @@ aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key)
 	run->run_id = make_uuid(run->workflow_id);
 	run->owner_key = owner_key;
 	run->version_key = version_key;
+	run->retry_at = run->awaiting_since = run->closed_at = DT_NOEND;
 	run->history = aion_history_create(run->run_key, run->owner_key, context);
 	MemoryContextSwitchTo(caller);
 	return run;
@@ -374,6 +380,7 @@ void
 aion_start_write(Run *run)
 {
 	const WorkflowStarted *started = &run->started;
+	Jsonb *search_attributes = aion_history_search_attributes(run->history);
 	List *timers = aion_history_open_timers(run->history);
 	ListCell *cell;
 
@@ -386,11 +393,10 @@ aion_start_write(Run *run)
 
 		aion_due_arm(run, timer->key, aion_event_read_fire_at(timer), timer->seq);
 	}
-	if (started->search_attributes != NULL || started->memo != NULL)
+	if (search_attributes != NULL || started->memo != NULL)
 	{
 		NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(run->owner_key),
-								aion_arg_jsonb(started->search_attributes),
-								aion_arg_jsonb(started->memo)};
+								aion_arg_jsonb(search_attributes), aion_arg_jsonb(started->memo)};
 
 		(void) aion_statement_execute(&insert_attributes, args);
 	}
@@ -507,10 +513,7 @@ aion_start_read_options(const Jsonb *options, StartRequest *request)
 static void
 check_attributes(const StartRequest *request)
 {
-	if (request->search_attributes != NULL && !aion_json_is_object(request->search_attributes))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_INPUT), errmsg("search_attributes must be an object")));
-	aion_payload_check(request->search_attributes, "search_attributes");
+	aion_search_attributes_check(request->search_attributes);
 	aion_payload_check(request->memo, "memo");
 }
 

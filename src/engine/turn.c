@@ -27,6 +27,7 @@
 
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/patch.h"
 #include "engine/receive.h"
 #include "engine/turn.h"
 #include "guc.h"
@@ -429,6 +430,7 @@ aion_turn_begin_activity(Turn *turn)
 
 	turn->executing = true;
 	turn->executed++;
+	aion_patches_record(turn, turn->command_count - 1);
 	(void) command->class->record(turn->run, command);
 	command->recorded = history->commands[history->command_count - 1];
 	XactReadOnly = false;
@@ -511,9 +513,7 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 				differ(turn, aion_replay_surplus(issued));
 			unwind(turn, TURN_SUSPENDED); /* others ended the run when its code was here */
 		}
-		if (history->count + turn->command_count - turn->executed - turn->known >=
-			aion_max_history_events)
-			fail_too_long(turn);
+		aion_turn_require_room(turn);
 		return NULL;
 	}
 	difference = aion_replay_compare(history, position, issued, hash, turn->consumed);
@@ -589,6 +589,19 @@ judge(Turn *turn, bool time_was_up)
 		if (turn->difference != NULL)
 			turn->verdict = TURN_MISMATCHED;
 	}
+}
+
+/*
+ * Leaves the code if what it asks for has no room in history.
+ */
+void
+aion_turn_require_room(Turn *turn)
+{
+	int count = turn->run->history->count + turn->command_count - turn->executed - turn->known +
+				list_length(turn->patches);
+
+	if (count >= aion_max_history_events)
+		fail_too_long(turn);
 }
 
 /*

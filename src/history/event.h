@@ -34,9 +34,11 @@ typedef enum EventType
 	EVENT_WORKFLOW_PAUSED,
 	EVENT_WORKFLOW_RESUMED,
 	EVENT_WORKFLOW_REOPENED,
+	EVENT_SEARCH_ATTRIBUTES_UPDATED,
+	EVENT_VERSION_MARKED,
 } EventType;
 
-#define EVENT_TYPES (EVENT_WORKFLOW_REOPENED + 1)
+#define EVENT_TYPES (EVENT_VERSION_MARKED + 1)
 
 typedef enum EventRole
 {
@@ -46,6 +48,7 @@ typedef enum EventRole
 	ROLE_OUTCOME,  /* settles a command */
 	ROLE_SIGNAL,   /* is there for the code to consume */
 	ROLE_MARK,	   /* invisible to the code */
+	ROLE_PATCH,	   /* says that the code is one with a certain change */
 	ROLE_REOPEN	   /* takes back earlier events, and begins a lease */
 } EventRole;
 
@@ -69,10 +72,11 @@ typedef enum CommandKind
 	COMMAND_CANCEL_ACTIVITY,
 	COMMAND_ON_QUERY,
 	COMMAND_TRY_RECEIVE,
-	COMMAND_SEND_SIGNAL
+	COMMAND_SEND_SIGNAL,
+	COMMAND_UPSERT_SEARCH_ATTRIBUTES
 } CommandKind;
 
-#define COMMAND_KINDS (COMMAND_SEND_SIGNAL + 1)
+#define COMMAND_KINDS (COMMAND_UPSERT_SEARCH_ATTRIBUTES + 1)
 
 /* Why a timer or an activity was cancelled. */
 typedef enum CancelCause
@@ -185,5 +189,7 @@ extern CancelCause aion_event_read_cancel_cause(const Event *event);
 extern Jsonb *aion_event_signal_received(const SignalReceived *signal);
 extern void aion_event_read_signal_received(const Event *event, SignalReceived *signal);
 extern Jsonb *aion_event_signal_sent(const char *workflow_id, const Jsonb *payload);
+extern Jsonb *aion_event_search_attributes_updated(const Jsonb *attributes);
+extern Jsonb *aion_event_read_search_attributes(const Event *event);
 
 #endif

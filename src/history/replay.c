@@ -178,6 +178,9 @@ take_in(History *history, Event *event)
 			break;
 		case ROLE_MARK:
 			break;
+		case ROLE_PATCH:
+			history->patches = lappend(history->patches, event->key);
+			break;
 		case ROLE_REOPEN:
 			take_back(history, event);
 			break;
@@ -206,6 +209,7 @@ take_back(History *history, Event *reopened)
 	history->command_count = history->open_timers = history->open_activities = 0;
 	aion_received_clear(history);
 	history->terminal = NULL;
+	history->patches = NIL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
 	{
@@ -223,6 +227,22 @@ bool
 aion_history_is_superseded(const History *history, const Event *event)
 {
 	return bms_is_member(event->seq, history->superseded);
+}
+
+/*
+ * Tells whether the code that made the history had a certain change.
+ */
+bool
+aion_history_is_patched(const History *history, const char *change_id)
+{
+	ListCell *cell;
+
+	foreach (cell, history->patches)
+	{
+		if (strcmp(lfirst(cell), change_id) == 0)
+			return true;
+	}
+	return false;
 }
 
 Event *
@@ -468,5 +488,7 @@ describe(const Fingerprint *fingerprint)
 
 	if (fingerprint->input != NULL)
 		input = psprintf(" %s", aion_json_abbreviated(fingerprint->input));
+	if (fingerprint->name[0] == '\0')
+		return psprintf("%s%s", aion_command_word(fingerprint->kind), input);
 	return psprintf("%s \"%s\"%s", aion_command_word(fingerprint->kind), fingerprint->name, input);
 }
