@@ -258,7 +258,7 @@ SELECT * FROM night;
 SELECT * FROM etl.published ORDER BY 1;
 SELECT count(DISTINCT version) AS versions FROM aion.workflow_run;
 SELECT schedule, nominal_at, state FROM aion.schedule_tick ORDER BY 2;
-SELECT DISTINCT left(aion_test.replay(workflow_id), 2) FROM run;
+SELECT workflow_id, left(aion_test.replay(workflow_id, version), 2) AS own_code, left(aion_test.replay(workflow_id), 2) AS new_code FROM aion.workflow_run ORDER BY run_key;
 ROLLBACK;
 
 -- If more than one of a hundred is broken, the day is not published, and the error says which.

@@ -192,7 +192,7 @@ is($node->safe_psql('postgres', q{SELECT workflow_id, status, result - 'failed',
 is($node->safe_psql('postgres', 'SELECT * FROM etl.published ORDER BY 1', @alice), "2026-03-28|499|4990\n2026-03-29|499|4990", 'all but the broken partition are loaded, once');
 is($node->safe_psql('postgres', 'SELECT count(*) > 1000, max(n) <= 20 FROM claimed'), 't|t', 'no more than twenty at a time');
 
-is($node->safe_psql('postgres', q{SELECT DISTINCT left(aion_test.replay(workflow_id), 2) FROM aion.workflow_run}, @alice), 'ok', 'every history replays');
+is($node->safe_psql('postgres', q{SELECT DISTINCT left(aion_test.replay(workflow_id, version), 2) FROM aion.workflow_run}, @alice), 'ok', 'every history replays');
 kill 'KILL', keys %workers;
 wait_until($node, 'no task is left', 'SELECT count(*) = 0 FROM aion._task');
 all_sound($node, 'in the end');
