@@ -9,7 +9,9 @@ CREATE TYPE aion.event_type AS ENUM (
 	'VersionChanged', 'CommandAnswered',
 	'ActivityScheduled', 'ActivityCompleted', 'ActivityFailed', 'ActivityCancelled',
 	'TimerStarted', 'TimerFired', 'TimerCancelled',
-	'SignalReceived', 'SignalSent', 'WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened');
+	'SignalReceived', 'SignalSent', 'WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened',
+	'ChildWorkflowStarted', 'ChildWorkflowCompleted', 'ChildWorkflowFailed', 'ChildCancelRequested',
+	'WorkflowContinuedAsNew', 'WorkflowWatched');
 COMMENT ON TYPE aion.event_type IS 'kinds of events in a history';
 
 CREATE TABLE aion._event (

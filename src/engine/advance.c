@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/advance.h"
+#include "engine/continue.h"
 #include "engine/due.h"
 #include "engine/failure.h"
 #include "engine/guard.h"
@@ -65,6 +66,8 @@ static bool hears_more(Run *run, const Turn *turn);
 static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
+static void admit(Run *run, Turn *turn, Hindrance *hindrance);
+static void stop_short(Run *run, Turn *turn, const Hindrance *hindrance);
 static void apply(Run *run, Turn *turn);
 static void close_failed(Run *run, const Turn *turn);
 static bool ends_on_outcome(const Turn *turn);
@@ -72,6 +75,7 @@ static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
 static void end_share(Run *run, bool unfinished);
+static void warn_if_long(const Run *run);
 static void block_after_failures(Run *run, const ErrorData *error);
 static void note_interrupted(int code, Datum argument);
 static void find_code(Run *run, Code *code);
@@ -211,6 +215,8 @@ aion_run_replay(Run *run, Jsonb **result)
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error);
 	*result = turn->verdict == TURN_RETURNED ? turn->result : NULL;
+	if (turn->difference == NULL)
+		turn->difference = aion_continue_compare(run, turn);
 	if (turn->difference == NULL && went_as_far(run))
 	{
 		aion_authority_assume(&authority);
@@ -229,7 +235,8 @@ went_as_far(const Run *run)
 {
 	if (run->status == RUN_RUNNING)
 		return run->ready_at == DT_NOEND && run->retry_at == DT_NOEND;
-	return run->status == RUN_COMPLETED || run->status == RUN_FAILED;
+	return run->status == RUN_COMPLETED || run->status == RUN_FAILED ||
+		   run->status == RUN_CONTINUED;
 }
 
 static void
@@ -384,6 +391,7 @@ take_turn(Run *run, const Code *code)
 {
 	bool answered = false;
 	Turn *turn = execute_code(run, code);
+	Hindrance hindrance = {NULL, NULL};
 	Authority authority;
 
 	for (int i = 0; i < MAX_HEARINGS && hears_more(run, turn); i++)
@@ -393,8 +401,12 @@ take_turn(Run *run, const Code *code)
 			return false; /* that is what it heard */
 		turn = execute_code(run, code);
 	}
+	admit(run, turn, &hindrance);
 	aion_authority_assume(&authority);
-	apply(run, turn);
+	if (hindrance.reason != NULL)
+		stop_short(run, turn, &hindrance);
+	else
+		apply(run, turn);
 	aion_authority_drop(&authority);
 	CRASH_POINT("turn applied");
 	for (int i = 0; i < turn->awaited_count && !answered; i++)
@@ -441,8 +453,43 @@ hears_more(Run *run, const Turn *turn)
 	aion_authority_assume(&authority);
 	aion_inbox_take(run);
 	aion_inbox_record(run, DT_NOEND);
+	aion_primitives_arrive(run);
 	aion_authority_drop(&authority);
 	return run->history->count > count;
+}
+
+/*
+ * Prepares what a turn newly asks for.  Where something cannot be had, the commands from there on
+ * are left out, and so is how the turn ended.
+ */
+static void
+admit(Run *run, Turn *turn, Hindrance *hindrance)
+{
+	if (turn->verdict == TURN_MISMATCHED || turn->verdict == TURN_TIMED_OUT)
+		return;
+	for (int i = turn->known; i < turn->command_count; i++)
+	{
+		Command *command = turn->commands[i];
+
+		if (command->recorded != NULL || command->class->admit == NULL ||
+			command->class->admit(run, command, hindrance))
+			continue;
+		turn->command_count = i;
+		return;
+	}
+	if (turn->verdict == TURN_CONTINUED)
+		aion_continue_admit(run, turn, hindrance);
+}
+
+/*
+ * Records what a turn asked for before what it cannot have, and blocks the run.
+ */
+static void
+stop_short(Run *run, Turn *turn, const Hindrance *hindrance)
+{
+	record_commands(run, turn);
+	aion_run_block(run, hindrance->reason, hindrance->detail);
+	turn->awaited_count = 0;
 }
 
 /*
@@ -471,6 +518,8 @@ apply(Run *run, Turn *turn)
 	aion_primitives_apply(run, turn);
 	if (turn->verdict == TURN_SUSPENDED)
 		note_awaiting(run, turn);
+	else if (turn->verdict == TURN_CONTINUED)
+		aion_continue_close(run, turn);
 	else if (turn->verdict == TURN_RETURNED)
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
 	else
@@ -572,7 +621,9 @@ note_awaiting(Run *run, const Turn *turn)
 		{
 			const Event *event = command->recorded->event;
 
-			aion_object_text(&object, "key", event->key);
+			aion_object_text(&object, "key",
+							 command->class->key != NULL ? command->class->key(command)
+														 : event->key);
 			aion_object_timestamp(&object, "until", aion_event_read_fire_at(event));
 		}
 		awaits[i] = aion_object_end(&object);
@@ -603,9 +654,31 @@ end_share(Run *run, bool unfinished)
 	if (!aion_run_is_closed(run))
 		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;
 	aion_primitives_save(run);
+	if (run->successor != NULL)
+		aion_primitives_carry_over(run, run->successor);
 	aion_run_save(run);
+	if (run->successor != NULL)
+		aion_continue_start(run->successor);
+	warn_if_long(run);
 	aion_authority_drop(&authority);
 	CRASH_POINT("share saved");
+}
+
+/*
+ * Warns once of a history that has become longer than it should.
+ */
+static void
+warn_if_long(const Run *run)
+{
+	if (run->loaded > aion_max_history_events || run->history->count <= aion_max_history_events ||
+		aion_run_is_closed(run))
+		return;
+	ereport(
+		WARNING,
+		(errmsg("history of workflow \"%s\" has %d events", run->workflow_id, run->history->count),
+		 errdetail("aion.max_history_events is %d; with twice as many the run is blocked.",
+				   aion_max_history_events),
+		 errhint("Let it use aion.continue_as_new() where aion.continue_suggested() says so.")));
 }
 
 /*

@@ -36,10 +36,13 @@ static Statement delete_closed =
 			  " (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
 			  " AND ($4 IS NULL OR status = ANY ($4))"
 			  " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1) IS NULL"
-			  " ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED) RETURNING run_key",
+			  " ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED) RETURNING run_key, chain_key",
 			  TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID);
 static Statement delete_attributes =
 	STATEMENT(DELETE, "DELETE FROM aion._attribute WHERE run_key = $1", INT8OID);
+
+static RunStatus terminate_named(const char *workflow_id, Oid user, const char *reason);
+static void purge_chain(int64 chain_key);
 
 /*
  * Ends a run at once, without a turn; returns the status it has then.
@@ -95,6 +98,38 @@ aion_control_move(Run *run, const Version *version)
 	run->version_key = version->version_key;
 }
 
+/*
+ * Forgets what all runs of a chain have in common, if the first of them, by whose key that is kept,
+ * has been purged.
+ */
+static void
+purge_chain(int64 chain_key)
+{
+	FoundRun first;
+
+	if (!aion_run_look_up_key(chain_key, &first))
+		aion_primitives_purge(chain_key);
+}
+
+/*
+ * Ends the run that a workflow id means, or the one that it means by then because that goes on.
+ */
+static RunStatus
+terminate_named(const char *workflow_id, Oid user, const char *reason)
+{
+	int64 found = aion_run_find(workflow_id, user);
+
+	for (;;)
+	{
+		RunStatus status = aion_control_terminate(found, reason);
+		int64 now = status == RUN_CONTINUED ? aion_run_find(workflow_id, user) : found;
+
+		if (now == found)
+			return status;
+		found = now;
+	}
+}
+
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_terminate_workflow);
@@ -116,7 +151,7 @@ aion_terminate_workflow(PG_FUNCTION_ARGS)
 	aion_guard_client_call("aion.terminate_workflow");
 	aion_payload_check_size(reason != NULL ? strlen(reason) : 0, "reason");
 	aion_authority_assume(&authority);
-	status = aion_control_terminate(aion_run_find(workflow_id, user), reason);
+	status = terminate_named(workflow_id, user, reason);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(aion_status_name(status)));
 }
@@ -186,6 +221,11 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 	keys = palloc(Max(rows.count, 1) * sizeof(int64));
 	for (uint64 row = 0; row < rows.count; row++)
 		keys[row] = aion_row_int64(rows, row, 1);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		if (!aion_row_isnull(rows, row, 2))
+			purge_chain(aion_row_int64(rows, row, 2));
+	}
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		NullableDatum key[] = {aion_arg_int64(keys[row])};

@@ -19,6 +19,7 @@
 #include "aion.h"
 #include "engine/control.h"
 #include "engine/guard.h"
+#include "engine/primitive.h"
 #include "engine/start.h"
 #include "support/clock.h"
 #include "support/errors.h"
@@ -129,6 +130,7 @@ begin(Run *run, const Run *origin, const History *prefix, const Version *version
 	started->started_by = GetUserNameFromId(GetOuterUserId(), false);
 	started->forked_from = aion_event_forked_from(origin->workflow_id, run_id, prefix->count);
 	started->origins = origins_of(origin, prefix->command_count);
+	started->parents = started->continues = NULL; /* that is another run */
 	run->history->stamp = first->recorded_at;
 	aion_recorder_append(run->history, EVENT_WORKFLOW_STARTED, NULL,
 						 aion_event_workflow_started(started));
@@ -187,6 +189,7 @@ aion_fork_workflow(PG_FUNCTION_ARGS)
 						errmsg("workflow \"%s\" is already running", run->workflow_id),
 						errhint("Choose another workflow id.")));
 	aion_start_write(run);
+	aion_primitives_reopen(run);
 	result = cstring_to_text(run->workflow_id);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(result);

@@ -30,6 +30,9 @@
 /* Taken at once: bounds the memory and the time of a turn; the next one goes on. */
 #define TAKE_MOST 5000
 
+/* The kind that is of no use to a run that goes on for the one it was sent to. */
+#define ONE_RUN_ALONE "'child'"
+
 enum
 {
 	ARRIVAL_NUMBER = 1,
@@ -43,15 +46,34 @@ enum
 
 static Statement insert_arrival = STATEMENT(
 	INSERT,
-	"INSERT INTO aion._inbox (run_key, owner_key, kind, name, payload, dedup_id, sender, sent_at)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-	INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
+	"INSERT INTO aion._inbox (run_key, owner_key, kind, name, payload, dedup_id, sender, sent_at,"
+	" chain_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+	INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID);
 static Statement take_arrivals =
 	STATEMENT(DELETE_RETURNING,
 			  "DELETE FROM aion._inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM aion._inbox"
 			  " WHERE run_key = $1 ORDER BY arrival LIMIT $2))"
 			  " RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at",
 			  INT8OID, INT4OID);
+
+/* What was sent to any of a chain of runs: to the first one, or to one that went on for it. */
+static Statement lock_first_arrivals = STATEMENT(
+	SELECT, "SELECT FROM aion._inbox WHERE run_key = $1 ORDER BY arrival FOR UPDATE", INT8OID);
+static Statement lock_chain_arrivals = STATEMENT(
+	SELECT, "SELECT FROM aion._inbox WHERE chain_key = $1 ORDER BY arrival FOR UPDATE", INT8OID);
+static Statement take_chain_arrivals = STATEMENT(
+	DELETE_RETURNING,
+	"DELETE FROM aion._inbox WHERE ctid = ANY (ARRAY(SELECT x.row FROM ("
+	"SELECT ctid AS row, arrival FROM aion._inbox WHERE run_key = $2 AND kind <> " ONE_RUN_ALONE
+	" UNION ALL SELECT ctid, arrival FROM aion._inbox WHERE chain_key = $2"
+	" AND (run_key = $1 OR kind <> " ONE_RUN_ALONE ")) x ORDER BY x.arrival LIMIT $3))"
+	" RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at",
+	INT8OID, INT8OID, INT4OID);
+static Statement forward_arrivals =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._inbox SET run_key = $2, chain_key = $3 WHERE run_key = $1"
+			  " AND kind <> " ONE_RUN_ALONE,
+			  INT8OID, INT8OID, INT8OID);
 static Statement delete_arrivals =
 	STATEMENT(DELETE, "DELETE FROM aion._inbox WHERE run_key = $1", INT8OID);
 static Statement delete_orphans =
@@ -60,26 +82,30 @@ static Statement delete_orphans =
 			  " (SELECT true FROM aion._run r WHERE r.run_key = i.run_key) IS NULL",
 			  INT8ARRAYOID);
 
-static bool has_arrivals(int64 run_key);
+static Rows take(const Run *run);
+static Rows take_of_chain(const Run *run);
+static void forward(Run *run);
+static bool has_arrivals(const char *index, const char *column, int64 key);
 static int by_number(const ListCell *a, const ListCell *b);
 
 /*
  * Sends something to a run, as the current user, now; it arrives when this transaction commits.
  */
 void
-aion_inbox_send(int64 run_key, int32 owner_key, const Arrival *arrival)
+aion_inbox_send(const FoundRun *to, const Arrival *arrival)
 {
-	NullableDatum args[] = {aion_arg_int64(run_key),
-							aion_arg_int32(owner_key),
+	NullableDatum args[] = {aion_arg_int64(to->run_key),
+							aion_arg_int32(to->owner_key),
 							aion_arg_text(arrival->kind),
 							aion_arg_text(arrival->name),
 							aion_arg_jsonb(arrival->payload),
 							aion_arg_text(arrival->dedup_id),
 							aion_arg_text(GetUserNameFromId(GetOuterUserId(), false)),
-							aion_arg_timestamp(aion_clock_now())};
+							aion_arg_timestamp(aion_clock_now()),
+							aion_arg_key(to->chain_key)};
 
 	(void) aion_statement_execute(&insert_arrival, args);
-	aion_wakeup_run(owner_key, run_key);
+	aion_wakeup_run(to->owner_key, to->run_key);
 }
 
 /*
@@ -88,14 +114,15 @@ aion_inbox_send(int64 run_key, int32 owner_key, const Arrival *arrival)
 void
 aion_inbox_take(Run *run)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(TAKE_MOST)};
 	MemoryContext caller;
 	List *taken = NIL;
 	Rows rows;
 
-	if (!has_arrivals(run->run_key))
+	if (run->chain_key == 0 && !has_arrivals("_inbox_pkey", "run_key", run->run_key))
 		return;
-	rows = aion_statement_execute(&take_arrivals, args);
+	if (run->status == RUN_CONTINUED)
+		forward(run);
+	rows = run->chain_key != 0 && run->status != RUN_CONTINUED ? take_of_chain(run) : take(run);
 	caller = MemoryContextSwitchTo(run->context);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
@@ -115,6 +142,57 @@ aion_inbox_take(Run *run)
 	MemoryContextSwitchTo(caller);
 	if (rows.count == TAKE_MOST)
 		aion_wakeup_run(run->owner_key, run->run_key); /* there may be more */
+}
+
+static Rows
+take(const Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(TAKE_MOST)};
+
+	return aion_statement_execute(&take_arrivals, args);
+}
+
+/*
+ * Takes also what was sent to the runs that this one goes on for, by senders who found one of those
+ * open: or it would be overtaken by what others have sent since to this one.
+ */
+static Rows
+take_of_chain(const Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int64(run->chain_key),
+							aion_arg_int32(TAKE_MOST)};
+
+	NullableDatum chain[] = {aion_arg_int64(run->chain_key)};
+
+	if (!has_arrivals("_inbox_pkey", "run_key", run->chain_key) &&
+		!has_arrivals("_inbox_chain_idx", "chain_key", run->chain_key))
+		return (Rows){0};
+
+	/* Somebody may be about to forward them. */
+	(void) aion_statement_execute(&lock_first_arrivals, chain);
+	(void) aion_statement_execute(&lock_chain_arrivals, chain);
+	return aion_statement_execute(&take_chain_arrivals, args);
+}
+
+/*
+ * Hands what has come to a run that goes on as another to that one.
+ */
+static void
+forward(Run *run)
+{
+	ContinuedAsNew next;
+	FoundRun to;
+
+	aion_event_read_continued_as_new(run->history->terminal->attributes, &next);
+	if (!aion_run_look_up_key(next.run_key, &to))
+		return; /* purged: nobody goes on any more */
+	{
+		NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int64(to.run_key),
+								aion_arg_key(to.chain_key)};
+
+		if (aion_statement_execute(&forward_arrivals, args).count > 0)
+			aion_wakeup_run(to.owner_key, to.run_key);
+	}
 }
 
 /*
@@ -171,22 +249,23 @@ aion_inbox_sweep(const int64 *run_keys, int count)
 }
 
 /*
- * Tells whether there is anything for a run, as of now.  Asked for every share of every run, so it
- * is not a statement.
+ * Tells whether there is anything under a key, as of now.  Asked for every share of every run, so
+ * it is not a statement.
  */
 static bool
-has_arrivals(int64 run_key)
+has_arrivals(const char *index, const char *column, int64 key)
 {
 	Oid schema = aion_extension()->schema;
 	Relation table = table_open(get_relname_relid("_inbox", schema), RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyData key;
+	ScanKeyData condition;
 	SysScanDesc scan;
 	bool found;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(run_key));
-	scan = systable_beginscan(table, get_relname_relid("_inbox_pkey", schema), true, snapshot, 1,
-							  &key);
+	ScanKeyInit(&condition, get_attnum(RelationGetRelid(table), column), BTEqualStrategyNumber,
+				F_INT8EQ, Int64GetDatum(key));
+	scan =
+		systable_beginscan(table, get_relname_relid(index, schema), true, snapshot, 1, &condition);
 	found = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);

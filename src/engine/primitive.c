@@ -94,6 +94,26 @@ aion_primitives_close(Run *run)
 	}
 }
 
+void
+aion_primitives_ended(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->ended != NULL)
+			primitive->ended(run);
+	}
+}
+
+void
+aion_primitives_carry_over(Run *run, Run *successor)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->carry_over != NULL)
+			primitive->carry_over(run, successor);
+	}
+}
+
 /*
  * Claims a piece of work outside of turns.  Returns whose it is; NULL if there is none.
  */

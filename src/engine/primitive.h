@@ -63,6 +63,12 @@ typedef struct Primitive
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
 
+	/* Tells others that a run has ended, by its terminal event; with authority. */
+	void (*ended)(Run *run);
+
+	/* Gives what stays of a run that has ended to the one that goes on for it; with authority. */
+	void (*carry_over)(Run *run, Run *successor);
+
 	/* Takes from a turn that went through what is not history; with authority. */
 	void (*apply)(Run *run, struct Turn *turn);
 
@@ -73,7 +79,8 @@ typedef struct Primitive
 	 * turn; NULL if it does not.  With authority. */
 	Difference *(*compare)(Run *run, struct Turn *turn);
 
-	/* Lets go on what a pause has held, and what an end had ended; with authority. */
+	/* Lets go on what a pause has held, and what is open in a run that was reopened or forked; with
+	 * authority. */
 	void (*resume)(Run *run);
 	void (*reopen)(Run *run);
 
@@ -94,6 +101,8 @@ extern void aion_primitives_arrive(Run *run);
 extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
+extern void aion_primitives_ended(Run *run);
+extern void aion_primitives_carry_over(Run *run, Run *successor);
 extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
 										TimestampTz *again);
 extern void aion_primitives_recover(int32 owner_key);

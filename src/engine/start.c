@@ -31,6 +31,7 @@
 #include "engine/testing.h"
 #include "engine/wait.h"
 #include "guc.h"
+#include "history/received.h"
 #include "support/clock.h"
 #include "support/duration.h"
 #include "support/errors.h"
@@ -43,9 +44,11 @@
 static Statement insert_run = STATEMENT(
 	INSERT,
 	"INSERT INTO aion._run (run_key, workflow_id, run_id, owner_key, version_key, status, head,"
-	" ready_at, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+	" ready_at, started_at, unread, chain_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+	"$11)"
 	" ON CONFLICT (workflow_id) WHERE closed_at IS NULL DO NOTHING",
-	INT8OID, TEXTOID, UUIDOID, INT4OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	INT8OID, TEXTOID, UUIDOID, INT4OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	JSONBOID, INT8OID);
 static Statement delete_run =
 	STATEMENT(DELETE, "DELETE FROM aion._run WHERE run_key = $1", INT8OID);
 static Statement select_open = STATEMENT(SELECT,
@@ -74,17 +77,25 @@ typedef enum StartOutcome
 {
 	START_DONE,
 	START_EXISTS, /* the policy says that this is the answer */
-	START_AGAIN	  /* what was in the way is gone */
+	START_AGAIN,  /* what was in the way is gone */
+	START_REFUSED
 } StartOutcome;
 
 static void check_definer_frame(void);
 static Run *make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id);
-static StartOutcome answer_for_open(const StartRequest *request, const char *workflow_id);
-static StartOutcome answer_for_closed(const StartRequest *request, const Run *run);
+static StartOutcome answer_for_open(const StartRequest *request, const char *workflow_id,
+									StartRefusal *refusal);
+static StartOutcome answer_for_closed(const StartRequest *request, const Run *run,
+									  StartRefusal *refusal);
+static void forget_row(const Run *run);
 static char *make_workflow_id(void);
 static pg_uuid_t make_uuid(const char *workflow_id);
 static int64 next_run_key(void);
 static StartPolicy policy_of(const char *name, bool of_closed);
+static void read_option(const Jsonb *options, const char *name, StartRequest *request);
+static Jsonb *check_attributes(Jsonb *attributes);
+static char *check_task_queue(char *task_queue);
+static TimestampTz check_start_at(TimestampTz start_at);
 
 /*
  * Finds out, for any number of starts that are alike, what they start and whether they may.
@@ -92,12 +103,21 @@ static StartPolicy policy_of(const char *name, bool of_closed);
 void
 aion_start_prepare(StartRequest *request)
 {
+	aion_guard_client_call("aion.start_workflow");
+	check_definer_frame();
+	aion_start_resolve(request);
+}
+
+/*
+ * Finds the code that a start is for, and whether its owner may execute it.
+ */
+void
+aion_start_resolve(StartRequest *request)
+{
 	Authority authority;
 	Workflow *workflow;
 	Version *version;
 
-	aion_guard_client_call("aion.start_workflow");
-	check_definer_frame();
 	aion_owner_check_eligible(request->owner);
 
 	aion_authority_assume(&authority);
@@ -139,26 +159,17 @@ aion_start_prepare(StartRequest *request)
 }
 
 /*
- * Starts a run, or finds the one that a policy names.  Returns its workflow id.
+ * Completes an input with the defaults of the code and checks that it fits, with the owner's
+ * rights, who runs the code and so what its defaults and types call; and decides when it is late.
  */
-char *
-aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id)
+const Jsonb *
+aion_start_fit(StartRequest *request, const Jsonb *input)
 {
-	Authority authority;
-	StartOutcome outcome;
-	TimestampTz begin;
-	StartRequest own = *request;
 	Oid caller;
 	int security_context;
 	int level;
+	TimestampTz begin;
 
-	aion_payload_check(input, "input");
-	if (workflow_id == NULL)
-		workflow_id = make_workflow_id();
-	else
-		aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
-
-	/* With the owner's rights, who runs the code and so what its defaults and types call. */
 	GetUserIdAndSecContext(&caller, &security_context);
 	if (caller != request->owner)
 		SetUserIdAndSecContext(request->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
@@ -168,28 +179,64 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 	begin = aion_clock_now();
 	if (request->start_at != DT_NOEND && request->start_at > begin)
 		begin = request->start_at;
-	own.deadline = DT_NOEND;
+	request->deadline = DT_NOEND;
 	if (request->timeout != NULL)
-		own.deadline = aion_duration_after(begin, request->timeout, "timeout");
+		request->deadline = aion_duration_after(begin, request->timeout, "timeout");
 	aion_code_leave_settings(level);
 	SetUserIdAndSecContext(caller, security_context);
+	return input;
+}
 
-	aion_authority_assume(&authority);
+/*
+ * Starts a run that was prepared, or does what the policies say; false if they refuse it.
+ */
+bool
+aion_start_attempt(const StartRequest *request, const Jsonb *input, const char *workflow_id,
+				   Started *started, StartRefusal *refusal)
+{
+	StartOutcome outcome;
+
 	do
 	{
-		Run *run = make_run(&own, input, workflow_id);
+		Run *run = make_run(request, input, workflow_id);
 
 		CHECK_FOR_INTERRUPTS();
 		if (!aion_start_insert(run))
-			outcome = answer_for_open(request, workflow_id);
+			outcome = answer_for_open(request, run->workflow_id, refusal);
 		else
-			outcome = answer_for_closed(request, run);
+			outcome = answer_for_closed(request, run, refusal);
 		if (outcome == START_DONE)
 			aion_start_write(run);
+		else if (outcome == START_REFUSED)
+			forget_row(run);
+		*started =
+			(Started){run->run_key, pstrdup(run->workflow_id), run->run_id, outcome == START_DONE};
 		MemoryContextDelete(run->context);
 	} while (outcome == START_AGAIN);
+	return outcome != START_REFUSED;
+}
+
+/*
+ * Starts a run, or finds the one that a policy names.  Returns its workflow id.
+ */
+char *
+aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id)
+{
+	Authority authority;
+	StartRequest own = *request;
+	StartRefusal refusal;
+	Started started;
+
+	aion_payload_check(input, "input");
+	if (workflow_id != NULL)
+		aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
+	input = aion_start_fit(&own, input);
+	aion_authority_assume(&authority);
+	if (!aion_start_attempt(&own, input, workflow_id, &started, &refusal))
+		ereport(ERROR, (errcode(refusal.sqlerrcode), errmsg_internal("%s", refusal.message),
+						errhint("%s", refusal.hint)));
 	aion_authority_drop(&authority);
-	return unconstify(char *, workflow_id);
+	return started.workflow_id;
 }
 
 /*
@@ -251,6 +298,8 @@ make_run(const StartRequest *request, const Jsonb *input, const char *workflow_i
 	started->deadline = request->deadline;
 	started->search_attributes = request->search_attributes;
 	started->memo = request->memo;
+	started->parents = request->parents;
+	started->most_events = aion_max_history_events;
 	aion_recorder_append(run->history, EVENT_WORKFLOW_STARTED, NULL,
 						 aion_event_workflow_started(started));
 	run->status = RUN_RUNNING;
@@ -283,7 +332,9 @@ aion_start_insert(const Run *run)
 							aion_arg_text(aion_status_name(run->status)),
 							aion_arg_int32(run->history->count),
 							aion_arg_timestamp(run->ready_at),
-							aion_arg_timestamp(run->history->events[0]->recorded_at)};
+							aion_arg_timestamp(run->history->events[0]->recorded_at),
+							aion_arg_jsonb(aion_received_unread(run->history)),
+							aion_arg_key(run->chain_key)};
 
 	return aion_statement_execute(&insert_run, args).count == 1;
 }
@@ -292,7 +343,7 @@ aion_start_insert(const Run *run)
  * Does what the policy says about an open run of the same workflow id.
  */
 static StartOutcome
-answer_for_open(const StartRequest *request, const char *workflow_id)
+answer_for_open(const StartRequest *request, const char *workflow_id, StartRefusal *refusal)
 {
 	NullableDatum args[] = {aion_arg_text(workflow_id)};
 	Rows rows = aion_statement_execute(&select_open, args);
@@ -303,16 +354,18 @@ answer_for_open(const StartRequest *request, const char *workflow_id)
 		return START_AGAIN; /* it ended in this moment */
 	run_key = aion_row_int64(rows, 0, 1);
 	owner_key = aion_row_int32(rows, 0, 2);
-	if (request->if_running != POLICY_ERROR && aion_owner_controls(request->owner, owner_key))
+	if (request->if_running != POLICY_ERROR && aion_owner_controls(request->owner, owner_key) &&
+		!aion_run_is_executing(run_key))
 	{
 		if (request->if_running == POLICY_USE_EXISTING)
 			return START_EXISTS;
 		(void) aion_control_terminate(run_key, "replaced by a new start");
 		return START_AGAIN;
 	}
-	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_RUNNING),
-					errmsg("workflow \"%s\" is already running", workflow_id),
-					errhint("Choose another workflow id, or see the parameter if_running.")));
+	*refusal = (StartRefusal){ERRCODE_WORKFLOW_RUNNING,
+							  psprintf("workflow \"%s\" is already running", workflow_id),
+							  "Choose another workflow id, or see the parameter if_running."};
+	return START_REFUSED;
 }
 
 /*
@@ -320,10 +373,9 @@ answer_for_open(const StartRequest *request, const char *workflow_id)
  * has just been inserted: no other start can come between.
  */
 static StartOutcome
-answer_for_closed(const StartRequest *request, const Run *run)
+answer_for_closed(const StartRequest *request, const Run *run, StartRefusal *refusal)
 {
 	NullableDatum args[2] = {aion_arg_text(run->workflow_id)};
-	NullableDatum key[] = {aion_arg_int64(run->run_key)};
 	Rows rows;
 	char *status;
 
@@ -345,12 +397,25 @@ answer_for_closed(const StartRequest *request, const Run *run)
 		return START_DONE;
 	if (request->if_closed == POLICY_USE_EXISTING)
 	{
-		(void) aion_statement_execute(&delete_run, key);
+		forget_row(run);
 		return START_EXISTS;
 	}
-	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_CLOSED),
-					errmsg("workflow \"%s\" has run before and is %s", run->workflow_id, status),
-					errhint("Choose another workflow id, or see the parameter if_closed.")));
+	*refusal = (StartRefusal){
+		ERRCODE_WORKFLOW_CLOSED,
+		psprintf("workflow \"%s\" has run before and is %s", run->workflow_id, status),
+		"Choose another workflow id, or see the parameter if_closed."};
+	return START_REFUSED;
+}
+
+/*
+ * Takes back the row of a run that is not started after all.
+ */
+static void
+forget_row(const Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+
+	(void) aion_statement_execute(&delete_run, args);
 }
 
 /*
@@ -445,36 +510,130 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *reques
 	aion_name_check(request->workflow_type, AION_NAME_MAX, "workflow type");
 	request->if_running = policy_of(TEXT_ARG(first), false);
 	request->if_closed = policy_of(TEXT_ARG(first + 1), true);
-	request->start_at = PG_ARGISNULL(first + 2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(first + 2);
-	if (!PG_ARGISNULL(first + 2) && TIMESTAMP_NOT_FINITE(request->start_at))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("start_at must be finite")));
+	request->start_at =
+		PG_ARGISNULL(first + 2) ? DT_NOEND : check_start_at(PG_GETARG_TIMESTAMPTZ(first + 2));
 	if (!PG_ARGISNULL(first + 3))
 	{
 		request->timeout = PG_GETARG_INTERVAL_P(first + 3);
 		aion_duration_check(request->timeout, false, "timeout");
 	}
-	request->task_queue = TEXT_ARG(first + 4);
-	if (request->task_queue != NULL)
-		aion_name_check(request->task_queue, AION_NAME_MAX, "task queue");
-	request->search_attributes = JSONB_ARG(first + 5);
+	request->task_queue = check_task_queue(TEXT_ARG(first + 4));
+	request->search_attributes = check_attributes(JSONB_ARG(first + 5));
 	request->memo = JSONB_ARG(first + 6);
-	if (request->search_attributes != NULL && !aion_json_is_object(request->search_attributes))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_INPUT), errmsg("search_attributes must be an object")));
-	aion_payload_check(request->search_attributes, "search_attributes");
 	aion_payload_check(request->memo, "memo");
 	request->version = TEXT_ARG(first + 7);
 	request->owner = GetUserId();
 	if (!PG_ARGISNULL(first + 8))
+		aion_start_choose_owner(NameStr(*PG_GETARG_NAME(first + 8)), request);
+}
+
+/*
+ * Reads the options of a start that are given as an object, under the names that they have as
+ * arguments.  Returns whom the run is to belong to; NULL: they do not say.
+ */
+const char *
+aion_start_read_options(Jsonb *options, StartRequest *request)
+{
+	const char *run_as = NULL;
+	JsonbIterator *iterator;
+	JsonbValue key;
+	JsonbIteratorToken token;
+
+	if (!aion_json_is_object(options))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("options must be an object")));
+	iterator = JsonbIteratorInit(&options->root);
+	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
 	{
-		request->owner = get_role_oid(NameStr(*PG_GETARG_NAME(first + 8)), false);
-		if (!has_privs_of_role(GetUserId(), request->owner) ||
-			!aion_compat_may_become(GetUserId(), request->owner))
-			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-							errmsg("must have the privileges of role \"%s\" to start a workflow "
-								   "as it",
-								   NameStr(*PG_GETARG_NAME(first + 8)))));
+		char *name;
+
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(key.val.string.val, key.val.string.len);
+		if (strcmp(name, "run_as") == 0)
+			run_as = aion_json_text(options, name);
+		else
+			read_option(options, name, request);
 	}
+	return run_as;
+}
+
+static void
+read_option(const Jsonb *options, const char *name, StartRequest *request)
+{
+	Jsonb *json = aion_json_member(options, name);
+	char *text = aion_json_text(options, name);
+
+	if (strcmp(aion_json_cstring(json), "null") == 0)
+		return;
+	if (strcmp(name, "if_running") == 0)
+		request->if_running = policy_of(text, false);
+	else if (strcmp(name, "if_closed") == 0)
+		request->if_closed = policy_of(text, true);
+	else if (strcmp(name, "search_attributes") == 0)
+		request->search_attributes = check_attributes(json);
+	else if (strcmp(name, "memo") == 0)
+	{
+		aion_payload_check(json, "memo");
+		request->memo = json;
+	}
+	else if (strcmp(name, "version") == 0)
+		request->version = text;
+	else if (strcmp(name, "task_queue") == 0)
+		request->task_queue = check_task_queue(text);
+	else if (strcmp(name, "start_at") == 0)
+		request->start_at = check_start_at(DatumGetTimestampTz(
+			DirectFunctionCall3(timestamptz_in, CStringGetDatum(text != NULL ? text : ""),
+								ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
+	else if (strcmp(name, "timeout") == 0)
+	{
+		request->timeout = DatumGetIntervalP(
+			DirectFunctionCall3(interval_in, CStringGetDatum(text != NULL ? text : ""),
+								ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+		aion_duration_check(request->timeout, false, "timeout");
+	}
+	else
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("unknown option \"%s\"", name),
+						errhint("Options are those of aion.start_workflow().")));
+}
+
+static Jsonb *
+check_attributes(Jsonb *attributes)
+{
+	if (attributes != NULL && !aion_json_is_object(attributes))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_INPUT), errmsg("search_attributes must be an object")));
+	aion_payload_check(attributes, "search_attributes");
+	return attributes;
+}
+
+static char *
+check_task_queue(char *task_queue)
+{
+	if (task_queue != NULL)
+		aion_name_check(task_queue, AION_NAME_MAX, "task queue");
+	return task_queue;
+}
+
+static TimestampTz
+check_start_at(TimestampTz start_at)
+{
+	if (TIMESTAMP_NOT_FINITE(start_at))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("start_at must be finite")));
+	return start_at;
+}
+
+/*
+ * Lets a run belong to another role than the current user, whose privileges he has.
+ */
+void
+aion_start_choose_owner(const char *role, StartRequest *request)
+{
+	request->owner = get_role_oid(role, false);
+	if (!has_privs_of_role(GetUserId(), request->owner) ||
+		!aion_compat_may_become(GetUserId(), request->owner))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("must have the privileges of role \"%s\" to start a workflow as it",
+							   role)));
 }
 
 /* Functions that SQL calls. */

@@ -30,6 +30,7 @@ typedef struct StartRequest
 	Jsonb *memo;
 	const char *version; /* NULL: the routed one */
 	Oid owner;
+	Jsonb *parents; /* of a child; else NULL */
 
 	/* Filled by aion_start_prepare(). */
 	Version *code;
@@ -37,12 +38,40 @@ typedef struct StartRequest
 	TimestampTz deadline;
 } StartRequest;
 
+/* What a start has made. */
+typedef struct Started
+{
+	int64 run_key;
+	char *workflow_id;
+	pg_uuid_t run_id;
+	bool is_new; /* else that is what the policy says */
+} Started;
+
+/* Why one is refused. */
+typedef struct StartRefusal
+{
+	int sqlerrcode;
+	const char *message;
+	const char *hint;
+} StartRefusal;
+
 extern void aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
+extern const char *aion_start_read_options(Jsonb *options, StartRequest *request);
+extern void aion_start_choose_owner(const char *role, StartRequest *request);
 extern void aion_start_prepare(StartRequest *request);
 /* For other ways to make a run; with the engine's authority. */
 extern Run *aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key);
 extern bool aion_start_insert(const Run *run);
 extern void aion_start_write(Run *run);
+
+/*
+ * For starts that workflow code asks for: resolving and fitting call code of users; the rest wants
+ * the engine's authority.
+ */
+extern void aion_start_resolve(StartRequest *request);
+extern const Jsonb *aion_start_fit(StartRequest *request, const Jsonb *input);
+extern bool aion_start_attempt(const StartRequest *request, const Jsonb *input,
+							   const char *workflow_id, Started *started, StartRefusal *refusal);
 
 extern char *aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id);
 

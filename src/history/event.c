@@ -21,6 +21,8 @@
 #include "support/extension.h"
 #include "support/payload.h"
 
+#define MOST_EVENTS 50000 /* of a run that says nothing else */
+
 typedef struct EventKind
 {
 	const char *label;
@@ -51,6 +53,12 @@ static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_WORKFLOW_PAUSED] = {"WorkflowPaused", ROLE_MARK, FAMILY_NONE},
 	[EVENT_WORKFLOW_RESUMED] = {"WorkflowResumed", ROLE_MARK, FAMILY_NONE},
 	[EVENT_WORKFLOW_REOPENED] = {"WorkflowReopened", ROLE_REOPEN, FAMILY_NONE},
+	[EVENT_CHILD_WORKFLOW_STARTED] = {"ChildWorkflowStarted", ROLE_COMMAND, FAMILY_CHILD},
+	[EVENT_CHILD_WORKFLOW_COMPLETED] = {"ChildWorkflowCompleted", ROLE_OUTCOME, FAMILY_CHILD},
+	[EVENT_CHILD_WORKFLOW_FAILED] = {"ChildWorkflowFailed", ROLE_OUTCOME, FAMILY_CHILD},
+	[EVENT_CHILD_CANCEL_REQUESTED] = {"ChildCancelRequested", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_WORKFLOW_CONTINUED_AS_NEW] = {"WorkflowContinuedAsNew", ROLE_TERMINAL, FAMILY_NONE},
+	[EVENT_WORKFLOW_WATCHED] = {"WorkflowWatched", ROLE_MARK, FAMILY_NONE},
 };
 
 /* What commands are called in messages and in CommandAnswered. */
@@ -65,6 +73,8 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_ON_QUERY] = "on_query",
 	[COMMAND_TRY_RECEIVE] = "try_receive",
 	[COMMAND_SEND_SIGNAL] = "send_signal",
+	[COMMAND_CHILD] = "start_child",
+	[COMMAND_CANCEL_CHILD] = "cancel_child",
 };
 
 static Oid label_oids[EVENT_TYPES];
@@ -73,6 +83,7 @@ static uint64 labels_known_of = 0; /* generation of the extension that label_oid
 static void know_labels(void);
 static bool has_prefix(const char *text, const char *prefix);
 static Jsonb *timer_wish(const Event *event);
+static Jsonb *child_wish(const Event *event);
 static CommandKind command_of_word(const char *word);
 static Jsonb *numbers(List *values);
 static List *read_numbers(const Jsonb *array);
@@ -153,6 +164,14 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 			fingerprint->kind = COMMAND_SEND_SIGNAL;
 			fingerprint->input = DatumGetJsonbPCopy(JsonbPGetDatum(event->attributes));
 			break;
+		case EVENT_CHILD_WORKFLOW_STARTED:
+			fingerprint->kind = COMMAND_CHILD;
+			fingerprint->name = aion_json_text(event->attributes, "workflow_type");
+			fingerprint->input = child_wish(event);
+			break;
+		case EVENT_CHILD_CANCEL_REQUESTED:
+			fingerprint->kind = COMMAND_CANCEL_CHILD;
+			break;
 		case EVENT_COMMAND_ANSWERED:
 			fingerprint->kind = command_of_word(aion_json_text(event->attributes, "command"));
 			fingerprint->input = aion_json_member(event->attributes, "input");
@@ -193,7 +212,8 @@ aion_event_is_cancel_command(const Event *event)
 
 	return aion_event_fingerprint(event, &fingerprint) &&
 		   (fingerprint.kind == COMMAND_CANCEL_TIMER ||
-			fingerprint.kind == COMMAND_CANCEL_ACTIVITY);
+			fingerprint.kind == COMMAND_CANCEL_ACTIVITY ||
+			fingerprint.kind == COMMAND_CANCEL_CHILD);
 }
 
 const char *
@@ -219,6 +239,10 @@ aion_event_workflow_started(const WorkflowStarted *started)
 	aion_object_json(&object, "memo", started->memo);
 	aion_object_json(&object, "forked_from", started->forked_from);
 	aion_object_json(&object, "origins", started->origins);
+	aion_object_json(&object, "parents", started->parents);
+	aion_object_json(&object, "continues", started->continues);
+	if (started->most_events != MOST_EVENTS)
+		aion_object_int(&object, "most_events", started->most_events);
 	return aion_object_end(&object);
 }
 
@@ -238,6 +262,9 @@ aion_event_read_workflow_started(const Event *event, WorkflowStarted *started)
 	started->memo = aion_json_member(attributes, "memo");
 	started->forked_from = aion_json_member(attributes, "forked_from");
 	started->origins = aion_json_member(attributes, "origins");
+	started->parents = aion_json_member(attributes, "parents");
+	started->continues = aion_json_member(attributes, "continues");
+	started->most_events = aion_json_int(attributes, "most_events", MOST_EVENTS);
 }
 
 /*
@@ -531,6 +558,7 @@ aion_event_signal_received(const SignalReceived *signal)
 	aion_object_text(&object, "sender", signal->sender);
 	aion_object_timestamp(&object, "sent_at", signal->sent_at);
 	aion_object_text(&object, "dedup_id", signal->dedup_id);
+	aion_object_text(&object, "carried_from", signal->carried_from);
 	return aion_object_end(&object);
 }
 
@@ -541,6 +569,7 @@ aion_event_read_signal_received(const Event *event, SignalReceived *signal)
 	signal->sender = aion_json_text(event->attributes, "sender");
 	signal->sent_at = aion_json_timestamp(event->attributes, "sent_at");
 	signal->dedup_id = aion_json_text(event->attributes, "dedup_id");
+	signal->carried_from = aion_json_text(event->attributes, "carried_from");
 }
 
 /*
@@ -555,6 +584,153 @@ aion_event_signal_sent(const char *workflow_id, const Jsonb *payload)
 	aion_object_text(&object, "workflow_id", workflow_id);
 	aion_object_json(&object, "payload", payload);
 	return aion_object_end(&object);
+}
+
+/*
+ * Encodes who waits for the end of a run.
+ */
+Jsonb *
+aion_event_parent_link(const ParentLink *link)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_int(&object, "run_key", link->run_key);
+	aion_object_text(&object, "workflow_id", link->workflow_id);
+	aion_object_text(&object, "run_id", link->run_id);
+	aion_object_text(&object, "child", link->child);
+	return aion_object_end(&object);
+}
+
+void
+aion_event_read_parent_link(const Jsonb *json, ParentLink *link)
+{
+	link->run_key = aion_json_int64(json, "run_key", 0);
+	link->workflow_id = aion_json_text(json, "workflow_id");
+	link->run_id = aion_json_text(json, "run_id");
+	link->child = aion_json_text(json, "child");
+}
+
+/*
+ * Reads who has waited for the end of a run from its beginning on.
+ */
+List *
+aion_event_read_parents(const WorkflowStarted *started)
+{
+	List *links = NIL;
+
+	for (uint32 i = 0; started->parents != NULL && i < JB_ROOT_COUNT(started->parents); i++)
+	{
+		ParentLink *link = palloc(sizeof(ParentLink));
+
+		aion_event_read_parent_link(
+			JsonbValueToJsonb(getIthJsonbValueFromContainer(&started->parents->root, i)), link);
+		links = lappend(links, link);
+	}
+	return links;
+}
+
+/*
+ * Encodes what the code said when it asked for a child.
+ */
+Jsonb *
+aion_event_child_wish(const Jsonb *input, const char *workflow_id)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_json(&object, "input", input);
+	aion_object_text(&object, "workflow_id", workflow_id);
+	return aion_object_end(&object);
+}
+
+/*
+ * Encodes a child: what was asked for, and what it has become.
+ */
+Jsonb *
+aion_event_child_started(const ChildStarted *child)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "workflow_type", child->workflow_type);
+	aion_object_text(&object, "version", child->version);
+	aion_object_json(&object, "input", child->input);
+	aion_object_text(&object, "workflow_id", child->workflow_id);
+	if (!child->id_was_given)
+		aion_object_text(&object, "id_by_chance", "true");
+	aion_object_text(&object, "run_id", child->run_id);
+	aion_object_int(&object, "run_key", child->run_key);
+	aion_object_text(&object, "parent_close", child->parent_close);
+	return aion_object_end(&object);
+}
+
+void
+aion_event_read_child_started(const Event *event, ChildStarted *child)
+{
+	const Jsonb *attributes = event->attributes;
+
+	child->workflow_type = aion_json_text(attributes, "workflow_type");
+	child->version = aion_json_text(attributes, "version");
+	child->input = aion_json_member(attributes, "input");
+	child->workflow_id = aion_json_text(attributes, "workflow_id");
+	child->id_was_given = !aion_json_has_member(attributes, "id_by_chance");
+	child->run_id = aion_json_text(attributes, "run_id");
+	child->run_key = aion_json_int64(attributes, "run_key", 0);
+	child->parent_close = aion_json_text(attributes, "parent_close");
+}
+
+/*
+ * Encodes how a child ended that did not complete.
+ */
+Jsonb *
+aion_event_child_failed(const char *status, const Jsonb *error)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "status", status);
+	aion_object_json(&object, "error", error);
+	return aion_object_end(&object);
+}
+
+/*
+ * Encodes which run another one goes on for, and which was the first of them.
+ */
+Jsonb *
+aion_event_continues(int64 run_key, const char *run_id, int64 first)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_int(&object, "run_key", run_key);
+	aion_object_text(&object, "run_id", run_id);
+	aion_object_int(&object, "first_run_key", first);
+	return aion_object_end(&object);
+}
+
+Jsonb *
+aion_event_continued_as_new(const ContinuedAsNew *next)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "workflow_type", next->workflow_type);
+	aion_object_text(&object, "version", next->version);
+	aion_object_json(&object, "input", next->input);
+	aion_object_text(&object, "run_id", next->run_id);
+	aion_object_int(&object, "run_key", next->run_key);
+	return aion_object_end(&object);
+}
+
+void
+aion_event_read_continued_as_new(const Jsonb *attributes, ContinuedAsNew *next)
+{
+	next->workflow_type = aion_json_text(attributes, "workflow_type");
+	next->version = aion_json_text(attributes, "version");
+	next->input = aion_json_member(attributes, "input");
+	next->run_id = aion_json_text(attributes, "run_id");
+	next->run_key = aion_json_int64(attributes, "run_key", 0);
 }
 
 static void
@@ -592,6 +768,16 @@ timer_wish(const Event *event)
 	aion_object_json(&object, "duration", aion_json_member(event->attributes, "duration"));
 	aion_object_json(&object, "until", aion_json_member(event->attributes, "until"));
 	return aion_object_end(&object);
+}
+
+static Jsonb *
+child_wish(const Event *event)
+{
+	bool id_was_given = !aion_json_has_member(event->attributes, "id_by_chance");
+
+	return aion_event_child_wish(aion_json_member(event->attributes, "input"),
+								 id_was_given ? aion_json_text(event->attributes, "workflow_id")
+											  : NULL);
 }
 
 static CommandKind

@@ -34,9 +34,15 @@ typedef enum EventType
 	EVENT_WORKFLOW_PAUSED,
 	EVENT_WORKFLOW_RESUMED,
 	EVENT_WORKFLOW_REOPENED,
+	EVENT_CHILD_WORKFLOW_STARTED,
+	EVENT_CHILD_WORKFLOW_COMPLETED,
+	EVENT_CHILD_WORKFLOW_FAILED,
+	EVENT_CHILD_CANCEL_REQUESTED,
+	EVENT_WORKFLOW_CONTINUED_AS_NEW,
+	EVENT_WORKFLOW_WATCHED,
 } EventType;
 
-#define EVENT_TYPES (EVENT_WORKFLOW_REOPENED + 1)
+#define EVENT_TYPES (EVENT_WORKFLOW_WATCHED + 1)
 
 typedef enum EventRole
 {
@@ -54,7 +60,8 @@ typedef enum EventFamily
 {
 	FAMILY_NONE,
 	FAMILY_ACTIVITY,
-	FAMILY_TIMER
+	FAMILY_TIMER,
+	FAMILY_CHILD
 } EventFamily;
 
 /* What code can ask for. */
@@ -69,10 +76,12 @@ typedef enum CommandKind
 	COMMAND_CANCEL_ACTIVITY,
 	COMMAND_ON_QUERY,
 	COMMAND_TRY_RECEIVE,
-	COMMAND_SEND_SIGNAL
+	COMMAND_SEND_SIGNAL,
+	COMMAND_CHILD,
+	COMMAND_CANCEL_CHILD
 } CommandKind;
 
-#define COMMAND_KINDS (COMMAND_SEND_SIGNAL + 1)
+#define COMMAND_KINDS (COMMAND_CANCEL_CHILD + 1)
 
 /* Why a timer or an activity was cancelled. */
 typedef enum CancelCause
@@ -103,7 +112,8 @@ typedef struct SignalReceived
 	Jsonb *payload; /* never NULL */
 	const char *sender;
 	TimestampTz sent_at;
-	const char *dedup_id; /* NULL: none */
+	const char *dedup_id;	  /* NULL: none */
+	const char *carried_from; /* id of the run it was sent to; NULL: this one */
 } SignalReceived;
 
 typedef struct WorkflowStarted
@@ -119,7 +129,42 @@ typedef struct WorkflowStarted
 	Jsonb *memo;
 	Jsonb *forked_from; /* NULL: not forked */
 	Jsonb *origins;		/* NULL: its commands are all its own */
+	Jsonb *parents;		/* whom it tells how it ends: an array of links; NULL: nobody */
+	Jsonb *continues;	/* the run it goes on for; NULL: none */
+	int32 most_events;	/* that it should have, as it was set when it began */
 } WorkflowStarted;
+
+/* One who waits for the end of a run: the run, and which of its children that is. */
+typedef struct ParentLink
+{
+	int64 run_key;
+	const char *workflow_id;
+	const char *run_id;
+	const char *child;
+} ParentLink;
+
+/* What a run is to another one that has asked for it. */
+typedef struct ChildStarted
+{
+	const char *workflow_type;
+	const char *version;
+	Jsonb *input;
+	const char *workflow_id;
+	bool id_was_given;
+	const char *run_id;
+	int64 run_key;
+	const char *parent_close; /* NULL: abandon */
+} ChildStarted;
+
+/* How a run goes on as another. */
+typedef struct ContinuedAsNew
+{
+	const char *workflow_type;
+	const char *version;
+	Jsonb *input;
+	const char *run_id;
+	int64 run_key;
+} ContinuedAsNew;
 
 /* What a part of the code's commands was given under, in a run that was forked. */
 typedef struct Origin
@@ -182,5 +227,15 @@ extern CancelCause aion_event_read_cancel_cause(const Event *event);
 extern Jsonb *aion_event_signal_received(const SignalReceived *signal);
 extern void aion_event_read_signal_received(const Event *event, SignalReceived *signal);
 extern Jsonb *aion_event_signal_sent(const char *workflow_id, const Jsonb *payload);
+extern Jsonb *aion_event_parent_link(const ParentLink *link);
+extern void aion_event_read_parent_link(const Jsonb *json, ParentLink *link);
+extern List *aion_event_read_parents(const WorkflowStarted *started);
+extern Jsonb *aion_event_child_wish(const Jsonb *input, const char *workflow_id);
+extern Jsonb *aion_event_child_started(const ChildStarted *child);
+extern void aion_event_read_child_started(const Event *event, ChildStarted *child);
+extern Jsonb *aion_event_child_failed(const char *status, const Jsonb *error);
+extern Jsonb *aion_event_continues(int64 run_key, const char *run_id, int64 first);
+extern Jsonb *aion_event_continued_as_new(const ContinuedAsNew *next);
+extern void aion_event_read_continued_as_new(const Jsonb *attributes, ContinuedAsNew *next);
 
 #endif

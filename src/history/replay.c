@@ -79,6 +79,7 @@ static void take_in(History *history, Event *event);
 static void take_back(History *history, Event *reopened);
 static void open_command(History *history, Event *event);
 static void settle(History *history, Event *event);
+static int *count_of(History *history, EventFamily family);
 static RecordedCommand *add_command(History *history, Event *event);
 static bool matches(const RecordedCommand *recorded, const Fingerprint *issued, uint64 input_hash);
 static Difference *make_difference(const char *kind, const RecordedCommand *recorded,
@@ -177,6 +178,8 @@ take_in(History *history, Event *event)
 			aion_received_add(history, event);
 			break;
 		case ROLE_MARK:
+			if (event->type == EVENT_WORKFLOW_WATCHED)
+				history->watchers = lappend(history->watchers, event);
 			break;
 		case ROLE_REOPEN:
 			take_back(history, event);
@@ -186,7 +189,7 @@ take_in(History *history, Event *event)
 
 /*
  * Begins a lease: from here on the history means what it would mean without the events that are
- * superseded, those of earlier reopens included.
+ * superseded, those of earlier reopens included.  No signal is ever taken back.
  */
 static void
 take_back(History *history, Event *reopened)
@@ -203,14 +206,17 @@ take_back(History *history, Event *reopened)
 							history->run_key, lfirst_int(cell), reopened->seq)));
 		history->superseded = bms_add_member(history->superseded, lfirst_int(cell));
 	}
-	history->command_count = history->open_timers = history->open_activities = 0;
+	history->command_count = 0;
+	history->open_timers = history->open_activities = history->open_children = 0;
+	history->watchers = NIL;
 	history->terminal = NULL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
 	{
 		Event *event = history->events[i];
 
-		if (aion_event_role(event) != ROLE_REOPEN && !aion_history_is_superseded(history, event))
+		if (aion_event_role(event) != ROLE_REOPEN && aion_event_role(event) != ROLE_SIGNAL &&
+			!aion_history_is_superseded(history, event))
 			take_in(history, event);
 	}
 }
@@ -376,10 +382,7 @@ open_command(History *history, Event *event)
 	}
 	entry = openset_insert(history->open, (OpenKey){family, event->key}, &found);
 	entry->command = command;
-	if (family == FAMILY_TIMER)
-		history->open_timers++;
-	else
-		history->open_activities++;
+	(*count_of(history, family))++;
 }
 
 /*
@@ -395,12 +398,26 @@ settle(History *history, Event *event)
 	{
 		command->outcome = event;
 		openset_delete(history->open, (OpenKey){family, event->key});
-		if (family == FAMILY_TIMER)
-			history->open_timers--;
-		else
-			history->open_activities--;
+		(*count_of(history, family))--;
 	}
 	(void) add_command(history, event); /* cancelling is a command, too */
+}
+
+/*
+ * Returns where it is counted what is open of a family.
+ */
+static int *
+count_of(History *history, EventFamily family)
+{
+	switch (family)
+	{
+		case FAMILY_TIMER:
+			return &history->open_timers;
+		case FAMILY_CHILD:
+			return &history->open_children;
+		default:
+			return &history->open_activities;
+	}
 }
 
 /*
