@@ -18,6 +18,7 @@
 #include "utils/snapmgr.h"
 
 #include "engine/admit.h"
+#include "engine/continue.h"
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/testing.h"
@@ -29,6 +30,29 @@
 static void find_out(WantedStart *wanted);
 static const char *reason_of(const ErrorData *error);
 static Jsonb *detail_of(const WantedStart *wanted, const ErrorData *error);
+
+/*
+ * Prepares what a turn newly asks for.  Where something cannot be had, the commands from there on
+ * are left out, and so is how the turn ended.
+ */
+void
+aion_admit_turn(Run *run, Turn *turn, Hindrance *hindrance)
+{
+	if (turn->verdict == TURN_MISMATCHED || turn->verdict == TURN_TIMED_OUT)
+		return;
+	for (int i = turn->known; i < turn->command_count; i++)
+	{
+		Command *command = turn->commands[i];
+
+		if (command->recorded != NULL || command->class->admit == NULL ||
+			command->class->admit(run, command, hindrance))
+			continue;
+		turn->command_count = i;
+		return;
+	}
+	if (turn->verdict == TURN_CONTINUED)
+		aion_continue_admit(run, turn, hindrance);
+}
 
 /*
  * Finds the code of a start and fits the input to it.  Raises only what is the machine's.

@@ -19,6 +19,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "engine/admit.h"
 #include "engine/advance.h"
 #include "engine/continue.h"
 #include "engine/due.h"
@@ -66,7 +67,6 @@ static bool hears_more(Run *run, const Turn *turn);
 static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
-static void admit(Run *run, Turn *turn, Hindrance *hindrance);
 static void stop_short(Run *run, Turn *turn, const Hindrance *hindrance);
 static void apply(Run *run, Turn *turn);
 static void close_failed(Run *run, const Turn *turn);
@@ -75,7 +75,6 @@ static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
 static void end_share(Run *run, bool unfinished);
-static void warn_if_long(const Run *run);
 static void block_after_failures(Run *run, const ErrorData *error);
 static void note_interrupted(int code, Datum argument);
 static void find_code(Run *run, Code *code);
@@ -401,7 +400,7 @@ take_turn(Run *run, const Code *code)
 			return false; /* that is what it heard */
 		turn = execute_code(run, code);
 	}
-	admit(run, turn, &hindrance);
+	aion_admit_turn(run, turn, &hindrance);
 	aion_authority_assume(&authority);
 	if (hindrance.reason != NULL)
 		stop_short(run, turn, &hindrance);
@@ -456,29 +455,6 @@ hears_more(Run *run, const Turn *turn)
 	aion_primitives_arrive(run);
 	aion_authority_drop(&authority);
 	return run->history->count > count;
-}
-
-/*
- * Prepares what a turn newly asks for.  Where something cannot be had, the commands from there on
- * are left out, and so is how the turn ended.
- */
-static void
-admit(Run *run, Turn *turn, Hindrance *hindrance)
-{
-	if (turn->verdict == TURN_MISMATCHED || turn->verdict == TURN_TIMED_OUT)
-		return;
-	for (int i = turn->known; i < turn->command_count; i++)
-	{
-		Command *command = turn->commands[i];
-
-		if (command->recorded != NULL || command->class->admit == NULL ||
-			command->class->admit(run, command, hindrance))
-			continue;
-		turn->command_count = i;
-		return;
-	}
-	if (turn->verdict == TURN_CONTINUED)
-		aion_continue_admit(run, turn, hindrance);
 }
 
 /*
@@ -659,26 +635,9 @@ end_share(Run *run, bool unfinished)
 	aion_run_save(run);
 	if (run->successor != NULL)
 		aion_continue_start(run->successor);
-	warn_if_long(run);
+	aion_run_warn_if_long(run);
 	aion_authority_drop(&authority);
 	CRASH_POINT("share saved");
-}
-
-/*
- * Warns once of a history that has become longer than it should.
- */
-static void
-warn_if_long(const Run *run)
-{
-	if (run->loaded > aion_max_history_events || run->history->count <= aion_max_history_events ||
-		aion_run_is_closed(run))
-		return;
-	ereport(
-		WARNING,
-		(errmsg("history of workflow \"%s\" has %d events", run->workflow_id, run->history->count),
-		 errdetail("aion.max_history_events is %d; with twice as many the run is blocked.",
-				   aion_max_history_events),
-		 errhint("Let it use aion.continue_as_new() where aion.continue_suggested() says so.")));
 }
 
 /*

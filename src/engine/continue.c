@@ -3,9 +3,9 @@
  *		Runs that go on as new ones.
  *
  * The code leaves its turn as it does when it suspends, so it cannot catch that.  The end of the
- *run and the beginning of its successor are one commit: there is a moment in which neither is open
- *for the transaction that does it, and none for anybody else.  The successor has the workflow id,
- *the owner and whoever waits for the end of the run; what else it is given is up to the primitives.
+ * run and the beginning of its successor are one commit: nobody ever sees both open, or neither.
+ * The successor has the workflow id, the owner and whoever waits for the end of the run; what else
+ * it is given is up to the primitives.
  *
  * The first run of a chain is its chain_key: by that a successor finds what was sent to those that
  * it goes on for by senders who had not committed then.
@@ -23,6 +23,7 @@
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "guc.h"
+#include "history/kinship.h"
 #include "support/clock.h"
 #include "support/crash_point.h"
 #include "support/errors.h"

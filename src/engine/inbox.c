@@ -22,6 +22,7 @@
 
 #include "engine/inbox.h"
 #include "engine/primitive.h"
+#include "history/kinship.h"
 #include "support/clock.h"
 #include "support/extension.h"
 #include "support/statement.h"

@@ -19,6 +19,7 @@
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/run.h"
+#include "guc.h"
 #include "history/received.h"
 #include "support/clock.h"
 #include "support/errors.h"
@@ -408,6 +409,23 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 	run->awaiting = NULL;
 	aion_primitives_ended(run);
 	aion_wakeup_waiters(run->run_key);
+}
+
+/*
+ * Warns once of a history that has become longer than it should.
+ */
+void
+aion_run_warn_if_long(const Run *run)
+{
+	if (run->loaded > aion_max_history_events || run->history->count <= aion_max_history_events ||
+		aion_run_is_closed(run))
+		return;
+	ereport(
+		WARNING,
+		(errmsg("history of workflow \"%s\" has %d events", run->workflow_id, run->history->count),
+		 errdetail("aion.max_history_events is %d; with twice as many the run is blocked.",
+				   aion_max_history_events),
+		 errhint("Let it use aion.continue_as_new() where aion.continue_suggested() says so.")));
 }
 
 /*

@@ -25,7 +25,7 @@
 #include "engine/run.h"
 #include "engine/start.h"
 #include "engine/wait.h"
-#include "history/event.h"
+#include "history/kinship.h"
 #include "support/clock.h"
 #include "support/duration.h"
 #include "support/errors.h"

@@ -134,38 +134,6 @@ typedef struct WorkflowStarted
 	int32 most_events;	/* that it should have, as it was set when it began */
 } WorkflowStarted;
 
-/* One who waits for the end of a run: the run, and which of its children that is. */
-typedef struct ParentLink
-{
-	int64 run_key;
-	const char *workflow_id;
-	const char *run_id;
-	const char *child;
-} ParentLink;
-
-/* What a run is to another one that has asked for it. */
-typedef struct ChildStarted
-{
-	const char *workflow_type;
-	const char *version;
-	Jsonb *input;
-	const char *workflow_id;
-	bool id_was_given;
-	const char *run_id;
-	int64 run_key;
-	const char *parent_close; /* NULL: abandon */
-} ChildStarted;
-
-/* How a run goes on as another. */
-typedef struct ContinuedAsNew
-{
-	const char *workflow_type;
-	const char *version;
-	Jsonb *input;
-	const char *run_id;
-	int64 run_key;
-} ContinuedAsNew;
-
 /* What a part of the code's commands was given under, in a run that was forked. */
 typedef struct Origin
 {
@@ -227,15 +195,5 @@ extern CancelCause aion_event_read_cancel_cause(const Event *event);
 extern Jsonb *aion_event_signal_received(const SignalReceived *signal);
 extern void aion_event_read_signal_received(const Event *event, SignalReceived *signal);
 extern Jsonb *aion_event_signal_sent(const char *workflow_id, const Jsonb *payload);
-extern Jsonb *aion_event_parent_link(const ParentLink *link);
-extern void aion_event_read_parent_link(const Jsonb *json, ParentLink *link);
-extern List *aion_event_read_parents(const WorkflowStarted *started);
-extern Jsonb *aion_event_child_wish(const Jsonb *input, const char *workflow_id);
-extern Jsonb *aion_event_child_started(const ChildStarted *child);
-extern void aion_event_read_child_started(const Event *event, ChildStarted *child);
-extern Jsonb *aion_event_child_failed(const char *status, const Jsonb *error);
-extern Jsonb *aion_event_continues(int64 run_key, const char *run_id, int64 first);
-extern Jsonb *aion_event_continued_as_new(const ContinuedAsNew *next);
-extern void aion_event_read_continued_as_new(const Jsonb *attributes, ContinuedAsNew *next);
 
 #endif

@@ -23,6 +23,7 @@
 #include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
+#include "history/kinship.h"
 #include "primitives/parent.h"
 #include "support/errors.h"
 #include "support/payload.h"

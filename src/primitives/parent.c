@@ -4,9 +4,9 @@
  *
  * A child knows its parent from its first event.  Others may come to wait later: a parent that was
  * reopened, or forked, sends a child that it asks for a watch.  An open child records who it is;
- *one that has ended answers at once, however late the watch commits.  So a child that ends while
- *its parent is closed needs to tell nobody.  One that goes on as a new run leaves all of that to
- *its successor: what was sent to it is handed over, and the last of the chain tells how it ended.
+ * one that has ended answers at once, however late the watch commits.  So a child that ends while
+ * its parent is closed needs to tell nobody.  One that goes on as a new run leaves all of that to
+ * its successor: what was sent to it is handed over, and the last of the chain tells how it ended.
  *
  * To end a child goes through its inbox as well: nobody locks a run but its own.
  */
@@ -17,6 +17,7 @@
 
 #include "engine/failure.h"
 #include "engine/primitive.h"
+#include "history/kinship.h"
 #include "primitives/parent.h"
 #include "support/errors.h"
 #include "support/payload.h"

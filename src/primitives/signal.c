@@ -9,8 +9,8 @@
  * the other run is neither locked nor changed.
  *
  * An id under which a signal was sent is kept until its run is purged, and all that went on for it.
- *Two senders of the same id wait for each other, as in any unique index; nobody else waits for a
- *sender.
+ * Two senders of the same id wait for each other, as in any unique index; nobody else waits for a
+ * sender.
  */
 #include "postgres.h"
 
