@@ -225,7 +225,8 @@ CREATE OR REPLACE VIEW aion._violation AS
 		FROM aion._signal_id d FULL JOIN (
 			SELECT coalesce(r.chain_key, x.run_key) AS run_key, x.dedup_id, count(*) FROM (
 				SELECT run_key, attributes ->> 'dedup_id' AS dedup_id FROM aion._event
-					WHERE event_type = 'SignalReceived' AND NOT attributes ? 'carried_from'
+					WHERE event_type = 'SignalReceived' AND NOT (attributes ? 'carried_from'
+						AND EXISTS (SELECT FROM aion._run c WHERE c.run_key = _event.run_key AND c.chain_key IS NOT NULL))
 				UNION ALL SELECT run_key, dedup_id FROM aion._inbox WHERE kind = 'signal'
 				UNION ALL SELECT run_key, dedup_id FROM aion._late_signal) x JOIN aion._run r USING (run_key)
 			WHERE x.dedup_id IS NOT NULL GROUP BY 1, 2) s USING (run_key, dedup_id)

@@ -2,11 +2,11 @@
  * fork.c
  *		New runs from a prefix of a history.
  *
- * The new run has a beginning of its own, which says where it comes from, and then the commands and
- * outcomes that the prefix holds, at their original times.  What only happened to the old run
- * (marks, its end and what that cancelled, its own timeout) is left out.  What is open at the end
- * of the prefix is open in the new run: activities are made again, timers are live, and a command
- * that the code gives next is new.
+ * The new run has a beginning of its own, which says where it comes from, and then the commands,
+ * outcomes and signals that the prefix holds, at their original times.  What only happened to the
+ * old run (marks, its end and what that cancelled, its own timeout) is left out.  What is open at
+ * the end of the prefix is open in the new run: activities are made again, timers are live, and a
+ * command that the code gives next is new.
  *
  * The old run is only read, without its lock, in one statement: it may be open, and nobody waits.
  */
@@ -71,8 +71,9 @@ is_for_code(const History *prefix, const Event *event)
 {
 	EventRole role = aion_event_role(event);
 
-	return (role == ROLE_COMMAND || role == ROLE_OUTCOME) && !aion_event_is_own_timer(event) &&
-		   !aion_event_is_by_close(event) && !aion_history_is_superseded(prefix, event);
+	return (role == ROLE_COMMAND || role == ROLE_OUTCOME || role == ROLE_SIGNAL) &&
+		   !aion_event_is_own_timer(event) && !aion_event_is_by_close(event) &&
+		   !aion_history_is_superseded(prefix, event);
 }
 
 /*
@@ -189,7 +190,7 @@ aion_fork_workflow(PG_FUNCTION_ARGS)
 						errmsg("workflow \"%s\" is already running", run->workflow_id),
 						errhint("Choose another workflow id.")));
 	aion_start_write(run);
-	aion_primitives_reopen(run);
+	aion_primitives_fork(run);
 	result = cstring_to_text(run->workflow_id);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(result);

@@ -202,6 +202,16 @@ aion_primitives_compare(Run *run, struct Turn *turn)
 }
 
 void
+aion_primitives_fork(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->fork != NULL)
+			primitive->fork(run);
+	}
+}
+
+void
 aion_primitives_reopen(Run *run)
 {
 	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)

@@ -79,8 +79,10 @@ typedef struct Primitive
 	 * turn; NULL if it does not.  With authority. */
 	Difference *(*compare)(Run *run, struct Turn *turn);
 
-	/* Lets go on what a pause has held, and what is open in a run that was reopened or forked; with
-	 * authority. */
+	/* Keeps for a new run what the history that it took over calls for; with authority. */
+	void (*fork)(Run *run);
+
+	/* Lets go on what a pause has held, and what an end had ended; with authority. */
 	void (*resume)(Run *run);
 	void (*reopen)(Run *run);
 
@@ -110,6 +112,7 @@ extern List *aion_primitives_owed(void);
 extern void aion_primitives_apply(Run *run, struct Turn *turn);
 extern void aion_primitives_save(Run *run);
 extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);
+extern void aion_primitives_fork(Run *run);
 extern void aion_primitives_resume(Run *run);
 extern void aion_primitives_reopen(Run *run);
 

@@ -81,6 +81,22 @@ aion_received_add(History *history, const Event *event)
 }
 
 /*
+ * Forgets all signals, to be added again.  How far the code came stays as it is.
+ */
+void
+aion_received_clear(History *history)
+{
+	nameset_iterator i;
+	NameEntry *entry;
+
+	if (history->received == NULL)
+		return;
+	nameset_start_iterate(history->received, &i);
+	while ((entry = nameset_iterate(history->received, &i)) != NULL)
+		entry->received->count = 0;
+}
+
+/*
  * Takes over, for a history that was just loaded, how far the code came: it has consumed all
  * signals but those from a certain event of their name on.
  */

@@ -20,6 +20,7 @@ typedef struct Received
 
 extern Received *aion_received(History *history, const char *name);
 extern void aion_received_add(History *history, const Event *event);
+extern void aion_received_clear(History *history);
 extern void aion_received_resume(History *history, const Jsonb *unread);
 extern Jsonb *aion_received_unread(const History *history);
 

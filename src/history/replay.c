@@ -189,7 +189,7 @@ take_in(History *history, Event *event)
 
 /*
  * Begins a lease: from here on the history means what it would mean without the events that are
- * superseded, those of earlier reopens included.  No signal is ever taken back.
+ * superseded, those of earlier reopens included.
  */
 static void
 take_back(History *history, Event *reopened)
@@ -209,14 +209,14 @@ take_back(History *history, Event *reopened)
 	history->command_count = 0;
 	history->open_timers = history->open_activities = history->open_children = 0;
 	history->watchers = NIL;
+	aion_received_clear(history);
 	history->terminal = NULL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
 	{
 		Event *event = history->events[i];
 
-		if (aion_event_role(event) != ROLE_REOPEN && aion_event_role(event) != ROLE_SIGNAL &&
-			!aion_history_is_superseded(history, event))
+		if (aion_event_role(event) != ROLE_REOPEN && !aion_history_is_superseded(history, event))
 			take_in(history, event);
 	}
 }

@@ -58,6 +58,7 @@ static Primitive primitive = {.name = "child",
 							  .receives = ARRIVAL_OUTCOME,
 							  .receive = receive,
 							  .ended = part,
+							  .fork = ask_again,
 							  .reopen = ask_again};
 
 AION_REGISTER_PRIMITIVE(primitive);

@@ -56,6 +56,7 @@ static Statement delete_late =
 
 static void record_received(Run *run, const Arrival *arrival);
 static void keep_late(Run *run, const Arrival *arrival);
+static void know_ids(Run *run);
 static void purge(int64 run_key);
 static void carry_over(Run *run, Run *successor);
 static Jsonb *answer_received(Turn *turn, Command *receiver);
@@ -70,6 +71,7 @@ static Primitive primitive = {.name = "signal",
 							  .receive = record_received,
 							  .receive_late = keep_late,
 							  .carry_over = carry_over,
+							  .fork = know_ids,
 							  .purge = purge};
 
 AION_REGISTER_PRIMITIVE(primitive);
@@ -85,6 +87,7 @@ static const CommandClass send_class = {.kind = COMMAND_SEND_SIGNAL,
 										.record = record_sent,
 										.answer = answer_sent};
 
+static bool keep_id(int64 run_key, int32 owner_key, const char *dedup_id);
 static bool send(const FoundRun *to, const char *name, const Jsonb *payload, const char *dedup_id);
 static char *read_name(FunctionCallInfo fcinfo, int argument);
 static Jsonb *read_payload(FunctionCallInfo fcinfo, int argument);
@@ -151,6 +154,24 @@ carry_over(Run *run, Run *successor)
 	}
 }
 
+/*
+ * A run that took over signals of another knows their ids.
+ */
+static void
+know_ids(Run *run)
+{
+	for (int i = 0; i < run->history->count; i++)
+	{
+		SignalReceived signal;
+
+		if (run->history->events[i]->type != EVENT_SIGNAL_RECEIVED)
+			continue;
+		aion_event_read_signal_received(run->history->events[i], &signal);
+		if (signal.dedup_id != NULL)
+			(void) keep_id(run->run_key, run->owner_key, signal.dedup_id);
+	}
+}
+
 static void
 purge(int64 run_key)
 {
@@ -158,6 +179,18 @@ purge(int64 run_key)
 
 	(void) aion_statement_execute(&delete_ids, args);
 	(void) aion_statement_execute(&delete_late, args);
+}
+
+/*
+ * Notes the id of a signal; false if one of the same id was sent to that run before.
+ */
+static bool
+keep_id(int64 run_key, int32 owner_key, const char *dedup_id)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_int32(owner_key),
+							aion_arg_text(dedup_id)};
+
+	return aion_statement_execute(&insert_id, args).count > 0;
 }
 
 /*
@@ -169,15 +202,9 @@ send(const FoundRun *to, const char *name, const Jsonb *payload, const char *ded
 	Arrival arrival = {
 		.kind = primitive.receives, .name = name, .payload = payload, .dedup_id = dedup_id};
 
-	if (dedup_id != NULL)
-	{
-		int64 known_by = to->chain_key != 0 ? to->chain_key : to->run_key;
-		NullableDatum args[] = {aion_arg_int64(known_by), aion_arg_int32(to->owner_key),
-								aion_arg_text(dedup_id)};
-
-		if (aion_statement_execute(&insert_id, args).count == 0)
-			return false;
-	}
+	if (dedup_id != NULL &&
+		!keep_id(to->chain_key != 0 ? to->chain_key : to->run_key, to->owner_key, dedup_id))
+		return false;
 	aion_inbox_send(to, &arrival);
 	aion_wait_note_touched(to->run_key);
 	return true;

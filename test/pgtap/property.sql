@@ -250,7 +250,7 @@ CREATE FUNCTION traces() RETURNS jsonb LANGUAGE sql AS $$
 				AND NOT EXISTS (SELECT FROM aion.history('p') r WHERE r.event_type = 'WorkflowReopened' AND r.attributes -> 'supersedes' @> to_jsonb(h.seq))),
 		'answers', (SELECT jsonb_object_agg(q, answer(q)) FROM unnest('{a,b,c}'::text[]) q),
 		'sent', (SELECT jsonb_agg(h.attributes -> 'payload' ORDER BY h.seq) FROM aion.history('q') h WHERE h.event_type = 'SignalReceived'),
-		'unconsumed', (SELECT jsonb_agg(jsonb_build_array(u.name, u.payload, u.seq) ORDER BY u.seq) FROM aion.unconsumed_signal u WHERE u.workflow_id = 'p'),
+		'unconsumed', (SELECT jsonb_agg(jsonb_build_array(u.name, u.payload) ORDER BY u.seq) FROM aion.unconsumed_signal u WHERE u.workflow_id = 'p'),
 		'effects', (SELECT jsonb_agg(to_jsonb(e) ORDER BY id) FROM effect e),
 		'timers', (SELECT count(*) FROM aion.timer),
 		'violations', (SELECT jsonb_agg(to_jsonb(c)) FROM aion.check_integrity() c))
@@ -311,7 +311,7 @@ BEGIN
 			PERFORM aion_test.advance('1 year');
 			said := (SELECT string_agg(status, ' ' ORDER BY workflow_id) FROM aion.workflow_run WHERE workflow_id IN ('p', 'f'));
 			IF said !~ '^(completed|failed) (completed|failed)$' OR aion_test.replay('p') !~ '^ok' OR aion_test.replay('f') !~ '^ok' OR EXISTS (SELECT FROM aion.check_integrity()) THEN
-				RAISE EXCEPTION 'after a reopen and a fork: % %', said, (SELECT jsonb_agg(h) FROM aion.history('f') h);
+				RAISE EXCEPTION 'after a reopen and a fork: % % %', said, (SELECT jsonb_agg(c) FROM aion.check_integrity() c), (SELECT jsonb_agg(h) FROM aion.history('f') h);
 			END IF;
 		END IF;
 		RAISE EXCEPTION USING ERRCODE = 'XX999';
@@ -319,8 +319,13 @@ BEGIN
 		RETURN found_traces;
 	END;
 END $$;
+CREATE FUNCTION random_program(seed bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE chance SET state = seed;
+	FOR i IN 1..3 LOOP PERFORM roll(2); END LOOP;
+	RETURN program(3);
+END $$;
 -- A seed is fine if all ways leave the same, and that is sound and closed.
-CREATE TABLE used (op jsonb PRIMARY KEY);
 CREATE FUNCTION try(seed bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	p jsonb;
@@ -328,12 +333,9 @@ DECLARE
 	sliced jsonb;
 	meddled jsonb;
 BEGIN
-	UPDATE chance SET state = seed;
-	FOR i IN 1..3 LOOP PERFORM roll(2); END LOOP;
-	p := program(3);
+	p := random_program(seed);
 	TRUNCATE sent RESTART IDENTITY;
 	INSERT INTO sent (after, name) SELECT m, chr(97 + roll(3)) FROM (SELECT roll(4) * roll(500) AS m FROM generate_series(1, roll(9)) ORDER BY 1) x;
-	INSERT INTO used SELECT DISTINCT x FROM jsonb_path_query(p, 'strict $.**') o(x) WHERE jsonb_typeof(x) = 'string' ON CONFLICT DO NOTHING;
 	whole := driven(p, 'whole');
 	sliced := driven(p, 'slices');
 	meddled := driven(p, 'meddled');
@@ -349,20 +351,25 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN format(E'seed %s: %s\n  %s', seed, p, SQLERRM);
 END $$;
 
+-- Some seeds are one test, in a transaction of their own: dead rows that nobody may remove yet make the next search longer.
+CREATE FUNCTION test(number bigint, seeds bigint[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	failures text;
+BEGIN
+	PERFORM aion_test.begin('2026-01-01 00:00+00');
+	SELECT string_agg(f, E'\n') INTO failures FROM unnest(seeds) s, LATERAL try(s) f;
+	RETURN CASE WHEN failures IS NULL THEN '' ELSE 'not ' END || format('ok %s - seeds %s to %s', number, seeds[1], seeds[cardinality(seeds)])
+		|| regexp_replace(E'\n' || failures, E'\n', E'\n# ', 'g');
+END $$;
+
+-- Seeds that once failed, seeds 1 to 500, and fresh ones.
 \set kept '{}'
 SELECT (extract(epoch FROM clock_timestamp())::bigint % 1000000) * 1000 AS fresh \gset
-BEGIN;
-SELECT aion_test.begin('2026-01-01 00:00+00');
-SELECT coalesce((SELECT string_agg(f, E'\n') FROM unnest(:'kept'::bigint[]) s, LATERAL try(s) f), '') AS kept_failures,
-	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(1, 500) s, LATERAL try(s) f), '') AS failures,
-	coalesce((SELECT string_agg(f, E'\n') FROM generate_series(:fresh, :fresh + 99) s, LATERAL try(s) f), '') AS fresh_failures \gset
-SELECT count(*) = 25 AS covered FROM used WHERE op <@ '["sleep", "until", "start", "cancel", "await", "act", "fail", "sql", "deferred", "know", "chance", "raise", "loop", "block", "either", "call", "fan", "map", "timeout", "publish", "handler", "receive", "try", "signals", "send"]' \gset
-ROLLBACK;
-RESET SESSION AUTHORIZATION;
-SELECT plan(4);
-SELECT is(:'kept_failures'::text, ''::text, 'seeds that once failed');
-SELECT is(:'failures'::text, ''::text, 'seeds 1 to 500');
-SELECT is(:'fresh_failures'::text, ''::text, 'seeds ' || :fresh || ' to ' || :fresh + 99);
+CREATE VIEW seed AS SELECT row_number() OVER (ORDER BY min(n)) AS number, array_agg(s ORDER BY n) AS seeds
+	FROM unnest(:'kept'::bigint[] || ARRAY(SELECT generate_series(1, 500)) || ARRAY(SELECT generate_series(:fresh, :fresh + 99))) WITH ORDINALITY x(s, n) GROUP BY (n - 1) / 20;
+SELECT '1..' || count(*) + 1 FROM seed;
+SELECT unnest(ARRAY['BEGIN', format('SELECT property.test(number, seeds) FROM property.seed WHERE number = %s', number), 'ROLLBACK']) FROM seed ORDER BY number \gexec
 -- The programs are worth their while: they do all of what there is to do.
-SELECT ok(:'covered', 'the programs use everything');
-SELECT * FROM finish();
+SELECT CASE WHEN count(*) = 25 THEN '' ELSE 'not ' END || 'ok ' || (SELECT count(*) + 1 FROM seed) || ' - the programs use everything'
+FROM (SELECT DISTINCT op #>> '{}' AS op FROM generate_series(1, 500) s, LATERAL random_program(s) p, LATERAL jsonb_path_query(p, 'strict $.**') op WHERE jsonb_typeof(op) = 'string') x
+WHERE op IN ('sleep', 'until', 'start', 'cancel', 'await', 'act', 'fail', 'sql', 'deferred', 'know', 'chance', 'raise', 'loop', 'block', 'either', 'call', 'fan', 'map', 'timeout', 'publish', 'handler', 'receive', 'try', 'signals', 'send');

@@ -7,13 +7,13 @@ CREATE ROLE child_boss LOGIN;
 GRANT child_user TO child_boss;
 SELECT aion.grant_usage('child_user'), aion.grant_usage('child_other'), aion.grant_usage('child_boss');
 GRANT CREATE ON SCHEMA public TO child_user, child_other, child_boss;
-CREATE FUNCTION sound() RETURNS TABLE (violation text, detail text) LANGUAGE sql SECURITY DEFINER AS 'SELECT violation, detail FROM aion.check_integrity()';
+CREATE FUNCTION child_sound() RETURNS TABLE (violation text, detail text) LANGUAGE sql SECURITY DEFINER AS 'SELECT violation, detail FROM aion.check_integrity()';
 SET SESSION AUTHORIZATION child_user;
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
 
 -- An interpreter, so that each case is one line: the steps of a workflow as an array.
-CREATE FUNCTION steps(steps jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION child_steps(steps jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	step jsonb;
 	handles jsonb := '{}';
@@ -55,7 +55,7 @@ BEGIN
 	END LOOP;
 	RETURN said;
 END $$;
-SELECT aion.register_workflow('child_steps', 'steps(jsonb)') IS NOT NULL AS registered;
+SELECT aion.register_workflow('child_steps', 'child_steps(jsonb)') IS NOT NULL AS registered;
 CREATE FUNCTION factorial(n int) RETURNS numeric LANGUAGE plpgsql AS $$
 BEGIN
 	IF n = 0 THEN RETURN 1; END IF;
@@ -181,7 +181,7 @@ SELECT aion.register_workflow('child_later', 'later()') IS NOT NULL AS registere
 SELECT pass('0');
 SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'wants';
 SELECT seq, event FROM events WHERE workflow_id = 'wants' AND event !~ 'Started' ORDER BY 1;
-SELECT * FROM sound();
+SELECT * FROM child_sound();
 ROLLBACK;
 
 -- What becomes of children when their parent ends, however that is.
@@ -206,7 +206,7 @@ SELECT workflow_id, status FROM aion.workflow_run WHERE workflow_id ~ ' one$' OR
 SELECT pass('1 h');
 SELECT workflow_id, status FROM aion.workflow_run WHERE workflow_id ~ '^abandoned' ORDER BY 1;
 SELECT count(*) FROM aion.inbox;
-SELECT * FROM sound();
+SELECT * FROM child_sound();
 ROLLBACK;
 
 -- Three levels, and recursion: the deepest failure arrives at the top.
@@ -229,7 +229,7 @@ SELECT aion.reopen_workflow('retried', 'too early');
 SELECT pass('0');
 SELECT status, error ->> 'message' AS message FROM aion.workflow_run WHERE workflow_id = 'retried';
 SELECT seq, event FROM events WHERE workflow_id = 'retried' ORDER BY 1;
-SELECT * FROM sound();
+SELECT * FROM child_sound();
 ROLLBACK;
 
 BEGIN;
@@ -266,7 +266,7 @@ SELECT seq, event FROM events WHERE workflow_id = 'shared' ORDER BY 1;
 SELECT seq, event FROM events WHERE workflow_id = 'fork' ORDER BY 1;
 -- Parents and children are purged one by one.
 SELECT aion.purge_workflows('0') > 5 AS purged;
-SELECT * FROM sound();
+SELECT * FROM child_sound();
 ROLLBACK;
 
 -- Rights: names are looked up for the parent's owner, who may let a child belong to a role whose privileges he has.
@@ -274,11 +274,11 @@ SET SESSION AUTHORIZATION child_other;
 CREATE FUNCTION theirs(steps jsonb) RETURNS text LANGUAGE sql AS $$ SELECT current_user::text $$;
 SELECT aion.register_workflow('child_theirs', 'theirs(jsonb)') IS NOT NULL AS registered;
 SET SESSION AUTHORIZATION child_boss;
-SELECT aion.register_workflow('child_boss_steps', 'steps(jsonb)') IS NOT NULL AS registered;
+SELECT aion.register_workflow('child_boss_steps', 'child_steps(jsonb)') IS NOT NULL AS registered;
 RESET SESSION AUTHORIZATION;
-ALTER FUNCTION steps(jsonb) OWNER TO child_boss;
+ALTER FUNCTION child_steps(jsonb) OWNER TO child_boss;
 SET SESSION AUTHORIZATION child_boss;
-SELECT aion.register_workflow('child_boss_steps', 'steps(jsonb)') IS NOT NULL AS registered;
+SELECT aion.register_workflow('child_boss_steps', 'child_steps(jsonb)') IS NOT NULL AS registered;
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 CREATE FUNCTION whose(steps jsonb) RETURNS text LANGUAGE sql AS $$ SELECT current_user::text $$;
@@ -290,10 +290,11 @@ SELECT aion_test.run_until_idle() > 0 AS went_on;
 SELECT workflow_id, status, blocked, result, owner FROM aion.workflow_run ORDER BY 1;
 SELECT workflow_id, attributes FROM aion.history_event WHERE event_type = 'WorkflowBlocked' ORDER BY 1;
 RESET SESSION AUTHORIZATION;
-SELECT * FROM sound();
+SELECT * FROM child_sound();
 ROLLBACK;
 
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;
+DROP FUNCTION child_sound();
 DROP OWNED BY child_user, child_other, child_boss CASCADE;
 SELECT * FROM aion.check_integrity();
