@@ -104,9 +104,9 @@ aion_continue_compare(const Run *run, const Turn *turn)
 	ContinuedAsNew recorded;
 	Difference *difference;
 
+	/* One that others ended has not come so far; one that could not go on has failed for that. */
 	if (terminal == NULL || (terminal->type != EVENT_WORKFLOW_CONTINUED_AS_NEW &&
-							 (!goes_on || terminal->type == EVENT_WORKFLOW_TERMINATED ||
-							  terminal->type == EVENT_WORKFLOW_TIMED_OUT)))
+							 (!goes_on || terminal->type != EVENT_WORKFLOW_COMPLETED)))
 		return NULL;
 	difference = palloc0(sizeof(Difference));
 	difference->kind = goes_on ? "kind" : "missing";
