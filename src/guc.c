@@ -10,6 +10,7 @@
 
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "guc.h"
 #include "support/crash_point.h"
@@ -25,6 +26,7 @@ int aion_max_history_events = 50000;
 int aion_max_payload_size = 16 * 1024;
 int aion_max_runners = 4;
 bool aion_optimistic_turns = true;
+int aion_retention = 90 * SECS_PER_DAY;
 int aion_runner_idle_timeout = 5 * 60 * 1000;
 int aion_turn_attempts = 8;
 int aion_turn_timeout = 10 * 1000;
@@ -80,6 +82,10 @@ aion_guc_define(void)
 							 "Executes inline activities where workflow code calls them, if all "
 							 "of the turn can be kept.",
 							 NULL, &aion_optimistic_turns, true, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.retention", "Sets how long runs are kept after they have closed.",
+							"-1 keeps them until somebody purges them.", &aion_retention,
+							90 * SECS_PER_DAY, -1, INT_MAX, PGC_SUSET, GUC_UNIT_S, NULL, NULL,
+							NULL);
 	DefineCustomIntVariable("aion.runner_idle_timeout",
 							"Sets how long a runner that has nothing to do stays.", NULL,
 							&aion_runner_idle_timeout, 5 * 60 * 1000, 1, INT_MAX, PGC_SIGHUP,

@@ -16,6 +16,7 @@ extern int aion_max_history_events;
 extern int aion_max_payload_size; /* kB */
 extern int aion_max_runners;
 extern bool aion_optimistic_turns;
+extern int aion_retention;			 /* s; -1: for ever */
 extern int aion_runner_idle_timeout; /* ms */
 extern int aion_turn_attempts;
 extern int aion_turn_timeout; /* ms */

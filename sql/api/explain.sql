@@ -10,7 +10,8 @@ COMMENT ON FUNCTION aion._abbreviate(jsonb) IS 'a payload, cut where it gets lon
 CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE event.event_type
-		WHEN 'WorkflowStarted' THEN concat_ws(' ', 'started with', aion._abbreviate(attributes -> 'input'))
+		WHEN 'WorkflowStarted' THEN concat_ws(' ', 'started with', aion._abbreviate(attributes -> 'input'),
+			'by schedule ' || (attributes ->> 'schedule') || ' for ' || (attributes ->> 'scheduled_for'))
 			|| CASE WHEN attributes ? 'forked_from' THEN format(', forked from %s at event %s',
 				attributes #>> '{forked_from,workflow_id}', attributes #>> '{forked_from,seq}') ELSE '' END
 			|| coalesce(', child of ' || (attributes #>> '{parents,0,workflow_id}'), '')

@@ -24,9 +24,11 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 	RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 	WITH e AS (SELECT * FROM aion._stat_engine()),
 		t AS (SELECT clock_timestamp() - min(t.fire_at) AS late FROM aion.timer t WHERE t.fire_at < clock_timestamp()),
+		c AS (SELECT * FROM aion._missing_bells()),
+		s AS (SELECT count(*) AS stopped FROM aion.schedule s WHERE s.reason IS NOT NULL),
 		b AS (SELECT count(*) AS blocked FROM aion.workflow_run w WHERE w.status = 'blocked')
 	SELECT v."check", v.ok, v.detail, CASE WHEN NOT v.ok THEN v.hint END
-	FROM e, t, b, pg_extension x, LATERAL (VALUES
+	FROM e, t, b, c, s, pg_extension x, LATERAL (VALUES
 		('preload', e.preloaded, CASE WHEN e.preloaded THEN 'the library is preloaded' ELSE 'the library is not preloaded' END,
 			'Add aion to shared_preload_libraries and restart the server; until then use CALL aion.drive().'),
 		('version', e.library_version = x.extversion, format('library %s, extension %s', e.library_version, x.extversion),
@@ -43,6 +45,11 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 		('engine', NOT e.paused, CASE WHEN e.paused THEN 'paused' ELSE 'not paused' END, 'Use SELECT aion.resume_engine().'),
 		('timers', coalesce(t.late < '1 minute', true), coalesce('the oldest one that is due waits for ' || t.late, 'none is due'),
 			'Look at the runs that are blocked, and at the server''s load.'),
+		('pg_cron', c.missing = 0, CASE c.bells WHEN 0 THEN 'no schedule needs it'
+				ELSE concat_ws(', ', format('%s of %s schedules that need it have a job', c.bells - c.missing, c.bells), c.problem) END,
+			CASE WHEN c.problem IS NULL THEN 'Use SELECT aion.repair_schedules().'
+				ELSE 'Install it as aion.create_schedule() says, then use SELECT aion.repair_schedules().' END),
+		('schedules', s.stopped = 0, s.stopped || ' quarantined', 'The server crashed in their ticks. Mend what is called by the types and defaults of their workflow''s parameters, then use aion.resume_schedule().'),
 		('runs', b.blocked = 0, b.blocked || ' blocked', 'See the column blocked of aion.workflow_run, and aion.history().')
 		) AS v("check", ok, detail, hint)
 	WHERE x.extname = 'aion'

@@ -106,7 +106,7 @@ CREATE OR REPLACE VIEW aion._violation AS
 	UNION ALL
 	SELECT 'timer is live and has no row, or the other way round', coalesce(l.run_key, t.run_key),
 		coalesce(l.key, t.name)
-		FROM aion._live_timer l FULL JOIN (SELECT * FROM aion._timer WHERE name <> 'retry:' AND name !~ '^(activity|settled):') t
+		FROM aion._live_timer l FULL JOIN (SELECT * FROM aion._timer WHERE name <> 'retry:' AND name !~ '^(activity|settled|schedule):') t
 			ON t.run_key = l.run_key AND t.name = l.key AND t.started_seq = l.seq
 				AND t.fire_at = l.fire_at
 		WHERE l.run_key IS NULL OR t.run_key IS NULL
@@ -245,7 +245,29 @@ CREATE OR REPLACE VIEW aion._violation AS
 	SELECT 'attributes or timers belong to no run', x.run_key, NULL
 		FROM (SELECT run_key FROM aion._attribute UNION ALL SELECT run_key FROM aion._timer
 			UNION ALL SELECT run_key FROM aion._task UNION ALL SELECT run_key FROM aion._published) x
-		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = x.run_key);
+		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = x.run_key)
+			AND NOT EXISTS (SELECT FROM aion._schedule s WHERE s.run_key = x.run_key)
+	UNION ALL
+	SELECT 'schedule ticks by an interval and has no timer, or another one', s.run_key, format('%s, %s', s.name, s.due_at)
+		FROM aion._schedule s LEFT JOIN aion._timer t ON t.run_key = s.run_key AND t.name = 'schedule:next'
+		WHERE s.cron IS NULL AND CASE s.state WHEN 'active' THEN s.due_at IS DISTINCT FROM t.fire_at ELSE t.run_key IS NOT NULL END
+	UNION ALL
+	SELECT 'schedule has ended and ticks, or the other way round', s.run_key, format('%s, %s', s.name, s.next_at)
+		FROM aion._schedule s WHERE (s.state = 'ended') <> (s.next_at IS NULL)
+	UNION ALL
+	SELECT 'ticks belong to no schedule, or to a run, or more than one is buffered', t.run_key, format('%s ticks', count(*))
+		FROM aion._schedule_tick t
+		GROUP BY t.run_key HAVING count(*) FILTER (WHERE t.state = 'buffered') > 1
+			OR NOT EXISTS (SELECT FROM aion._schedule s WHERE s.run_key = t.run_key)
+			OR EXISTS (SELECT FROM aion._run r WHERE r.run_key = t.run_key)
+	UNION ALL
+	SELECT 'tick of a schedule started more than one run', min(e.run_key), format('%s, %s', e.attributes ->> 'schedule', e.attributes ->> 'scheduled_for')
+		FROM aion._event e JOIN aion._run r ON r.run_key = e.run_key AND r.workflow_id ~ '/[0-9T:.-]+Z$'
+		WHERE e.event_type = 'WorkflowStarted' AND e.attributes ? 'scheduled_for'
+			AND EXISTS (SELECT FROM aion._schedule s WHERE s.name = e.attributes ->> 'schedule')
+			AND r.status <> 'continued_as_new'
+		GROUP BY e.attributes ->> 'schedule', e.attributes ->> 'scheduled_for', r.workflow_id
+		HAVING count(*) > 1;
 COMMENT ON VIEW aion._violation IS 'what should not be';
 
 CREATE OR REPLACE FUNCTION aion.check_integrity(OUT violation text, OUT workflow_id text,

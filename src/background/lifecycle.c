@@ -22,10 +22,14 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "background/lifecycle.h"
+#include "primitives/bell.h"
 #include "support/board.h"
+#include "support/extension.h"
 #include "support/hold.h"
 #include "support/pg_compat.h"
 #include "support/wakeup.h"
@@ -45,6 +49,7 @@ static void watch_object_access(ObjectAccessType access, Oid class, Oid object, 
 static const char *wanted_database(Node *statement);
 static const char *template_of(const CreatedbStmt *statement);
 static bool drops_extension(Node *statement);
+static void remove_bells(void);
 static void transaction_ended(XactEvent event, void *argument);
 static bool may_have(Node *statement, Oid database);
 static bool is_template(Oid database);
@@ -82,6 +87,8 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 		if (!already)
 			(void) aion_hold_take(OidIsValid(database) ? database : MyDatabaseId);
 	}
+	if (drops_extension(node))
+		remove_bells();
 	creating = creating || IsA(node, CreatedbStmt);
 	if (next_process_utility != NULL)
 		next_process_utility(statement, text, read_only_tree, context, parameters, environment,
@@ -205,6 +212,44 @@ drops_extension(Node *statement)
 		}
 	}
 	return false;
+}
+
+/*
+ * Lets nobody ring for schedules that will be gone.  An extension of another version, or anything
+ * else that is wrong, is no reason not to drop it.
+ */
+static void
+remove_bells(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Authority authority;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		aion_authority_assume(&authority);
+		aion_bell_remove_all();
+		aion_authority_drop(&authority);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		ereport(WARNING, (errmsg("jobs of pg_cron that belong to aion were not removed: %s",
+								 error->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
 }
 
 static void

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -139,10 +141,16 @@ aion_process_wait(long milliseconds)
 	return aion_process_reload();
 }
 
+/*
+ * Waits to be woken, at most until a moment; or less, if that is weeks away and no latch can wait
+ * so long.
+ */
 bool
 aion_process_wait_until(TimestampTz moment)
 {
-	if (moment == DT_NOEND)
-		return aion_process_wait(-1);
-	return aion_process_wait(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), moment));
+	long wait = -1;
+
+	if (moment != DT_NOEND)
+		wait = Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), moment), INT_MAX);
+	return aion_process_wait(wait);
 }

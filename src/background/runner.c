@@ -27,6 +27,7 @@
 #include "engine/failure.h"
 #include "engine/fence.h"
 #include "engine/inbox.h"
+#include "engine/primitive.h"
 #include "engine/ready.h"
 #include "guc.h"
 #include "support/crash_point.h"
@@ -58,6 +59,8 @@ static Taken taken[QUEUE];
 static int taken_count = 0;
 static int64 alone[QUEUE]; /* to be executed in a transaction of their own */
 static int alone_count = 0;
+static int64 errands[QUEUE]; /* that are no runs; each in a transaction of its own, too */
+static int errand_count = 0;
 static ReadyScan scan;
 static bool scanning = false;
 static bool scan_is_new = false;
@@ -69,11 +72,14 @@ static TimestampTz requeue_taken(void);
 static void note_taken(int64 run_key);
 static void execute_batch(void);
 static void execute_alone(void);
+static void run_errands(void);
+static bool try_errand(int64 key);
 static void execute_one(int64 run_key, MemoryContext context);
 static ErrorData *try_to_execute(const int64 *run_keys, int count, int patience,
 								 MemoryContext context);
 static void execute(const int64 *run_keys, int count, int patience, MemoryContext context);
 static bool batch_is_full(TimestampTz until);
+static void note_errands(const int64 *run_keys, int count);
 static void give_back(const int64 *run_keys, int count, List *runs);
 static void note_failure(int64 run_key, const ErrorData *error);
 
@@ -134,6 +140,7 @@ aion_runner_main(Datum argument)
 		{
 			execute_batch();
 			execute_alone();
+			run_errands();
 			idle_since = GetCurrentTimestamp();
 			continue;
 		}
@@ -297,6 +304,56 @@ execute_alone(void)
 }
 
 /*
+ * Does what is due and no run, each in its own transaction, since it may start and end runs.
+ */
+static void
+run_errands(void)
+{
+	int count = errand_count;
+
+	errand_count = 0;
+	for (int i = 0; i < count; i++)
+	{
+		if (!try_errand(errands[i]))
+			note_taken(errands[i]); /* if it is still due then */
+	}
+}
+
+/*
+ * Does one of these; false if that failed, or if somebody else is at it.
+ */
+static bool
+try_errand(int64 key)
+{
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		Authority authority;
+		bool executes;
+
+		aion_process_begin_work("running an errand");
+		aion_authority_assume(&authority);
+		executes = aion_fence_executes();
+		aion_authority_drop(&authority);
+		aion_inflight_note(key);
+		done = !executes || aion_primitives_run_errand(self.owner_key, &key, 1);
+		aion_inflight_note(0);
+		CRASH_POINT("errand, not committed");
+		aion_process_end_work();
+		CRASH_POINT("errand, committed");
+	}
+	PG_CATCH();
+	{
+		aion_inflight_note(0);
+		aion_process_fail_work(NULL);
+		done = false;
+	}
+	PG_END_TRY();
+	return done;
+}
+
+/*
  * Executes one run in a transaction of its own.  What goes wrong there is its own failure.
  */
 static void
@@ -394,8 +451,8 @@ batch_is_full(TimestampTz until)
 }
 
 /*
- * Notes which runs could not be claimed because somebody else has them, and drops what was sent to
- * those that are gone.
+ * Notes which runs could not be claimed because somebody else has them, and what is no run; drops
+ * what was sent to runs that are gone.
  */
 static void
 give_back(const int64 *run_keys, int count, List *runs)
@@ -403,6 +460,8 @@ give_back(const int64 *run_keys, int count, List *runs)
 	int64 *gone = palloc(count * sizeof(int64));
 	int gone_count = 0;
 
+	if (list_length(runs) < count)
+		note_errands(run_keys, count);
 	for (int i = 0; i < count && list_length(runs) < count; i++)
 	{
 		ListCell *cell;
@@ -417,6 +476,28 @@ give_back(const int64 *run_keys, int count, List *runs)
 	}
 	if (gone_count > 0)
 		aion_inbox_sweep(gone, gone_count);
+}
+
+/*
+ * Notes which of some keys are errands.
+ */
+static void
+note_errands(const int64 *run_keys, int count)
+{
+	int64 due[QUEUE];
+	int found = aion_primitives_select_errands(run_keys, count, due);
+
+	for (int i = 0; i < found; i++)
+	{
+		int known = 0;
+
+		while (known < errand_count && errands[known] != due[i])
+			known++;
+		if (known == QUEUE)
+			scan_from_start(); /* and find it again */
+		else if (known == errand_count)
+			errands[errand_count++] = due[i];
+	}
 }
 
 /*

@@ -24,6 +24,7 @@
 
 #include "background/executor.h"
 #include "background/process.h"
+#include "background/retention.h"
 #include "background/runner.h"
 #include "background/scheduler.h"
 #include "engine/advance.h"
@@ -190,7 +191,8 @@ is_template(void)
 }
 
 /*
- * Notes which runs were being executed by processes that died, before any is executed again.
+ * Notes which runs and errands were being executed by processes that died, before any is executed
+ * again.
  */
 static void
 note_crashes(void)
@@ -205,6 +207,7 @@ note_crashes(void)
 		{
 			aion_process_begin_work("noting a crash");
 			aion_authority_assume(&authority);
+			aion_primitives_note_crash(run_key);
 			if (aion_run_note_crash(run_key))
 				ereport(LOG, (errmsg("aion has quarantined run " INT64_FORMAT, run_key)));
 			aion_authority_drop(&authority);
@@ -252,6 +255,8 @@ look(void)
 				point_out_due(GetCurrentTimestamp());
 			}
 			if (executing)
+				aion_retention_serve();
+			if (executing)
 				serve_owners(); /* else they stay on the board, and nobody is woken again */
 		}
 	}
@@ -284,6 +289,7 @@ scan(void)
 	executing = aion_fence_executes();
 	if (executing)
 	{
+		aion_primitives_find_errands();
 		rows = aion_statement_execute(&scan_owners, NULL);
 		MemoryContextSwitchTo(memory);
 		for (uint64 row = 0; row < rows.count; row++)
@@ -293,6 +299,7 @@ scan(void)
 	}
 	aion_authority_drop(&authority);
 	aion_process_end_work();
+	aion_retention_reset();
 	MemoryContextSwitchTo(memory);
 	foreach (cell, runners)
 		aion_board_scan_owner((BoardOwner){lfirst_int(cell), false});
@@ -489,6 +496,7 @@ serve(BoardOwner owner)
 {
 	Authority authority;
 	const char *reason = "does not exist";
+	bool errands = false;
 	Oid role;
 
 	aion_process_begin_work("starting a process");
@@ -497,7 +505,10 @@ serve(BoardOwner owner)
 	if (OidIsValid(role))
 		reason = aion_owner_ineligible(role);
 	if (reason != NULL && !owner.executor)
+	{
 		block_runs(owner.owner_key, reason);
+		errands = aion_primitives_have_errand(owner.owner_key); /* nothing else would look again */
+	}
 	aion_authority_drop(&authority);
 	if (reason != NULL)
 		CRASH_POINT("runs blocked, not committed");
@@ -507,6 +518,8 @@ serve(BoardOwner owner)
 	MemoryContextSwitchTo(memory);
 	if (reason == NULL)
 		start_process(owner, role);
+	else if (errands)
+		wait_with(owner, NO_START_MS);
 	else if (owner.executor)
 		wait_with(owner, COMPLAIN_MS); /* its activities are not lost, and are not told of again */
 }
@@ -628,7 +641,7 @@ next_wake(void)
 		wake = first_timer()->fire_at;
 	foreach (cell, waiting)
 		wake = Min(wake, ((Waiting *) lfirst(cell))->again_at);
-	return wake;
+	return executing ? Min(wake, aion_retention_next()) : wake;
 }
 
 static int

@@ -125,7 +125,7 @@ find_out(WantedStart *wanted)
 			aion_start_choose_owner(wanted->run_as, &wanted->request);
 		aion_start_resolve(&wanted->request);
 	}
-	wanted->input = aion_start_fit(&wanted->request, wanted->input);
+	wanted->input = aion_start_check(&wanted->request, wanted->input);
 	PopActiveSnapshot();
 	if (aion_testing_is_active())
 		aion_testing_check_deferred();

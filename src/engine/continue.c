@@ -154,6 +154,8 @@ make_successor(const Run *run, const StartRequest *request, const Jsonb *input)
 		run->started.task_queue != NULL ? run->started.task_queue : request->task_queue;
 	started->started_by = run->started.started_by;
 	started->start_at = DT_NOEND;
+	started->schedule = run->started.schedule;
+	started->scheduled_for = run->started.scheduled_for;
 	started->deadline = next_deadline(run, now);
 	if (attributes.count > 0)
 	{

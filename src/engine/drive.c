@@ -92,11 +92,16 @@ drive_one(Oid user, Budget *budget, MemoryContext parent)
 	Run *run = NULL;
 	ErrorData *cancel = NULL;
 	int64 run_key = 0;
+	int32 owner_key = 0;
+	bool errand = false;
 
 	CHECK_FOR_INTERRUPTS();
 	aion_authority_assume(&authority);
 	if (aion_fence_require_adopted())
-		run = aion_ready_claim(aion_owner_key(user), parent);
+	{
+		owner_key = aion_owner_key(user);
+		run = aion_ready_claim(owner_key, parent);
+	}
 	aion_authority_drop(&authority);
 	if (run != NULL)
 	{
@@ -104,6 +109,8 @@ drive_one(Oid user, Budget *budget, MemoryContext parent)
 		budget->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
 		cancel = advance(run, budget, caller);
 	}
+	else if (owner_key != 0)
+		errand = aion_primitives_run_errand(owner_key, NULL, 0);
 	MemoryContextSwitchTo(caller);
 	commit_turns(run_key);
 	if (cancel != NULL)
@@ -111,7 +118,7 @@ drive_one(Oid user, Budget *budget, MemoryContext parent)
 	if (budget->interrupted)
 		pg_usleep(GIVE_WAY_US); /* or this session had the lock again before who waits for it */
 	budget->interrupted = false;
-	return run != NULL;
+	return run != NULL || errand;
 }
 
 /*

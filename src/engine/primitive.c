@@ -6,6 +6,7 @@
 
 #include "engine/inbox.h"
 #include "engine/primitive.h"
+#include "support/extension.h"
 
 static Primitive *primitives = NULL;
 
@@ -72,6 +73,17 @@ aion_primitive_receive(Run *run, const Arrival *arrival)
 		return;
 	}
 	elog(ERROR, "unknown kind of arrival \"%s\"", arrival->kind);
+}
+
+bool
+aion_primitives_keep(int64 run_key)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->keep != NULL && primitive->keep(run_key))
+			return true;
+	}
+	return false;
 }
 
 void
@@ -218,5 +230,80 @@ aion_primitives_reopen(Run *run)
 	{
 		if (primitive->reopen != NULL)
 			primitive->reopen(run);
+	}
+}
+
+/*
+ * Writes down which of some keys are those of errands that are due; returns how many.
+ */
+int
+aion_primitives_select_errands(const int64 *keys, int count, int64 *due)
+{
+	int found = 0;
+
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->select_errands != NULL)
+			found += primitive->select_errands(keys, count, due + found);
+	}
+	return found;
+}
+
+/*
+ * Tells whether an owner has an errand that is due; its lock is kept.
+ */
+bool
+aion_primitives_have_errand(int32 owner_key)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->claim_errand != NULL && primitive->claim_errand(owner_key, NULL, 0) != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does one errand of an owner, of some keys or, if those are NULL, of all.  Returns whether there
+ * was one that nobody else had.
+ */
+bool
+aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		Authority authority;
+		int64 key = 0;
+
+		if (primitive->claim_errand == NULL)
+			continue;
+		aion_authority_assume(&authority);
+		key = primitive->claim_errand(owner_key, keys, count);
+		aion_authority_drop(&authority);
+		if (key == 0)
+			continue;
+		primitive->run_errand(key);
+		return true;
+	}
+	return false;
+}
+
+void
+aion_primitives_note_crash(int64 key)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->note_crash != NULL)
+			primitive->note_crash(key);
+	}
+}
+
+void
+aion_primitives_find_errands(void)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->find_errands != NULL)
+			primitive->find_errands();
 	}
 }

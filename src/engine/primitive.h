@@ -43,6 +43,10 @@ typedef struct Primitive
 	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
 	void (*receive_late)(Run *run, const struct Arrival *arrival);
 
+	/* Tells whether a closed run cannot be purged yet, since it is needed or somebody has a lock on
+	 * what belongs to it; with authority. */
+	bool (*keep)(int64 run_key);
+
 	/* Forgets a run that is purged; with authority. */
 	void (*purge)(int64 run_key);
 
@@ -86,6 +90,32 @@ typedef struct Primitive
 	void (*resume)(Run *run);
 	void (*reopen)(Run *run);
 
+	/*
+	 * Errands: what is due and belongs to an owner, but to no run.  They have keys among those of
+	 * runs, and timers under them, by which they come to whoever executes the owner's runs.  Unlike
+	 * work outside of turns they are short, depend on nothing but the engine's tables, and are
+	 * claimed and done in one transaction: so nobody has them who is gone, and what they decide
+	 * excludes others by the lock they hold.
+	 */
+
+	/* Tells which of some keys are those of errands that are due; with authority. */
+	int (*select_errands)(const int64 *keys, int count, int64 *due);
+
+	/*
+	 * Takes the lock of an errand of an owner that is due and that nobody else has, of some keys
+	 * or, if those are NULL, of all; 0: none.  With authority.
+	 */
+	int64 (*claim_errand)(int32 owner_key, const int64 *keys, int count);
+
+	/* Does what is due; as the owner, without authority. */
+	void (*run_errand)(int64 key);
+
+	/* Counts that a process died in an errand, if the key is that of one; with authority. */
+	void (*note_crash)(int64 key);
+
+	/* Looks for errands that are due and that nobody has told of; with authority. */
+	void (*find_errands)(void);
+
 	struct Primitive *next;
 } Primitive;
 
@@ -101,6 +131,7 @@ extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
+extern bool aion_primitives_keep(int64 run_key);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
 extern void aion_primitives_ended(Run *run);
@@ -115,5 +146,10 @@ extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);
 extern void aion_primitives_fork(Run *run);
 extern void aion_primitives_resume(Run *run);
 extern void aion_primitives_reopen(Run *run);
+extern int aion_primitives_select_errands(const int64 *keys, int count, int64 *due);
+extern bool aion_primitives_have_errand(int32 owner_key);
+extern bool aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count);
+extern void aion_primitives_note_crash(int64 key);
+extern void aion_primitives_find_errands(void);
 
 #endif

@@ -92,10 +92,8 @@ static char *make_workflow_id(void);
 static pg_uuid_t make_uuid(const char *workflow_id);
 static int64 next_run_key(void);
 static StartPolicy policy_of(const char *name, bool of_closed);
-static void read_option(const Jsonb *options, const char *name, StartRequest *request);
-static Jsonb *check_attributes(Jsonb *attributes);
-static char *check_task_queue(char *task_queue);
-static TimestampTz check_start_at(TimestampTz start_at);
+static void check_attributes(const StartRequest *request);
+static void check_start_at(const StartRequest *request);
 
 /*
  * Finds out, for any number of starts that are alike, what they start and whether they may.
@@ -159,35 +157,6 @@ aion_start_resolve(StartRequest *request)
 }
 
 /*
- * Completes an input with the defaults of the code and checks that it fits, with the owner's
- * rights, who runs the code and so what its defaults and types call; and decides when it is late.
- */
-const Jsonb *
-aion_start_fit(StartRequest *request, const Jsonb *input)
-{
-	Oid caller;
-	int security_context;
-	int level;
-	TimestampTz begin;
-
-	GetUserIdAndSecContext(&caller, &security_context);
-	if (caller != request->owner)
-		SetUserIdAndSecContext(request->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
-	level = aion_code_enter_settings(&request->code->settings);
-	input = aion_handler_complete(request->handler, input);
-	aion_handler_check_input(request->handler, input);
-	begin = aion_clock_now();
-	if (request->start_at != DT_NOEND && request->start_at > begin)
-		begin = request->start_at;
-	request->deadline = DT_NOEND;
-	if (request->timeout != NULL)
-		request->deadline = aion_duration_after(begin, request->timeout, "timeout");
-	aion_code_leave_settings(level);
-	SetUserIdAndSecContext(caller, security_context);
-	return input;
-}
-
-/*
  * Starts a run that was prepared, or does what the policies say; false if they refuse it.
  */
 bool
@@ -227,16 +196,46 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 	StartRefusal refusal;
 	Started started;
 
-	aion_payload_check(input, "input");
 	if (workflow_id != NULL)
 		aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
-	input = aion_start_fit(&own, input);
+	input = aion_start_check(&own, input);
 	aion_authority_assume(&authority);
 	if (!aion_start_attempt(&own, input, workflow_id, &started, &refusal))
 		ereport(ERROR, (errcode(refusal.sqlerrcode), errmsg_internal("%s", refusal.message),
 						errhint("%s", refusal.hint)));
 	aion_authority_drop(&authority);
 	return started.workflow_id;
+}
+
+/*
+ * Completes the input of a start that has been prepared, and refuses one that does not fit.
+ */
+Jsonb *
+aion_start_check(StartRequest *request, const Jsonb *input)
+{
+	TimestampTz begin;
+	Oid caller;
+	int security_context;
+	int level;
+
+	aion_payload_check(input, "input");
+
+	/* With the owner's rights, who runs the code and so what its defaults and types call. */
+	GetUserIdAndSecContext(&caller, &security_context);
+	if (caller != request->owner)
+		SetUserIdAndSecContext(request->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
+	level = aion_code_enter_settings(&request->code->settings);
+	input = aion_handler_complete(request->handler, input);
+	aion_handler_check_input(request->handler, input);
+	begin = aion_clock_now();
+	if (request->start_at != DT_NOEND && request->start_at > begin)
+		begin = request->start_at;
+	request->deadline = DT_NOEND;
+	if (request->timeout != NULL)
+		request->deadline = aion_duration_after(begin, request->timeout, "timeout");
+	aion_code_leave_settings(level);
+	SetUserIdAndSecContext(caller, security_context);
+	return unconstify(Jsonb *, input);
 }
 
 /*
@@ -300,6 +299,8 @@ make_run(const StartRequest *request, const Jsonb *input, const char *workflow_i
 	started->memo = request->memo;
 	started->parents = request->parents;
 	started->most_events = aion_max_history_events;
+	started->schedule = request->schedule;
+	started->scheduled_for = request->schedule != NULL ? request->scheduled_for : DT_NOEND;
 	aion_recorder_append(run->history, EVENT_WORKFLOW_STARTED, NULL,
 						 aion_event_workflow_started(started));
 	run->status = RUN_RUNNING;
@@ -498,6 +499,91 @@ policy_of(const char *name, bool of_closed)
 }
 
 /*
+ * Reads the arguments of a start from an object, for whoever starts on behalf of somebody.  Only a
+ * child has a moment and an owner of its own; returns the latter, NULL if there is none.
+ */
+const char *
+aion_start_read_options(const Jsonb *options, bool of_child, StartRequest *request)
+{
+	static const char *const known[] = {"if_running", "if_closed",		   "timeout",
+										"task_queue", "search_attributes", "memo",
+										"version",	  "start_at",		   "run_as"};
+	size_t count = of_child ? lengthof(known) : lengthof(known) - 2;
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue key;
+
+	if (!aion_json_is_object(options))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("options must be an object")));
+	iterator = JsonbIteratorInit(&unconstify(Jsonb *, options)->root);
+	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
+	{
+		bool is_known = token != WJB_KEY;
+		bool is_text;
+		char *name;
+
+		if (is_known)
+			continue;
+		name = pnstrdup(key.val.string.val, key.val.string.len);
+		for (size_t i = 0; i < count; i++)
+			is_known = is_known || strcmp(name, known[i]) == 0;
+		if (!is_known)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_INPUT), errmsg("option \"%s\" is not known", name),
+					 errhint("Possible options are: if_running, if_closed, timeout, task_queue, "
+							 "search_attributes, memo, version%s.",
+							 of_child ? ", start_at, run_as" : "")));
+		is_text = strcmp(name, "search_attributes") == 0 || strcmp(name, "memo") == 0 ||
+				  aion_json_text(options, name) != NULL;
+		if (!is_text)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+							errmsg("option \"%s\" must be a string", name)));
+	}
+	if (aion_json_has_member(options, "if_running"))
+		request->if_running = policy_of(aion_json_text(options, "if_running"), false);
+	if (aion_json_has_member(options, "if_closed"))
+		request->if_closed = policy_of(aion_json_text(options, "if_closed"), true);
+	if (aion_json_has_member(options, "timeout"))
+	{
+		request->timeout = aion_duration_parse(aion_json_text(options, "timeout"));
+		aion_duration_check(request->timeout, false, "timeout");
+	}
+	request->task_queue = aion_json_text(options, "task_queue");
+	if (request->task_queue != NULL)
+		aion_name_check(request->task_queue, AION_NAME_MAX, "task queue");
+	request->search_attributes = aion_json_member(options, "search_attributes");
+	request->memo = aion_json_member(options, "memo");
+	check_attributes(request);
+	request->version = aion_json_text(options, "version");
+	if (aion_json_has_member(options, "start_at"))
+	{
+		request->start_at = aion_json_timestamp(options, "start_at");
+		check_start_at(request);
+	}
+	return aion_json_text(options, "run_as");
+}
+
+/*
+ * Refuses attributes that no run can have.
+ */
+static void
+check_attributes(const StartRequest *request)
+{
+	if (request->search_attributes != NULL && !aion_json_is_object(request->search_attributes))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_INPUT), errmsg("search_attributes must be an object")));
+	aion_payload_check(request->search_attributes, "search_attributes");
+	aion_payload_check(request->memo, "memo");
+}
+
+static void
+check_start_at(const StartRequest *request)
+{
+	if (TIMESTAMP_NOT_FINITE(request->start_at))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("start_at must be finite")));
+}
+
+/*
  * Reads the arguments that all functions that start have in common, from if_running on.
  */
 void
@@ -510,116 +596,24 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *reques
 	aion_name_check(request->workflow_type, AION_NAME_MAX, "workflow type");
 	request->if_running = policy_of(TEXT_ARG(first), false);
 	request->if_closed = policy_of(TEXT_ARG(first + 1), true);
-	request->start_at =
-		PG_ARGISNULL(first + 2) ? DT_NOEND : check_start_at(PG_GETARG_TIMESTAMPTZ(first + 2));
+	request->start_at = PG_ARGISNULL(first + 2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(first + 2);
+	if (!PG_ARGISNULL(first + 2))
+		check_start_at(request);
 	if (!PG_ARGISNULL(first + 3))
 	{
 		request->timeout = PG_GETARG_INTERVAL_P(first + 3);
 		aion_duration_check(request->timeout, false, "timeout");
 	}
-	request->task_queue = check_task_queue(TEXT_ARG(first + 4));
-	request->search_attributes = check_attributes(JSONB_ARG(first + 5));
+	request->task_queue = TEXT_ARG(first + 4);
+	if (request->task_queue != NULL)
+		aion_name_check(request->task_queue, AION_NAME_MAX, "task queue");
+	request->search_attributes = JSONB_ARG(first + 5);
 	request->memo = JSONB_ARG(first + 6);
-	aion_payload_check(request->memo, "memo");
+	check_attributes(request);
 	request->version = TEXT_ARG(first + 7);
 	request->owner = GetUserId();
 	if (!PG_ARGISNULL(first + 8))
 		aion_start_choose_owner(NameStr(*PG_GETARG_NAME(first + 8)), request);
-}
-
-/*
- * Reads the options of a start that are given as an object, under the names that they have as
- * arguments.  Returns whom the run is to belong to; NULL: they do not say.
- */
-const char *
-aion_start_read_options(Jsonb *options, StartRequest *request)
-{
-	const char *run_as = NULL;
-	JsonbIterator *iterator;
-	JsonbValue key;
-	JsonbIteratorToken token;
-
-	if (!aion_json_is_object(options))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("options must be an object")));
-	iterator = JsonbIteratorInit(&options->root);
-	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
-	{
-		char *name;
-
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(key.val.string.val, key.val.string.len);
-		if (strcmp(name, "run_as") == 0)
-			run_as = aion_json_text(options, name);
-		else
-			read_option(options, name, request);
-	}
-	return run_as;
-}
-
-static void
-read_option(const Jsonb *options, const char *name, StartRequest *request)
-{
-	Jsonb *json = aion_json_member(options, name);
-	char *text = aion_json_text(options, name);
-
-	if (strcmp(aion_json_cstring(json), "null") == 0)
-		return;
-	if (strcmp(name, "if_running") == 0)
-		request->if_running = policy_of(text, false);
-	else if (strcmp(name, "if_closed") == 0)
-		request->if_closed = policy_of(text, true);
-	else if (strcmp(name, "search_attributes") == 0)
-		request->search_attributes = check_attributes(json);
-	else if (strcmp(name, "memo") == 0)
-	{
-		aion_payload_check(json, "memo");
-		request->memo = json;
-	}
-	else if (strcmp(name, "version") == 0)
-		request->version = text;
-	else if (strcmp(name, "task_queue") == 0)
-		request->task_queue = check_task_queue(text);
-	else if (strcmp(name, "start_at") == 0)
-		request->start_at = check_start_at(DatumGetTimestampTz(
-			DirectFunctionCall3(timestamptz_in, CStringGetDatum(text != NULL ? text : ""),
-								ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
-	else if (strcmp(name, "timeout") == 0)
-	{
-		request->timeout = DatumGetIntervalP(
-			DirectFunctionCall3(interval_in, CStringGetDatum(text != NULL ? text : ""),
-								ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-		aion_duration_check(request->timeout, false, "timeout");
-	}
-	else
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("unknown option \"%s\"", name),
-						errhint("Options are those of aion.start_workflow().")));
-}
-
-static Jsonb *
-check_attributes(Jsonb *attributes)
-{
-	if (attributes != NULL && !aion_json_is_object(attributes))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_INPUT), errmsg("search_attributes must be an object")));
-	aion_payload_check(attributes, "search_attributes");
-	return attributes;
-}
-
-static char *
-check_task_queue(char *task_queue)
-{
-	if (task_queue != NULL)
-		aion_name_check(task_queue, AION_NAME_MAX, "task queue");
-	return task_queue;
-}
-
-static TimestampTz
-check_start_at(TimestampTz start_at)
-{
-	if (TIMESTAMP_NOT_FINITE(start_at))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("start_at must be finite")));
-	return start_at;
 }
 
 /*

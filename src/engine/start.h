@@ -30,7 +30,9 @@ typedef struct StartRequest
 	Jsonb *memo;
 	const char *version; /* NULL: the routed one */
 	Oid owner;
-	Jsonb *parents; /* of a child; else NULL */
+	Jsonb *parents;		  /* of a child; else NULL */
+	const char *schedule; /* whose tick this is; NULL: nobody's */
+	TimestampTz scheduled_for;
 
 	/* Filled by aion_start_prepare(). */
 	Version *code;
@@ -55,21 +57,20 @@ typedef struct StartRefusal
 	const char *hint;
 } StartRefusal;
 
+extern const char *aion_start_read_options(const Jsonb *options, bool of_child,
+										   StartRequest *request);
 extern void aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
-extern const char *aion_start_read_options(Jsonb *options, StartRequest *request);
 extern void aion_start_choose_owner(const char *role, StartRequest *request);
 extern void aion_start_prepare(StartRequest *request);
+extern Jsonb *aion_start_check(StartRequest *request, const Jsonb *input);
+
 /* For other ways to make a run; with the engine's authority. */
 extern Run *aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key);
 extern bool aion_start_insert(const Run *run);
 extern void aion_start_write(Run *run);
 
-/*
- * For starts that workflow code asks for: resolving and fitting call code of users; the rest wants
- * the engine's authority.
- */
+/* For starts that workflow code asks for; the second one with the engine's authority. */
 extern void aion_start_resolve(StartRequest *request);
-extern const Jsonb *aion_start_fit(StartRequest *request, const Jsonb *input);
 extern bool aion_start_attempt(const StartRequest *request, const Jsonb *input,
 							   const char *workflow_id, Started *started, StartRefusal *refusal);
 

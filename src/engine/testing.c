@@ -35,7 +35,7 @@
 
 static Statement next_due = STATEMENT(SELECT,
 									  "SELECT min(greatest(t.fire_at, r.retry_at)) FROM "
-									  "aion._timer t JOIN aion._run r USING (run_key)"
+									  "aion._timer t LEFT JOIN aion._run r USING (run_key)"
 									  " WHERE t.run_key = ANY ($1)",
 									  INT8ARRAYOID);
 
@@ -202,6 +202,8 @@ run_until_idle(int64 max_turns)
 			aion_run_advance(run, &budget);
 		else if (work != NULL)
 			work->execute();
+		else if (budget.turns > 0)
+			more = aion_primitives_run_errand(0, keys, count);
 		CHECK_FOR_INTERRUPTS();
 	} while (more);
 	MemoryContextSwitchTo(caller);

@@ -244,6 +244,8 @@ aion_event_workflow_started(const WorkflowStarted *started)
 	aion_object_json(&object, "continues", started->continues);
 	if (started->most_events != MOST_EVENTS)
 		aion_object_int(&object, "most_events", started->most_events);
+	aion_object_text(&object, "schedule", started->schedule);
+	aion_object_timestamp(&object, "scheduled_for", started->scheduled_for);
 	return aion_object_end(&object);
 }
 
@@ -266,6 +268,8 @@ aion_event_read_workflow_started(const Event *event, WorkflowStarted *started)
 	started->parents = aion_json_member(attributes, "parents");
 	started->continues = aion_json_member(attributes, "continues");
 	started->most_events = aion_json_int(attributes, "most_events", MOST_EVENTS);
+	started->schedule = aion_json_text(attributes, "schedule");
+	started->scheduled_for = aion_json_timestamp(attributes, "scheduled_for");
 }
 
 /*

@@ -127,11 +127,13 @@ typedef struct WorkflowStarted
 	TimestampTz deadline; /* DT_NOEND: none */
 	Jsonb *search_attributes;
 	Jsonb *memo;
-	Jsonb *forked_from; /* NULL: not forked */
-	Jsonb *origins;		/* NULL: its commands are all its own */
-	Jsonb *parents;		/* whom it tells how it ends: an array of links; NULL: nobody */
-	Jsonb *continues;	/* the run it goes on for; NULL: none */
-	int32 most_events;	/* that it should have, as it was set when it began */
+	Jsonb *parents;		  /* whom it tells how it ends: an array of links; NULL: nobody */
+	Jsonb *continues;	  /* the run it goes on for; NULL: none */
+	int32 most_events;	  /* that it should have, as it was set when it began */
+	Jsonb *forked_from;	  /* NULL: not forked */
+	Jsonb *origins;		  /* NULL: its commands are all its own */
+	const char *schedule; /* whose tick it is; NULL: nobody's */
+	TimestampTz scheduled_for;
 } WorkflowStarted;
 
 /* What a part of the code's commands was given under, in a run that was forked. */
@@ -150,6 +152,7 @@ typedef struct Origin
 #define TIMER_TIMEOUT "timeout:"
 #define TIMER_TASK "activity:"
 #define TIMER_SETTLED "settled:"
+#define TIMER_SCHEDULE "schedule:"
 
 extern const char *aion_event_label(EventType type);
 extern EventType aion_event_type(Oid label);

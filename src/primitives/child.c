@@ -362,7 +362,7 @@ start_child(FunctionCallInfo fcinfo, Turn *turn)
 	request->if_closed = POLICY_ALLOW;
 	if (!PG_ARGISNULL(4))
 	{
-		wish->wanted.run_as = aion_start_read_options(PG_GETARG_JSONB_P(4), request);
+		wish->wanted.run_as = aion_start_read_options(PG_GETARG_JSONB_P(4), true, request);
 		wish->has_options = true;
 	}
 	if (request->if_running == POLICY_USE_EXISTING || request->if_closed == POLICY_USE_EXISTING)

@@ -71,6 +71,10 @@ static Statement lock_background =
 			  INT8OID, INT4OID);
 static Statement delete_task = STATEMENT(
 	DELETE, "DELETE FROM aion._task WHERE run_key = $1 AND ordinal = $2", INT8OID, INT4OID);
+static Statement select_all =
+	STATEMENT(SELECT, "SELECT FROM aion._task WHERE run_key = $1", INT8OID);
+static Statement lock_all =
+	STATEMENT(SELECT, "SELECT FROM aion._task WHERE run_key = $1 FOR UPDATE SKIP LOCKED", INT8OID);
 static Statement delete_tasks =
 	STATEMENT(DELETE, "DELETE FROM aion._task WHERE run_key = $1", INT8OID);
 static Statement lock_cancelled =
@@ -370,6 +374,18 @@ aion_task_reopen(Run *run)
 			delete_one(&task);
 	}
 	(void) aion_statement_execute(&delete_watches, args);
+}
+
+/*
+ * Tells whether a worker has the lock of a task of a run; takes the others.
+ */
+bool
+aion_task_is_held(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	uint64 count = aion_statement_execute(&select_all, args).count;
+
+	return count > 0 && aion_statement_execute(&lock_all, args).count < count;
 }
 
 void

@@ -45,6 +45,7 @@ extern bool aion_task_cancel(Run *run, int32 ordinal);
 extern void aion_task_cancel_all(Run *run);
 extern void aion_task_offer(Run *run);
 extern void aion_task_reopen(Run *run);
+extern bool aion_task_is_held(int64 run_key);
 extern void aion_task_purge(int64 run_key);
 
 /* For who executes them; with the lock on the task. */

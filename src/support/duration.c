@@ -55,6 +55,16 @@ aion_duration_after(TimestampTz start, const Interval *duration, const char *wha
 }
 
 /*
+ * Reads an interval.
+ */
+Interval *
+aion_duration_parse(const char *text)
+{
+	return DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
+												 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+/*
  * Prints an interval the same way under every setting.
  */
 char *

@@ -1,6 +1,6 @@
 /*
  * inflight.h
- *		Which runs were being executed when the server crashed.
+ *		Which runs, or errands, were being executed when the server crashed.
  */
 #ifndef AION_INFLIGHT_H
 #define AION_INFLIGHT_H

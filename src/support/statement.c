@@ -224,6 +224,20 @@ aion_row_text(Rows rows, uint64 row, int column)
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
+Interval *
+aion_row_interval(Rows rows, uint64 row, int column)
+{
+	bool isnull;
+	Datum value = row_datum(rows, row, column, &isnull);
+	Interval *copy;
+
+	if (isnull)
+		return NULL;
+	copy = palloc(sizeof(Interval));
+	*copy = *DatumGetIntervalP(value);
+	return copy;
+}
+
 Jsonb *
 aion_row_jsonb(Rows rows, uint64 row, int column)
 {
@@ -270,6 +284,12 @@ NullableDatum
 aion_arg_jsonb(const Jsonb *value)
 {
 	return value ? aion_arg(JsonbPGetDatum(value)) : aion_arg_null();
+}
+
+NullableDatum
+aion_arg_interval(const Interval *value)
+{
+	return value ? aion_arg(IntervalPGetDatum(value)) : aion_arg_null();
 }
 
 NullableDatum

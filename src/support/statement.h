@@ -47,6 +47,7 @@ extern double aion_row_float8(Rows rows, uint64 row, int column);
 extern Oid aion_row_oid(Rows rows, uint64 row, int column);
 extern TimestampTz aion_row_timestamp(Rows rows, uint64 row, int column); /* DT_NOEND for null */
 extern char *aion_row_text(Rows rows, uint64 row, int column);			  /* NULL for null */
+extern Interval *aion_row_interval(Rows rows, uint64 row, int column);	  /* NULL for null */
 extern Jsonb *aion_row_jsonb(Rows rows, uint64 row, int column);		  /* NULL for null */
 extern pg_uuid_t aion_row_uuid(Rows rows, uint64 row, int column);
 
@@ -70,7 +71,8 @@ aion_arg_null(void)
 extern NullableDatum aion_arg_key(int64 key);		   /* 0 gives null */
 extern NullableDatum aion_arg_text(const char *value); /* NULL gives null */
 extern NullableDatum aion_arg_int64_array(const int64 *values, int count);
-extern NullableDatum aion_arg_jsonb(const Jsonb *value);	/* NULL gives null */
-extern NullableDatum aion_arg_timestamp(TimestampTz value); /* DT_NOEND gives null */
+extern NullableDatum aion_arg_jsonb(const Jsonb *value);	   /* NULL gives null */
+extern NullableDatum aion_arg_interval(const Interval *value); /* NULL gives null */
+extern NullableDatum aion_arg_timestamp(TimestampTz value);	   /* DT_NOEND gives null */
 
 #endif

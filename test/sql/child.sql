@@ -130,7 +130,7 @@ SELECT result FROM aion.workflow_run WHERE workflow_id = 'replaces';
 SELECT status, parent_workflow_id FROM aion.workflow_run WHERE workflow_id = 'replaced' ORDER BY run_key;
 
 -- What the options say is the child's.
-SELECT go('options', '[["start", "a", [], "with options", "abandon", {"start_at": "2026-02-01 00:00+00", "timeout": "1 h", "task_queue": "q", "search_attributes": {"a": 1}, "memo": {"m": 2}, "version": null}],
+SELECT go('options', '[["start", "a", [], "with options", "abandon", {"start_at": "2026-02-01 00:00+00", "timeout": "1 h", "task_queue": "q", "search_attributes": {"a": 1}, "memo": {"m": 2}}],
 	["start", "b", [], "x", "abandon", {"version": "none such"}]]');
 SELECT aion_test.run_until_idle() > 0 AS went_on;
 SELECT w.workflow_id, w.status, w.blocked, w.search_attributes, w.memo, h.attributes - '{input,version,parents,started_by,workflow_type}'::text[] AS started

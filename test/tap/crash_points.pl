@@ -63,10 +63,13 @@ $node->safe_psql('postgres', q{
 	SELECT aion.register_activity('act', 'act(text, int, boolean)');
 	SELECT aion.register_activity('troubled', 'troubled(text, int)');
 	SELECT aion.register_activity('slow', 'slow(text, int)');
+	SELECT aion.register_activity('far', 'act(text, int, boolean)', mode => 'background');
 	SELECT aion.register_workflow('work', 'work(text)')}, @alice);
 # Whose code is alice's: they trust each other.
 $node->safe_psql('postgres', q{
 	CREATE ROLE bob LOGIN; GRANT alice TO bob; GRANT USAGE ON SCHEMA alice TO bob; SELECT aion.grant_usage('bob')});
+
+$node->safe_psql('postgres', q{SELECT aion.create_schedule('tick', 'work', every => '1000 years', input => '{"kind": "act"}')}, @alice);
 
 my $number = 0;
 my @doubtful;
@@ -152,12 +155,29 @@ for my $point (@points)
 	{
 		asked('SELECT pg_terminate_backend(' . slow_one() . ')');
 	}
+	elsif ($point =~ /^activity (claimed|executed,)/)
+	{
+		start('far', 1, 'alice');
+	}
+	elsif ($point =~ /^errand/)
+	{
+		asked(q{SELECT aion.trigger_schedule('tick')});
+	}
+	elsif ($point =~ /^old runs/)
+	{
+		# A run that ended long ago.
+		my $old = 'old' . ++$number;
+		asked(qq{SET SESSION AUTHORIZATION alice; SELECT aion.start_workflow('work', '{"kind": "act"}', workflow_id => '$old')});
+		wait_for(sub { asked("UPDATE aion._run SET closed_at = '2000-01-01' WHERE workflow_id = '$old' AND closed_at IS NOT NULL RETURNING 'done'") =~ /done/ });
+		$node->reload;
+	}
 	elsif ($point =~ /^crash noted/)
 	{
 		kill 'KILL', slow_one();
 	}
 	ok(wait_for(sub { -e $mark }), "a process dies here: $point");
 	ok(wait_for(sub { crashes() > $crashes && asked('SELECT 1') eq '1' }), 'and the server comes back');
+	wait_for(sub { asked(q{SELECT count(*) FROM aion._run WHERE closed_at = '2000-01-01'}) eq '0' });
 	start_again();
 	start('act', 1, 'alice');
 	is(asked('SELECT * FROM aion.check_integrity()'), '', 'with nothing amiss');
@@ -170,7 +190,7 @@ wait_until($node, 'all runs end', 'SELECT count(*) = 0 FROM aion.workflow_run WH
 	or diag(asked('SELECT workflow_id, status, blocked, failures, ready_at, retry_at FROM aion._run WHERE closed_at IS NULL'));
 cmp_ok(asked('SELECT count(*) FROM alice.acknowledged'), '>', 2 * @points, 'enough starts were acknowledged');
 is(asked(q{SELECT count(*) FROM alice.acknowledged a FULL JOIN aion.workflow_run w ON w.workflow_id = a.id AND w.workflow_id ~ '^w'
-	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^b'}),
+	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^(b|tick/)'}),
 	'what was acknowledged has a run, and nothing else has');
 is(asked('SELECT count(*) - count(DISTINCT workflow_id) FROM aion.workflow_run'), '0', 'T04: trying again starts nothing twice');
 is(asked('SELECT DISTINCT status FROM aion.workflow_run'), 'completed', 'which completed');
@@ -178,6 +198,8 @@ is(asked(q{SELECT count(*) FROM aion.workflow_run w
 	WHERE (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{1,2,3}'}), '0', 'every step of each has its effect once');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^w' AND (aion.query_workflow(workflow_id, 'step') <> '3'
 	OR aion.query_workflow(workflow_id, 'ask') <> '3' OR aion_test.replay(workflow_id) !~ '^ok')}, @alice), '0', 'each answers what a replay computes');
+is(asked(q{SELECT count(*) > 0, count(*) - count(w.run_key), count(*) FILTER (WHERE t.state <> 'started') FROM aion.schedule_tick t LEFT JOIN aion.workflow_run w USING (workflow_id)}),
+	't|0|0', 'R20: every tick has its run');
 all_sound($node, 'in the end');
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC/, 'no assertion failed');
 

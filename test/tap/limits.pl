@@ -1,5 +1,5 @@
 # T29, T30, T36, T40, T108: a server without room for processes, maintenance of the engine's tables under load, table locks,
-# publications.
+# publications; F22: retention.
 use strict;
 use warnings;
 use lib 'test/tap/lib';
@@ -86,6 +86,23 @@ $node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_acti
 wait_until($node, 'with another launcher', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'aion launcher'});
 $node->safe_psql('postgres', "DROP DATABASE db$_") for 1 .. 5;
 pass('and all can be dropped');
+
+# F22: old runs are removed by themselves, many as they are, and one that ends later when its time has come. Who is in the way holds up
+# nothing else.
+my $keeper = session($node, 'postgres');
+say_to($keeper, "BEGIN; LOCK TABLE aion._signal_id IN ACCESS EXCLUSIVE MODE; SELECT 'has ' || 'it';\n", qr/has it/);
+$node->safe_psql('postgres', q{ALTER SYSTEM SET aion.retention = '1s'});
+$node->reload;
+ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE relation = 'aion._signal_id'::regclass AND NOT granted}), 'old runs cannot be removed for now');
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('naps', jsonb_build_object('until', clock_timestamp() + interval '200 ms'), workflow_id => 'meanwhile')}, @alice);
+wait_until($node, 'what is due is pointed out all the same', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'meanwhile'});
+say_to($keeper, "COMMIT; SELECT 'let ' || 'go';\n", qr/let go/);
+wait_until($node, 'then all of them go', q{SELECT count(*) = 0 FROM aion._run});
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('steps', '{"n": 1}', workflow_id => 'late')}, @alice);
+wait_until($node, 'a run that ends later', q{SELECT count(*) = 1 FROM alice.effect WHERE who = 'late'});
+wait_until($node, 'goes, too', q{SELECT count(*) = 0 FROM aion._run});
+is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM aion._event), (SELECT count(*) FROM aion._timer)'), '0|0', 'with all they had');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET aion.retention');
 is(failing($node), '', 'health() finds all well');
 all_sound($node, 'in the end');
 unlike(slurp_file($node->logfile), qr/deadlock detected|TRAP|PANIC/, 'no deadlock, no crash');

@@ -1,4 +1,4 @@
-# A run whose turn takes the server down is not executed for ever, and those that were merely in flight are not blamed (T05
+# A run whose turn takes the server down is not executed for ever, nor is a schedule whose ticks do, and those that were merely in flight are not blamed (T05
 # in part, 5.3 of the plan). It can be released.
 use strict;
 use warnings;
@@ -42,14 +42,20 @@ $node->safe_psql('postgres', q{
 	SELECT aion.register_workflow('bad', 'bad()');
 	SELECT aion.start_workflow('steps', '{"n": 100}', workflow_id => 'w' || i) FROM generate_series(1, 12) i;
 	SELECT aion.start_workflow('bad', workflow_id => 'bad')}, @alice);
-sub blocked
+# The server is down now and then.
+sub quarantined
 {
-	my ($code, $out) = $node->psql('postgres', q{SELECT blocked FROM aion.workflow_run WHERE workflow_id = 'bad'});
-	return ($out // '') eq 'quarantined';
+	my ($query) = @_;
+	my $waited = 0;
+	while ($waited++ < 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my ($code, $out) = $node->psql('postgres', $query);
+		return 1 if ($out // '') eq 'quarantined';
+		select(undef, undef, undef, 0.1);
+	}
+	return 0;
 }
-my $waited = 0;
-select(undef, undef, undef, 0.1) while !blocked() && $waited++ < 10 * $PostgreSQL::Test::Utils::timeout_default;
-ok(blocked(), 'a run that crashes the server is quarantined');
+ok(quarantined(q{SELECT blocked FROM aion.workflow_run WHERE workflow_id = 'bad'}), 'a run that crashes the server is quarantined');
 wait_until($node, 'the others complete', q{SELECT count(*) = 13 FROM aion.workflow_run WHERE status = 'completed' AND workflow_id ~ '^[wn]'});
 is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.history_event WHERE event_type = 'WorkflowBlocked' AND workflow_id <> 'bad'}), '0', 'and none of them was blamed');
 is(() = slurp_file($node->logfile) =~ /aion runner.*was terminated by signal 11/g, 3, 'three crashes were enough');
@@ -60,6 +66,27 @@ $node->safe_psql('postgres', 'SELECT pg_sleep(0.3)');
 is($node->safe_psql('postgres', q{SELECT status FROM aion.workflow_run WHERE workflow_id = 'bad'}), 'blocked', 'it does not go on by itself');
 $node->safe_psql('postgres', q{SELECT aion.set_workflow_version('bad')}, @alice);
 wait_until($node, 'but when it is released', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'bad'});
+
+# A schedule whose ticks take the server down is paused: here, by what computes a default of its workflow's input. What it is asked for
+# waits as well; resumed, it goes on with all of that.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION timed(input text DEFAULT crash()) RETURNS text LANGUAGE sql AS $$ SELECT input $$;
+	SELECT aion.register_workflow('timed', 'timed(text)');
+	SELECT aion.create_schedule('bad', 'timed', every => '1 hour', start_at => '2020-01-01', catch_up => 'all', overlap => 'allow_all');
+	DELETE FROM alice.harmless;
+	SELECT aion.trigger_schedule('bad')}, @alice);
+ok(quarantined(q{SELECT reason FROM aion.schedule}), 'a schedule that crashes the server is quarantined');
+is($node->safe_psql('postgres', q{SELECT state, runs FROM aion.schedule}), 'paused|0', 'which is to say paused');
+like(slurp_file($node->logfile), qr/aion has paused schedule "bad"/, 'as the log says');
+is(() = slurp_file($node->logfile) =~ /aion runner.*was terminated by signal 11/g, 6, 'three crashes were enough');
+is($node->safe_psql('postgres', q{SELECT ok, detail FROM aion.health() WHERE "check" = 'schedules'}), 'f|1 quarantined', 'health() says so');
+$node->safe_psql('postgres', q{SELECT aion.trigger_schedule('bad')}, @alice);
+$node->safe_psql('postgres', 'SELECT pg_sleep(0.3)');
+is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE state = 'pending') FROM aion.schedule_tick}), '2|2', 'and starts nothing that it is asked for');
+all_sound($node, 'meanwhile');
+$node->safe_psql('postgres', q{INSERT INTO alice.harmless VALUES ('x'); SELECT aion.resume_schedule('bad')}, @alice);
+wait_until($node, 'but when it is resumed', q{SELECT count(*) = 2 FROM aion.workflow_run WHERE workflow_id ~ '^bad/' AND status = 'completed'});
+is($node->safe_psql('postgres', q{SELECT state, reason IS NULL, runs FROM aion.schedule}), 'active|t|2', 'and then it is what it was');
 all_sound($node, 'in the end');
 
 done_testing();

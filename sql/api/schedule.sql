@@ -1,0 +1,93 @@
+/* Schedules: workflows that are started again and again. */
+
+CREATE OR REPLACE FUNCTION aion.create_schedule(name text, workflow_type text,
+	cron text DEFAULT NULL, every interval DEFAULT NULL, input jsonb DEFAULT '{}',
+	overlap text DEFAULT 'skip', catch_up text DEFAULT 'one', timezone text DEFAULT 'UTC',
+	jitter interval DEFAULT NULL, start_at timestamptz DEFAULT NULL,
+	end_at timestamptz DEFAULT NULL, max_runs int DEFAULT NULL, options jsonb DEFAULT NULL)
+	RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'aion_create_schedule';
+COMMENT ON FUNCTION aion.create_schedule(text, text, text, interval, jsonb, text, text, text,
+	interval, timestamptz, timestamptz, int, jsonb)
+	IS 'starts a workflow at every tick of a cron expression or an interval, as its owner, who is the caller';
+
+CREATE OR REPLACE FUNCTION aion.update_schedule(name text, workflow_type text DEFAULT NULL,
+	cron text DEFAULT NULL, every interval DEFAULT NULL, input jsonb DEFAULT NULL,
+	overlap text DEFAULT NULL, catch_up text DEFAULT NULL, timezone text DEFAULT NULL,
+	jitter interval DEFAULT NULL, start_at timestamptz DEFAULT NULL,
+	end_at timestamptz DEFAULT NULL, max_runs int DEFAULT NULL, options jsonb DEFAULT NULL)
+	RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'aion_update_schedule';
+COMMENT ON FUNCTION aion.update_schedule(text, text, text, interval, jsonb, text, text, text,
+	interval, timestamptz, timestamptz, int, jsonb)
+	IS 'changes a schedule; null leaves as is, an infinite start_at or end_at, a jitter of 0 and max_runs of 0 take away';
+
+CREATE OR REPLACE FUNCTION aion.pause_schedule(name text) RETURNS text
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_pause_schedule';
+COMMENT ON FUNCTION aion.pause_schedule(text) IS 'holds the ticks of a schedule; returns its state';
+
+CREATE OR REPLACE FUNCTION aion.resume_schedule(name text) RETURNS text
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_resume_schedule';
+COMMENT ON FUNCTION aion.resume_schedule(text)
+	IS 'lets a schedule tick again, after what catch_up says about the ticks it has missed; returns its state';
+
+CREATE OR REPLACE FUNCTION aion.delete_schedule(name text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_delete_schedule';
+COMMENT ON FUNCTION aion.delete_schedule(text) IS 'removes a schedule and its ticks; runs it has started go on';
+
+CREATE OR REPLACE FUNCTION aion.trigger_schedule(name text) RETURNS text
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_trigger_schedule';
+COMMENT ON FUNCTION aion.trigger_schedule(text)
+	IS 'lets a schedule start a run now, whatever else it does; returns the workflow id';
+
+CREATE OR REPLACE FUNCTION aion.backfill_schedule(name text, since timestamptz, until timestamptz)
+	RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'aion_backfill_schedule';
+COMMENT ON FUNCTION aion.backfill_schedule(text, timestamptz, timestamptz)
+	IS 'lets a schedule start runs for the ticks of a past time that have started none; returns how many';
+
+CREATE OR REPLACE FUNCTION aion.next_ticks(name text, n int DEFAULT 10) RETURNS SETOF timestamptz
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_next_ticks';
+COMMENT ON FUNCTION aion.next_ticks(text, int) IS 'the next ticks of a schedule';
+
+CREATE OR REPLACE FUNCTION aion.ring_schedule(name text) RETURNS boolean
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_ring_schedule';
+COMMENT ON FUNCTION aion.ring_schedule(text)
+	IS 'lets a schedule look whether a tick is due, which is what pg_cron calls; returns whether one is';
+
+CREATE OR REPLACE FUNCTION aion.repair_schedules() RETURNS bigint
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_repair_schedules';
+COMMENT ON FUNCTION aion.repair_schedules()
+	IS 'makes the jobs of pg_cron that the caller''s schedules lack, as after a restore; returns how many';
+
+CREATE OR REPLACE FUNCTION aion.scheduled_for() RETURNS timestamptz
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_scheduled_for';
+COMMENT ON FUNCTION aion.scheduled_for()
+	IS 'in workflow code: the nominal time of the tick that started this run; null if no schedule did';
+
+CREATE OR REPLACE FUNCTION aion._cron_ticks(cron text, timezone text, after timestamptz, n int)
+	RETURNS SETOF timestamptz LANGUAGE c AS 'MODULE_PATHNAME', 'aion_cron_ticks';
+COMMENT ON FUNCTION aion._cron_ticks(text, text, timestamptz, int)
+	IS 'the ticks of a cron expression after a moment';
+
+CREATE OR REPLACE FUNCTION aion._missing_bells(OUT bells bigint, OUT missing bigint, OUT problem text)
+	RETURNS SETOF record LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_missing_bells';
+COMMENT ON FUNCTION aion._missing_bells()
+	IS 'how many schedules that the current user may see want a job of pg_cron, how many of them have none, and what is wrong with pg_cron';
+
+CREATE OR REPLACE VIEW aion.schedule WITH (security_barrier) AS
+	SELECT s.name, s.workflow_type, s.state, s.reason, o.name AS owner, s.cron, s.every, s.timezone,
+		s.overlap, s.catch_up, s.jitter, s.start_at, s.end_at, s.max_runs,
+		CASE WHEN s.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN s.input END AS input,
+		CASE WHEN s.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN s.options END AS options,
+		s.next_at, s.due_at, s.runs,
+		(SELECT max(t.nominal_at) FROM aion._schedule_tick t
+			WHERE t.run_key = s.run_key AND t.state = 'started') AS last_started_at
+	FROM aion._schedule s JOIN aion._owner o ON o.owner_key = s.owner_key
+	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.schedule IS 'schedules: what they start and when, their next tick, and why one is paused that nobody paused (quarantined: the server crashed in its ticks)';
+
+CREATE OR REPLACE VIEW aion.schedule_tick WITH (security_barrier) AS
+	SELECT s.name AS schedule, t.nominal_at, t.state, t.workflow_id, t.decided_at, t.until_at,
+		CASE WHEN t.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN t.error END AS error
+	FROM aion._schedule_tick t JOIN aion._schedule s USING (run_key)
+	WHERE t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.schedule_tick
+	IS 'what became of ticks: started, skipped or buffered by overlap, missed (up to until_at) by catch_up, failed, or pending';

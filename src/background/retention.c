@@ -1,0 +1,124 @@
+/*
+ * retention.c
+ *		Removing runs that closed longer ago than aion.retention, which is done by the scheduler.
+ *
+ * It is told of no run that closes: one that does from now on is not removed before all of the
+ * retention has passed, so it is enough to look again then, or when the oldest one that is closed
+ * has been kept so long.  What an idle database costs is one look in all that time.  It removes a
+ * few at a time, in transactions of their own that wait for nobody, and sees to its other work in
+ * between; a crash leaves those that have not been removed.
+ */
+#include "postgres.h"
+
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "background/process.h"
+#include "background/retention.h"
+#include "engine/fence.h"
+#include "engine/purge.h"
+#include "guc.h"
+#include "support/crash_point.h"
+#include "support/extension.h"
+
+#define RUNS_AT_ONCE 100
+#define EVENTS_AT_ONCE 10000
+#define PATIENCE "1s"	  /* with locks on what nobody else has a reason to lock */
+#define LONGEST_REST 3600 /* s, while there is something to remove */
+
+static TimestampTz look_at = DT_NOBEGIN;
+
+static TimestampTz remove_some(TimestampTz now);
+static TimestampTz after_rest(TimestampTz now);
+
+/*
+ * Looks anew: what is closed, or the setting, may have changed.
+ */
+void
+aion_retention_reset(void)
+{
+	look_at = DT_NOBEGIN;
+}
+
+/*
+ * Removes some of what is to be removed, if it is time to look.
+ */
+void
+aion_retention_serve(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (aion_retention_next() > now)
+		return;
+	PG_TRY();
+	{
+		look_at = after_rest(now); /* should it fail */
+		look_at = remove_some(now);
+	}
+	PG_CATCH();
+	{
+		aion_process_fail_work(NULL);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Returns when to look next.
+ */
+TimestampTz
+aion_retention_next(void)
+{
+	return aion_retention < 0 ? DT_NOEND : look_at;
+}
+
+/*
+ * Removes some; returns when to look again.
+ */
+static TimestampTz
+remove_some(TimestampTz now)
+{
+	TimestampTz retention = (TimestampTz) aion_retention * USECS_PER_SEC;
+	PurgeRequest request = {.closed_by = now - retention,
+							.owners = aion_arg_null(),
+							.workflow_type = aion_arg_null(),
+							.statuses = aion_arg_null(),
+							.max_runs = RUNS_AT_ONCE,
+							.max_events = EVENTS_AT_ONCE};
+	TimestampTz oldest = DT_NOEND;
+	Authority authority;
+	int64 count = 0;
+
+	aion_process_begin_work("removing old runs");
+	(void) set_config_option("lock_timeout", PATIENCE, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+							 true, 0, false);
+	aion_authority_assume(&authority);
+	if (aion_fence_executes())
+	{
+		count = aion_purge(&request);
+		oldest = aion_purge_oldest();
+	}
+	aion_authority_drop(&authority);
+	if (count > 0)
+		CRASH_POINT("old runs removed, not committed");
+	aion_process_end_work();
+	if (count > 0)
+		CRASH_POINT("old runs removed, committed");
+	if (count > 0 && oldest <= request.closed_by)
+		return now; /* there may be more */
+	return Max(after_rest(now), Min(oldest, now) + retention);
+}
+
+/*
+ * Returns when to look again where nothing else says so: runs that closed together are removed
+ * together, and those that could not be are tried again.
+ */
+static TimestampTz
+after_rest(TimestampTz now)
+{
+	int rest = Max(Min(aion_retention / 100, LONGEST_REST), 1);
+
+	return now + rest * USECS_PER_SEC;
+}

@@ -1,0 +1,25 @@
+/*
+ * purge.h
+ *		Removing runs that ended long ago.
+ */
+#ifndef AION_PURGE_H
+#define AION_PURGE_H
+
+#include "support/statement.h"
+
+/* Which closed runs; what is NULL is not asked for. */
+typedef struct PurgeRequest
+{
+	TimestampTz closed_by;
+	NullableDatum owners; /* int4[] */
+	NullableDatum workflow_type;
+	NullableDatum statuses;
+	int64 max_runs;
+	int64 max_events; /* in all their histories, which is what the transaction has to write */
+} PurgeRequest;
+
+/* With authority. */
+extern int64 aion_purge(const PurgeRequest *request);
+extern TimestampTz aion_purge_oldest(void);
+
+#endif

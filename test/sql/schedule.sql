@@ -1,0 +1,277 @@
+-- Schedules under virtual time: what ticks when, and what becomes of it (invariants 80-85 as far as they are about schedules:
+-- 80, input and options are checked when the schedule is made; 82, the tables of overlap and catch_up, each tick one run at most; 85).
+\set VERBOSITY terse
+SET timezone = 'UTC';
+SET datestyle = 'ISO, MDY';
+CREATE ROLE schedule_ann LOGIN;
+CREATE ROLE schedule_bob LOGIN;
+SELECT aion.grant_usage('schedule_ann'), aion.grant_usage('schedule_bob');
+GRANT ALL ON SCHEMA public TO schedule_ann, schedule_bob;
+SET SESSION AUTHORIZATION schedule_ann;
+CREATE FUNCTION nap(long interval DEFAULT '0', loud boolean DEFAULT false) RETURNS timestamptz LANGUAGE plpgsql AS $$
+BEGIN
+	IF long > '0' THEN PERFORM aion.sleep(long); END IF;
+	IF loud THEN RAISE EXCEPTION 'as told'; END IF;
+	RETURN aion.scheduled_for();
+END $$;
+SELECT aion.register_workflow('nap', 'nap(interval, boolean)') IS NOT NULL AS registered;
+CREATE VIEW tick AS SELECT t.schedule, to_char(t.nominal_at, 'MM-DD HH24:MI:SS') AS nominal, t.state, to_char(t.decided_at, 'MM-DD HH24:MI:SS') AS decided,
+	to_char(t.until_at, 'MM-DD HH24:MI:SS') AS until, r.status, to_char(r.closed_at, 'MM-DD HH24:MI:SS') AS closed
+	FROM aion.schedule_tick t LEFT JOIN aion.workflow_run r USING (workflow_id) ORDER BY t.schedule, t.nominal_at;
+
+-- Every so often; the run knows its nominal time, and a run that no schedule started has none.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00:00.75+00');
+SELECT aion.create_schedule('tea', 'nap', every => '10 min');
+SELECT aion.start_workflow('nap', workflow_id => 'plain');
+SELECT * FROM aion.next_ticks('tea', 3);
+SELECT aion_test.advance('25 min');
+SELECT workflow_id, status, result FROM aion.workflow_run ORDER BY run_key;
+SELECT attributes -> 'schedule' AS schedule, attributes -> 'scheduled_for' AS scheduled_for, attributes -> 'started_by' AS started_by FROM aion.history('tea/2026-01-01T00:10:00Z') WHERE seq = 1;
+SELECT * FROM aion.explain('tea/2026-01-01T00:10:00Z') LIMIT 1;
+SELECT * FROM tick;
+SELECT name, workflow_type, state, owner, every, next_at, runs, last_started_at FROM aion.schedule;
+SELECT aion_test.replay('tea/2026-01-01T00:10:00Z');
+SELECT * FROM aion.next_ticks('tea', 2);
+ROLLBACK;
+
+-- A year of a cron expression in its own zone, over both changes of the clock (T44).
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.create_schedule('nightly', 'nap', cron => '30 2 * * *', timezone => 'Europe/Berlin');
+SET LOCAL timezone = 'Asia/Kolkata';
+SELECT aion_test.advance('12 months');
+SET LOCAL timezone = 'UTC';
+SELECT count(*), count(DISTINCT nominal_at), count(DISTINCT (nominal_at AT TIME ZONE 'Europe/Berlin')::date) AS days, count(*) FILTER (WHERE r.status = 'completed') AS completed,
+	array_agg(DISTINCT (nominal_at AT TIME ZONE 'Europe/Berlin')::time) AS times FROM aion.schedule_tick JOIN aion.workflow_run r USING (workflow_id);
+SELECT nominal_at, nominal_at AT TIME ZONE 'Europe/Berlin' AS local FROM aion.schedule_tick WHERE nominal_at::date IN ('2026-03-28', '2026-03-29', '2026-03-30', '2026-10-24', '2026-10-25', '2026-10-26') ORDER BY 1;
+ROLLBACK;
+
+-- Months end where they end, and do not wander; days are those of the zone, however long they are.
+BEGIN;
+SELECT aion_test.begin('2027-12-01 00:00+00');
+SELECT aion.create_schedule('monthly', 'nap', every => '1 month', start_at => '2027-12-31 12:00+00');
+SELECT * FROM aion.next_ticks('monthly', 6);
+SELECT aion.create_schedule('daily', 'nap', every => '1 day', start_at => '2028-03-25 01:30+00', timezone => 'Europe/Berlin');
+SELECT * FROM aion.next_ticks('daily', 3); -- 26 March: 02:30 is not, so 03:00
+SELECT aion.create_schedule('hours', 'nap', every => '24 hours', start_at => '2028-03-25 01:30+00', timezone => 'Europe/Berlin');
+SELECT * FROM aion.next_ticks('hours', 3);
+SELECT aion.create_schedule('past', 'nap', every => '1 month 3 days', start_at => '2020-01-31 12:00+00');
+SELECT * FROM aion.next_ticks('past', 3);
+SELECT aion.update_schedule('past', every => '7 days', start_at => '-infinity');
+SELECT * FROM aion.next_ticks('past', 1);
+ROLLBACK;
+
+-- What becomes of ticks that come while the run of an earlier one is open: ticks every 10 minutes, runs of 25.
+CREATE FUNCTION overlapping(policy text) RETURNS SETOF tick LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion_test.begin('2026-01-01 00:00+00');
+	PERFORM aion.create_schedule(policy, 'nap', every => '10 min', input => '{"long": "25 min"}', overlap => policy);
+	PERFORM aion_test.advance('61 min');
+	RETURN QUERY SELECT * FROM tick;
+END $$;
+BEGIN; SELECT nominal, state, decided, status, closed FROM overlapping('skip'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, status, closed FROM overlapping('buffer_one'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, status, closed FROM overlapping('cancel_previous'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, status, closed FROM overlapping('allow_all'); ROLLBACK;
+
+-- What becomes of ticks that were missed, here while the schedule was paused, under each policy; pausing holds, resuming catches up.
+CREATE FUNCTION missing(policy text, overlapping text, delay interval) RETURNS SETOF tick LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion_test.begin('2026-01-01 00:00+00');
+	PERFORM aion.create_schedule(policy, 'nap', every => '10 min', input => '{"long": "1 min"}', catch_up => policy, overlap => overlapping);
+	PERFORM aion_test.advance('15 min');
+	ASSERT aion.pause_schedule(policy) = 'paused';
+	PERFORM aion_test.advance(delay);
+	ASSERT (SELECT count(*) = 1 FROM aion.schedule_tick);
+	ASSERT aion.resume_schedule(policy) = 'active';
+	PERFORM aion_test.advance('15 min');
+	RETURN QUERY SELECT * FROM tick;
+END $$;
+BEGIN; SELECT nominal, state, decided, until, status FROM missing('skip', 'allow_all', '37 min'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, until, status FROM missing('one', 'allow_all', '37 min'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, until, status FROM missing('all', 'allow_all', '37 min'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, until, status FROM missing('skip', 'skip', '37 min'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, until, status FROM missing('one', 'skip', '37 min'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, until, status FROM missing('all', 'skip', '37 min'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, until, status FROM missing('all', 'buffer_one', '37 min'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, until, status, closed FROM missing('all', 'cancel_previous', '37 min'); ROLLBACK;
+-- A tick that is not yet late is on time, and counts for those before it.
+BEGIN; SELECT nominal, state, decided, until, status FROM missing('skip', 'allow_all', '35 min 30 s'); ROLLBACK;
+BEGIN; SELECT nominal, state, decided, until, status FROM missing('one', 'allow_all', '35 min 30 s'); ROLLBACK;
+-- Years of ticks are passed over in no time.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.create_schedule('s', 'nap', every => '1 s'), aion.pause_schedule('s');
+SELECT aion_test.advance('10 years');
+SELECT aion.resume_schedule('s');
+SELECT aion_test.run_until_idle();
+SELECT nominal, state, until, status FROM tick;
+ROLLBACK;
+-- Catching up a thousand goes a part at a time.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.create_schedule('s', 'nap', every => '1 min', catch_up => 'all', overlap => 'allow_all'), aion.pause_schedule('s');
+SELECT aion_test.advance('1000 min');
+SELECT aion.resume_schedule('s'), aion_test.run_until_idle();
+SELECT count(*), count(DISTINCT nominal_at), min(nominal_at), max(nominal_at), runs FROM aion.schedule_tick, aion.schedule GROUP BY runs;
+ROLLBACK;
+
+-- Beginning, end and number.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.create_schedule('some', 'nap', cron => '0 * * * *', start_at => '2026-01-01 05:00+00', end_at => '2026-01-01 07:00+00');
+SELECT aion.create_schedule('three', 'nap', every => '1 hour', max_runs => 3);
+SELECT * FROM aion.next_ticks('some'), aion.next_ticks('three') three;
+SELECT aion_test.advance('1 day');
+SELECT schedule, nominal, state FROM tick;
+SELECT name, state, next_at, runs FROM aion.schedule ORDER BY name;
+SELECT * FROM aion.next_ticks('three');
+SELECT aion.pause_schedule('three'), aion.resume_schedule('some');
+SELECT aion.update_schedule('three', max_runs => 4), aion.update_schedule('some', end_at => 'infinity', jitter => '0');
+SELECT name, state, next_at FROM aion.schedule ORDER BY name;
+SELECT aion_test.advance('2 hours');
+SELECT name, state, next_at, runs FROM aion.schedule ORDER BY name;
+ROLLBACK;
+
+-- Jitter is the same for a tick whoever computes it, differs between ticks and schedules, and never comes after the next tick.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.create_schedule('j' || n, 'nap', every => '10 min', jitter => '5 min') FROM generate_series(1, 3) n;
+SELECT aion.create_schedule('k', 'nap', every => '1 min', jitter => '2 days', overlap => 'allow_all');
+SELECT aion_test.advance('2 hours');
+SELECT schedule, count(*), count(DISTINCT decided_at - nominal_at) AS different, bool_and(decided_at >= nominal_at AND decided_at < nominal_at + '5 min') AS bounded FROM aion.schedule_tick GROUP BY schedule ORDER BY schedule;
+SELECT count(DISTINCT decided_at) FROM aion.schedule_tick WHERE nominal_at = '2026-01-01 01:00+00';
+SELECT bool_and(decided_at < nominal_at + '1 min') AS before_the_next FROM aion.schedule_tick WHERE schedule = 'k';
+SELECT nominal_at, decided_at FROM aion.schedule_tick WHERE schedule = 'j1' ORDER BY 1 LIMIT 2;
+ROLLBACK;
+
+-- Now, and for the past: each tick once, whatever has been decided about it but a start.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.create_schedule('s', 'nap', every => '10 min', input => '{"long": "15 min"}');
+SELECT aion_test.advance('32 min');
+SELECT nominal, state FROM tick;
+SELECT aion.trigger_schedule('s'), aion.trigger_schedule('s');
+SELECT aion.backfill_schedule('s', '2025-12-31 23:40+00', '2026-01-01 00:30+00'), aion.backfill_schedule('s', '2025-12-31 23:40+00', '2026-01-01 00:30+00');
+SELECT nominal, state FROM tick;
+SELECT aion_test.run_until_idle();
+SELECT nominal, state, status FROM tick;
+SELECT aion.backfill_schedule('s', '2025-12-31 23:40+00', '2026-01-01 00:30+00');
+SELECT aion.pause_schedule('s'), aion.trigger_schedule('s') IS NOT NULL AS triggered;
+SELECT aion_test.advance('20 min');
+SELECT nominal, state, status FROM tick WHERE nominal > '01-01 00:30';
+SELECT count(*) FROM aion.workflow_run WHERE workflow_id = 's/2026-01-01T00:20:00Z';
+SAVEPOINT s;
+SELECT aion.backfill_schedule('s', '2026-01-01', '2025-01-01');
+ROLLBACK TO s;
+SELECT aion.backfill_schedule('s', '2026-01-01', '2026-02-01');
+ROLLBACK TO s;
+SELECT aion.backfill_schedule('s', '2000-01-01', '2026-01-01');
+ROLLBACK TO s;
+SELECT aion.backfill_schedule('s', NULL, '2026-01-01');
+ROLLBACK;
+
+-- A buffered tick outlives the end of its schedule, a failed run is no run that is open, and what cannot be started is recorded.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.create_schedule('last', 'nap', every => '10 min', input => '{"long": "15 min"}', overlap => 'buffer_one', end_at => '2026-01-01 00:21+00');
+SELECT aion.create_schedule('loud', 'nap', every => '20 min', input => '{"loud": true}');
+SELECT aion_test.advance('50 min');
+SELECT schedule, nominal, state, decided, status FROM tick;
+SELECT aion.create_schedule('broken', 'nap', every => '10 min', options => '{"timeout": "1 hour", "memo": {"a": 1}, "search_attributes": {"b": 2}, "task_queue": "q"}');
+SELECT aion_test.advance('10 min');
+SELECT attributes - 'version' - 'input' FROM aion.history('broken/2026-01-01T01:00:00Z') WHERE seq = 1;
+SELECT aion.delete_schedule('loud');
+RESET SESSION AUTHORIZATION;
+REVOKE EXECUTE ON FUNCTION nap FROM PUBLIC, schedule_ann;
+SET SESSION AUTHORIZATION schedule_ann;
+SELECT aion_test.advance('10 min');
+SELECT nominal_at, state, error ->> 'sqlstate' AS sqlstate, error ->> 'message' AS message FROM aion.schedule_tick WHERE schedule = 'broken' ORDER BY 1;
+ROLLBACK;
+
+-- Refused when it is made, not at the first tick (invariant 80).
+CREATE FUNCTION refused(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+	hint text;
+BEGIN
+	EXECUTE 'SELECT aion.' || call;
+	RETURN 'accepted';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	RETURN concat_ws(' | ', SQLSTATE, SQLERRM, nullif(detail, ''), nullif(hint, ''));
+END $$;
+SELECT c, refused('create_schedule(''r'', ' || c || ')') FROM unnest(ARRAY[
+	$$'nap'$$, $$'nap', cron => '* * * * *', every => '1 s'$$, $$'nope', every => '1 s'$$, $$NULL, every => '1 s'$$, $$'nap', every => '0'$$, $$'nap', every => '-1 s'$$, $$'nap', every => '999 ms'$$,
+	$$'nap', every => '1 month -1 day'$$, $$'nap', every => '100000 years'$$, $$'nap', cron => 'x'$$, $$'nap', every => '1 s', timezone => 'Nowhere'$$, $$'nap', every => '1 s', overlap => 'maybe'$$,
+	$$'nap', every => '1 s', catch_up => 'never'$$, $$'nap', every => '1 s', jitter => '-1 s'$$, $$'nap', every => '1 s', max_runs => -1$$, $$'nap', every => '1 s', start_at => 'infinity'$$,
+	$$'nap', every => '1 s', end_at => '-infinity'$$, $$'nap', every => '1 s', end_at => '2020-01-01'$$, $$'nap', every => '1 s', start_at => '2040-01-01', end_at => '2039-01-01'$$,
+	$$'nap', every => '1 s', input => '{"long": "for ever"}'$$, $$'nap', every => '1 s', input => '{"wide": 1}'$$, $$'nap', every => '1 s', input => '[]'$$, $$'nap', every => '1 s', options => '[]'$$,
+	$$'nap', every => '1 s', options => '{"workflow_id": "x"}'$$, $$'nap', every => '1 s', options => '{"timeout": 5}'$$, $$'nap', every => '1 s', options => '{"timeout": "soon"}'$$,
+	$$'nap', every => '1 s', options => '{"timeout": "-1 s"}'$$, $$'nap', every => '1 s', options => '{"if_running": "panic"}'$$, $$'nap', every => '1 s', options => '{"version": "none"}'$$,
+	$$'nap', every => '1 s', options => '{"search_attributes": 1}'$$, $$'nap', every => '1 s', options => '{"run_as": "postgres"}'$$]) c;
+SELECT refused('create_schedule(NULL, ''nap'', every => ''1 s'')'), refused('create_schedule('''', ''nap'', every => ''1 s'')'), refused('create_schedule(repeat(''x'', 256), ''nap'', every => ''1 s'')');
+-- Without pg_cron nobody would ring.
+SELECT regexp_replace(refused('create_schedule(''r'', ''nap'', cron => ''0 0 * * *'')'), '[0-9]+-cron', 'NN-cron');
+SELECT "check", ok, detail FROM aion.health() WHERE "check" = 'pg_cron';
+SELECT count(*) FROM aion.schedule;
+
+-- Names belong to the database, schedules to their owner, and nobody else can tell that there is one (invariant 85).
+SELECT aion.create_schedule('mine', 'nap', every => '1 hour', input => '{"long": "1 s"}');
+SELECT refused('create_schedule(''mine'', ''nap'', every => ''1 s'')');
+SELECT c, refused(c || '(''mine'')') FROM unnest('{pause_schedule,resume_schedule,ring_schedule,trigger_schedule}'::text[]) c;
+SELECT left(refused('update_schedule(''mine'', cron => ''0 0 * * *'')'), 60), refused('update_schedule(''mine'', input => ''{"wide": 1}'')'), refused('update_schedule(''mine'', overlap => ''x'')'), refused('update_schedule(''mine'')');
+SET SESSION AUTHORIZATION schedule_bob;
+SELECT name FROM aion.schedule UNION ALL SELECT workflow_id FROM aion.schedule_tick;
+SELECT c, refused(c || '(''mine'')'), refused(c || '(''nobody''''s'')') FROM unnest('{pause_schedule,resume_schedule,delete_schedule,trigger_schedule,ring_schedule,next_ticks,update_schedule}'::text[]) c;
+SELECT refused('backfill_schedule(''mine'', ''2020-01-01'', ''2020-01-02'')'), refused('create_schedule(''mine'', ''nap'', every => ''1 s'')'), refused('create_schedule(''his'', ''nap'', every => ''1 s'')');
+RESET SESSION AUTHORIZATION;
+SELECT aion.grant_usage('schedule_bob', 'monitor');
+SET SESSION AUTHORIZATION schedule_bob;
+SELECT name, owner, input, options FROM aion.schedule;
+RESET SESSION AUTHORIZATION;
+SELECT aion.grant_usage('schedule_bob', 'admin');
+SET SESSION AUTHORIZATION schedule_bob;
+SELECT aion.pause_schedule('mine'), refused('update_schedule(''mine'', overlap => ''skip'')');
+
+-- For real: what was asked for is done by whoever executes the owner's runs, as the owner, in one commit.
+CALL aion.drive();
+SET SESSION AUTHORIZATION schedule_ann;
+CALL aion.drive();
+SELECT t.state, r.owner, r.workflow_id = t.workflow_id AS named, (SELECT attributes ->> 'started_by' FROM aion.history(r.workflow_id) WHERE seq = 1) AS started_by
+	FROM aion.schedule_tick t JOIN aion.workflow_run r USING (workflow_id);
+SELECT aion.resume_schedule('mine'), aion.ring_schedule('mine'), aion.repair_schedules();
+SELECT aion.update_schedule('mine', workflow_type => 'nap', every => '2 hours', input => '{}', overlap => 'allow_all', catch_up => 'all', timezone => 'Europe/Berlin', jitter => '1 min', start_at => '2030-01-01 00:00+00', end_at => '2040-01-01', max_runs => 5, options => '{"timeout": "1 day"}');
+SELECT name, state, every, timezone, overlap, catch_up, jitter, start_at, end_at, max_runs, input, options, next_at FROM aion.schedule;
+SELECT aion.update_schedule('mine');
+SELECT name, state, every, timezone, overlap, catch_up, jitter, start_at, end_at, max_runs, input, options, next_at FROM aion.schedule;
+-- What a transaction asks for and rolls back did not happen.
+BEGIN;
+SELECT aion.trigger_schedule('mine') IS NOT NULL AS triggered, aion.delete_schedule('mine');
+ROLLBACK;
+CALL aion.drive();
+SELECT count(*) FROM aion.schedule_tick;
+-- Not in workflow code, and not outside of it.
+SELECT aion.scheduled_for();
+CREATE FUNCTION meddles() RETURNS text LANGUAGE sql AS $$ SELECT aion.pause_schedule('mine') $$;
+SELECT aion.register_workflow('meddles', 'meddles()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('meddles', workflow_id => 'meddles');
+CALL aion.drive();
+SELECT status, error ->> 'sqlstate' AS sqlstate FROM aion.workflow_run WHERE workflow_id = 'meddles';
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+SET SESSION AUTHORIZATION schedule_ann;
+SELECT aion.delete_schedule('mine');
+SELECT count(*) FROM aion.schedule_tick;
+SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^mine/';
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+SELECT count(*) FROM aion._timer WHERE name ~ '^schedule:';
+SELECT count(aion.terminate_workflow(workflow_id)) FROM aion.workflow_run WHERE closed_at IS NULL;
+SELECT aion.purge_workflows('0') > 0 AS purged;
+SET client_min_messages = warning;
+DROP OWNED BY schedule_ann, schedule_bob CASCADE;
+DROP EXTENSION aion CASCADE;
+CREATE EXTENSION aion;
+DROP ROLE schedule_ann, schedule_bob;
