@@ -14,7 +14,6 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -77,12 +76,22 @@ static Statement forward_arrivals =
 			  INT8OID, INT8OID, INT8OID);
 static Statement delete_arrivals =
 	STATEMENT(DELETE, "DELETE FROM aion._inbox WHERE run_key = $1", INT8OID);
+static Statement forward_orphans = STATEMENT(
+	UPDATE_RETURNING,
+	"UPDATE aion._inbox i SET run_key = r.run_key, chain_key = r.chain_key FROM aion._run r"
+	" WHERE i.run_key = ANY ($1) AND i.kind <> " ONE_RUN_ALONE
+	" AND r.chain_key = coalesce(i.chain_key, i.run_key) AND r.status <> 'continued_as_new'"
+	" AND (SELECT true FROM aion._run g WHERE g.run_key = i.run_key) IS NULL"
+	" RETURNING r.run_key, r.owner_key",
+	INT8ARRAYOID);
 static Statement delete_orphans =
-	STATEMENT(DELETE,
+	STATEMENT(DELETE_RETURNING,
 			  "DELETE FROM aion._inbox i WHERE i.run_key = ANY ($1) AND"
-			  " (SELECT true FROM aion._run r WHERE r.run_key = i.run_key) IS NULL",
+			  " (SELECT true FROM aion._run r WHERE r.run_key = i.run_key) IS NULL"
+			  " RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at",
 			  INT8ARRAYOID);
 
+static void read_arrival(Rows rows, uint64 row, Arrival *arrival);
 static Rows take(const Run *run);
 static Rows take_of_chain(const Run *run);
 static void forward(Run *run);
@@ -129,13 +138,7 @@ aion_inbox_take(Run *run)
 	{
 		Arrival *arrival = palloc(sizeof(Arrival));
 
-		arrival->number = aion_row_int64(rows, row, ARRIVAL_NUMBER);
-		arrival->kind = aion_row_text(rows, row, ARRIVAL_KIND);
-		arrival->name = aion_row_text(rows, row, ARRIVAL_NAME);
-		arrival->payload = aion_row_jsonb(rows, row, ARRIVAL_PAYLOAD);
-		arrival->dedup_id = aion_row_text(rows, row, ARRIVAL_DEDUP_ID);
-		arrival->sender = aion_row_text(rows, row, ARRIVAL_SENDER);
-		arrival->sent_at = aion_row_timestamp(rows, row, ARRIVAL_SENT_AT);
+		read_arrival(rows, row, arrival);
 		taken = lappend(taken, arrival);
 	}
 	list_sort(taken, by_number);
@@ -143,6 +146,18 @@ aion_inbox_take(Run *run)
 	MemoryContextSwitchTo(caller);
 	if (rows.count == TAKE_MOST)
 		aion_wakeup_run(run->owner_key, run->run_key); /* there may be more */
+}
+
+static void
+read_arrival(Rows rows, uint64 row, Arrival *arrival)
+{
+	arrival->number = aion_row_int64(rows, row, ARRIVAL_NUMBER);
+	arrival->kind = aion_row_text(rows, row, ARRIVAL_KIND);
+	arrival->name = aion_row_text(rows, row, ARRIVAL_NAME);
+	arrival->payload = aion_row_jsonb(rows, row, ARRIVAL_PAYLOAD);
+	arrival->dedup_id = aion_row_text(rows, row, ARRIVAL_DEDUP_ID);
+	arrival->sender = aion_row_text(rows, row, ARRIVAL_SENDER);
+	arrival->sent_at = aion_row_timestamp(rows, row, ARRIVAL_SENT_AT);
 }
 
 static Rows
@@ -229,20 +244,24 @@ aion_inbox_forget(int64 run_key)
 }
 
 /*
- * Forgets what was sent to runs that are gone.
+ * Hands what was sent to runs that are gone to those that go on for them, and forgets the rest.
  */
 void
 aion_inbox_sweep(const int64 *run_keys, int count)
 {
-	Datum *keys = palloc(Max(count, 1) * sizeof(Datum));
-	NullableDatum args[1];
-	Rows rows;
+	NullableDatum args[] = {aion_arg_int64_array(run_keys, count)};
+	Rows rows = aion_statement_execute(&forward_orphans, args);
 
-	for (int i = 0; i < count; i++)
-		keys[i] = Int64GetDatum(run_keys[i]);
-	args[0] = aion_arg(PointerGetDatum(
-		construct_array(keys, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+	for (uint64 row = 0; row < rows.count; row++)
+		aion_wakeup_run(aion_row_int32(rows, row, 2), aion_row_int64(rows, row, 1));
 	rows = aion_statement_execute(&delete_orphans, args);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Arrival arrival;
+
+		read_arrival(rows, row, &arrival);
+		aion_primitive_return(&arrival);
+	}
 	if (rows.count > 0)
 		ereport(LOG, (errmsg("aion has dropped " UINT64_FORMAT
 							 " arrivals of runs that were purged before their senders committed",

@@ -86,6 +86,20 @@ aion_primitives_keep(int64 run_key)
 	return false;
 }
 
+/*
+ * Lets the primitive that something was for answer who has sent it to a run that is gone.
+ */
+void
+aion_primitive_return(const Arrival *arrival)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->receives != NULL && strcmp(primitive->receives, arrival->kind) == 0 &&
+			primitive->return_to_sender != NULL)
+			primitive->return_to_sender(arrival);
+	}
+}
+
 void
 aion_primitives_purge(int64 run_key)
 {

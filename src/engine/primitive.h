@@ -43,6 +43,9 @@ typedef struct Primitive
 	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
 	void (*receive_late)(Run *run, const struct Arrival *arrival);
 
+	/* Answers one whose run is gone; with authority. NULL: drops it. */
+	void (*return_to_sender)(const struct Arrival *arrival);
+
 	/* Tells whether a closed run cannot be purged yet, since it is needed or somebody has a lock on
 	 * what belongs to it; with authority. */
 	bool (*keep)(int64 run_key);
@@ -131,6 +134,7 @@ extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
+extern void aion_primitive_return(const struct Arrival *arrival);
 extern bool aion_primitives_keep(int64 run_key);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);

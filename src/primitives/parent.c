@@ -29,6 +29,7 @@
 
 static void receive(Run *run, const Arrival *arrival);
 static void receive_late(Run *run, const Arrival *arrival);
+static void answer_for_purged(const Arrival *arrival);
 static void end_doomed(Run *run);
 static void tell_all(Run *run);
 
@@ -36,6 +37,7 @@ static Primitive primitive = {.name = "parent",
 							  .receives = ARRIVAL_PARENT,
 							  .receive = receive,
 							  .receive_late = receive_late,
+							  .return_to_sender = answer_for_purged,
 							  .arrive = end_doomed,
 							  .ended = tell_all};
 
@@ -78,6 +80,22 @@ receive_late(Run *run, const Arrival *arrival)
 		return;
 	aion_event_read_parent_link(arrival->payload, &link);
 	tell(&link, outcome_of(run));
+}
+
+/*
+ * Answers who asks a run that was purged before his question was committed.
+ */
+static void
+answer_for_purged(const Arrival *arrival)
+{
+	ParentLink link;
+	FoundRun to;
+
+	if (strcmp(arrival->name, NAME_WATCH) != 0)
+		return;
+	aion_event_read_parent_link(arrival->payload, &link);
+	if (aion_run_look_up_key(link.run_key, &to) && !to.is_closed)
+		aion_parent_send_purged(&to, link.child, NULL);
 }
 
 /*
@@ -271,9 +289,10 @@ aion_parent_send_watch(const FoundRun *to, const Jsonb *link)
 void
 aion_parent_send_purged(const FoundRun *to, const char *key, const char *workflow_id)
 {
+	const char *whose =
+		workflow_id != NULL ? psprintf("workflow \"%s\"", workflow_id) : psprintf("child %s", key);
 	Jsonb *error = aion_failure_make(
-		"WF001", psprintf("workflow \"%s\" was purged before it told how it ended", workflow_id),
-		NULL);
+		"WF001", psprintf("%s was purged before it told how it ended", whose), NULL);
 	Arrival arrival = {.kind = ARRIVAL_OUTCOME,
 					   .name = key,
 					   .payload = outcome_json(aion_status_name(RUN_FAILED), NULL, error)};
