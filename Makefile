@@ -11,7 +11,7 @@ MODULE_big = aion
 EXTENSION_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" aion.control)
 
 # State comes first, in this order; then whatever can be replaced at any time.
-SCHEMA_PARTS = schema owner fence deploy run event timer inbox signal activity task query schedule inspect
+SCHEMA_PARTS = schema owner fence deploy run search event timer inbox signal activity task query schedule inspect
 SQL_PARTS = $(SCHEMA_PARTS:%=sql/schema/%.sql) $(sort $(wildcard sql/api/*.sql)) sql/privileges.sql
 ASSEMBLED_SQL = sql/aion--$(EXTENSION_VERSION).sql
 

@@ -36,3 +36,27 @@ BEGIN
 		COMMIT;
 	END LOOP;
 END $$;
+-- Signals and queries.
+CREATE FUNCTION hears(n int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..n LOOP
+		PERFORM aion.run('act', jsonb_build_object('what', aion.receive('what')));
+	END LOOP;
+END $$;
+CREATE PROCEDURE send_signals(workflow_id text, n int) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..n LOOP
+		PERFORM aion.signal_workflow(workflow_id, 'what', to_jsonb(i));
+		INSERT INTO sent VALUES (i);
+		COMMIT;
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+END $$;
+CREATE FUNCTION answers(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_array(state, args) $$;
+CREATE FUNCTION told() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.publish('stage', '"packed"');
+	PERFORM aion.on_query('ask', 'answers(jsonb, jsonb)', '{"stage": "packed"}');
+	PERFORM aion.sleep('1 day');
+END $$;
+SELECT aion.register_workflow('hears', 'hears(int)'), aion.register_workflow('told', 'told()');

@@ -50,6 +50,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			'from', attributes ->> 'sender')
 		WHEN 'SignalSent' THEN concat_ws(' ', 'send signal', event.key, aion._abbreviate(attributes -> 'payload'),
 			'to', attributes ->> 'workflow_id')
+		WHEN 'SearchAttributesUpdated' THEN concat_ws(' ', 'search attributes', aion._abbreviate(attributes -> 'search_attributes'))
 		WHEN 'ChildWorkflowStarted' THEN concat_ws(' ', 'child', event.key || ':', attributes ->> 'workflow_type',
 			attributes ->> 'workflow_id', aion._abbreviate(attributes -> 'input'))
 		WHEN 'ChildWorkflowCompleted' THEN concat_ws(' ', '  child', event.key, '=',

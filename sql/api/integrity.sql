@@ -242,6 +242,15 @@ CREATE OR REPLACE VIEW aion._violation AS
 		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = i.run_key AND r.owner_key = i.owner_key
 			AND r.chain_key IS NOT DISTINCT FROM i.chain_key)
 	UNION ALL
+	SELECT 'search attributes or memo are not what history says', h.run_key, a.search_attributes::text
+		FROM (SELECT e.run_key, jsonb_object_agg(x.key, x.value ORDER BY e.seq) FILTER (WHERE x.key IS NOT NULL) AS search_attributes
+			FROM aion._standing e LEFT JOIN LATERAL jsonb_each(e.attributes -> 'search_attributes') x ON true
+			WHERE e.event_type IN ('WorkflowStarted', 'SearchAttributesUpdated') GROUP BY 1) h
+			JOIN aion._event s ON s.run_key = h.run_key AND s.seq = 1
+			LEFT JOIN aion._attribute a ON a.run_key = h.run_key
+		WHERE coalesce(h.search_attributes, '{}') <> coalesce(a.search_attributes, '{}')
+			OR s.attributes -> 'memo' IS DISTINCT FROM a.memo
+	UNION ALL
 	SELECT 'attributes or timers belong to no run', x.run_key, NULL
 		FROM (SELECT run_key FROM aion._attribute UNION ALL SELECT run_key FROM aion._timer
 			UNION ALL SELECT run_key FROM aion._task UNION ALL SELECT run_key FROM aion._published) x

@@ -34,21 +34,9 @@ CREATE INDEX _run_blocked_idx ON aion._run (blocked) WHERE blocked IS NOT NULL;
 CREATE INDEX _run_chain_idx ON aion._run (chain_key) WHERE chain_key IS NOT NULL;
 CREATE INDEX _run_closed_idx ON aion._run (closed_at) WHERE closed_at IS NOT NULL;
 
-CREATE TABLE aion._attribute (
-	run_key bigint PRIMARY KEY,
-	owner_key int NOT NULL,
-	search_attributes jsonb,
-	memo jsonb
-);
-COMMENT ON TABLE aion._attribute IS 'what runs can be searched by, and notes about them';
-
 SELECT pg_extension_config_dump('aion._run', '');
 SELECT pg_extension_config_dump('aion._run_run_key_seq', '');
-SELECT pg_extension_config_dump('aion._attribute', '');
 
 ALTER TABLE aion._run ENABLE ROW LEVEL SECURITY;
 CREATE POLICY visible ON aion._run FOR SELECT
-	USING (owner_key = ANY ((SELECT aion._visible_owners(true))::int[]));
-ALTER TABLE aion._attribute ENABLE ROW LEVEL SECURITY;
-CREATE POLICY visible ON aion._attribute FOR SELECT
 	USING (owner_key = ANY ((SELECT aion._visible_owners(true))::int[]));

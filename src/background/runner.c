@@ -418,7 +418,7 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 	foreach (cell, runs)
 	{
 		Run *run = lfirst(cell);
-		Budget budget = {PG_INT64_MAX, until, patience, false, false};
+		Budget budget = {.turns = PG_INT64_MAX, .until = until, .patience = patience};
 
 		if (interrupted || (batch_is_full(until) && foreach_current_index(cell) > 0))
 		{

@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
@@ -23,6 +22,7 @@
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "guc.h"
+#include "history/attributes.h"
 #include "history/kinship.h"
 #include "support/clock.h"
 #include "support/crash_point.h"
@@ -35,9 +35,6 @@ typedef struct Continuation
 	WantedStart wanted;
 	const Jsonb *input; /* as the code gave it */
 } Continuation;
-
-static Statement select_attributes = STATEMENT(
-	SELECT, "SELECT search_attributes, memo FROM aion._attribute WHERE run_key = $1", INT8OID);
 
 static Run *make_successor(const Run *run, const StartRequest *request, const Jsonb *input);
 static Jsonb *all_parents(const Run *run);
@@ -139,8 +136,6 @@ aion_continue_compare(const Run *run, const Turn *turn)
 static Run *
 make_successor(const Run *run, const StartRequest *request, const Jsonb *input)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key)};
-	Rows attributes = aion_statement_execute(&select_attributes, args);
 	Run *successor = aion_start_blank(run->workflow_id, run->owner_key, request->code->version_key);
 	char *run_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->run_id)));
 	WorkflowStarted *started = &successor->started;
@@ -157,11 +152,8 @@ make_successor(const Run *run, const StartRequest *request, const Jsonb *input)
 	started->schedule = run->started.schedule;
 	started->scheduled_for = run->started.scheduled_for;
 	started->deadline = next_deadline(run, now);
-	if (attributes.count > 0)
-	{
-		started->search_attributes = aion_row_jsonb(attributes, 0, 1);
-		started->memo = aion_row_jsonb(attributes, 0, 2);
-	}
+	started->search_attributes = aion_history_search_attributes(run->history);
+	started->memo = run->started.memo;
 	started->parents = all_parents(run);
 	started->continues = aion_event_continues(run->run_key, run_id, successor->chain_key);
 	started->most_events = aion_max_history_events;

@@ -46,8 +46,8 @@ PG_FUNCTION_INFO_V1(aion_drive);
 Datum
 aion_drive(PG_FUNCTION_ARGS)
 {
-	Budget budget = {PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0), DT_NOEND, 0, false,
-					 false};
+	Budget budget = {.turns = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0),
+					 .until = DT_NOEND};
 	MemoryContext scratch;
 	Oid user = GetUserId();
 

@@ -104,6 +104,25 @@ aion_status_name(RunStatus status)
 	return status_names[status];
 }
 
+/*
+ * Refuses what is no status.
+ */
+void
+aion_status_check(const char *name)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (size_t i = 0; i < lengthof(status_names); i++)
+	{
+		if (strcmp(name, status_names[i]) == 0)
+			return;
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", status_names[i]);
+	}
+	ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("invalid status: \"%s\"", name),
+					errhint("Possible values are: %s.", names.data)));
+}
+
 bool
 aion_run_is_closed(const Run *run)
 {

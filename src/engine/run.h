@@ -58,6 +58,7 @@ typedef struct Run
 	bool knows_tasks;
 	struct Bitmapset *tasks;	 /* activities that have been handed over, once known */
 	struct Published *published; /* by the turns of this share; NULL: nothing */
+	Jsonb *search_attributes;	 /* as those turns have changed them; NULL: they have not */
 	struct Run *successor;		 /* that goes on for it, once it has ended; NULL: none */
 	Jsonb *doomed;				 /* why it is to be ended at once; NULL: it is not */
 } Run;
@@ -83,9 +84,9 @@ typedef struct FoundRun
 #define RUN_COLUMNS                                                                                \
 	"run_key, workflow_id, run_id, owner_key, version_key, status, blocked, seen, failures,"       \
 	" ready_at, retry_at, awaiting, awaiting_since, closed_at, unread, chain_key"
-#define RUN_COLUMN_COUNT 16
 
 extern const char *aion_status_name(RunStatus status);
+extern void aion_status_check(const char *name);
 extern int64 aion_run_set_executing(int64 run_key);
 extern bool aion_run_is_executing(int64 run_key);
 extern bool aion_run_is_closed(const Run *run);

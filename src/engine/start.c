@@ -31,6 +31,7 @@
 #include "engine/testing.h"
 #include "engine/wait.h"
 #include "guc.h"
+#include "history/attributes.h"
 #include "history/received.h"
 #include "support/clock.h"
 #include "support/duration.h"
@@ -426,6 +427,7 @@ void
 aion_start_write(Run *run)
 {
 	const WorkflowStarted *started = &run->started;
+	Jsonb *search_attributes = aion_history_search_attributes(run->history);
 	List *timers = aion_history_open_timers(run->history);
 	ListCell *cell;
 
@@ -438,11 +440,10 @@ aion_start_write(Run *run)
 
 		aion_due_arm(run, timer->key, aion_event_read_fire_at(timer), timer->seq);
 	}
-	if (started->search_attributes != NULL || started->memo != NULL)
+	if (search_attributes != NULL || started->memo != NULL)
 	{
 		NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(run->owner_key),
-								aion_arg_jsonb(started->search_attributes),
-								aion_arg_jsonb(started->memo)};
+								aion_arg_jsonb(search_attributes), aion_arg_jsonb(started->memo)};
 
 		(void) aion_statement_execute(&insert_attributes, args);
 	}
@@ -569,10 +570,7 @@ aion_start_read_options(const Jsonb *options, bool of_child, StartRequest *reque
 static void
 check_attributes(const StartRequest *request)
 {
-	if (request->search_attributes != NULL && !aion_json_is_object(request->search_attributes))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_INPUT), errmsg("search_attributes must be an object")));
-	aion_payload_check(request->search_attributes, "search_attributes");
+	aion_search_attributes_check(request->search_attributes);
 	aion_payload_check(request->memo, "memo");
 }
 

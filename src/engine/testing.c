@@ -172,7 +172,7 @@ end_test(void)
 static int64
 run_until_idle(int64 max_turns)
 {
-	Budget budget = {max_turns, DT_NOEND, 0, false, false};
+	Budget budget = {.turns = max_turns, .until = DT_NOEND};
 	MemoryContext scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "aion test", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(scratch);

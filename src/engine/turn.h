@@ -114,6 +114,7 @@ struct Turn
 
 	struct Published *published;	   /* what queries get to see; NULL: nothing */
 	struct Continuation *continuation; /* how the code goes on as a new run; NULL: it does not */
+	Jsonb *search_attributes;		   /* as the code has changed them; NULL: it has not */
 
 	/* Of an optimistic turn, whose activities are executed where they are called: */
 	bool optimistic;

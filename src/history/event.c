@@ -54,6 +54,7 @@ static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_WORKFLOW_PAUSED] = {"WorkflowPaused", ROLE_MARK, FAMILY_NONE},
 	[EVENT_WORKFLOW_RESUMED] = {"WorkflowResumed", ROLE_MARK, FAMILY_NONE},
 	[EVENT_WORKFLOW_REOPENED] = {"WorkflowReopened", ROLE_REOPEN, FAMILY_NONE},
+	[EVENT_SEARCH_ATTRIBUTES_UPDATED] = {"SearchAttributesUpdated", ROLE_COMMAND, FAMILY_NONE},
 	[EVENT_CHILD_WORKFLOW_STARTED] = {"ChildWorkflowStarted", ROLE_COMMAND, FAMILY_CHILD},
 	[EVENT_CHILD_WORKFLOW_COMPLETED] = {"ChildWorkflowCompleted", ROLE_OUTCOME, FAMILY_CHILD},
 	[EVENT_CHILD_WORKFLOW_FAILED] = {"ChildWorkflowFailed", ROLE_OUTCOME, FAMILY_CHILD},
@@ -74,6 +75,7 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_ON_QUERY] = "on_query",
 	[COMMAND_TRY_RECEIVE] = "try_receive",
 	[COMMAND_SEND_SIGNAL] = "send_signal",
+	[COMMAND_UPSERT_SEARCH_ATTRIBUTES] = "upsert_search_attributes",
 	[COMMAND_CHILD] = "start_child",
 	[COMMAND_CANCEL_CHILD] = "cancel_child",
 };
@@ -172,6 +174,11 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 			break;
 		case EVENT_CHILD_CANCEL_REQUESTED:
 			fingerprint->kind = COMMAND_CANCEL_CHILD;
+			break;
+		case EVENT_SEARCH_ATTRIBUTES_UPDATED:
+			fingerprint->kind = COMMAND_UPSERT_SEARCH_ATTRIBUTES;
+			fingerprint->name = ""; /* a run has but one set of them */
+			fingerprint->input = aion_event_read_search_attributes(event);
 			break;
 		case EVENT_COMMAND_ANSWERED:
 			fingerprint->kind = command_of_word(aion_json_text(event->attributes, "command"));
@@ -589,6 +596,28 @@ aion_event_signal_sent(const char *workflow_id, const Jsonb *payload)
 	aion_object_text(&object, "workflow_id", workflow_id);
 	aion_object_json(&object, "payload", payload);
 	return aion_object_end(&object);
+}
+
+/*
+ * Encodes attributes that a run can be searched by from here on, besides those it has.
+ */
+Jsonb *
+aion_event_search_attributes_updated(const Jsonb *attributes)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_json(&object, "search_attributes", attributes);
+	return aion_object_end(&object);
+}
+
+/*
+ * Reads those that a run began with, too.
+ */
+Jsonb *
+aion_event_read_search_attributes(const Event *event)
+{
+	return aion_json_member(event->attributes, "search_attributes");
 }
 
 static void

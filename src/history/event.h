@@ -34,6 +34,7 @@ typedef enum EventType
 	EVENT_WORKFLOW_PAUSED,
 	EVENT_WORKFLOW_RESUMED,
 	EVENT_WORKFLOW_REOPENED,
+	EVENT_SEARCH_ATTRIBUTES_UPDATED,
 	EVENT_CHILD_WORKFLOW_STARTED,
 	EVENT_CHILD_WORKFLOW_COMPLETED,
 	EVENT_CHILD_WORKFLOW_FAILED,
@@ -77,6 +78,7 @@ typedef enum CommandKind
 	COMMAND_ON_QUERY,
 	COMMAND_TRY_RECEIVE,
 	COMMAND_SEND_SIGNAL,
+	COMMAND_UPSERT_SEARCH_ATTRIBUTES,
 	COMMAND_CHILD,
 	COMMAND_CANCEL_CHILD
 } CommandKind;
@@ -198,5 +200,7 @@ extern CancelCause aion_event_read_cancel_cause(const Event *event);
 extern Jsonb *aion_event_signal_received(const SignalReceived *signal);
 extern void aion_event_read_signal_received(const Event *event, SignalReceived *signal);
 extern Jsonb *aion_event_signal_sent(const char *workflow_id, const Jsonb *payload);
+extern Jsonb *aion_event_search_attributes_updated(const Jsonb *attributes);
+extern Jsonb *aion_event_read_search_attributes(const Event *event);
 
 #endif

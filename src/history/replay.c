@@ -484,5 +484,7 @@ describe(const Fingerprint *fingerprint)
 
 	if (fingerprint->input != NULL)
 		input = psprintf(" %s", aion_json_abbreviated(fingerprint->input));
+	if (fingerprint->name[0] == '\0')
+		return psprintf("%s%s", aion_command_word(fingerprint->kind), input);
 	return psprintf("%s \"%s\"%s", aion_command_word(fingerprint->kind), fingerprint->name, input);
 }

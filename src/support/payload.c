@@ -202,6 +202,23 @@ aion_json_timestamp(const Jsonb *object, const char *key)
 }
 
 /*
+ * Returns an object with the members of another one, which replace those of the same name.
+ */
+Jsonb *
+aion_json_merged(const Jsonb *object, const Jsonb *members)
+{
+	Jsonb *merged;
+
+	if (object == NULL)
+		return DatumGetJsonbPCopy(JsonbPGetDatum(members));
+	merged = DatumGetJsonbP(
+		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(object), JsonbPGetDatum(members)));
+	if (merged == object || merged == members) /* the other one is empty */
+		merged = DatumGetJsonbPCopy(JsonbPGetDatum(merged));
+	return merged;
+}
+
+/*
  * Returns an object without one of its members.
  */
 Jsonb *

@@ -34,6 +34,7 @@ extern int32 aion_json_int(const Jsonb *object, const char *key, int32 absent);
 extern int64 aion_json_int64(const Jsonb *object, const char *key, int64 absent);
 extern TimestampTz aion_json_timestamp(const Jsonb *object, const char *key);
 
+extern Jsonb *aion_json_merged(const Jsonb *object, const Jsonb *members);
 extern Jsonb *aion_json_without(const Jsonb *object, const char *key);
 extern bool aion_json_is_object(const Jsonb *json);
 extern bool aion_json_equal(const Jsonb *a, const Jsonb *b);

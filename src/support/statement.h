@@ -17,6 +17,7 @@ typedef struct Statement
 	int expected; /* SPI_OK_... that it must answer */
 	const char *text;
 	Oid argtypes[STATEMENT_MAX_ARGS + 1]; /* as many as it has parameters, then InvalidOid */
+	bool by_bitmap;						  /* uses an index that can be scanned in no other way */
 	int nargs;							  /* counted when it is prepared */
 	SPIPlanPtr plan;
 } Statement;

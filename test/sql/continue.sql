@@ -16,6 +16,7 @@ DECLARE
 	given jsonb;
 BEGIN
 	PERFORM aion.publish('period', to_jsonb(n));
+	PERFORM aion.upsert_search_attributes(jsonb_build_object('period', n));
 	IF n = 1 THEN PERFORM aion.publish('from the first', '"still there"'); END IF;
 	PERFORM aion.start_timer('leftover', '1 year');
 	PERFORM aion.start_activity('continue_never');

@@ -103,7 +103,9 @@ SELECT aion.purge_workflows('-1 s');
 SELECT aion.purge_workflows(max_runs => -1);
 SELECT aion.purge_workflows('0');
 RESET SESSION AUTHORIZATION;
+\set VERBOSITY sqlstate
 SET aion.retention = -2;
+\set VERBOSITY terse
 SET aion.retention = '7d';
 SHOW aion.retention;
 RESET aion.retention;

@@ -96,6 +96,14 @@ $node->safe_psql('postgres', "COMMIT PREPARED 'n2'");
 say_to($asking[3], '', qr/HINT/);
 like($asking[3]{err}, qr/does not answer query "never"\n.*It has published nothing\./s, 'a prepared end is an end');
 
+# The search of an ordinary role uses the index, as its plan says, with as good as nothing in the table.
+$node->safe_psql('postgres', q{ALTER ROLE alice SET session_preload_libraries = 'auto_explain'; ALTER ROLE alice SET auto_explain.log_min_duration = 0;
+	ALTER ROLE alice SET auto_explain.log_nested_statements = on; ALTER ROLE alice SET auto_explain.log_level = 'notice'});
+my ($code, $found, $plan) = $node->psql('postgres', q{SELECT count(*) FROM aion.find_workflows('{"a": 1}')}, connstr => $alice);
+like($plan, qr/Bitmap Index Scan on _attribute_search_idx/, 'attributes are searched by their index');
+unlike($plan, qr/Seq Scan on _attribute/, 'and not one by one');
+$node->safe_psql('postgres', 'ALTER ROLE alice RESET ALL');
+
 # What a session waits for may be gone with the extension.
 $node->safe_psql('postgres', "SELECT aion.start_workflow('waits', workflow_id => 'gone')", connstr => $alice);
 $session[0]{$_} = '' for qw(out err);

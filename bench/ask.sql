@@ -1,0 +1,1 @@
+SELECT aion.query_workflow('told', 'ask', '{"what": 1}');
