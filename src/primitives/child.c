@@ -25,6 +25,7 @@
 #include "engine/primitive.h"
 #include "history/kinship.h"
 #include "primitives/parent.h"
+#include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/payload.h"
 #include "support/pg_compat.h"
@@ -227,6 +228,7 @@ record(Run *run, Command *command)
 		return refuse(
 			run, command,
 			aion_failure_make(unpack_sql_state(refusal.sqlerrcode), refusal.message, refusal.hint));
+	CRASH_POINT("child started, not recorded");
 	child.version = request->code->version;
 	child.workflow_id = started.workflow_id;
 	child.run_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&started.run_id)));

@@ -19,6 +19,7 @@
 #include "engine/primitive.h"
 #include "history/kinship.h"
 #include "primitives/parent.h"
+#include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/payload.h"
 
@@ -167,8 +168,10 @@ tell(const ParentLink *link, const Jsonb *outcome)
 	Arrival arrival = {.kind = ARRIVAL_OUTCOME, .name = link->child, .payload = outcome};
 	FoundRun to;
 
-	if (aion_run_look_up_key(link->run_key, &to) && !to.is_closed)
-		aion_inbox_send(&to, &arrival);
+	if (!aion_run_look_up_key(link->run_key, &to) || to.is_closed)
+		return;
+	aion_inbox_send(&to, &arrival);
+	CRASH_POINT("parent told");
 }
 
 /*
