@@ -87,6 +87,20 @@ aion_primitives_keep(int64 run_key)
 }
 
 /*
+ * Tells whether there is a primitive that a kind of arrivals is for.
+ */
+bool
+aion_primitive_receives(const char *kind)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->receives != NULL && strcmp(primitive->receives, kind) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Lets the primitive that something was for answer who has sent it to a run that is gone.
  */
 void

@@ -135,6 +135,7 @@ extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
 extern void aion_primitive_return(const struct Arrival *arrival);
+extern bool aion_primitive_receives(const char *kind);
 extern bool aion_primitives_keep(int64 run_key);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);

@@ -272,7 +272,8 @@ aion_parent_send_cancel(const FoundRun *to, const char *reason)
 {
 	Arrival arrival = {.kind = "cancel", .payload = aion_event_reason(reason, NULL)};
 
-	aion_inbox_send(to, &arrival);
+	if (aion_primitive_receives(arrival.kind))
+		aion_inbox_send(to, &arrival);
 }
 
 /*
