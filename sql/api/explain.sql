@@ -34,6 +34,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			aion._abbreviate(attributes -> 'detail'))
 		WHEN 'WorkflowUnblocked' THEN 'goes on'
 		WHEN 'VersionChanged' THEN format('moved from version %s to %s', attributes ->> 'from', attributes ->> 'to')
+		WHEN 'VersionMarked' THEN concat_ws(' ', 'patched', event.key)
 		WHEN 'ActivityScheduled' THEN concat_ws(' ', 'run', attributes ->> 'activity',
 			aion._abbreviate(attributes -> 'input'))
 		WHEN 'ActivityCompleted' THEN concat_ws(' ', '  =',

@@ -84,7 +84,7 @@ CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
 	FROM aion._version v
 		JOIN aion._workflow w ON w.name = v.workflow_type
 		JOIN aion._owner o ON o.owner_key = v.owner_key
-	WHERE v.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+	WHERE v.registered AND v.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.workflow_version IS 'registered workflows and the versions of their code';
 
 CREATE OR REPLACE FUNCTION aion._find_run(workflow_id text, run_id uuid DEFAULT NULL) RETURNS bigint

@@ -198,6 +198,14 @@ CREATE OR REPLACE VIEW aion._violation AS
 		WHERE NOT EXISTS (SELECT FROM aion._version v WHERE v.version_key = r.version_key)
 			OR NOT EXISTS (SELECT FROM aion._owner o WHERE o.owner_key = r.owner_key)
 	UNION ALL
+	SELECT 'open run of a version that is not registered', r.run_key, v.version
+		FROM aion._run r JOIN aion._version v USING (version_key)
+		WHERE r.closed_at IS NULL AND NOT v.registered
+	UNION ALL
+	SELECT 'new starts use a version that is not registered', NULL, format('%s, version %s', w.name, w.version_key)
+		FROM aion._workflow w
+		WHERE NOT EXISTS (SELECT FROM aion._version v WHERE v.version_key = w.version_key AND v.workflow_type = w.name AND v.registered)
+	UNION ALL
 	SELECT 'activity is with workers and not open, or not watched', t.run_key, format('activity %s, %s', t.ordinal, t.state)
 		FROM aion._task t
 		WHERE (t.state IN ('waiting', 'claimed')

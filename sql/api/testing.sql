@@ -25,8 +25,3 @@ CREATE OR REPLACE FUNCTION aion_test.mock_activity(activity text, result jsonb D
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_test_mock_activity';
 COMMENT ON FUNCTION aion_test.mock_activity(text, jsonb, jsonb, jsonb)
 	IS 'puts a stand-in for an activity: a result, an error, or an array of {"ok": ...} and {"error": ...} for one call after the other';
-
-CREATE OR REPLACE FUNCTION aion_test.replay(workflow_id text) RETURNS text
-	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_test_replay';
-COMMENT ON FUNCTION aion_test.replay(text)
-	IS 'executes the code of a run once more against its history, changing nothing; a line of TAP says whether they agree';

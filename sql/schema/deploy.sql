@@ -22,6 +22,7 @@ CREATE TABLE aion._version (
 	digest text NOT NULL,
 	settings jsonb NOT NULL,
 	registered_at timestamptz NOT NULL DEFAULT now(),
+	registered boolean NOT NULL DEFAULT true,
 	UNIQUE (workflow_type, version)
 );
 COMMENT ON TABLE aion._version IS 'versions: code that does not change, whatever its function is called now';

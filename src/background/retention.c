@@ -28,6 +28,7 @@
 #define LONGEST_REST 3600 /* s, while there is something to remove */
 
 static TimestampTz look_at = DT_NOBEGIN;
+static TimestampTz from = DT_NOBEGIN; /* those that closed before have been seen to, this time */
 
 static TimestampTz remove_some(TimestampTz now);
 static TimestampTz after_rest(TimestampTz now);
@@ -38,7 +39,7 @@ static TimestampTz after_rest(TimestampTz now);
 void
 aion_retention_reset(void)
 {
-	look_at = DT_NOBEGIN;
+	look_at = from = DT_NOBEGIN;
 }
 
 /*
@@ -60,6 +61,7 @@ aion_retention_serve(void)
 	PG_CATCH();
 	{
 		aion_process_fail_work(NULL);
+		from = DT_NOBEGIN;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
@@ -81,7 +83,8 @@ static TimestampTz
 remove_some(TimestampTz now)
 {
 	TimestampTz retention = (TimestampTz) aion_retention * USECS_PER_SEC;
-	PurgeRequest request = {.closed_by = now - retention,
+	PurgeRequest request = {.closed_from = from,
+							.closed_by = now - retention,
 							.owners = aion_arg_null(),
 							.workflow_type = aion_arg_null(),
 							.statuses = aion_arg_null(),
@@ -90,25 +93,25 @@ remove_some(TimestampTz now)
 	TimestampTz oldest = DT_NOEND;
 	Authority authority;
 	int64 count = 0;
+	bool more;
 
 	aion_process_begin_work("removing old runs");
 	(void) set_config_option("lock_timeout", PATIENCE, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
 							 true, 0, false);
 	aion_authority_assume(&authority);
 	if (aion_fence_executes())
-	{
 		count = aion_purge(&request);
+	more = request.more && (count > 0 || request.closed_from > from);
+	if (!more)
 		oldest = aion_purge_oldest();
-	}
 	aion_authority_drop(&authority);
 	if (count > 0)
 		CRASH_POINT("old runs removed, not committed");
 	aion_process_end_work();
 	if (count > 0)
 		CRASH_POINT("old runs removed, committed");
-	if (count > 0 && oldest <= request.closed_by)
-		return now; /* there may be more */
-	return Max(after_rest(now), Min(oldest, now) + retention);
+	from = more ? request.closed_from : DT_NOBEGIN;
+	return more ? now : Max(after_rest(now), Min(oldest, now) + retention);
 }
 
 /*

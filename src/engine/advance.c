@@ -27,6 +27,7 @@
 #include "engine/guard.h"
 #include "engine/inbox.h"
 #include "engine/owner.h"
+#include "engine/patch.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
 #include "engine/receive.h"
@@ -56,7 +57,6 @@ typedef struct Code
 	Jsonb *detail;
 } Code;
 
-static bool went_as_far(const Run *run);
 static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
@@ -187,55 +187,6 @@ aion_run_note_failure(int64 run_key, const ErrorData *error)
 				unpack_sql_state(error->sqlerrcode))));
 	if (run->failures >= aion_turn_attempts)
 		block_after_failures(run, error);
-}
-
-/*
- * Executes the code of a loaded run once against its history, appending and executing nothing.
- * Returns how they differ, NULL if they agree; the result if the code came to its end.
- */
-Difference *
-aion_run_replay(Run *run, Jsonb **result)
-{
-	Authority authority;
-	Code code;
-	Turn *turn;
-
-	aion_authority_assume(&authority);
-	find_code(run, &code);
-	aion_authority_drop(&authority);
-	if (code.blocked != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot replay workflow \"%s\": %s", run->workflow_id, code.blocked)));
-	turn = aion_turn_create(run);
-	aion_turn_execute(turn, code.handler, code.settings);
-	if (turn->verdict == TURN_TIMED_OUT)
-		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg(MESSAGE_TIMED_OUT)));
-	if (turn->verdict == TURN_FAILED)
-		ReThrowError(turn->error);
-	*result = turn->verdict == TURN_RETURNED ? turn->result : NULL;
-	if (turn->difference == NULL)
-		turn->difference = aion_continue_compare(run, turn);
-	if (turn->difference == NULL && went_as_far(run))
-	{
-		aion_authority_assume(&authority);
-		turn->difference = aion_primitives_compare(run, turn);
-		aion_authority_drop(&authority);
-	}
-	return turn->difference;
-}
-
-/*
- * Tells whether code that is executed against the history now goes exactly as far as it has gone:
- * whatever was recorded since its last turn it has not seen yet, or never will.
- */
-static bool
-went_as_far(const Run *run)
-{
-	if (run->status == RUN_RUNNING)
-		return run->ready_at == DT_NOEND && run->retry_at == DT_NOEND;
-	return run->status == RUN_COMPLETED || run->status == RUN_FAILED ||
-		   run->status == RUN_CONTINUED;
 }
 
 static void
@@ -566,12 +517,14 @@ record_commands(Run *run, Turn *turn)
 
 		if (command->recorded != NULL)
 			continue; /* and executed */
+		aion_patches_record(turn, i);
 		(void) command->class->record(run, command);
 		if (run->history->command_count != ++known)
 			elog(ERROR, "command %d of run " INT64_FORMAT " was not recorded once", i + 1,
 				 run->run_key);
 		command->recorded = run->history->commands[known - 1];
 	}
+	aion_patches_record(turn, turn->command_count);
 }
 
 /*

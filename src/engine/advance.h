@@ -20,6 +20,5 @@ typedef struct Budget
 extern void aion_run_advance(Run *run, Budget *budget);
 extern void aion_run_take_arrivals(Run *run);
 extern void aion_run_note_failure(int64 run_key, const ErrorData *error);
-extern Difference *aion_run_replay(Run *run, Jsonb **result);
 
 #endif

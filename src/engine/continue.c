@@ -91,43 +91,30 @@ aion_continue_start(Run *successor)
 }
 
 /*
- * Compares how a replay came to its end with how the run did, where one of them goes on.
+ * Compares how a replay came to its end with how the run did, where one of them goes on; NULL if
+ * they agree.
  */
-Difference *
+char *
 aion_continue_compare(const Run *run, const Turn *turn)
 {
 	const Event *terminal = run->history->terminal;
-	bool goes_on = turn->verdict == TURN_CONTINUED;
-	ContinuedAsNew recorded;
-	Difference *difference;
+	const Continuation *now = turn->continuation;
+	const char *type;
+	ContinuedAsNew was;
 
-	/* One that others ended has not come so far; one that could not go on has failed for that. */
-	if (terminal == NULL || (terminal->type != EVENT_WORKFLOW_CONTINUED_AS_NEW &&
-							 (!goes_on || terminal->type != EVENT_WORKFLOW_COMPLETED)))
+	if (terminal->type == EVENT_WORKFLOW_COMPLETED)
+		return pstrdup("the code returned, now it goes on as a new run");
+	if (terminal->type != EVENT_WORKFLOW_CONTINUED_AS_NEW)
+		return NULL; /* others ended it, or it could not go on and failed for that */
+	if (turn->verdict != TURN_CONTINUED)
+		return pstrdup("the code went on as a new run, now it does not");
+	aion_event_read_continued_as_new(terminal->attributes, &was);
+	type = now->wanted.request.workflow_type != NULL ? now->wanted.request.workflow_type
+													 : run->started.workflow_type;
+	if (strcmp(type, was.workflow_type) == 0 && aion_json_equal(now->input, was.input))
 		return NULL;
-	difference = palloc0(sizeof(Difference));
-	difference->kind = goes_on ? "kind" : "missing";
-	difference->seq = terminal->seq;
-	difference->expected = aion_event_label(terminal->type);
-	difference->found = goes_on ? "continue_as_new" : "the code did not go on as a new run";
-	if (!goes_on || terminal->type != EVENT_WORKFLOW_CONTINUED_AS_NEW)
-		return difference;
-	aion_event_read_continued_as_new(terminal->attributes, &recorded);
-	if (turn->continuation->wanted.request.workflow_type != NULL
-			? strcmp(turn->continuation->wanted.request.workflow_type, recorded.workflow_type) != 0
-			: strcmp(run->started.workflow_type, recorded.workflow_type) != 0)
-		difference->kind = "name";
-	else if (!aion_json_equal(turn->continuation->input, recorded.input))
-		difference->kind = "input";
-	else
-		return NULL;
-	difference->expected =
-		psprintf("continue_as_new \"%s\" %s", recorded.workflow_type,
-				 recorded.input != NULL ? aion_json_abbreviated(recorded.input) : "");
-	difference->found = psprintf(
-		"continue_as_new %s",
-		turn->continuation->input != NULL ? aion_json_abbreviated(turn->continuation->input) : "");
-	return difference;
+	return psprintf("the code went on as %s %s, now as %s %s", was.workflow_type,
+					aion_json_abbreviated(was.input), type, aion_json_abbreviated(now->input));
 }
 
 /*

@@ -9,7 +9,7 @@
 
 /* Without authority. */
 extern void aion_continue_admit(Run *run, Turn *turn, Hindrance *hindrance);
-extern Difference *aion_continue_compare(const Run *run, const Turn *turn);
+extern char *aion_continue_compare(const Run *run, const Turn *turn);
 
 /* With the engine's authority. */
 extern void aion_continue_close(Run *run, Turn *turn);

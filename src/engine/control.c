@@ -44,22 +44,52 @@ aion_control_terminate(int64 run_key, const char *reason)
 }
 
 /*
- * Finds the version that a run is to be moved to; NULL means the one that new starts use.
+ * Finds the version that a run is to go on with; NULL means the one that new starts use.
  */
 Version *
 aion_control_find_version(const Run *run, const char *wanted)
 {
 	const char *type = pstrdup(aion_version_get(run->version_key)->workflow_type);
+	Workflow *workflow;
 	Version *version;
 
-	if (wanted == NULL)
-		return aion_version_get(aion_workflow_find(type)->version_key);
-	version = aion_version_find(type, wanted);
+	do
+	{
+		workflow = aion_workflow_find(type);
+		version = wanted != NULL ? aion_version_find(type, wanted)
+								 : aion_version_get(workflow->version_key);
+	} while (version != NULL && !aion_version_pin(version->version_key));
 	if (version == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
 						errmsg("workflow type \"%s\" has no version \"%s\"", type, wanted),
 						errhint("See aion.workflow_version.")));
+	if (version->version_key != run->version_key &&
+		!aion_registered_for(workflow->owner_key, aion_owner_role(run->owner_key)))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("workflow \"%s\" cannot use version \"%s\"", run->workflow_id,
+							   version->version),
+						errdetail("Its owner is no member of the role that has registered \"%s\".",
+								  type)));
 	return version;
+}
+
+/*
+ * Returns the version that a run has, for it to be open again.
+ */
+Version *
+aion_control_keep_version(const Run *run)
+{
+	Version *version;
+
+	if (!aion_version_pin(run->version_key))
+	{
+		version = aion_version_get(run->version_key);
+		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
+						errmsg("version \"%s\" of workflow type \"%s\" is not registered any more",
+							   version->version, version->workflow_type),
+						errhint("Name another one, or register the function again.")));
+	}
+	return aion_version_get(run->version_key);
 }
 
 /*

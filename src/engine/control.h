@@ -10,6 +10,7 @@
 /* With the engine's authority. */
 extern RunStatus aion_control_terminate(int64 run_key, const char *reason);
 extern Version *aion_control_find_version(const Run *run, const char *wanted);
+extern Version *aion_control_keep_version(const Run *run);
 extern void aion_control_move(Run *run, const Version *version);
 
 #endif

@@ -9,18 +9,24 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 
 #include "engine/definition.h"
 #include "engine/owner.h"
+#include "support/extension.h"
 #include "support/pg_compat.h"
 #include "support/registry.h"
 #include "support/statement.h"
 
 #define VERSION_COLUMNS                                                                            \
-	"version_key, workflow_type, version, handler, code, copied, digest, settings"
+	"version_key, workflow_type, version, handler, code, copied, digest, settings, registered"
 
 static Statement select_workflow =
 	STATEMENT(SELECT,
@@ -33,9 +39,12 @@ static Statement select_version_by_name = STATEMENT(
 	SELECT,
 	"SELECT " VERSION_COLUMNS " FROM aion._version WHERE workflow_type = $1 AND version = $2",
 	TEXTOID, TEXTOID);
+static Statement share_version = STATEMENT(
+	SELECT, "SELECT registered FROM aion._version WHERE version_key = $1 FOR SHARE", INT4OID);
 static Registry workflows = {.table = "_workflow"};
 static Registry versions = {.table = "_version"};
 
+static void version_lock_tag(LOCKTAG *tag, int32 version_key);
 static Version *read_version(Rows rows);
 
 void
@@ -118,6 +127,17 @@ aion_version_get(int32 version_key)
 Version *
 aion_version_find(const char *workflow_type, const char *version)
 {
+	Version *found = aion_version_recall(workflow_type, version);
+
+	return found != NULL && found->registered ? found : NULL;
+}
+
+/*
+ * The same, also if it has been unregistered.
+ */
+Version *
+aion_version_recall(const char *workflow_type, const char *version)
+{
 	NullableDatum args[] = {aion_arg_text(workflow_type), aion_arg_text(version)};
 	Rows rows;
 
@@ -126,6 +146,37 @@ aion_version_find(const char *workflow_type, const char *version)
 	if (rows.count == 0)
 		return NULL;
 	return aion_version_get(aion_row_int32(rows, 0, 1));
+}
+
+/*
+ * Keeps a version registered until this transaction ends, for who makes a run of it or moves one to
+ * it.  Waits for somebody who is unregistering it; false if he has.
+ */
+bool
+aion_version_pin(int32 version_key)
+{
+	NullableDatum args[] = {aion_arg_int32(version_key)};
+	LOCKTAG tag;
+
+	version_lock_tag(&tag, version_key);
+	(void) LockAcquire(&tag, AccessShareLock, false, false);
+	AcceptInvalidationMessages();
+	if (IsolationUsesXactSnapshot()) /* an old snapshot does not know */
+		return aion_row_bool(aion_statement_execute(&share_version, args), 0, 1);
+	return aion_version_get(version_key)->registered;
+}
+
+/*
+ * Makes sure that nobody can pin a version until this transaction ends; false if somebody has, in a
+ * transaction that has not ended.
+ */
+bool
+aion_version_claim(int32 version_key)
+{
+	LOCKTAG tag;
+
+	version_lock_tag(&tag, version_key);
+	return LockAcquire(&tag, AccessExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*
@@ -206,6 +257,16 @@ aion_registered_for(int32 registered_by, Oid role)
 }
 
 /*
+ * Versions are locked by key, beside the places for copies in code.c.
+ */
+static void
+version_lock_tag(LOCKTAG *tag, int32 version_key)
+{
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId, aion_extension()->oid, 60002);
+	tag->locktag_field2 = version_key;
+}
+
+/*
  * Makes the row that select_version read an entry of the registry.
  */
 static Version *
@@ -222,6 +283,7 @@ read_version(Rows rows)
 	version->copied = aion_row_bool(rows, 0, 6);
 	version->digest = aion_row_text(rows, 0, 7);
 	aion_code_settings_from_json(aion_row_jsonb(rows, 0, 8), &version->settings);
+	version->registered = aion_row_bool(rows, 0, 9);
 	versions.entries = lappend(versions.entries, version);
 	MemoryContextSwitchTo(caller);
 	return version;

@@ -33,6 +33,7 @@ typedef struct Version
 	bool copied;
 	char *digest;
 	CodeSettings settings;
+	bool registered;	  /* else no run may begin with it, or be moved to it */
 	uint64 checked_epoch; /* state of the functions that the rest holds for */
 	Handler *callable;	  /* NULL: gone or changed */
 	int doubt;			  /* turns to be taken step by step before another is tried in one go */
@@ -45,6 +46,9 @@ extern void aion_definition_init(void);
 extern Workflow *aion_workflow_find(const char *name);
 extern Version *aion_version_get(int32 version_key);
 extern Version *aion_version_find(const char *workflow_type, const char *version);
+extern Version *aion_version_recall(const char *workflow_type, const char *version);
+extern bool aion_version_pin(int32 version_key);
+extern bool aion_version_claim(int32 version_key);
 extern const Handler *aion_version_callable(Version *version);
 extern bool aion_version_may_execute(const Version *version, Oid role);
 extern bool aion_registered_for(int32 registered_by, Oid role);

@@ -39,6 +39,8 @@
 
 static Statement lock_workflow =
 	STATEMENT(SELECT, "SELECT owner_key FROM aion._workflow WHERE name = $1 FOR UPDATE", TEXTOID);
+static Statement try_lock_workflow = STATEMENT(
+	SELECT, "SELECT owner_key FROM aion._workflow WHERE name = $1 FOR UPDATE SKIP LOCKED", TEXTOID);
 static Statement insert_workflow = STATEMENT(
 	INSERT,
 	"INSERT INTO aion._workflow (name, owner_key, handler, digest, version_key, task_queue)"
@@ -55,11 +57,20 @@ static Statement insert_version =
 			  " (workflow_type, version, owner_key, handler, code, copied, digest, settings)"
 			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING version_key",
 			  TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, JSONBOID);
-static Statement move_version =
+static Statement renew_version =
 	STATEMENT(UPDATE,
-			  "UPDATE aion._version SET handler = $2,"
-			  " code = CASE WHEN copied THEN code ELSE $2 END WHERE version_key = $1",
-			  INT4OID, TEXTOID);
+			  "UPDATE aion._version SET handler = $2, code = $3, registered = true"
+			  " WHERE version_key = $1",
+			  INT4OID, TEXTOID, TEXTOID);
+static Statement unregister_version = STATEMENT(
+	UPDATE, "UPDATE aion._version SET registered = false WHERE version_key = $1", INT4OID);
+static Statement update_route = STATEMENT(
+	UPDATE, "UPDATE aion._workflow SET version_key = $2 WHERE name = $1", TEXTOID, INT4OID);
+static Statement select_holders =
+	STATEMENT(SELECT,
+			  "SELECT workflow_id, owner_key FROM aion._run"
+			  " WHERE version_key = $1 AND closed_at IS NULL ORDER BY run_key",
+			  INT4OID);
 static Statement wake_blocked = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
@@ -76,17 +87,21 @@ static Statement select_changed =
 
 static Version *deploy(const char *name, int32 owner_key, Oid function,
 					   const CodeSettings *settings);
+static void renew(const Version *version, Oid function, const char *signature);
 static void route(const char *name, int32 owner_key, const Version *version,
 				  const Interval *timeout, const char *task_queue);
 static int32 claim_name(const char *name, Oid role);
+static Version *lock_version(const char *name, const char *version_name, Oid role);
+static void refuse_if_held(const Version *version, Oid role);
 static char *name_version(const char *digest, const Jsonb *settings);
 static void react_to_ddl(Oid role);
 
 /*
- * Deploys a new version if the handler of a workflow was replaced since the last deploy.
+ * Deploys a new version if the handler of a workflow was replaced since the last deploy.  Who is
+ * not patient leaves it to whoever has the workflow locked, and to the next start.
  */
 void
-aion_workflow_deploy_if_changed(Workflow *workflow)
+aion_workflow_deploy_if_changed(Workflow *workflow, bool patient)
 {
 	Oid function;
 	char *digest;
@@ -116,7 +131,8 @@ aion_workflow_deploy_if_changed(Workflow *workflow)
 		NullableDatum args[] = {aion_arg_text(workflow->name)};
 
 		/* Somebody else may be deploying it, and may just have done so. */
-		(void) aion_statement_execute(&lock_workflow, args);
+		if (aion_statement_execute(patient ? &lock_workflow : &try_lock_workflow, args).count == 0)
+			return;
 		AcceptInvalidationMessages();
 		workflow = aion_workflow_find(workflow->name);
 		if (workflow == NULL || strcmp(digest, workflow->digest) == 0)
@@ -160,21 +176,14 @@ deploy(const char *name, int32 owner_key, Oid function, const CodeSettings *sett
 	Jsonb *settings_json = aion_code_settings_to_json(settings);
 	char *version_name = name_version(digest, settings_json);
 	bool copied = aion_code_is_copyable(function);
-	Version *version = aion_version_find(name, version_name);
+	Version *version = aion_version_recall(name, version_name);
 	char *signature = aion_handler_signature(function);
 	char *code;
 
 	if (version != NULL)
 	{
-		if (strcmp(version->handler, signature) != 0)
-		{
-			NullableDatum row[] = {aion_arg_int32(version->version_key), aion_arg_text(signature)};
-
-			(void) aion_statement_execute(&move_version, row);
-			aion_definition_changed();
-			version = aion_version_find(name, version_name);
-		}
-		return version;
+		renew(version, function, signature);
+		return aion_version_recall(name, version_name);
 	}
 	if (!copied)
 		ereport(NOTICE, (errmsg("function %s cannot be copied and is referenced", signature),
@@ -195,7 +204,31 @@ deploy(const char *name, int32 owner_key, Oid function, const CodeSettings *sett
 }
 
 /*
- * Lets new starts of a workflow use a version, and wakes runs that may have been waiting for code.
+ * Makes a version that was deployed before what it was then: of the function that is called so now,
+ * registered, and with a copy that is there.
+ */
+static void
+renew(const Version *version, Oid function, const char *signature)
+{
+	NullableDatum row[3];
+	const char *code = version->code;
+
+	if (!version->copied)
+		code = signature;
+	else if (aion_version_callable(unconstify(Version *, version)) == NULL)
+		code = aion_code_copy(function, version->digest);
+	if (version->registered && strcmp(version->handler, signature) == 0 &&
+		strcmp(version->code, code) == 0)
+		return;
+	row[0] = aion_arg_int32(version->version_key);
+	row[1] = aion_arg_text(signature);
+	row[2] = aion_arg_text(code);
+	(void) aion_statement_execute(&renew_version, row);
+	aion_definition_changed();
+}
+
+/*
+ * Lets new starts of a workflow use a version of the function it is deployed from.
  */
 static void
 route(const char *name, int32 owner_key, const Version *version, const Interval *timeout,
@@ -231,6 +264,64 @@ claim_name(const char *name, Oid role)
 }
 
 /*
+ * Takes the lock on a workflow that a role may change, and finds a version of it.
+ */
+static Version *
+lock_version(const char *name, const char *version_name, Oid role)
+{
+	NullableDatum args[] = {aion_arg_text(name)};
+	Rows rows = aion_statement_execute(&lock_workflow, args);
+	Version *version;
+
+	if (rows.count == 0)
+		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
+						errmsg("workflow type \"%s\" does not exist", name)));
+	(void) aion_owner_of_name(role, aion_row_int32(rows, 0, 1), "workflow", name);
+	AcceptInvalidationMessages();
+	version = aion_version_find(name, version_name);
+	if (version == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
+						errmsg("workflow type \"%s\" has no version \"%s\"", name, version_name),
+						errhint("See aion.workflow_version.")));
+	return version;
+}
+
+/*
+ * Refuses to unregister a version that somebody needs, and says who.  From here on nobody can come
+ * to need it before this transaction ends.
+ */
+static void
+refuse_if_held(const Version *version, Oid role)
+{
+	NullableDatum args[] = {aion_arg_int32(version->version_key)};
+	const char *holder = "a run that a transaction which has not ended starts or changes";
+	const char *hint = "Try again when it has ended.";
+	Rows rows;
+
+	if (aion_workflow_find(version->workflow_type)->version_key == version->version_key)
+	{
+		holder = "new starts";
+		hint = "Use aion.route_workflow() with another version first.";
+	}
+	else if (aion_version_claim(version->version_key))
+	{
+		rows = aion_statement_execute(&select_holders, args);
+		if (rows.count == 0)
+			return;
+		holder = aion_owner_controls(role, aion_row_int32(rows, 0, 2))
+					 ? psprintf("workflow \"%s\"", aion_row_text(rows, 0, 1))
+					 : "a workflow of another role";
+		if (rows.count > 1)
+			holder = psprintf("%s, and " UINT64_FORMAT " more", holder, rows.count - 1);
+		hint = "Wait for the end of its runs, or move them with aion.set_workflow_version().";
+	}
+	ereport(ERROR, (errcode(ERRCODE_NAME_IN_USE),
+					errmsg("version \"%s\" of workflow type \"%s\" is in use", version->version,
+						   version->workflow_type),
+					errdetail("It is used by %s.", holder), errhint("%s", hint)));
+}
+
+/*
  * Deploys what the current DDL command changed.
  */
 static void
@@ -254,7 +345,7 @@ react_to_ddl(Oid role)
 	if (aion_auto_deploy)
 	{
 		foreach (cell, names)
-			aion_workflow_deploy_if_changed(aion_workflow_find(lfirst(cell)));
+			aion_workflow_deploy_if_changed(aion_workflow_find(lfirst(cell)), false);
 	}
 	aion_deploy_wake_blocked(role);
 }
@@ -270,6 +361,8 @@ name_version(const char *digest, const Jsonb *settings)
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_register_workflow);
+PG_FUNCTION_INFO_V1(aion_route_workflow);
+PG_FUNCTION_INFO_V1(aion_unregister_workflow);
 PG_FUNCTION_INFO_V1(aion_on_ddl);
 
 /*
@@ -308,6 +401,74 @@ aion_register_workflow(PG_FUNCTION_ARGS)
 	version_name = pstrdup(version->version);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(version_name));
+}
+
+/*
+ * route_workflow(name, version)
+ *
+ * The function that the workflow is deployed from stays what it is: replacing it deploys again.
+ */
+Datum
+aion_route_workflow(PG_FUNCTION_ARGS)
+{
+	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *wanted = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Oid role = GetUserId();
+	Authority authority;
+	Version *version;
+	NullableDatum args[2];
+
+	aion_guard_client_call("aion.route_workflow");
+	aion_name_check(name, AION_NAME_MAX, "workflow name");
+	aion_name_check(wanted, AION_NAME_MAX, "version");
+	aion_authority_assume(&authority);
+	aion_fence_settle();
+	version = lock_version(name, wanted, role);
+	if (aion_version_callable(version) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("code of workflow type \"%s\", version \"%s\", is gone or was changed",
+						name, wanted),
+				 errhint("Register the workflow again.")));
+	args[0] = aion_arg_text(name);
+	args[1] = aion_arg_int32(version->version_key);
+	(void) aion_statement_execute(&update_route, args);
+	aion_definition_changed();
+	aion_authority_drop(&authority);
+	PG_RETURN_VOID();
+}
+
+/*
+ * unregister_workflow(name, version)
+ *
+ * Its row and its copy stay, for the histories that were made by it.
+ */
+Datum
+aion_unregister_workflow(PG_FUNCTION_ARGS)
+{
+	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *wanted = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Oid role = GetUserId();
+	Authority authority;
+	Version *version;
+	NullableDatum args[1];
+
+	aion_guard_client_call("aion.unregister_workflow");
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+						errmsg("aion.unregister_workflow() cannot look for runs in a repeatable "
+							   "read transaction"),
+						errhint("Use READ COMMITTED.")));
+	aion_name_check(name, AION_NAME_MAX, "workflow name");
+	aion_name_check(wanted, AION_NAME_MAX, "version");
+	aion_authority_assume(&authority);
+	version = lock_version(name, wanted, role);
+	refuse_if_held(version, role);
+	args[0] = aion_arg_int32(version->version_key);
+	(void) aion_statement_execute(&unregister_version, args);
+	aion_definition_changed();
+	aion_authority_drop(&authority);
+	PG_RETURN_VOID();
 }
 
 /*

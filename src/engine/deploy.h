@@ -8,7 +8,7 @@
 #include "engine/definition.h"
 
 /* Both want the engine's authority. */
-extern void aion_workflow_deploy_if_changed(Workflow *workflow);
+extern void aion_workflow_deploy_if_changed(Workflow *workflow, bool patient);
 extern void aion_deploy_wake_blocked(Oid role);
 
 #endif

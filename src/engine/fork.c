@@ -8,7 +8,7 @@
  * the end of the prefix is open in the new run: activities are made again, timers are live, and a
  * command that the code gives next is new.
  *
- * The old run is only read, without its lock, in one statement: it may be open, and nobody waits.
+ * The old run is only read, without its lock: it may be open, and nobody waits.
  */
 #include "postgres.h"
 
@@ -35,12 +35,10 @@ static void begin(Run *run, const Run *origin, const History *prefix, const Vers
 static Run *
 read_origin(const char *workflow_id, Oid user)
 {
-	Run *origin = aion_run_peek(aion_run_find(workflow_id, user), CurrentMemoryContext);
+	Run *origin = aion_run_view(aion_run_find(workflow_id, user), CurrentMemoryContext);
 
 	if (origin == NULL)
-		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
-						errmsg("workflow \"%s\" does not exist", workflow_id)));
-	aion_run_load(origin);
+		aion_run_not_found(workflow_id);
 	return origin;
 }
 
@@ -71,7 +69,8 @@ is_for_code(const History *prefix, const Event *event)
 {
 	EventRole role = aion_event_role(event);
 
-	return (role == ROLE_COMMAND || role == ROLE_OUTCOME || role == ROLE_SIGNAL) &&
+	return (role == ROLE_COMMAND || role == ROLE_OUTCOME || role == ROLE_SIGNAL ||
+			role == ROLE_PATCH) &&
 		   !aion_event_is_own_timer(event) && !aion_event_is_by_close(event) &&
 		   !aion_history_is_superseded(prefix, event);
 }
@@ -182,7 +181,7 @@ aion_fork_workflow(PG_FUNCTION_ARGS)
 	aion_authority_assume(&authority);
 	origin = read_origin(workflow_id, user);
 	version = wanted != NULL ? aion_control_find_version(origin, wanted)
-							 : aion_version_get(origin->version_key);
+							 : aion_control_keep_version(origin);
 	run = aion_start_blank(new_id, origin->owner_key, version->version_key);
 	begin(run, origin, prefix_of(origin, PG_GETARG_INT32(1)), version);
 	if (!aion_start_insert(run))
@@ -191,6 +190,8 @@ aion_fork_workflow(PG_FUNCTION_ARGS)
 						errhint("Choose another workflow id.")));
 	aion_start_write(run);
 	aion_primitives_fork(run);
+	if (run->history->received_names > 0)
+		aion_run_save(run); /* the code has consumed none of them yet */
 	result = cstring_to_text(run->workflow_id);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(result);

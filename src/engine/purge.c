@@ -25,16 +25,16 @@
 #include "support/errors.h"
 #include "support/extension.h"
 
-static Statement select_closed =
-	STATEMENT(SELECT,
-			  "SELECT run_key, head, chain_key FROM aion._run r WHERE closed_at <= $1"
-			  " AND ($2 IS NULL OR owner_key = ANY ($2))"
-			  " AND ($3 IS NULL OR version_key IN"
-			  " (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
-			  " AND ($4 IS NULL OR status = ANY ($4))"
-			  " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1) IS NULL"
-			  " ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED",
-			  TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID);
+static Statement select_closed = STATEMENT(
+	SELECT,
+	"SELECT run_key, head, closed_at, chain_key FROM aion._run r WHERE closed_at BETWEEN $6 AND $1"
+	" AND ($2 IS NULL OR owner_key = ANY ($2))"
+	" AND ($3 IS NULL OR version_key IN"
+	" (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
+	" AND ($4 IS NULL OR status = ANY ($4))"
+	" AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1) IS NULL"
+	" ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED",
+	TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID, TIMESTAMPTZOID);
 static Statement select_oldest =
 	STATEMENT(SELECT, "SELECT closed_at FROM aion._run WHERE closed_at IS NOT NULL"
 					  " ORDER BY closed_at LIMIT 1");
@@ -43,6 +43,14 @@ static Statement delete_run =
 static Statement delete_attributes =
 	STATEMENT(DELETE, "DELETE FROM aion._attribute WHERE run_key = $1", INT8OID);
 
+typedef struct Closed
+{
+	int64 run_key;
+	int32 head;
+	TimestampTz closed_at;
+	int64 chain_key; /* 0: none */
+} Closed;
+
 static void purge(int64 run_key);
 static void purge_chain(int64 chain_key);
 
@@ -50,34 +58,40 @@ static void purge_chain(int64 chain_key);
  * Removes the runs that closed first, as many as were asked for; returns how many.
  */
 int64
-aion_purge(const PurgeRequest *request)
+aion_purge(PurgeRequest *request)
 {
-	NullableDatum args[] = {aion_arg_timestamp(request->closed_by), request->owners,
-							request->workflow_type, request->statuses,
-							aion_arg_int64(request->max_runs)};
+	NullableDatum args[] = {aion_arg_timestamp(request->closed_by),
+							request->owners,
+							request->workflow_type,
+							request->statuses,
+							aion_arg_int64(request->max_runs),
+							aion_arg_timestamp(request->closed_from)};
 	Rows rows = aion_statement_execute(&select_closed, args);
 	int64 count = rows.count;
-	int64 *keys = palloc(Max(count, 1) * sizeof(int64));
-	int64 *events = palloc(Max(count, 1) * sizeof(int64));
-	int64 *chains = palloc(Max(count, 1) * sizeof(int64));
-	int64 written = 0;
+	Closed *closed = palloc(Max(count, 1) * sizeof(Closed));
+	int64 events = 0;
 	int64 purged = 0;
 
 	for (int64 i = 0; i < count; i++)
-	{
-		keys[i] = aion_row_int64(rows, i, 1);
-		events[i] = aion_row_int32(rows, i, 2);
-		chains[i] = aion_row_isnull(rows, i, 3) ? 0 : aion_row_int64(rows, i, 3);
-	}
-	for (int64 i = 0; i < count && written < request->max_events; i++)
+		closed[i] = (Closed){aion_row_int64(rows, i, 1), aion_row_int32(rows, i, 2),
+							 aion_row_timestamp(rows, i, 3),
+							 aion_row_isnull(rows, i, 4) ? 0 : aion_row_int64(rows, i, 4)};
+	request->more = count == request->max_runs;
+	for (int64 i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (aion_primitives_keep(keys[i]))
+		request->closed_from = closed[i].closed_at;
+		if (events >= request->max_events)
+		{
+			request->more = true;
+			break;
+		}
+		if (aion_primitives_keep(closed[i].run_key))
 			continue;
-		purge(keys[i]);
-		if (chains[i] != 0)
-			purge_chain(chains[i]);
-		written += events[i];
+		purge(closed[i].run_key);
+		if (closed[i].chain_key != 0)
+			purge_chain(closed[i].chain_key);
+		events += closed[i].head;
 		purged++;
 	}
 	return purged;
@@ -133,7 +147,7 @@ PG_FUNCTION_INFO_V1(aion_purge_workflows);
 Datum
 aion_purge_workflows(PG_FUNCTION_ARGS)
 {
-	PurgeRequest request = {.max_events = PG_INT64_MAX};
+	PurgeRequest request = {.closed_from = DT_NOBEGIN, .max_events = PG_INT64_MAX};
 	Oid user = GetUserId();
 	Authority authority;
 	int64 count = 0;

@@ -10,16 +10,18 @@
 /* Which closed runs; what is NULL is not asked for. */
 typedef struct PurgeRequest
 {
+	TimestampTz closed_from; /* afterwards, where to go on */
 	TimestampTz closed_by;
 	NullableDatum owners; /* int4[] */
 	NullableDatum workflow_type;
 	NullableDatum statuses;
 	int64 max_runs;
 	int64 max_events; /* in all their histories, which is what the transaction has to write */
+	bool more;		  /* set if there may be */
 } PurgeRequest;
 
 /* With authority. */
-extern int64 aion_purge(const PurgeRequest *request);
+extern int64 aion_purge(PurgeRequest *request);
 extern TimestampTz aion_purge_oldest(void);
 
 #endif

@@ -162,7 +162,7 @@ aion_reopen_workflow(PG_FUNCTION_ARGS)
 	Oid user = GetUserId();
 	Authority authority;
 	RunStatus status;
-	Version *version = NULL;
+	Version *version;
 	Run *run;
 
 	aion_guard_client_call("aion.reopen_workflow");
@@ -171,12 +171,11 @@ aion_reopen_workflow(PG_FUNCTION_ARGS)
 	run = aion_run_lock_named(workflow_id, user);
 	aion_run_load(run);
 	check_reopenable(run);
-	if (wanted != NULL)
-		version = aion_control_find_version(run, wanted);
+	version =
+		wanted != NULL ? aion_control_find_version(run, wanted) : aion_control_keep_version(run);
 	aion_run_reopen(run, aion_event_reopened(reason, GetUserNameFromId(GetOuterUserId(), false),
 											 what_to_take_back(run)));
-	if (version != NULL)
-		aion_control_move(run, version);
+	aion_control_move(run, version);
 	save(run);
 	arm_timers(run);
 	aion_primitives_reopen(run);

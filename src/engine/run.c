@@ -51,6 +51,8 @@ static Statement try_lock_run = STATEMENT(
 	INT8OID);
 static Statement select_run =
 	STATEMENT(SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1", INT8OID);
+static Statement select_head =
+	STATEMENT(SELECT, "SELECT head FROM aion._run WHERE run_key = $1", INT8OID);
 static Statement find_run =
 	STATEMENT(SELECT,
 			  "SELECT run_key, owner_key, closed_at IS NOT NULL, chain_key, status FROM aion._run"
@@ -93,6 +95,7 @@ static void read_found(Rows rows, FoundRun *found);
 static void retry_later(Run *run);
 static int64 executing = 0; /* run_key of the run whose turn this backend is in */
 
+static void read_start(Run *run);
 static RunStatus begun_status(const Run *run);
 static RunStatus status_of_name(const char *name);
 static void set_status(Run *run, RunStatus to);
@@ -282,6 +285,17 @@ aion_run_load(Run *run)
 	MemoryContextSwitchTo(caller);
 	run->history = aion_history_load(run->run_key, run->owner_key, run->context);
 	aion_received_resume(run->history, run->unread);
+	read_start(run);
+}
+
+/*
+ * Takes over what a loaded history begins with.
+ */
+static void
+read_start(Run *run)
+{
+	MemoryContext caller;
+
 	run->loaded = run->history->count;
 	if (run->history->count == 0 || run->history->events[0]->type != EVENT_WORKFLOW_STARTED)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
@@ -290,6 +304,35 @@ aion_run_load(Run *run)
 	caller = MemoryContextSwitchTo(run->context);
 	aion_event_read_workflow_started(run->history->events[0], &run->started);
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Reads a run and its history without its lock, as they are at some moment; NULL if it is gone.
+ */
+Run *
+aion_run_view(int64 run_key, MemoryContext parent)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+
+	for (;;)
+	{
+		Rows before = aion_statement_execute(&select_head, args);
+		int32 head = before.count > 0 ? aion_row_int32(before, 0, 1) : 0;
+		Run *run = aion_run_peek(run_key, parent);
+		Rows after;
+
+		CHECK_FOR_INTERRUPTS();
+		if (before.count == 0 || run == NULL)
+			return NULL;
+		run->history = aion_history_load(run_key, run->owner_key, run->context);
+		after = aion_statement_execute(&select_head, args);
+		if (run->history->count == head && after.count > 0 && aion_row_int32(after, 0, 1) == head)
+		{
+			read_start(run);
+			return run;
+		}
+		MemoryContextDelete(run->context); /* it has gone on meanwhile */
+	}
 }
 
 /*

@@ -94,6 +94,7 @@ extern bool aion_run_is_closed(const Run *run);
 /* All want the engine's authority, and those that change a run its lock. */
 extern Run *aion_run_read(Rows rows, uint64 row, MemoryContext parent);
 extern Run *aion_run_peek(int64 run_key, MemoryContext parent);
+extern Run *aion_run_view(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock_at_once(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock_named(const char *workflow_id, Oid user);

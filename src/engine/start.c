@@ -128,10 +128,14 @@ aion_start_resolve(StartRequest *request)
 				 errmsg("workflow type \"%s\" does not exist", request->workflow_type),
 				 errhint("A run uses names registered by its owner, by a role that its owner is a "
 						 "member of, or by a superuser. Use aion.register_workflow().")));
-	aion_workflow_deploy_if_changed(workflow);
-	workflow = aion_workflow_find(request->workflow_type);
-	version = request->version != NULL ? aion_version_find(request->workflow_type, request->version)
-									   : aion_version_get(workflow->version_key);
+	aion_workflow_deploy_if_changed(workflow, true);
+	do
+	{
+		workflow = aion_workflow_find(request->workflow_type);
+		version = request->version != NULL
+					  ? aion_version_find(request->workflow_type, request->version)
+					  : aion_version_get(workflow->version_key);
+	} while (version != NULL && !aion_version_pin(version->version_key));
 	if (version == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
 						errmsg("workflow type \"%s\" has no version \"%s\"", request->workflow_type,
@@ -273,6 +277,7 @@ aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key)
 	run->run_id = make_uuid(run->workflow_id);
 	run->owner_key = owner_key;
 	run->version_key = version_key;
+	run->retry_at = run->awaiting_since = run->closed_at = DT_NOEND;
 	run->history = aion_history_create(run->run_key, run->owner_key, context);
 	MemoryContextSwitchTo(caller);
 	return run;

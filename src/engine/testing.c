@@ -30,7 +30,6 @@
 #include "support/duration.h"
 #include "support/errors.h"
 #include "support/extension.h"
-#include "support/payload.h"
 #include "support/statement.h"
 
 static Statement next_due = STATEMENT(SELECT,
@@ -235,7 +234,6 @@ PG_FUNCTION_INFO_V1(aion_test_begin);
 PG_FUNCTION_INFO_V1(aion_test_now);
 PG_FUNCTION_INFO_V1(aion_test_run_until_idle);
 PG_FUNCTION_INFO_V1(aion_test_advance);
-PG_FUNCTION_INFO_V1(aion_test_replay);
 
 /*
  * begin(at) -> the moment at which the virtual clock stands
@@ -304,50 +302,4 @@ aion_test_advance(PG_FUNCTION_ARGS)
 	if (turns < max_turns)
 		aion_clock_set(end);
 	PG_RETURN_INT64(turns);
-}
-
-/*
- * replay(workflow_id) -> a line of TAP
- *
- * Works on any run its caller may control, also outside of a test.
- */
-Datum
-aion_test_replay(PG_FUNCTION_ARGS)
-{
-	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	Oid user = GetUserId();
-	Authority authority;
-	Run *run;
-	Difference *difference;
-	Jsonb *result;
-	const char *verdict;
-	Oid owner;
-
-	aion_guard_waiting_call("aion_test.replay");
-	aion_authority_assume(&authority);
-	run = aion_run_lock(aion_run_find(workflow_id, user), CurrentMemoryContext);
-	if (run == NULL)
-		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
-						errmsg("workflow \"%s\" does not exist", workflow_id)));
-	aion_run_load(run);
-	owner = aion_owner_role(run->owner_key);
-	aion_authority_drop(&authority);
-	if (owner != user)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("only its owner can replay workflow \"%s\"", workflow_id),
-						errdetail("The code would run with the rights of the current user."),
-						errhint("Use SET ROLE.")));
-	difference = aion_run_replay(run, &result);
-	if (difference == NULL && run->status == RUN_COMPLETED &&
-		!aion_json_equal(result, aion_event_read_result(run->history->terminal)))
-		verdict = psprintf("the result was %s, now it is %s",
-						   aion_json_abbreviated(aion_event_read_result(run->history->terminal)),
-						   aion_json_abbreviated(result));
-	else if (difference != NULL)
-		verdict = aion_json_cstring(aion_replay_difference(difference));
-	else
-		PG_RETURN_TEXT_P(
-			cstring_to_text(psprintf("ok - replay of %s agrees with its history", workflow_id)));
-	PG_RETURN_TEXT_P(cstring_to_text(
-		psprintf("not ok - replay of %s agrees with its history\n# %s", workflow_id, verdict)));
 }

@@ -27,6 +27,7 @@
 
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/patch.h"
 #include "engine/receive.h"
 #include "engine/turn.h"
 #include "guc.h"
@@ -439,6 +440,7 @@ aion_turn_begin_activity(Turn *turn)
 
 	turn->executing = true;
 	turn->executed++;
+	aion_patches_record(turn, turn->command_count - 1);
 	(void) command->class->record(turn->run, command);
 	command->recorded = history->commands[history->command_count - 1];
 	XactReadOnly = false;
@@ -522,9 +524,7 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 				differ(turn, aion_replay_surplus(issued));
 			unwind(turn, TURN_SUSPENDED); /* others ended the run when its code was here */
 		}
-		if (history->count + turn->command_count - turn->executed - turn->known >=
-			2 * aion_max_history_events)
-			fail_too_long(turn);
+		aion_turn_require_room(turn);
 		return NULL;
 	}
 	difference = aion_replay_compare(history, position, issued, hash, turn->consumed);
@@ -614,6 +614,19 @@ require_all_commands(Turn *turn, const char *found)
 		turn->difference = aion_replay_missing(turn->run->history, turn->command_count, found);
 	if (turn->difference != NULL)
 		turn->verdict = TURN_MISMATCHED;
+}
+
+/*
+ * Leaves the code if what it asks for has no room in history.
+ */
+void
+aion_turn_require_room(Turn *turn)
+{
+	int count = turn->run->history->count + turn->command_count - turn->executed - turn->known +
+				list_length(turn->patches);
+
+	if (count >= 2 * aion_max_history_events)
+		fail_too_long(turn);
 }
 
 /*

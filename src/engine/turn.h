@@ -98,6 +98,7 @@ struct Turn
 	List *origins;					/* whose its first commands are, in a forked run */
 	const Event *received;			/* the signal consumed last */
 	List *receivers;				/* that have handles */
+	List *patches;					/* the changes it has asked about, see patch.c */
 	ReceivedState *received_states; /* by the index of each name */
 	int received_room;
 	int rounds;
@@ -136,6 +137,7 @@ extern Turn *aion_turn_current(const char *function);
 extern Turn *aion_turn_peek(void);
 extern Command *aion_turn_command(Turn *turn, const CommandClass *class, const char *name,
 								  const Jsonb *input, const void *detail);
+extern void aion_turn_require_room(Turn *turn);
 extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
 extern bool aion_turn_may_execute(const Turn *turn, const Command *command);
 extern void aion_turn_begin_activity(Turn *turn);

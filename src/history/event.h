@@ -35,6 +35,7 @@ typedef enum EventType
 	EVENT_WORKFLOW_RESUMED,
 	EVENT_WORKFLOW_REOPENED,
 	EVENT_SEARCH_ATTRIBUTES_UPDATED,
+	EVENT_VERSION_MARKED,
 	EVENT_CHILD_WORKFLOW_STARTED,
 	EVENT_CHILD_WORKFLOW_COMPLETED,
 	EVENT_CHILD_WORKFLOW_FAILED,
@@ -53,6 +54,7 @@ typedef enum EventRole
 	ROLE_OUTCOME,  /* settles a command */
 	ROLE_SIGNAL,   /* is there for the code to consume */
 	ROLE_MARK,	   /* invisible to the code */
+	ROLE_PATCH,	   /* says that the code is one with a certain change */
 	ROLE_REOPEN	   /* takes back earlier events, and begins a lease */
 } EventRole;
 

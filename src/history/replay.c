@@ -181,6 +181,9 @@ take_in(History *history, Event *event)
 			if (event->type == EVENT_WORKFLOW_WATCHED)
 				history->watchers = lappend(history->watchers, event);
 			break;
+		case ROLE_PATCH:
+			history->patches = lappend(history->patches, event->key);
+			break;
 		case ROLE_REOPEN:
 			take_back(history, event);
 			break;
@@ -211,6 +214,7 @@ take_back(History *history, Event *reopened)
 	history->watchers = NIL;
 	aion_received_clear(history);
 	history->terminal = NULL;
+	history->patches = NIL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
 	{
@@ -228,6 +232,22 @@ bool
 aion_history_is_superseded(const History *history, const Event *event)
 {
 	return bms_is_member(event->seq, history->superseded);
+}
+
+/*
+ * Tells whether the code that made the history had a certain change.
+ */
+bool
+aion_history_is_patched(const History *history, const char *change_id)
+{
+	ListCell *cell;
+
+	foreach (cell, history->patches)
+	{
+		if (strcmp(lfirst(cell), change_id) == 0)
+			return true;
+	}
+	return false;
 }
 
 Event *

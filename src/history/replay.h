@@ -42,6 +42,7 @@ typedef struct History
 	struct Bitmapset *superseded; /* seq of events that a reopen has taken back */
 	int received_names;			  /* of signals, those asked for included */
 	struct nameset_hash *received;
+	List *patches;			   /* ids of the changes that the code which made it had */
 	struct openset_hash *open; /* (family, key) -> the command or timer that is open */
 } History;
 
@@ -59,6 +60,7 @@ extern History *aion_history_create(int64 run_key, int32 owner_key, MemoryContex
 extern History *aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent);
 extern void aion_history_add(History *history, Event *event);
 extern bool aion_history_is_superseded(const History *history, const Event *event);
+extern bool aion_history_is_patched(const History *history, const char *change_id);
 extern Event *aion_history_last(const History *history);
 extern RecordedCommand *aion_history_open(const History *history, EventFamily family,
 										  const char *key);

@@ -359,7 +359,7 @@ BEGIN
 	PERFORM aion_test.begin('2026-01-01 00:00+00');
 	SELECT string_agg(f, E'\n') INTO failures FROM unnest(seeds) s, LATERAL try(s) f;
 	RETURN CASE WHEN failures IS NULL THEN '' ELSE 'not ' END || format('ok %s - seeds %s to %s', number, seeds[1], seeds[cardinality(seeds)])
-		|| regexp_replace(E'\n' || failures, E'\n', E'\n# ', 'g');
+		|| coalesce(regexp_replace(E'\n' || failures, E'\n', E'\n# ', 'g'), '');
 END $$;
 
 -- Seeds that once failed, seeds 1 to 500, and fresh ones.

@@ -201,6 +201,130 @@ SELECT aion.start_workflow('renamed', workflow_id => 'renamed 2');
 CALL aion.drive();
 SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_type = 'renamed' ORDER BY 1;
 
+-- route_workflow lets new starts use another version; runs keep theirs, and so do calls of the function that was replaced (83).
+CREATE FUNCTION routed(n int DEFAULT 1) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 hour'); RETURN 'v1'; END $$;
+SELECT aion.register_workflow('routed', 'routed(int)', timeout => '1 day', task_queue => 'q') AS r1 \gset
+CREATE OR REPLACE FUNCTION routed(n int DEFAULT 1) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 hour'); RETURN 'v2'; END $$;
+SELECT version AS r2 FROM aion.workflow_version WHERE workflow_type = 'routed' AND routed \gset
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('routed', workflow_id => 'r a');
+SELECT aion.route_workflow('routed', :'r1');
+SELECT aion.start_workflow('routed', workflow_id => 'r b'), aion.start_workflow('routed', workflow_id => 'r c', version => :'r2');
+-- the same text again is no deploy; other text is
+CREATE OR REPLACE FUNCTION routed(n int DEFAULT 1) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 hour'); RETURN 'v2'; END $$;
+SELECT aion.start_workflow('routed', workflow_id => 'r d');
+SELECT version = :'r1' AS v1, routed, timeout, task_queue, open_runs FROM aion.workflow_version WHERE workflow_type = 'routed' ORDER BY version = :'r2';
+CREATE OR REPLACE FUNCTION routed(n int DEFAULT 1) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 hour'); RETURN 'v3'; END $$;
+SELECT aion.start_workflow('routed', workflow_id => 'r e');
+-- what was rolled back has not been deployed (84)
+SAVEPOINT s;
+CREATE OR REPLACE FUNCTION routed(n int DEFAULT 1) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'v4'; END $$;
+SELECT aion.route_workflow('routed', :'r1');
+ROLLBACK TO s;
+SELECT aion.start_workflow('routed', workflow_id => 'r f');
+SELECT count(*) AS versions FROM aion.workflow_version WHERE workflow_type = 'routed';
+SELECT aion_test.advance('2 hours') > 0 AS ran;
+SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_type = 'routed' ORDER BY 1;
+ROLLBACK;
+
+-- What a command is answered, without the names of versions.
+CREATE FUNCTION deploy_try(command text, VARIADIC args text[] DEFAULT '{}') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE d text; h text;
+BEGIN
+	EXECUTE 'SELECT ' || format(command, VARIADIC args);
+	RETURN 'ok';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT;
+	RETURN regexp_replace(concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, nullif(d, ''), nullif(h, '')), '"[0-9a-f]{16}"', 'V', 'g');
+END $$;
+GRANT EXECUTE ON FUNCTION deploy_try TO PUBLIC;
+-- A version that new starts or open runs use is not unregistered, and the holder is named (83).
+SELECT deploy_try($$aion.unregister_workflow('routed', %L)$$, :'r2');
+SELECT aion.start_workflow('routed', workflow_id => 'holder 1', version => :'r1'), aion.start_workflow('routed', workflow_id => 'holder 2', version => :'r1');
+SELECT deploy_try($$aion.unregister_workflow('routed', %L)$$, :'r1');
+SELECT aion.set_workflow_version('holder 2') = :'r2' AS moved;
+SELECT deploy_try($$aion.unregister_workflow('routed', %L)$$, :'r1');
+SELECT aion.terminate_workflow('holder 1');
+SELECT deploy_try($$aion.unregister_workflow('routed', %L)$$, :'r1');
+SELECT count(*) AS versions FROM aion.workflow_version WHERE workflow_type = 'routed';
+-- nothing comes to use it again, but what it was stays known
+SELECT deploy_try($$aion.unregister_workflow('routed', %L)$$, :'r1');
+SELECT deploy_try($$aion.start_workflow('routed', version => %L)$$, :'r1');
+SELECT deploy_try($$aion.set_workflow_version('holder 2', %L)$$, :'r1');
+SELECT deploy_try($$aion.route_workflow('routed', %L)$$, :'r1');
+SELECT deploy_try($$aion.reopen_workflow('holder 1')$$);
+SELECT deploy_try($$aion.fork_workflow('holder 1', 1)$$);
+SELECT version = :'r1' AS v1, status FROM aion.workflow_run WHERE workflow_id = 'holder 1';
+SELECT aion.reopen_workflow('holder 1', version => :'r2');
+SELECT aion.terminate_workflow('holder 1');
+-- ... until the same code is deployed again, which is the same version
+CREATE OR REPLACE FUNCTION routed(n int DEFAULT 1) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 hour'); RETURN 'v1'; END $$;
+SELECT version = :'r1' AS v1, routed, open_runs FROM aion.workflow_version WHERE workflow_type = 'routed' ORDER BY 1;
+SELECT aion.fork_workflow('holder 1', 1, 'fork', version => :'r1');
+SELECT aion.terminate_workflow(w) FROM unnest('{holder 2,fork}'::text[]) w;
+
+-- Only who has registered a name changes it; what does not exist, and what cannot be.
+SELECT deploy_try($$aion.route_workflow('no such', %L)$$, :'r1');
+SELECT deploy_try($$aion.route_workflow('routed', 'no such')$$);
+SELECT deploy_try($$aion.route_workflow('routed', NULL)$$);
+SELECT deploy_try($$aion.route_workflow(NULL, %L)$$, :'r1');
+SELECT deploy_try($$aion.unregister_workflow('no such', %L)$$, :'r1');
+SELECT deploy_try($$aion.unregister_workflow('routed', NULL)$$);
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT deploy_try($$aion.unregister_workflow('routed', %L)$$, :'r2');
+ROLLBACK;
+SET SESSION AUTHORIZATION deploy_other;
+SELECT deploy_try($$aion.route_workflow('routed', %L)$$, :'r1');
+SELECT deploy_try($$aion.unregister_workflow('routed', %L)$$, :'r2');
+SET SESSION AUTHORIZATION deploy_user;
+-- runs of other roles hold a version, too, and stay unnamed
+GRANT EXECUTE ON FUNCTION routed(int) TO deploy_mate;
+SET SESSION AUTHORIZATION deploy_mate;
+SELECT aion.start_workflow('routed', workflow_id => 'secret', version => :'r2');
+SET SESSION AUTHORIZATION deploy_user;
+SELECT deploy_try($$aion.unregister_workflow('routed', %L)$$, :'r2');
+SET SESSION AUTHORIZATION deploy_mate;
+-- a run uses what its owner trusts: who has left the role is not moved to what it deploys now
+RESET SESSION AUTHORIZATION;
+REVOKE deploy_user FROM deploy_mate;
+SET SESSION AUTHORIZATION deploy_mate;
+SELECT deploy_try($$aion.set_workflow_version('secret')$$);
+SELECT aion.set_workflow_version('secret', :'r2') = :'r2' AS stays;
+SELECT aion.terminate_workflow('secret');
+RESET SESSION AUTHORIZATION;
+GRANT deploy_user TO deploy_mate;
+
+-- Code that is gone blocks its runs alone, with a reason, and they go on when it is back: dropped, or no longer what it was (83).
+SET SESSION AUTHORIZATION deploy_user;
+CREATE FUNCTION goes() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('go'); RETURN 'went'; END $$;
+CREATE FUNCTION stays() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('go'); RETURN 'stayed'; END $$;
+SELECT count(aion.register_workflow(f, (f || '()')::regprocedure)) FROM unnest('{goes,stays}'::text[]) f;
+SELECT aion.start_workflow('goes', workflow_id => 'goes 1'), aion.start_workflow('goes', workflow_id => 'goes 2'), aion.start_workflow('stays', workflow_id => 'stays 1');
+CALL aion.drive();
+RESET SESSION AUTHORIZATION;
+DROP FUNCTION aion_code.goes();
+SET SESSION AUTHORIZATION deploy_user;
+SELECT deploy_try($$aion.start_workflow('goes')$$);
+SELECT deploy_try($$aion.route_workflow('goes', %L)$$, version) FROM aion.workflow_version WHERE workflow_type = 'goes';
+SELECT deploy_try($$aion_test.replay('goes 1')$$);
+SELECT count(aion.signal_workflow(w, 'go')) FROM unnest('{goes 1,stays 1}'::text[]) w;
+CALL aion.drive();
+SELECT workflow_id, status, blocked, result FROM aion.workflow_run WHERE workflow_id ~ '^(goes|stays)' ORDER BY 1;
+SELECT attributes ->> 'reason' AS reason, attributes #>> '{detail,code}' AS code FROM aion.history('goes 1') WHERE event_type = 'WorkflowBlocked';
+SELECT length(aion.register_workflow('goes', 'goes()')) AS same_version;
+CALL aion.drive();
+RESET SESSION AUTHORIZATION;
+CREATE OR REPLACE FUNCTION aion_code.goes() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'tampered'; END $$;
+SET SESSION AUTHORIZATION deploy_user;
+SELECT aion.signal_workflow('goes 2', 'go');
+CALL aion.drive();
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'goes 2';
+SELECT length(aion.register_workflow('goes', 'goes()')) AS same_version;
+CALL aion.drive();
+SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_id ~ '^goes' ORDER BY 1;
+SELECT count(*) AS versions FROM aion.workflow_version WHERE workflow_type = 'goes';
+
 -- What cannot be registered.
 CREATE PROCEDURE a_procedure() LANGUAGE sql AS '';
 CREATE FUNCTION a_definer() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';
@@ -219,6 +343,25 @@ ALTER TABLE aion._workflow RENAME TO _workflow_away;
 CREATE FUNCTION unrelated() RETURNS int LANGUAGE sql AS 'SELECT 1';
 ALTER TABLE aion._workflow_away RENAME TO _workflow;
 SELECT unrelated();
+-- ... it runs for whoever replaces a function, with rights here or without, and deploys nothing that could not be registered
+SET SESSION AUTHORIZATION deploy_user;
+CREATE FUNCTION deployed() RETURNS text LANGUAGE sql AS $$ SELECT 'fine' $$;
+SELECT length(aion.register_workflow('deployed', 'deployed()'));
+CREATE OR REPLACE FUNCTION deployed() RETURNS text SECURITY DEFINER LANGUAGE sql AS $$ SELECT 'not fine' $$;
+SELECT deployed(), count(*) AS versions FROM aion.workflow_version WHERE workflow_type = 'deployed';
+SELECT aion.start_workflow('deployed');
+CREATE OR REPLACE FUNCTION deployed() RETURNS text LANGUAGE sql AS $$ SELECT 'fine again' $$;
+SELECT count(*) AS versions FROM aion.workflow_version WHERE workflow_type = 'deployed';
+BEGIN READ ONLY;
+SELECT left(aion_test.replay('goes 1'), 2) AS replay;
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+SELECT aion.revoke_usage('deploy_other');
+SET SESSION AUTHORIZATION deploy_other;
+CREATE FUNCTION unrelated_too() RETURNS int LANGUAGE sql AS 'SELECT 2';
+ALTER FUNCTION unrelated_too() STABLE;
+SELECT unrelated_too();
+RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;

@@ -140,6 +140,21 @@ SELECT workflow_id, status, result, (SELECT string_agg(event_type, ' ' ORDER BY 
 	FROM aion.workflow_run r WHERE workflow_id ~ '^x' ORDER BY 1;
 :sound
 
+-- Signals that had been received are behind the new run, too: what its code has consumed there it consumes again, the rest waits for
+-- it, and an id that was known is known.
+CREATE FUNCTION hears() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN jsonb_build_array(aion.receive('a'), aion.run('act', '{"what": "heard"}'), aion.receive('a')); END $$;
+SELECT aion.register_workflow('hears', 'hears()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('hears', workflow_id => 'h');
+SELECT aion.signal_workflow('h', 'a', '1', 'id 1'), aion.signal_workflow('h', 'b', '2', 'id 2');
+CALL aion.drive();
+SELECT aion.fork_workflow('h', 3, 'h3'), aion.fork_workflow('h', 5, 'h5');
+CALL aion.drive();
+SELECT w, aion.signal_workflow(w, 'a', '3', 'id 1') AS again, aion.signal_workflow(w, 'a', '4', 'id 3') AS new FROM unnest('{h,h3,h5}'::text[]) w;
+CALL aion.drive();
+SELECT workflow_id, status, result, left(aion_test.replay(workflow_id), 2) AS replay FROM aion.workflow_run WHERE workflow_id ~ '^h' ORDER BY 1;
+SELECT workflow_id, name, payload FROM aion.unconsumed_signal WHERE workflow_id ~ '^h' ORDER BY 1, 2;
+:sound
+
 -- Other code for the new run.
 CREATE OR REPLACE FUNCTION three(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run('act', '{"what": 1}') || '"new"'; END $$;
 SELECT version AS new FROM aion.workflow_version WHERE workflow_type = 'three' AND routed \gset

@@ -205,6 +205,87 @@ SELECT aion_test.run_until_idle();
 SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_id IN ('d', 'b') ORDER BY 1;
 ROLLBACK;
 
+-- Replay is against the code that new starts use, which need not be the run's own, or against that of a version.
+SELECT deploy($$ RETURN aion.run('act', '{"what": "one"}') ->> 0; $$);
+CREATE FUNCTION pinned() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('act', '{"what": "pinned"}'); PERFORM aion.sleep('0'); RETURN 'first'; END $$;
+SELECT aion.register_workflow('pinned', 'pinned()') AS first \gset
+SELECT aion.start_workflow('pinned', workflow_id => 'pinned');
+CALL aion.drive();
+SELECT aion_test.replay('pinned');
+CREATE OR REPLACE FUNCTION pinned() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('act', '{"what": "other"}'); PERFORM aion.sleep('0'); RETURN 'second'; END $$;
+SELECT aion_test.replay('pinned');
+SELECT aion_test.replay('pinned', :'first'), aion_test.replay(aion.export_history('pinned'), version => :'first');
+SELECT aion_test.replay('pinned', 'no such');
+-- How the run ended is compared, whatever way that was.
+CREATE OR REPLACE FUNCTION pinned() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('act', '{"what": "pinned"}'); PERFORM aion.sleep('0'); RAISE EXCEPTION 'no' USING ERRCODE = 'P0042'; END $$;
+SELECT aion_test.replay('pinned');
+SELECT aion.start_workflow('pinned', workflow_id => 'fails');
+CALL aion.drive();
+SELECT aion_test.replay('fails'), aion_test.replay('fails', :'first');
+CREATE OR REPLACE FUNCTION pinned() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('act', '{"what": "pinned"}'); PERFORM aion.sleep('0'); PERFORM aion.receive('x'); RETURN 'first'; END $$;
+SELECT aion_test.replay('pinned');
+CREATE OR REPLACE FUNCTION pinned() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('act', '{"what": "pinned"}'); PERFORM aion.sleep('0'); RAISE division_by_zero; END $$;
+SELECT aion_test.replay('fails');
+
+-- An exported history replays as the run does, also when the run is gone, and changes nothing: not even a lock is taken.
+CREATE TABLE exported AS SELECT workflow_id, aion.export_history(workflow_id) AS history FROM aion.workflow_run WHERE workflow_id IN ('closed', 'fails');
+SELECT history - 'events' - 'run_id' - 'version' AS head, jsonb_array_length(history -> 'events') AS events, history #> '{events,1}' ->> 'key' AS key FROM exported ORDER BY 1;
+SELECT (history ->> 'run_id')::uuid = r.run_id AND count(*) = r.history_events AND bool_and((e ->> 'recorded_at')::timestamptz = h.recorded_at AND e ->> 'event_type' = h.event_type
+		AND e ->> 'key' IS NOT DISTINCT FROM h.key AND e -> 'attributes' IS NOT DISTINCT FROM h.attributes) AS complete
+	FROM exported x JOIN aion.workflow_run r USING (workflow_id), jsonb_array_elements(history -> 'events') e JOIN LATERAL aion.history(x.workflow_id) h ON h.seq = (e ->> 'seq')::int
+	GROUP BY r.run_id, r.history_events, history;
+SELECT aion_test.replay(workflow_id) = aion_test.replay(history) AS alike FROM exported;
+SELECT aion.purge_workflows('0', 'pinned', '{failed}');
+BEGIN READ ONLY;
+SELECT aion_test.replay(history) FROM exported ORDER BY 1;
+SELECT aion_test.replay('pinned', :'first');
+SELECT pg_current_xact_id_if_assigned() IS NULL AS wrote_nothing;
+ROLLBACK;
+SELECT count(*) AS events FROM aion.history_event WHERE workflow_id = 'fails';
+SELECT aion.export_history('fails');
+SELECT aion_test.replay(jsonb_set(history, '{events,0,attributes,workflow_type}', '"no such"')) FROM exported WHERE workflow_id = 'closed';
+-- What was made up is refused, or replayed, and harms nobody.
+CREATE FUNCTION replay_try(history jsonb) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion_test.replay(history); EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE || ' ' || SQLERRM; END $$;
+SELECT replay_try(h) FROM unnest('{null,"{}","[]","{\"format\": 2}","{\"format\": 1}","{\"format\": 1, \"events\": 7}","{\"format\": 1, \"events\": []}","{\"format\": 1, \"events\": [7]}"}'::jsonb[]) h;
+SELECT replay_try(history #- '{events,0}'), replay_try(history #- '{events,1}'), replay_try(history #- '{events,1,key}'), replay_try(history - 'run_id'),
+	replay_try(jsonb_set(history, '{events,1,event_type}', '"Miracle"')), replay_try(jsonb_set(history, '{events,2,recorded_at}', '"2001-01-01"')), replay_try(history #- '{events,1,attributes,activity}') FROM exported WHERE workflow_id = 'fails';
+-- every member of a history with everything in it, replaced by whatever is no history
+CREATE FUNCTION every() RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN PERFORM aion.run_sql('SELECT 1 / 0'); EXCEPTION WHEN SQLSTATE 'WA001' THEN PERFORM aion.failure(); END;
+	PERFORM aion.patched('x'), aion.upsert_search_attributes('{"a": 1}'), aion.upsert_search_attributes('{"a": [2], "b": {}}');
+	PERFORM aion.start_timer('t', '1 day');
+	BEGIN PERFORM aion.start_timer('t', '1 day'); EXCEPTION WHEN OTHERS THEN NULL; END;
+	PERFORM aion.cancel_timer('t'), aion.cancel_timer('t');
+	PERFORM aion.receive('in'), aion.signal_info(), aion.try_receive('none'), aion.send_signal('every', 'out');
+	BEGIN PERFORM aion.send_signal('nobody', 'out'); EXCEPTION WHEN SQLSTATE 'WF001' THEN NULL; END;
+	PERFORM aion.sleep('1 hour'), aion.now(), aion.uuid();
+	PERFORM aion.await_first(ARRAY[aion.start_activity('act', '{"what": 1}'), aion.next_signal('in')]);
+	PERFORM aion.receive('never', timeout => '1 hour');
+	RAISE EXCEPTION '%', aion.run('act', '{"what": 2}');
+END $$;
+SELECT aion.register_workflow('every', 'every()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('every', workflow_id => 'every');
+SELECT aion.signal_workflow('every', 'in', '{}', 'd1');
+SELECT aion_test.advance('3 hours') > 0 AS ran;
+SELECT aion.reopen_workflow('every');
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT error ->> 'message' AS error FROM aion.workflow_run WHERE workflow_id = 'every';
+SELECT aion.fork_workflow('every', 20, 'fork');
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT aion_test.replay(w), aion_test.replay(aion.export_history(w)) FROM unnest('{every,fork}'::text[]) w;
+SELECT status, (SELECT count(*) FROM aion.history('fork')) AS events FROM aion.workflow_run WHERE workflow_id = 'fork';
+SELECT string_agg(DISTINCT event_type, ' ' ORDER BY event_type) AS types FROM aion.history_event WHERE workflow_id IN ('every', 'fork');
+WITH RECURSIVE whole(h) AS (SELECT aion.export_history(w) FROM unnest('{every,fork}'::text[]) w),
+	part(h, path, value) AS (SELECT h, '{}'::text[], h FROM whole
+		UNION ALL SELECT h, path || n.key, n.value FROM part, LATERAL (SELECT * FROM jsonb_each(CASE jsonb_typeof(part.value) WHEN 'object' THEN part.value ELSE '{}' END)
+			UNION ALL SELECT (i - 1)::text, e FROM jsonb_array_elements(CASE jsonb_typeof(part.value) WHEN 'array' THEN part.value ELSE '[]' END) WITH ORDINALITY a(e, i)) n)
+SELECT count(*) > 1500 AS tried, string_agg(DISTINCT CASE WHEN said ~ '^(ok|not ok)' THEN 'said' ELSE left(said, 5) END, ' ') AS answers
+	FROM (SELECT replay_try(jsonb_set(h, path, v)) AS said FROM part, unnest('{"null","7","\"x\"","[\"x\"]","{\"x\": {}}","[[7]]"}'::jsonb[]) v WHERE path <> '{}' UNION ALL SELECT replay_try(h #- path) FROM part WHERE path <> '{}') tries;
+ROLLBACK;
+
 -- replay is for the owner, whose rights the code would have.
 RESET SESSION AUTHORIZATION;
 SELECT aion_test.replay('closed');

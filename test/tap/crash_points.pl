@@ -155,8 +155,9 @@ sub slow_one
 sub provoke
 {
 	my ($point) = @_;
+	# The process may die here, and the client with it.
+	eval { $node->psql('postgres', q{SELECT aion.start_workflow('family', workflow_id => 'f' || txid_current())}, @alice) };
 	start('act', 3, 'alice');
-	$node->psql('postgres', q{SELECT aion.start_workflow('family', workflow_id => 'f' || txid_current())}, @alice);
 	if ($point =~ /^failure/)
 	{
 		asked(q{SELECT setval('alice.trouble', 20)});

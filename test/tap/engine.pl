@@ -102,10 +102,10 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run WHERE cl
 is($node->safe_psql('postgres', 'SELECT sum(batches) FROM aion.stat_runner'), $executed, 'and nobody looked for it');
 
 # C11, T37: idle with many who wait, nothing is executed, written or held.
-$node->safe_psql('postgres', q{SELECT count(*) FROM aion.start_workflows('alice steps', array_fill('{"n": 2, "nap": "1 day"}'::jsonb, ARRAY[100000]))}, as('alice'));
+$node->safe_psql('postgres', q{SELECT count(*) FROM aion.start_workflows('alice steps', array_fill('{"n": 2, "nap": "1 day"}'::jsonb, ARRAY[20000]))}, as('alice'));
 like($node->safe_psql('postgres', 'SELECT string_agg("check", $$ $$) FROM aion.health() WHERE NOT ok'), qr/^$/, 'health() finds all well');
 is($node->safe_psql('postgres', 'SELECT count(*) > 0 AND sum(runs) > 6000 AND every(pid IN (SELECT pid FROM pg_stat_activity)) FROM aion.stat_runner'), 't', 'and stat_runner tells what was done');
-wait_until($node, 'all of them wait', 'SELECT count(*) = 100000 FROM aion.timer');
+wait_until($node, 'all of them wait', 'SELECT count(*) = 20000 FROM aion.timer');
 $node->safe_psql('postgres', 'VACUUM ANALYZE aion._run; VACUUM aion._timer; VACUUM aion._event; CHECKPOINT; SELECT pg_sleep(0.2)');
 my $quiet = q{SELECT pg_current_wal_insert_lsn() || ' ' || string_agg(pid || ' ' || state_change || ' ' || (backend_xmin IS NULL), ', ' ORDER BY pid) FROM pg_stat_activity WHERE backend_type ~ '^aion'};
 my $before = $node->safe_psql('postgres', $quiet);

@@ -49,7 +49,7 @@ sub quarantined
 	my $waited = 0;
 	while ($waited++ < 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
-		my ($code, $out) = $node->psql('postgres', $query);
+		my ($code, $out) = eval { $node->psql('postgres', $query) };
 		return 1 if ($out // '') eq 'quarantined';
 		select(undef, undef, undef, 0.1);
 	}

@@ -1,0 +1,12 @@
+/*
+ * import.h
+ *		Histories that come from elsewhere.
+ */
+#ifndef AION_IMPORT_H
+#define AION_IMPORT_H
+
+#include "history/replay.h"
+
+extern History *aion_history_import(const Jsonb *exported, MemoryContext parent);
+
+#endif
