@@ -22,6 +22,11 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			attributes #>> '{error,message}')
 		WHEN 'WorkflowTerminated' THEN concat_ws(' ', 'terminated by', attributes ->> 'by')
 			|| coalesce(': ' || (attributes ->> 'reason'), '')
+		WHEN 'WorkflowCancelled' THEN 'cancelled'
+		WHEN 'WorkflowCancelRequested' THEN concat_ws(' ', '  asked to cancel by', attributes ->> 'by')
+			|| coalesce(': ' || (attributes ->> 'reason'), '')
+		WHEN 'CancelRequestSent' THEN concat_ws(' ', 'asks', event.key, 'to cancel')
+		WHEN 'ActivityCancelRequested' THEN format('  activity %s is asked to stop', event.key)
 		WHEN 'WorkflowPaused' THEN concat_ws(' ', 'paused by', attributes ->> 'by')
 			|| coalesce(': ' || (attributes ->> 'reason'), '')
 		WHEN 'WorkflowResumed' THEN concat_ws(' ', 'resumed by', attributes ->> 'by')

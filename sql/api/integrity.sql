@@ -214,7 +214,7 @@ CREATE OR REPLACE VIEW aion._violation AS
 			OR t.state IN ('claimed', 'waiting') AND EXISTS (SELECT FROM aion._standing e WHERE e.run_key = t.run_key
 					AND e.seq > t.scheduled_seq AND e.key = t.ordinal::text
 					AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled')))
-			OR t.state IN ('claimed', 'cancelled') AND NOT t.background AND NOT EXISTS (SELECT FROM aion._timer m
+			OR t.state IN ('claimed', 'cancelled', 'abandoned') AND NOT t.background AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = format('activity:%s attempt %s', t.ordinal, t.attempt))
 			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = 'settled:' || t.ordinal)
@@ -240,6 +240,11 @@ CREATE OR REPLACE VIEW aion._violation AS
 			WHERE x.dedup_id IS NOT NULL GROUP BY 1, 2) s USING (run_key, dedup_id)
 		WHERE s.count > 1 OR d.run_key IS NULL
 			OR s.count IS NULL AND NOT EXISTS (SELECT FROM aion._run r WHERE r.chain_key = d.run_key)
+	UNION ALL
+	SELECT 'run is cancelled and was not asked to', e.run_key, format('event %s', e.seq)
+		FROM aion._event e
+		WHERE e.event_type = 'WorkflowCancelled' AND NOT EXISTS (SELECT FROM aion._event r
+			WHERE r.run_key = e.run_key AND r.event_type = 'WorkflowCancelRequested' AND r.seq < e.seq)
 	UNION ALL
 	SELECT 'late signal of a run that is open, or gone', l.run_key, l.name
 		FROM aion._late_signal l

@@ -28,7 +28,7 @@ DECLARE
 	object record;
 BEGIN
 	EXECUTE format('GRANT USAGE ON SCHEMA aion, aion_test TO %I', role);
-	EXECUTE format('GRANT USAGE ON TYPE aion.handle, aion.event TO %I', role);
+	EXECUTE format('GRANT USAGE ON TYPE aion.handle, aion.scope, aion.event TO %I', role);
 	FOR object IN SELECT f.oid::regprocedure AS name FROM aion._functions_of(level) AS f(oid) LOOP
 		EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', object.name, role);
 	END LOOP;
@@ -65,7 +65,7 @@ BEGIN
 	END IF;
 	EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA aion, aion_test FROM %I', role);
 	EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA aion FROM %I', role);
-	EXECUTE format('REVOKE ALL ON TYPE aion.handle, aion.event FROM %I', role);
+	EXECUTE format('REVOKE ALL ON TYPE aion.handle, aion.scope, aion.event FROM %I', role);
 	EXECUTE format('REVOKE ALL ON SCHEMA aion, aion_test FROM %I', role);
 	DELETE FROM aion._grant g WHERE g.owner_key = aion._owner_key(role);
 END $$;

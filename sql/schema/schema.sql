@@ -11,3 +11,6 @@ COMMENT ON SCHEMA aion_test IS 'testing workflows inside one transaction';
 
 CREATE DOMAIN aion.handle AS text;
 COMMENT ON DOMAIN aion.handle IS 'names something that workflow code can await';
+
+CREATE DOMAIN aion.scope AS text;
+COMMENT ON DOMAIN aion.scope IS 'names a stretch of workflow code that has a deadline';

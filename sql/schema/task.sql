@@ -9,7 +9,7 @@ CREATE TABLE aion._task (
 	background boolean NOT NULL,
 	task_queue text NOT NULL,
 	key text,
-	state text NOT NULL CHECK (state IN ('waiting', 'claimed', 'cancelled', 'settled')),
+	state text NOT NULL CHECK (state IN ('waiting', 'claimed', 'cancelled', 'abandoned', 'settled')),
 	attempt int NOT NULL,
 	failures int NOT NULL DEFAULT 0,
 	priority int NOT NULL,
@@ -18,6 +18,7 @@ CREATE TABLE aion._task (
 	close_by timestamptz,
 	attempt_by timestamptz,
 	heartbeat_by timestamptz,
+	cancel_requested boolean NOT NULL DEFAULT false,
 	token uuid,
 	permit int,
 	worker text,
@@ -31,7 +32,7 @@ CREATE INDEX _task_queue_idx ON aion._task (task_queue, priority DESC, next_atte
 	WHERE state = 'waiting' AND NOT background;
 CREATE INDEX _task_background_idx ON aion._task (owner_key, task_queue, priority DESC, next_attempt_at, run_key, ordinal)
 	WHERE state = 'waiting' AND background;
-CREATE INDEX _task_claimed_idx ON aion._task (task_queue, key, background, owner_key) WHERE state IN ('claimed', 'cancelled');
+CREATE INDEX _task_claimed_idx ON aion._task (task_queue, key, background, owner_key) WHERE state IN ('claimed', 'cancelled', 'abandoned');
 COMMENT ON TABLE aion._task IS 'activities outside of turns: who may execute them when, who does, and what came of it';
 SELECT pg_extension_config_dump('aion._task', '');
 

@@ -60,6 +60,7 @@ typedef struct Code
 static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
+static bool is_interrupted(const Run *run);
 static Progress perform(Run *run, const Budget *budget);
 static bool take_turn(Run *run, const Code *code);
 static Turn *execute_code(Run *run, const Code *code);
@@ -69,6 +70,10 @@ static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
 static void stop_short(Run *run, Turn *turn, const Hindrance *hindrance);
 static void apply(Run *run, Turn *turn);
+static void close_cancelled(Run *run, const Turn *turn);
+static bool only_cancelled(const Turn *turn, int first, List **seqs);
+static void close_cancelled(Run *run, const Turn *turn);
+static bool only_cancelled(const Turn *turn, int first, List **seqs);
 static void close_failed(Run *run, const Turn *turn);
 static bool ends_on_outcome(const Turn *turn);
 static Jsonb *failure_of(const Turn *turn);
@@ -242,7 +247,8 @@ work(Run *run, const Code *code, Budget *budget)
 
 	for (;;)
 	{
-		Progress progress = perform(run, budget);
+		/* Code whose await has just been ended may not want any more what has not been begun. */
+		Progress progress = must_run && is_interrupted(run) ? PROGRESS_NONE : perform(run, budget);
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;
@@ -256,6 +262,20 @@ work(Run *run, const Code *code, Budget *budget)
 			return false;
 		must_run = false;
 	}
+}
+
+/*
+ * Tells whether something that ends awaits was recorded since the code was last executed.
+ */
+static bool
+is_interrupted(const Run *run)
+{
+	for (int i = run->history->count - 1; i >= run->seen; i--)
+	{
+		if (aion_event_is_interruption(run->history->events[i]))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -449,8 +469,49 @@ apply(Run *run, Turn *turn)
 		aion_continue_close(run, turn);
 	else if (turn->verdict == TURN_RETURNED)
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
+	else if (turn->heard > 0 && turn->error->sqlerrcode == ERRCODE_CANCEL_REQUESTED)
+		close_cancelled(run, turn);
 	else
 		close_failed(run, turn);
+}
+
+/*
+ * Ends a run because its code did not catch a cancel request, and notes what that was for: the
+ * request, those the code was not told, and what it only cancelled because of it.
+ */
+static void
+close_cancelled(Run *run, const Turn *turn)
+{
+	const Event *request = list_nth(run->history->cancel_requests, turn->heard - 1);
+	List *ended_on = aion_history_pending_requests(run->history, turn->heard - 1);
+	int first = turn->heard_at;
+	bool went_on;
+
+	if (turn->asked_at > 0)
+		first = Min(first, turn->asked_at - 1);
+	went_on = !only_cancelled(turn, first, &ended_on);
+	aion_run_close(run, EVENT_WORKFLOW_CANCELLED,
+				   aion_event_workflow_cancelled(request, ended_on, went_on));
+}
+
+/*
+ * Adds what the code has cancelled from one of its commands on; false if it asked for more.
+ */
+static bool
+only_cancelled(const Turn *turn, int first, List **seqs)
+{
+	bool only = true;
+
+	for (int i = first; i < turn->command_count; i++)
+	{
+		const Event *event = turn->commands[i]->recorded->event;
+
+		if (aion_event_is_cancel_command(event))
+			*seqs = list_append_unique_int(*seqs, event->seq);
+		else
+			only = false;
+	}
+	return only;
 }
 
 /*
@@ -466,15 +527,10 @@ close_failed(Run *run, const Turn *turn)
 
 	if (turn->told != NIL && (turn->told_last || ends_on_outcome(turn)))
 		ended_on = aion_turn_failures(turn, &first);
-	for (int i = first; ended_on != NIL && i < turn->command_count; i++)
-	{
-		const Event *event = turn->commands[i]->recorded->event;
-
-		if (aion_event_is_cancel_command(event))
-			ended_on = list_append_unique_int(ended_on, event->seq);
-		else
-			went_on = true;
-	}
+	if (ended_on != NIL)
+		went_on = !only_cancelled(turn, first, &ended_on);
+	if (!went_on)
+		ended_on = list_concat(ended_on, aion_history_pending_requests(run->history, turn->heard));
 	aion_run_close(run, EVENT_WORKFLOW_FAILED,
 				   aion_event_failed(failure_of(turn), ended_on, went_on));
 }

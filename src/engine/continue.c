@@ -74,6 +74,7 @@ aion_continue_close(Run *run, Turn *turn)
 
 	aion_run_close(run, EVENT_WORKFLOW_CONTINUED_AS_NEW, aion_event_continued_as_new(&next));
 	run->successor = successor;
+	run->heard = turn->heard;
 }
 
 /*

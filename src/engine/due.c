@@ -14,6 +14,7 @@
 
 #include "engine/due.h"
 #include "engine/inbox.h"
+#include "engine/primitive.h"
 #include "support/clock.h"
 #include "support/payload.h"
 #include "support/statement.h"
@@ -131,7 +132,10 @@ aion_due_arrive(Run *run)
 
 		aion_inbox_record(run, timer->fire_at);
 		if (strncmp(timer->name, TIMER_SETTLED, strlen(TIMER_SETTLED)) == 0)
+		{
 			run->tasks_settled = true;
+			aion_primitives_due(run, timer->name); /* before a deadline that came after it */
+		}
 		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
 			run->tasks_due = true;
 		else if (!aion_run_is_closed(run))

@@ -62,17 +62,22 @@ prefix_of(const Run *origin, int32 seq)
 }
 
 /*
- * Tells whether an event is one that code has seen or made, and still stands.
+ * Tells whether an event is one that code has seen or made, and still stands.  A cancel request is
+ * if the code went on after it; else the new run is not asked.
  */
 static bool
 is_for_code(const History *prefix, const Event *event)
 {
 	EventRole role = aion_event_role(event);
 
-	return (role == ROLE_COMMAND || role == ROLE_OUTCOME || role == ROLE_SIGNAL ||
-			role == ROLE_PATCH) &&
-		   !aion_event_is_own_timer(event) && !aion_event_is_by_close(event) &&
-		   !aion_history_is_superseded(prefix, event);
+	if (aion_history_is_superseded(prefix, event))
+		return false;
+	if (role == ROLE_REQUEST)
+		return prefix->command_count > 0 &&
+			   event->seq < prefix->commands[prefix->command_count - 1]->event->seq;
+	return role == ROLE_SIGNAL || role == ROLE_PATCH ||
+		   ((role == ROLE_COMMAND || role == ROLE_OUTCOME) && !aion_event_is_own_timer(event) &&
+			!aion_event_is_by_close(event));
 }
 
 /*

@@ -25,6 +25,7 @@
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
@@ -154,7 +155,22 @@ aion_handler_is_current(const Handler *handler)
 }
 
 /*
- * Refuses functions that cannot be handlers, or not of this role.
+ * Refuses a function that code was planned with and that was dropped since.  It may have been made
+ * again, but a plan keeps the oid that it had, so the code is to be planned anew: the turn is
+ * repeated.
+ */
+void
+aion_handler_check_exists(Oid function)
+{
+	if (SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
+		return;
+	ResetPlanCache();
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("a function was dropped since this code was planned")));
+}
+
+/*
+ * Refuses functions that cannot be handlers, or, if there is a role, not of this one.
  */
 void
 aion_handler_check(Oid function, Oid role)
@@ -169,7 +185,7 @@ aion_handler_check(Oid function, Oid role)
 						errmsg("%s is not a plain function", signature),
 						errhint("Procedures, aggregates and window functions cannot be "
 								"workflows or activities.")));
-	if (!aion_owner_has_role(role, form->proowner))
+	if (OidIsValid(role) && !aion_owner_has_role(role, form->proowner))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("must be owner of function %s", signature),
 						superuser_arg(role)

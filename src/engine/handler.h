@@ -40,6 +40,7 @@ extern Oid aion_handler_resolve(const char *signature);
 
 extern Handler *aion_handler_read(Oid function, const char *label);
 extern bool aion_handler_is_current(const Handler *handler);
+extern void aion_handler_check_exists(Oid function);
 extern void aion_handler_check(Oid function, Oid role);
 extern Jsonb *aion_handler_complete(const Handler *handler, const Jsonb *input);
 extern void aion_handler_check_input(const Handler *handler, const Jsonb *input);

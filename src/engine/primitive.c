@@ -87,20 +87,6 @@ aion_primitives_keep(int64 run_key)
 }
 
 /*
- * Tells whether there is a primitive that a kind of arrivals is for.
- */
-bool
-aion_primitive_receives(const char *kind)
-{
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
-	{
-		if (primitive->receives != NULL && strcmp(primitive->receives, kind) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
  * Lets the primitive that something was for answer who has sent it to a run that is gone.
  */
 void
@@ -111,6 +97,16 @@ aion_primitive_return(const Arrival *arrival)
 		if (primitive->receives != NULL && strcmp(primitive->receives, arrival->kind) == 0 &&
 			primitive->return_to_sender != NULL)
 			primitive->return_to_sender(arrival);
+	}
+}
+
+void
+aion_primitives_due(Run *run, const char *timer)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->due != NULL)
+			primitive->due(run, timer);
 	}
 }
 

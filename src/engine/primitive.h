@@ -34,6 +34,9 @@ typedef struct Primitive
 	/* Moves what has arrived from outside into history; with authority, also in a closed run. */
 	void (*arrive)(Run *run);
 
+	/* Moves into history what a timer of the primitive's own says; with authority, also then. */
+	void (*due)(Run *run, const char *timer);
+
 	/* The kind of arrivals in the inbox that are its own; NULL: none. */
 	const char *receives;
 
@@ -133,9 +136,9 @@ extern void aion_primitive_register(Primitive *primitive);
 extern void aion_primitives_init(void);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
+extern void aion_primitives_due(Run *run, const char *timer);
 extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
 extern void aion_primitive_return(const struct Arrival *arrival);
-extern bool aion_primitive_receives(const char *kind);
 extern bool aion_primitives_keep(int64 run_key);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);

@@ -2,10 +2,11 @@
  * reopen.c
  *		Letting runs that have ended go on.
  *
- * A reopen takes back the end of the run and what it ended on: failures that the code gave no
- * command after, and whatever the close cancelled.  Nothing is removed: a mark lists the events
- * that mean nothing any more, and begins a new lease.  So timers are live again, activities open
- * again under their old numbers, successes are reused, and failures that the code has handled stay.
+ * A reopen takes back the end of the run and what it ended on: failures or a cancel request that
+ * the code gave no command after, and whatever the close cancelled.  Nothing is removed: a mark
+ * lists the events that mean nothing any more, and begins a new lease.  So timers are live again,
+ * activities open again under their old numbers, successes are reused, and failures that the code
+ * has handled stay.
  *
  * The index on open workflow ids decides against concurrent starts, the run's lock against
  * concurrent reopens.
@@ -75,7 +76,8 @@ refuse(const Run *run, const char *detail, int32 seq)
 }
 
 /*
- * Lists the events that the run goes on without.  The run's own timeout is not begun again if it is
+ * Lists the events that the run goes on without, cancel requests after which its code has asked for
+ * nothing among them.  The run's own timeout is not begun again if it is
  * over: the run would end at once.
  */
 static List *
@@ -83,6 +85,7 @@ what_to_take_back(const Run *run)
 {
 	const History *history = run->history;
 	List *seqs = aion_event_read_ended_on(history->terminal);
+	ListCell *cell;
 
 	for (int i = history->terminal->seq - 2; i > 0; i--)
 	{
@@ -95,6 +98,14 @@ what_to_take_back(const Run *run)
 			 run->started.deadline <= aion_clock_now()))
 			continue;
 		seqs = lappend_int(seqs, event->seq);
+	}
+	foreach (cell, history->cancel_requests)
+	{
+		const Event *request = lfirst(cell);
+
+		if (history->command_count == 0 ||
+			request->seq > history->commands[history->command_count - 1]->event->seq)
+			seqs = list_append_unique_int(seqs, request->seq);
 	}
 	seqs = lappend_int(seqs, history->terminal->seq);
 	list_sort(seqs, list_int_cmp);

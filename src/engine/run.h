@@ -52,6 +52,7 @@ typedef struct Run
 	bool claimed_by_timer; /* some row of aion._timer said that it was due */
 	List *arrivals;		   /* taken out of the inbox and not yet recorded */
 	int performed;		   /* commands before this one have nothing left to do */
+	struct List *outcomes; /* of activities, taken from workers and not yet recorded */
 	bool woken;			   /* the code is to see whatever it was; else only if there is news */
 	bool tasks_settled;	   /* some activity has an outcome that is not in history */
 	bool tasks_due;		   /* the time of some attempt may be up */
@@ -59,8 +60,9 @@ typedef struct Run
 	struct Bitmapset *tasks;	 /* activities that have been handed over, once known */
 	struct Published *published; /* by the turns of this share; NULL: nothing */
 	Jsonb *search_attributes;	 /* as those turns have changed them; NULL: they have not */
-	struct Run *successor;		 /* that goes on for it, once it has ended; NULL: none */
-	Jsonb *doomed;				 /* why it is to be ended at once; NULL: it is not */
+	int heard; /* cancel requests that the code was told before it went on as a new run */
+	struct Run *successor; /* that goes on for it, once it has ended; NULL: none */
+	Jsonb *doomed;		   /* why it is to be ended at once; NULL: it is not */
 } Run;
 
 /* A run as whoever wants to send it something sees it. */

@@ -77,8 +77,9 @@ static Statement insert_attributes =
 typedef enum StartOutcome
 {
 	START_DONE,
-	START_EXISTS, /* the policy says that this is the answer */
-	START_AGAIN,  /* what was in the way is gone */
+	START_EXISTS,	/* the policy says that this is the answer */
+	START_REPLACED, /* what was in the way has been ended for this start */
+	START_AGAIN,	/* what was in the way is gone */
 	START_REFUSED
 } StartOutcome;
 
@@ -169,6 +170,7 @@ aion_start_attempt(const StartRequest *request, const Jsonb *input, const char *
 				   Started *started, StartRefusal *refusal)
 {
 	StartOutcome outcome;
+	bool replaced = false;
 
 	do
 	{
@@ -178,7 +180,8 @@ aion_start_attempt(const StartRequest *request, const Jsonb *input, const char *
 		if (!aion_start_insert(run))
 			outcome = answer_for_open(request, run->workflow_id, refusal);
 		else
-			outcome = answer_for_closed(request, run, refusal);
+			outcome = replaced ? START_DONE : answer_for_closed(request, run, refusal);
+		replaced = replaced || outcome == START_REPLACED;
 		if (outcome == START_DONE)
 			aion_start_write(run);
 		else if (outcome == START_REFUSED)
@@ -186,7 +189,7 @@ aion_start_attempt(const StartRequest *request, const Jsonb *input, const char *
 		*started =
 			(Started){run->run_key, pstrdup(run->workflow_id), run->run_id, outcome == START_DONE};
 		MemoryContextDelete(run->context);
-	} while (outcome == START_AGAIN);
+	} while (outcome == START_AGAIN || outcome == START_REPLACED);
 	return outcome != START_REFUSED;
 }
 
@@ -366,8 +369,9 @@ answer_for_open(const StartRequest *request, const char *workflow_id, StartRefus
 	{
 		if (request->if_running == POLICY_USE_EXISTING)
 			return START_EXISTS;
-		(void) aion_control_terminate(run_key, "replaced by a new start");
-		return START_AGAIN;
+		if (aion_control_terminate(run_key, "replaced by a new start") == RUN_TERMINATED)
+			return START_REPLACED;
+		return START_AGAIN; /* it had ended otherwise */
 	}
 	*refusal = (StartRefusal){ERRCODE_WORKFLOW_RUNNING,
 							  psprintf("workflow \"%s\" is already running", workflow_id),

@@ -29,6 +29,7 @@
 #include "engine/guard.h"
 #include "engine/patch.h"
 #include "engine/receive.h"
+#include "engine/scope.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/errors.h"
@@ -56,6 +57,7 @@ pg_noreturn static void fail_too_long(Turn *turn);
 static void differ(Turn *turn, Difference *difference);
 static void note_difference(Turn *turn, Difference *difference);
 static bool is_failure(const Command *command);
+static bool is_known(const Command *command);
 static bool is_earlier(const Command *a, const Command *b);
 static void make_quiet(Turn *turn);
 static void make_loud(Turn *turn);
@@ -172,6 +174,8 @@ aion_turn_current(const char *function)
 						 "aion.register_workflow() and started with aion.start_workflow().")));
 	if (current->verdict != TURN_GOING)
 		unwind(current, current->verdict);
+	if (current->scope_left)
+		aion_scope_settle(current);
 	return current;
 }
 
@@ -262,6 +266,17 @@ aion_turn_is_settled(const Command *command)
 }
 
 /*
+ * Returns the event at which a command was settled: after all of history if in this turn.
+ */
+int32
+aion_turn_settled_at(const Command *command)
+{
+	const Event *outcome = aion_turn_outcome(command);
+
+	return outcome != NULL ? outcome->seq : PG_INT32_MAX;
+}
+
+/*
  * Returns which of some commands was settled first; -1: none is.
  */
 int
@@ -279,17 +294,29 @@ aion_turn_first(Command **commands, int count)
 }
 
 /*
- * Returns which of some commands was settled first, or suspends the turn if none is.
+ * Returns which of some commands was settled first, or suspends the turn if none is.  Raises what
+ * ended the wait before that.
  */
 int
 aion_turn_wait(Turn *turn, Command **commands, int count)
 {
 	int first = aion_turn_first(commands, count);
-	MemoryContext caller;
 
-	if (first >= 0)
-		return first;
-	caller = MemoryContextSwitchTo(turn->context);
+	aion_scope_check(turn, commands, count,
+					 first >= 0 ? aion_turn_settled_at(commands[first]) : PG_INT32_MAX);
+	if (first < 0)
+		aion_turn_suspend(turn, commands, count);
+	return first;
+}
+
+/*
+ * Leaves the code until one of some commands is settled.
+ */
+void
+aion_turn_suspend(Turn *turn, Command **commands, int count)
+{
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+
 	turn->awaited = palloc(count * sizeof(Command *));
 	memcpy(turn->awaited, commands, count * sizeof(Command *));
 	turn->awaited_count = count;
@@ -312,6 +339,12 @@ aion_turn_consume(Turn *turn, Command *command)
 		return; /* cancelled in this very turn */
 	if (command->received != NULL)
 		aion_receiver_consume(turn, command);
+	aion_turn_consume_event(turn, event);
+}
+
+void
+aion_turn_consume_event(Turn *turn, const Event *event)
+{
 	if (event->seq > turn->consumed)
 		turn->consumed = event->seq;
 	if (event->recorded_at > turn->now && event->type != EVENT_TIMER_CANCELLED)
@@ -356,8 +389,7 @@ aion_turn_failures(const Turn *turn, int *first)
 	{
 		Command *command = turn->commands[i];
 
-		if (!is_failure(command) ||
-			(command->known_at > 0 && !list_member_ptr(turn->told, command)))
+		if (!is_failure(command) || (is_known(command) && !list_member_ptr(turn->told, command)))
 			continue;
 		failures = lappend_int(failures, aion_turn_outcome(command)->seq);
 		if (command->known_at > 0)
@@ -373,13 +405,22 @@ aion_turn_failures(const Turn *turn, int *first)
 const Origin *
 aion_turn_origin(const Turn *turn)
 {
+	return aion_turn_origin_at(turn, turn->command_count);
+}
+
+/*
+ * The same for when it had given so many commands.
+ */
+const Origin *
+aion_turn_origin_at(const Turn *turn, int commands)
+{
 	ListCell *cell;
 
 	foreach (cell, turn->origins)
 	{
 		const Origin *origin = lfirst(cell);
 
-		if (turn->command_count < origin->commands)
+		if (commands < origin->commands)
 			return origin;
 	}
 	return NULL;
@@ -408,8 +449,8 @@ aion_turn_continue(Turn *turn)
 /*
  * Tells whether a new command is an activity that can be executed right where it is called: in an
  * optimistic turn, directly in the code's outermost functions, that is in no subtransaction that
- * might be rolled back and under no settings but the version's, and with nothing asked for before
- * it that is not yet in history.
+ * might be rolled back and under no settings but the version's, with nothing asked for before it
+ * that is not yet in history, and unless the code would not wait for it.
  */
 bool
 aion_turn_may_execute(const Turn *turn, const Command *command)
@@ -418,7 +459,7 @@ aion_turn_may_execute(const Turn *turn, const Command *command)
 
 	if (!turn->optimistic || turn->spoiled || command->recorded != NULL ||
 		turn->difference != NULL || turn->run->status != RUN_RUNNING ||
-		aion_guard_settings_changed() || GetUserId() != turn->user)
+		aion_guard_settings_changed() || GetUserId() != turn->user || aion_scope_is_cut(turn))
 		return false;
 	if (turn->command_count - 1 > turn->known &&
 		turn->commands[turn->command_count - 2]->recorded == NULL)
@@ -520,7 +561,8 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 		{
 			if (history->terminal->type == EVENT_WORKFLOW_COMPLETED ||
 				history->terminal->type == EVENT_WORKFLOW_FAILED ||
-				history->terminal->type == EVENT_WORKFLOW_CONTINUED_AS_NEW)
+				history->terminal->type == EVENT_WORKFLOW_CONTINUED_AS_NEW ||
+				(history->terminal->type == EVENT_WORKFLOW_CANCELLED && turn->heard > 0))
 				differ(turn, aion_replay_surplus(issued));
 			unwind(turn, TURN_SUSPENDED); /* others ended the run when its code was here */
 		}
@@ -707,6 +749,16 @@ is_failure(const Command *command)
 
 	return outcome != NULL && command->class->failure != NULL &&
 		   command->class->failure(command) != NULL && !aion_event_is_cancel_command(outcome);
+}
+
+/*
+ * Tells whether the code knows the outcome of a command: it does at once where the command's event
+ * is the outcome.
+ */
+static bool
+is_known(const Command *command)
+{
+	return command->known_at > 0 || aion_turn_outcome(command) == command->recorded->event;
 }
 
 /*

@@ -44,6 +44,18 @@ typedef struct CommandClass
 
 	/* What pending_await calls one of them; NULL: by the key of its event. */
 	const char *(*key)(const Command *command);
+
+	/*
+	 * Gives the command by which it yields to a cancel request that has ended an await of it, where
+	 * that is not simply cancelling it: then that command's event says what becomes of it.
+	 */
+	Command *(*yield)(Turn *turn, Command *command);
+
+	/* It stays as it is when an await of it is ended, unless it yields; else it is cancelled. */
+	bool outlives_await;
+
+	/* The turn that asks for it answers it, so nothing ends an await of it. */
+	bool is_prompt;
 } CommandClass;
 
 /* One command of this turn, replayed or new. */
@@ -54,6 +66,7 @@ struct Command
 	Fingerprint fingerprint;
 	RecordedCommand *recorded; /* NULL: new */
 	Command *cancelled_by;	   /* NULL: nothing in this turn */
+	Command *yielded_by;	   /* the same, to a cancel request */
 	Command *previous;		   /* of the same kind */
 	int known_at;			   /* commands given when the code first knew its outcome, 0: never */
 	const void *detail;		   /* the primitive's own */
@@ -77,6 +90,8 @@ typedef enum TurnVerdict
 	TURN_SPOILED, /* an optimistic turn did not go through; nothing of it has happened */
 	TURN_FAILED	  /* the machine failed */
 } TurnVerdict;
+
+struct Scope;
 
 struct Turn
 {
@@ -102,7 +117,12 @@ struct Turn
 	ReceivedState *received_states; /* by the index of each name */
 	int received_room;
 	int rounds;
-	Command **awaited; /* what it suspended on */
+	struct Scope *scope; /* the innermost one; NULL: none */
+	int heard;			 /* cancel requests that were raised */
+	int heard_at;		 /* commands given before the last of them was */
+	int asked_at;		 /* the same, and one, when the code was first told that there is one */
+	bool scope_left;	 /* the code has left one whose timer is not settled yet */
+	Command **awaited;	 /* what it suspended on */
 	int awaited_count;
 	TurnVerdict verdict;
 	Difference *difference; /* once there is one, the turn is lost */
@@ -145,12 +165,16 @@ extern void aion_turn_end_activity(Turn *turn, bool is_clean);
 extern const RecordedCommand *aion_turn_next_recorded(const Turn *turn);
 extern const Event *aion_turn_outcome(const Command *command);
 extern bool aion_turn_is_settled(const Command *command);
+extern int32 aion_turn_settled_at(const Command *command);
 extern int aion_turn_first(Command **commands, int count);
+pg_noreturn extern void aion_turn_suspend(Turn *turn, Command **commands, int count);
 extern int aion_turn_wait(Turn *turn, Command **commands, int count);
 extern void aion_turn_consume(Turn *turn, Command *command);
+extern void aion_turn_consume_event(Turn *turn, const Event *event);
 extern void aion_turn_note_failures(Turn *turn, Command **commands, int count);
 extern List *aion_turn_failures(const Turn *turn, int *first);
 extern const Origin *aion_turn_origin(const Turn *turn);
+extern const Origin *aion_turn_origin_at(const Turn *turn, int commands);
 extern Jsonb *aion_turn_await(Turn *turn, Command *command);
 pg_noreturn extern void aion_turn_continue(Turn *turn);
 extern char *aion_turn_handle(const Command *command);

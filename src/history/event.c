@@ -55,6 +55,9 @@ static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_WORKFLOW_RESUMED] = {"WorkflowResumed", ROLE_MARK, FAMILY_NONE},
 	[EVENT_WORKFLOW_REOPENED] = {"WorkflowReopened", ROLE_REOPEN, FAMILY_NONE},
 	[EVENT_SEARCH_ATTRIBUTES_UPDATED] = {"SearchAttributesUpdated", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_WORKFLOW_CANCEL_REQUESTED] = {"WorkflowCancelRequested", ROLE_REQUEST, FAMILY_NONE},
+	[EVENT_CANCEL_REQUEST_SENT] = {"CancelRequestSent", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_ACTIVITY_CANCEL_REQUESTED] = {"ActivityCancelRequested", ROLE_COMMAND, FAMILY_NONE},
 	[EVENT_VERSION_MARKED] = {"VersionMarked", ROLE_PATCH, FAMILY_NONE},
 	[EVENT_CHILD_WORKFLOW_STARTED] = {"ChildWorkflowStarted", ROLE_COMMAND, FAMILY_CHILD},
 	[EVENT_CHILD_WORKFLOW_COMPLETED] = {"ChildWorkflowCompleted", ROLE_OUTCOME, FAMILY_CHILD},
@@ -77,6 +80,8 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_TRY_RECEIVE] = "try_receive",
 	[COMMAND_SEND_SIGNAL] = "send_signal",
 	[COMMAND_UPSERT_SEARCH_ATTRIBUTES] = "upsert_search_attributes",
+	[COMMAND_DEADLINE] = "timeout scope",
+	[COMMAND_REQUEST_CANCEL] = "request_cancel",
 	[COMMAND_CHILD] = "start_child",
 	[COMMAND_CANCEL_CHILD] = "cancel_child",
 };
@@ -89,6 +94,7 @@ static bool has_prefix(const char *text, const char *prefix);
 static Jsonb *timer_wish(const Event *event);
 static Jsonb *child_wish(const Event *event);
 static CommandKind command_of_word(const char *word);
+static void put_end(JsonObject *object, List *ended_on, bool went_on);
 static Jsonb *numbers(List *values);
 static List *read_numbers(const Jsonb *array);
 
@@ -153,6 +159,7 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 				break;
 			fingerprint->kind = has_prefix(event->key, TIMER_SLEEP)		? COMMAND_SLEEP
 								: has_prefix(event->key, TIMER_TIMEOUT) ? COMMAND_TIMEOUT
+								: has_prefix(event->key, TIMER_SCOPE)	? COMMAND_DEADLINE
 																		: COMMAND_TIMER;
 			fingerprint->input = timer_wish(event);
 			break;
@@ -163,6 +170,13 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 		case EVENT_ACTIVITY_CANCELLED:
 			if (aion_event_read_cancel_cause(event) == CANCEL_BY_WORKFLOW)
 				fingerprint->kind = COMMAND_CANCEL_ACTIVITY;
+			break;
+		case EVENT_ACTIVITY_CANCEL_REQUESTED:
+			fingerprint->kind = COMMAND_CANCEL_ACTIVITY;
+			break;
+		case EVENT_CANCEL_REQUEST_SENT:
+			fingerprint->kind = COMMAND_REQUEST_CANCEL;
+			fingerprint->input = aion_json_member(event->attributes, "input");
 			break;
 		case EVENT_SIGNAL_SENT:
 			fingerprint->kind = COMMAND_SEND_SIGNAL;
@@ -189,6 +203,16 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 			break;
 	}
 	return fingerprint->kind != COMMAND_NONE;
+}
+
+/*
+ * Tells whether an event may end an await of something else.
+ */
+bool
+aion_event_is_interruption(const Event *event)
+{
+	return aion_event_role(event) == ROLE_REQUEST ||
+		   (event->type == EVENT_TIMER_FIRED && has_prefix(event->key, TIMER_SCOPE));
 }
 
 /*
@@ -328,11 +352,32 @@ aion_event_failed(const Jsonb *error, List *ended_on, bool went_on)
 
 	aion_object_begin(&object);
 	aion_object_json(&object, "error", error);
-	if (ended_on != NIL)
-		aion_object_json(&object, "ended_on", numbers(ended_on));
-	if (went_on)
-		aion_object_text(&object, "went_on", "true");
+	put_end(&object, ended_on, went_on);
 	return aion_object_end(&object);
+}
+
+/*
+ * The same for a run that ended by a cancel request, which it names.
+ */
+Jsonb *
+aion_event_workflow_cancelled(const Event *request, List *ended_on, bool went_on)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "reason", aion_json_text(request->attributes, "reason"));
+	aion_object_text(&object, "by", aion_json_text(request->attributes, "by"));
+	put_end(&object, ended_on, went_on);
+	return aion_object_end(&object);
+}
+
+static void
+put_end(JsonObject *object, List *ended_on, bool went_on)
+{
+	if (ended_on != NIL)
+		aion_object_json(object, "ended_on", numbers(ended_on));
+	if (went_on)
+		aion_object_text(object, "went_on", "true");
 }
 
 List *
@@ -514,7 +559,8 @@ aion_event_read_activity_input(const Event *event)
 }
 
 /*
- * Encodes a timer: when it is due, and what the code asked for (a duration or a moment).
+ * Encodes a timer: when it is due, and what the code asked for: a duration or a moment, and of a
+ * deadline the function it is for.
  */
 Jsonb *
 aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish)
@@ -525,6 +571,8 @@ aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish)
 	aion_object_timestamp(&object, "fire_at", fire_at);
 	aion_object_json(&object, "duration", aion_json_member(wish, "duration"));
 	aion_object_json(&object, "until", aion_json_member(wish, "until"));
+	aion_object_json(&object, "handler", aion_json_member(wish, "handler"));
+	aion_object_json(&object, "digest", aion_json_member(wish, "digest"));
 	return aion_object_end(&object);
 }
 
@@ -545,6 +593,12 @@ aion_event_cancelled(CancelCause cause)
 	aion_object_begin(&object);
 	aion_object_text(&object, "cause", cause == CANCEL_BY_CLOSE ? "close" : "workflow");
 	return aion_object_end(&object);
+}
+
+bool
+aion_event_is_cancelled(const Event *event)
+{
+	return event->type == EVENT_TIMER_CANCELLED || event->type == EVENT_ACTIVITY_CANCELLED;
 }
 
 /*
@@ -655,6 +709,8 @@ timer_wish(const Event *event)
 	aion_object_begin(&object);
 	aion_object_json(&object, "duration", aion_json_member(event->attributes, "duration"));
 	aion_object_json(&object, "until", aion_json_member(event->attributes, "until"));
+	aion_object_json(&object, "handler", aion_json_member(event->attributes, "handler"));
+	aion_object_json(&object, "digest", aion_json_member(event->attributes, "digest"));
 	return aion_object_end(&object);
 }
 

@@ -36,6 +36,9 @@ typedef enum EventType
 	EVENT_WORKFLOW_REOPENED,
 	EVENT_SEARCH_ATTRIBUTES_UPDATED,
 	EVENT_VERSION_MARKED,
+	EVENT_WORKFLOW_CANCEL_REQUESTED,
+	EVENT_CANCEL_REQUEST_SENT,
+	EVENT_ACTIVITY_CANCEL_REQUESTED,
 	EVENT_CHILD_WORKFLOW_STARTED,
 	EVENT_CHILD_WORKFLOW_COMPLETED,
 	EVENT_CHILD_WORKFLOW_FAILED,
@@ -53,6 +56,7 @@ typedef enum EventRole
 	ROLE_COMMAND,  /* what the code asked for */
 	ROLE_OUTCOME,  /* settles a command */
 	ROLE_SIGNAL,   /* is there for the code to consume */
+	ROLE_REQUEST,  /* that the code be cancelled */
 	ROLE_MARK,	   /* invisible to the code */
 	ROLE_PATCH,	   /* says that the code is one with a certain change */
 	ROLE_REOPEN	   /* takes back earlier events, and begins a lease */
@@ -81,6 +85,8 @@ typedef enum CommandKind
 	COMMAND_TRY_RECEIVE,
 	COMMAND_SEND_SIGNAL,
 	COMMAND_UPSERT_SEARCH_ATTRIBUTES,
+	COMMAND_DEADLINE,
+	COMMAND_REQUEST_CANCEL,
 	COMMAND_CHILD,
 	COMMAND_CANCEL_CHILD
 } CommandKind;
@@ -154,6 +160,7 @@ typedef struct Origin
 #define TIMER_DEADLINE "deadline:"
 #define TIMER_RETRY "retry:"
 #define TIMER_TIMEOUT "timeout:"
+#define TIMER_SCOPE "scope:"
 #define TIMER_TASK "activity:"
 #define TIMER_SETTLED "settled:"
 #define TIMER_SCHEDULE "schedule:"
@@ -173,6 +180,7 @@ extern Jsonb *aion_event_result(const Jsonb *result);
 extern Jsonb *aion_event_read_result(const Event *event);
 extern Jsonb *aion_event_error(const Jsonb *error);
 extern Jsonb *aion_event_read_error(const Event *event);
+extern Jsonb *aion_event_workflow_cancelled(const Event *request, List *ended_on, bool went_on);
 extern Jsonb *aion_event_failed(const Jsonb *error, List *ended_on, bool went_on);
 extern List *aion_event_read_ended_on(const Event *event);
 extern bool aion_event_read_went_on(const Event *event);
@@ -181,6 +189,7 @@ extern List *aion_event_read_superseded(const Event *event);
 extern Jsonb *aion_event_forked_from(const char *workflow_id, const char *run_id, int32 seq);
 extern Jsonb *aion_event_origins(List *origins);
 extern List *aion_event_read_origins(const WorkflowStarted *started);
+extern bool aion_event_is_interruption(const Event *event);
 extern bool aion_event_is_by_close(const Event *event);
 extern bool aion_event_is_own_timer(const Event *event);
 extern bool aion_event_is_cancel_command(const Event *event);
@@ -198,6 +207,7 @@ extern Jsonb *aion_event_read_activity_input(const Event *event);
 extern Jsonb *aion_event_timer_started(TimestampTz fire_at, const Jsonb *wish);
 extern TimestampTz aion_event_read_fire_at(const Event *event);
 extern Jsonb *aion_event_cancelled(CancelCause cause);
+extern bool aion_event_is_cancelled(const Event *event);
 extern CancelCause aion_event_read_cancel_cause(const Event *event);
 extern Jsonb *aion_event_signal_received(const SignalReceived *signal);
 extern void aion_event_read_signal_received(const Event *event, SignalReceived *signal);

@@ -177,6 +177,9 @@ take_in(History *history, Event *event)
 		case ROLE_SIGNAL:
 			aion_received_add(history, event);
 			break;
+		case ROLE_REQUEST:
+			history->cancel_requests = lappend(history->cancel_requests, event);
+			break;
 		case ROLE_MARK:
 			if (event->type == EVENT_WORKFLOW_WATCHED)
 				history->watchers = lappend(history->watchers, event);
@@ -215,6 +218,7 @@ take_back(History *history, Event *reopened)
 	aion_received_clear(history);
 	history->terminal = NULL;
 	history->patches = NIL;
+	history->cancel_requests = NIL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
 	{
@@ -248,6 +252,19 @@ aion_history_is_patched(const History *history, const char *change_id)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Lists the cancel requests after those that the code was told.
+ */
+List *
+aion_history_pending_requests(const History *history, int heard)
+{
+	List *seqs = NIL;
+
+	for (int i = heard; i < list_length(history->cancel_requests); i++)
+		seqs = lappend_int(seqs, ((const Event *) list_nth(history->cancel_requests, i))->seq);
+	return seqs;
 }
 
 Event *
@@ -420,7 +437,7 @@ settle(History *history, Event *event)
 		openset_delete(history->open, (OpenKey){family, event->key});
 		(*count_of(history, family))--;
 	}
-	(void) add_command(history, event); /* cancelling is a command, too */
+	add_command(history, event)->outcome = event; /* cancelling is a command, too */
 }
 
 /*

@@ -43,6 +43,7 @@ typedef struct History
 	int received_names;			  /* of signals, those asked for included */
 	struct nameset_hash *received;
 	List *patches;			   /* ids of the changes that the code which made it had */
+	List *cancel_requests;	   /* Event: those that the run got */
 	struct openset_hash *open; /* (family, key) -> the command or timer that is open */
 } History;
 
@@ -59,6 +60,7 @@ typedef struct Difference
 extern History *aion_history_create(int64 run_key, int32 owner_key, MemoryContext parent);
 extern History *aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent);
 extern void aion_history_add(History *history, Event *event);
+extern List *aion_history_pending_requests(const History *history, int heard);
 extern bool aion_history_is_superseded(const History *history, const Event *event);
 extern bool aion_history_is_patched(const History *history, const char *change_id);
 extern Event *aion_history_last(const History *history);

@@ -39,7 +39,10 @@ static Event *record(Run *run, Command *command);
 static Jsonb *answer(Turn *turn, Command *command);
 static Jsonb *failure_of(const Command *command);
 static const char *cancel(Turn *turn, Command *activity);
+static Command *yield(Turn *turn, Command *activity);
+static Command *give_cancel(Turn *turn, Command *activity, const CommandClass *by);
 static Event *record_cancel(Run *run, Command *command);
+static Event *record_yield(Run *run, Command *command);
 static void key_of(const Command *command, char key[12]);
 static void init(void);
 static Progress perform(Run *run);
@@ -52,12 +55,16 @@ static const CommandClass class = {.kind = COMMAND_ACTIVITY,
 								   .record = record,
 								   .answer = answer,
 								   .failure = failure_of,
-								   .cancel = cancel};
+								   .cancel = cancel,
+								   .yield = yield};
 static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_ACTIVITY, .record = record_cancel};
+static const CommandClass yield_class = {
+	.kind = COMMAND_CANCEL_ACTIVITY, .awaiting = "cancel", .record = record_yield};
 static Primitive primitive = {.name = "activity",
 							  .init = init,
 							  .perform = perform,
 							  .arrive = arrive,
+							  .due = aion_task_due,
 							  .keep = aion_task_is_held,
 							  .purge = aion_task_purge,
 							  .close = cancel_open,
@@ -290,19 +297,12 @@ static Jsonb *
 failure_of(const Command *command)
 {
 	const Event *outcome = aion_turn_outcome(command);
-	JsonObject object;
 
 	if (outcome != NULL && outcome->type == EVENT_ACTIVITY_COMPLETED)
 		return NULL;
 	if (outcome != NULL && outcome->type == EVENT_ACTIVITY_FAILED)
 		return aion_event_read_error(outcome);
-	aion_object_begin(&object);
-	aion_object_text(&object, "kind", "cancelled");
-	aion_object_text(&object, "sqlstate", "WA003");
-	aion_object_text(&object, "message",
-					 psprintf("activity \"%s\" was cancelled", command->fingerprint.name));
-	aion_object_text(&object, "activity", command->fingerprint.name);
-	return aion_object_end(&object);
+	return aion_task_cancelled(command->fingerprint.name);
 }
 
 /*
@@ -311,18 +311,9 @@ failure_of(const Command *command)
 static const char *
 cancel(Turn *turn, Command *activity)
 {
-	const Event *outcome = aion_turn_outcome(activity);
-	const char *found = "pending";
-	char key[12];
-	Command *command;
+	Command *command = give_cancel(turn, activity, &cancel_class);
+	const char *found = command->detail;
 
-	if (activity->cancelled_by != NULL ||
-		(outcome != NULL && outcome->type == EVENT_ACTIVITY_CANCELLED))
-		found = "cancelled";
-	else if (outcome != NULL)
-		found = outcome->type == EVENT_ACTIVITY_COMPLETED ? "completed" : "failed";
-	key_of(activity, key);
-	command = aion_turn_command(turn, &cancel_class, key, NULL, found);
 	if (command->recorded != NULL)
 		found = command->recorded->event->type == EVENT_ACTIVITY_CANCELLED
 					? "pending"
@@ -330,6 +321,37 @@ cancel(Turn *turn, Command *activity)
 	if (strcmp(found, "pending") == 0)
 		activity->cancelled_by = command;
 	return found;
+}
+
+/*
+ * Gives the command by which an activity yields to a cancel request.  Whether it is cancelled or
+ * its outcome is waited for depends on whether somebody has claimed it, which the turn does not
+ * know.
+ */
+static Command *
+yield(Turn *turn, Command *activity)
+{
+	Command *command = give_cancel(turn, activity, &yield_class);
+
+	if (command->recorded != NULL && command->recorded->event->type == EVENT_ACTIVITY_CANCELLED)
+		activity->cancelled_by = command;
+	return command;
+}
+
+static Command *
+give_cancel(Turn *turn, Command *activity, const CommandClass *by)
+{
+	const Event *outcome = aion_turn_outcome(activity);
+	const char *found = "pending";
+	char key[12];
+
+	if (activity->cancelled_by != NULL ||
+		(outcome != NULL && outcome->type == EVENT_ACTIVITY_CANCELLED))
+		found = "cancelled";
+	else if (outcome != NULL)
+		found = outcome->type == EVENT_ACTIVITY_COMPLETED ? "completed" : "failed";
+	key_of(activity, key);
+	return aion_turn_command(turn, by, key, NULL, found);
 }
 
 static Event *
@@ -347,6 +369,20 @@ record_cancel(Run *run, Command *command)
 						errhint("The turn is repeated.")));
 	return aion_recorder_append(run->history, EVENT_ACTIVITY_CANCELLED, key,
 								aion_event_cancelled(CANCEL_BY_WORKFLOW));
+}
+
+/*
+ * Appends what becomes of an activity whose workflow is to be cancelled.  One that another process
+ * of the engine executes has a row like those of workers, and yields where they do.
+ */
+static Event *
+record_yield(Run *run, Command *command)
+{
+	const char *key = command->fingerprint.name;
+
+	if (strcmp(command->detail, "pending") == 0 && aion_task_waits(run, atoi(key)))
+		return aion_recorder_append(run->history, EVENT_ACTIVITY_CANCEL_REQUESTED, key, NULL);
+	return record_cancel(run, command);
 }
 
 /*

@@ -52,8 +52,8 @@ static Statement find_due =
 			  INT4OID, TEXTOID, TIMESTAMPTZOID);
 static Statement find_claimed =
 	STATEMENT(SELECT,
-			  "SELECT FROM aion._task WHERE run_key = $1 AND ordinal = $2 AND token = $3"
-			  " AND state = 'claimed'",
+			  "SELECT cancel_requested FROM aion._task WHERE run_key = $1 AND ordinal = $2"
+			  " AND token = $3 AND state = 'claimed'",
 			  INT8OID, INT4OID, UUIDOID);
 static Statement select_claimed =
 	STATEMENT(SELECT,
@@ -86,6 +86,7 @@ AION_REGISTER_PRIMITIVE(primitive);
 
 static Claim *claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again);
 static bool is_wanted(void *claim);
+static bool is_claimed(const Claim *claim, bool *cancel_requested);
 static bool lock_out_others(const Task *task);
 static void attempt(Claim *claim);
 static void confirm(void *claim);
@@ -175,9 +176,10 @@ execute(void)
 {
 	Claim *claim = claimed;
 	ErrorContextCallback context = {error_context_stack, add_context, claim};
+	bool cancel_requested;
 
 	claimed = NULL;
-	if (!is_wanted(claim))
+	if (!is_claimed(claim, &cancel_requested))
 		return;
 	if (!lock_out_others(&claim->task))
 	{
@@ -195,20 +197,31 @@ execute(void)
 	error_context_stack = context.previous;
 }
 
+/*
+ * Tells whether the workflow still wants what is being executed: for its next heartbeat.
+ */
 static bool
-is_wanted(void *argument)
+is_wanted(void *claim)
 {
-	const Claim *claim = argument;
+	bool cancel_requested;
+
+	return is_claimed(claim, &cancel_requested) && !cancel_requested;
+}
+
+static bool
+is_claimed(const Claim *claim, bool *cancel_requested)
+{
 	NullableDatum args[] = {aion_arg_int64(claim->task.run_key),
 							aion_arg_int32(claim->task.ordinal),
 							aion_arg(UUIDPGetDatum(&claim->token))};
 	Authority authority;
-	bool wanted;
+	Rows rows;
 
 	aion_authority_assume(&authority);
-	wanted = aion_statement_execute(&find_claimed, args).count > 0;
+	rows = aion_statement_execute(&find_claimed, args);
+	*cancel_requested = rows.count > 0 && aion_row_bool(rows, 0, 1);
 	aion_authority_drop(&authority);
-	return wanted;
+	return rows.count > 0;
 }
 
 /*
@@ -342,6 +355,9 @@ give_up(Claim *claim, const Jsonb *error)
 	aion_authority_drop(&authority);
 }
 
+/*
+ * Lets a task be tried again, or end if its workflow only waits for it to.
+ */
 static void
 put_back(Task *task, TimestampTz next, const Jsonb *error)
 {
@@ -349,6 +365,11 @@ put_back(Task *task, TimestampTz next, const Jsonb *error)
 							aion_arg_int32(task->failures + 1), aion_arg_timestamp(next),
 							aion_arg_jsonb(error)};
 
+	if (task->cancel_requested)
+	{
+		aion_task_settle_cancelled(task);
+		return;
+	}
 	(void) aion_statement_execute(&put_task_back, args);
 	aion_queue_release(task);
 	aion_due_wake(task->run_key, task->owner_key,

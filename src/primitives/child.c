@@ -52,6 +52,7 @@ static Event *record(Run *run, Command *command);
 static Jsonb *answer(Turn *turn, Command *command);
 static Jsonb *failure_of(const Command *command);
 static const char *cancel(Turn *turn, Command *child);
+static Command *give_cancel(Turn *turn, Command *child);
 static const char *workflow_id_of(const Command *command);
 static Event *record_cancel(Run *run, Command *command);
 
@@ -71,8 +72,11 @@ static const CommandClass class = {.kind = COMMAND_CHILD,
 								   .answer = answer,
 								   .failure = failure_of,
 								   .cancel = cancel,
+								   .yield = give_cancel,
+								   .outlives_await = true,
 								   .key = workflow_id_of};
-static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_CHILD, .record = record_cancel};
+static const CommandClass cancel_class = {
+	.kind = COMMAND_CANCEL_CHILD, .awaiting = "cancel", .record = record_cancel};
 
 static bool resolve_like_previous(Wish *wish, const Command *previous);
 static Event *refuse(Run *run, Command *command, const Jsonb *error);
@@ -302,20 +306,26 @@ workflow_id_of(const Command *command)
 static const char *
 cancel(Turn *turn, Command *child)
 {
+	const Command *command = give_cancel(turn, child);
+
+	if (command->recorded == NULL)
+		return command->detail;
+	return command->recorded->event->type == EVENT_CHILD_CANCEL_REQUESTED
+			   ? "pending"
+			   : aion_event_read_answer(command->recorded->event);
+}
+
+static Command *
+give_cancel(Turn *turn, Command *child)
+{
 	const Event *outcome = aion_turn_outcome(child);
 	const char *found = "pending";
 	const char *key;
-	Command *command;
 
 	if (outcome != NULL)
 		found = outcome->type == EVENT_CHILD_WORKFLOW_COMPLETED ? "completed" : "failed";
 	key = child->recorded != NULL ? child->recorded->event->key : ((Wish *) child->detail)->key;
-	command = aion_turn_command(turn, &cancel_class, key, NULL, found);
-	if (command->recorded == NULL)
-		return found;
-	return command->recorded->event->type == EVENT_CHILD_CANCEL_REQUESTED
-			   ? "pending"
-			   : aion_event_read_answer(command->recorded->event);
+	return aion_turn_command(turn, &cancel_class, key, NULL, found);
 }
 
 static Event *

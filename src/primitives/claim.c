@@ -20,7 +20,7 @@
 /* $5: how many with the same key may run at once. */
 #define ROOM_FOR_KEY                                                                               \
 	"($5 IS NULL OR t.key IS NULL OR (SELECT count(*) FROM aion._task c WHERE c.task_queue = $1"   \
-	" AND c.key = t.key AND c.state IN ('claimed', 'cancelled')) < $5)"
+	" AND c.key = t.key AND c.state IN ('claimed', 'cancelled', 'abandoned')) < $5)"
 
 #define LOCK_WAITING(whose)                                                                        \
 	"SELECT " TASK_COLUMNS ", r.workflow_id, r.run_id,"                                            \
@@ -63,7 +63,7 @@ static Statement find_waiting =
 static Statement lock_claimed =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
-			  " AND token = $3 AND state IN ('claimed', 'cancelled') FOR UPDATE",
+			  " AND token = $3 AND state IN ('claimed', 'cancelled', 'abandoned') FOR UPDATE",
 			  INT8OID, INT4OID, UUIDOID);
 
 static Claim *read_claim(Rows rows, uint64 row);
@@ -161,7 +161,7 @@ aion_claim_hold(int64 run_key, int32 ordinal, const pg_uuid_t *token, bool even_
 	if (rows.count == 0)
 		return false;
 	aion_task_read(rows, 0, task);
-	return even_cancelled || strcmp(task->state, "claimed") == 0;
+	return even_cancelled || strcmp(task->state, "cancelled") != 0;
 }
 
 /*

@@ -14,6 +14,7 @@
 
 #include "aion.h"
 #include "engine/receive.h"
+#include "engine/scope.h"
 #include "engine/turn.h"
 #include "primitives/activity.h"
 #include "primitives/policy.h"
@@ -39,13 +40,16 @@ static void
 wait_for_all(Turn *turn, Command **commands, int count)
 {
 	Command **open = palloc(count * sizeof(Command *));
+	int32 settled_at = 0;
 	int left = 0;
 
 	for (int i = 0; i < count; i++)
 	{
 		if (!aion_turn_is_settled(commands[i]))
 			open[left++] = commands[i];
+		settled_at = Max(settled_at, aion_turn_settled_at(commands[i]));
 	}
+	aion_scope_check(turn, commands, count, settled_at);
 	if (left > 0)
 		(void) aion_turn_wait(turn, open, left);
 	for (int i = 0; i < count; i++)
@@ -65,6 +69,7 @@ all(Turn *turn, Command **commands, int count)
 
 	if (failed != NULL)
 	{
+		aion_scope_check(turn, commands, count, aion_turn_settled_at(failed));
 		aion_turn_consume(turn, failed);
 		cancel_after(turn, commands, count, failed);
 		(void) failed->class->answer(turn, failed); /* raises it */
@@ -108,7 +113,7 @@ cancel_after(Turn *turn, Command **commands, int count, const Command *decisive)
 	{
 		const Event *outcome = aion_turn_outcome(commands[i]);
 
-		if (commands[i] == decisive || (outcome == NULL && commands[i]->cancelled_by != NULL) ||
+		if (commands[i] == decisive || commands[i]->cancelled_by != NULL ||
 			(outcome != NULL && (event == NULL || outcome->seq < event->seq)))
 			continue;
 		(void) commands[i]->class->cancel(turn, commands[i]);

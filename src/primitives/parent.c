@@ -272,8 +272,7 @@ aion_parent_send_cancel(const FoundRun *to, const char *reason)
 {
 	Arrival arrival = {.kind = "cancel", .payload = aion_event_reason(reason, NULL)};
 
-	if (aion_primitive_receives(arrival.kind))
-		aion_inbox_send(to, &arrival);
+	aion_inbox_send(to, &arrival);
 }
 
 /*

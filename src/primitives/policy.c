@@ -32,6 +32,7 @@ static const char *const keys[] = {"task_queue",
 								   "schedule_to_start_timeout",
 								   "schedule_to_close_timeout",
 								   "heartbeat_timeout",
+								   "on_cancel",
 								   "retry"};
 static const char *const retry_keys[] = {"max_attempts", "initial_interval", "backoff",
 										 "coefficient",	 "max_interval",	 "non_retryable"};

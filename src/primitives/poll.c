@@ -333,7 +333,7 @@ aion_heartbeat_activity(PG_FUNCTION_ARGS)
 		(void) aion_statement_execute(&note_heartbeat, args);
 	}
 	aion_authority_drop(&authority);
-	PG_RETURN_BOOL(cancelled);
+	PG_RETURN_BOOL(cancelled || task.cancel_requested);
 }
 
 /*

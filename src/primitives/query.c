@@ -19,8 +19,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/plancache.h"
-#include "utils/syscache.h"
 
 #include "aion.h"
 #include "engine/code.h"
@@ -368,13 +366,7 @@ check_function(Oid function)
 
 	if (!OidIsValid(function))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("handler must not be null")));
-	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
-	{
-		/* Dropped and perhaps made again: a plan that was made before keeps its oid. */
-		ResetPlanCache();
-		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						errmsg("a query handler was dropped since this code was planned")));
-	}
+	aion_handler_check_exists(function);
 	found = aion_query_function(function);
 	handler = found->handler;
 	if (get_func_prokind(function) != PROKIND_FUNCTION || handler->parameter_count != 2 ||

@@ -60,7 +60,7 @@ static Statement next_permit = STATEMENT(SELECT,
 static Statement count_key =
 	STATEMENT(SELECT,
 			  "SELECT count(*) FROM aion._task WHERE task_queue = $1 AND key = $2"
-			  " AND state IN ('claimed', 'cancelled')",
+			  " AND state IN ('claimed', 'cancelled', 'abandoned')",
 			  TEXTOID, TEXTOID);
 static Statement set_limits =
 	STATEMENT(INSERT,

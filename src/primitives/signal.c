@@ -80,12 +80,14 @@ static const CommandClass receiver_class = {.kind = COMMAND_NONE,
 											.awaiting = "signal",
 											.answer = answer_received,
 											.failure = failure_of_receiver,
-											.cancel = cancel_receiver};
+											.cancel = cancel_receiver,
+											.outlives_await = true};
 static const CommandClass nothing_class = {.kind = COMMAND_TRY_RECEIVE, .record = record_nothing};
 static const CommandClass send_class = {.kind = COMMAND_SEND_SIGNAL,
 										.awaiting = "sending",
 										.record = record_sent,
-										.answer = answer_sent};
+										.answer = answer_sent,
+										.is_prompt = true};
 
 static bool keep_id(int64 run_key, int32 owner_key, const char *dedup_id);
 static bool send(const FoundRun *to, const char *name, const Jsonb *payload, const char *dedup_id);

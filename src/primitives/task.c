@@ -10,7 +10,12 @@
  *
  *		waiting -> claimed -> settled			deleted when it is recorded
  *		   ^          |  \-> cancelled			deleted when the time of the attempt is up
+ *		   |          |   '-> abandoned			the same, or it is settled as if nothing had been
  *		   '----------'  (an attempt failed, and there will be another)
+ *
+ * What becomes of a claimed one that its workflow no longer wants is for on_cancel to say: its
+ * worker is told by a heartbeat (try, wait) or not (abandon), and if a cancel request is the
+ * reason, the workflow goes on at once (try, abandon) or with the outcome (wait).
  *
  * One in the background is deleted when it is cancelled: whoever executes it commits only what is
  * still wanted.
@@ -52,13 +57,13 @@ static Statement lock_late =
 			  " OR heartbeat_by <= $2 OR close_by <= $2 OR (start_by <= $2 AND state = 'waiting'))"
 			  " ORDER BY ordinal FOR UPDATE SKIP LOCKED",
 			  INT8OID, TIMESTAMPTZOID);
-static Statement select_unwatched =
-	STATEMENT(SELECT,
-			  "SELECT " TASK_COLUMNS
-			  " FROM aion._task t WHERE run_key = $1 AND state IN ('claimed', 'cancelled')"
-			  " AND NOT EXISTS (SELECT FROM aion._timer m WHERE m.run_key = t.run_key"
-			  " AND m.name = '" TIMER_TASK "' || t.ordinal || ' attempt ' || t.attempt)",
-			  INT8OID);
+static Statement select_unwatched = STATEMENT(
+	SELECT,
+	"SELECT " TASK_COLUMNS
+	" FROM aion._task t WHERE run_key = $1 AND state IN ('claimed', 'cancelled', 'abandoned')"
+	" AND NOT EXISTS (SELECT FROM aion._timer m WHERE m.run_key = t.run_key"
+	" AND m.name = '" TIMER_TASK "' || t.ordinal || ' attempt ' || t.attempt)",
+	INT8OID);
 static Statement lock_external =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
@@ -80,7 +85,7 @@ static Statement delete_tasks =
 static Statement lock_cancelled =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1"
-			  " AND state = 'cancelled' FOR UPDATE",
+			  " AND state IN ('cancelled', 'abandoned') FOR UPDATE",
 			  INT8OID);
 static Statement select_queues = STATEMENT(
 	SELECT, "SELECT DISTINCT task_queue FROM aion._task WHERE run_key = $1 AND state = 'waiting'",
@@ -91,8 +96,17 @@ static Statement delete_watches =
 			  " AND NOT EXISTS (SELECT FROM aion._task t WHERE t.run_key = $1"
 			  " AND starts_with(m.name, '" TIMER_TASK "' || t.ordinal || ' '))",
 			  INT8OID);
-static Statement mark_cancelled = STATEMENT(
-	UPDATE, "UPDATE aion._task SET state = 'cancelled' WHERE run_key = $1 AND ordinal = $2",
+static Statement lock_any = STATEMENT(
+	SELECT, "SELECT FROM aion._task WHERE run_key = $1 AND ordinal = $2 FOR UPDATE SKIP LOCKED",
+	INT8OID, INT4OID);
+static Statement mark_cancelled =
+	STATEMENT(UPDATE, "UPDATE aion._task SET state = $3 WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID, TEXTOID);
+static Statement request_cancel = STATEMENT(
+	UPDATE, "UPDATE aion._task SET cancel_requested = true WHERE run_key = $1 AND ordinal = $2",
+	INT8OID, INT4OID);
+static Statement select_task = STATEMENT(
+	SELECT, "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2",
 	INT8OID, INT4OID);
 static Statement settle_task =
 	STATEMENT(UPDATE,
@@ -107,11 +121,25 @@ static Statement retry_task = STATEMENT(
 	" token = NULL, permit = NULL, failures = 0 WHERE run_key = $1 AND ordinal = $2",
 	INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, JSONBOID);
 
-static void record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts, bool watched);
+/* What came of an activity. */
+typedef struct Outcome
+{
+	int32 ordinal;
+	Jsonb *outcome;
+	int32 attempts;
+	bool watched; /* timers are live that make the run look at it */
+	bool recorded;
+} Outcome;
+
+static void take_outcomes(Run *run);
+static int by_ordinal(const ListCell *a, const ListCell *b);
+static void record(Run *run, Outcome *taken);
 static void delete_one(const Task *task);
 static bool cancel_background(Run *run, int32 ordinal, bool *found);
 static void record_settled(Run *run);
 static void cancel_again(Run *run);
+static void tell_unwanted(Run *run, int32 ordinal);
+static void tell_again(Run *run);
 static void end_late(Run *run);
 static void expire(Task *task);
 static void wake(const Task *task, const char *why, TimestampTz moment);
@@ -200,8 +228,10 @@ aion_task_arrive(Run *run)
 	if (run->tasks_due)
 	{
 		cancel_again(run);
+		tell_again(run);
 		end_late(run);
 		aion_wakeup_background(run->owner_key); /* another attempt may be due */
+		take_outcomes(run);
 	}
 	record_settled(run);
 }
@@ -209,12 +239,71 @@ aion_task_arrive(Run *run)
 static void
 record_settled(Run *run)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key)};
-	Rows settled = aion_statement_execute(&take_settled, args);
+	ListCell *cell;
 
-	for (uint64 row = 0; row < settled.count; row++)
-		record(run, aion_row_int32(settled, row, 1), aion_row_jsonb(settled, row, 2),
-			   aion_row_int32(settled, row, 3), aion_row_bool(settled, row, 4));
+	foreach (cell, run->outcomes)
+		record(run, lfirst(cell));
+	run->outcomes = NIL;
+}
+
+/*
+ * Moves the outcome that a timer stands for into history, in its place among timers that are due.
+ */
+void
+aion_task_due(Run *run, const char *timer)
+{
+	int32 ordinal = atoi(timer + strlen(TIMER_SETTLED));
+	int low = 0;
+	int high;
+
+	if (run->outcomes == NIL)
+		take_outcomes(run);
+	high = list_length(run->outcomes);
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+		Outcome *taken = list_nth(run->outcomes, middle);
+
+		if (taken->ordinal == ordinal)
+		{
+			record(run, taken);
+			return;
+		}
+		if (taken->ordinal < ordinal)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+}
+
+/*
+ * Takes what came of activities, to be recorded in the same transaction.
+ */
+static void
+take_outcomes(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&take_settled, args);
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Outcome *taken = palloc0(sizeof(Outcome));
+
+		taken->ordinal = aion_row_int32(rows, row, 1);
+		taken->outcome = aion_row_jsonb(rows, row, 2);
+		taken->attempts = aion_row_int32(rows, row, 3);
+		taken->watched = aion_row_bool(rows, row, 4);
+		run->outcomes = lappend(run->outcomes, taken);
+	}
+	list_sort(run->outcomes, by_ordinal);
+	MemoryContextSwitchTo(caller);
+}
+
+static int
+by_ordinal(const ListCell *a, const ListCell *b)
+{
+	return ((const Outcome *) lfirst(a))->ordinal - ((const Outcome *) lfirst(b))->ordinal;
 }
 
 /*
@@ -250,7 +339,8 @@ end_late(Run *run)
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		aion_task_read(rows, row, &task);
-		if (aion_run_is_closed(run) || strcmp(task.state, "cancelled") == 0)
+		if (aion_run_is_closed(run) || strcmp(task.state, "cancelled") == 0 ||
+			strcmp(task.state, "abandoned") == 0)
 			delete_one(&task);
 		else
 			expire(&task);
@@ -294,10 +384,15 @@ aion_task_cancel(Run *run, int32 ordinal)
 	aion_task_read(rows, 0, &task);
 	if (strcmp(task.state, "claimed") == 0)
 	{
-		(void) aion_statement_execute(&mark_cancelled, args);
+		NullableDatum mark[] = {args[0], args[1],
+								aion_arg_text(strcmp(task.policy.on_cancel, "abandon") == 0
+												  ? "abandoned"
+												  : "cancelled")};
+
+		(void) aion_statement_execute(&mark_cancelled, mark);
 		aion_task_watch(&task, aion_clock_now());
 	}
-	else if (strcmp(task.state, "cancelled") != 0)
+	else if (strcmp(task.state, "cancelled") != 0 && strcmp(task.state, "abandoned") != 0)
 		delete_one(&task);
 	return true;
 }
@@ -324,6 +419,60 @@ cancel_background(Run *run, int32 ordinal, bool *found)
 }
 
 /*
+ * Tells whoever is at an activity that its workflow is to be cancelled, if he shall be waited for.
+ * Returns whether that is so; else it is to be cancelled.
+ */
+bool
+aion_task_waits(Run *run, int32 ordinal)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Rows rows = aion_statement_execute(&select_task, args);
+	Task task;
+
+	if (rows.count == 0)
+		return false;
+	aion_task_read(rows, 0, &task);
+	if (strcmp(task.policy.on_cancel, "wait") != 0 || strcmp(task.state, "waiting") == 0)
+		return false;
+	tell_unwanted(run, ordinal);
+	return true;
+}
+
+/*
+ * Lets the next heartbeat of an activity say that its workflow no longer wants it.  What is locked
+ * is looked at again: it is being completed, or that was a heartbeat.
+ */
+static void
+tell_unwanted(Run *run, int32 ordinal)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Task locked = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
+
+	if (aion_statement_execute(&lock_any, args).count > 0)
+		(void) aion_statement_execute(&request_cancel, args);
+	else
+		wake(&locked, "locked", aion_clock_now() + LOOK_AGAIN);
+}
+
+/*
+ * Tells again who could not be told.
+ */
+static void
+tell_again(Run *run)
+{
+	History *history = run->history;
+
+	for (int i = 0; history->cancel_requests != NIL && i < history->command_count; i++)
+	{
+		const Event *event = history->commands[i]->event;
+
+		if (event->type == EVENT_ACTIVITY_CANCEL_REQUESTED &&
+			aion_history_open(history, FAMILY_ACTIVITY, event->key) != NULL)
+			tell_unwanted(run, atoi(event->key));
+	}
+}
+
+/*
  * The same for all activities of a run that ends; outcomes that have arrived are recorded.
  */
 void
@@ -338,7 +487,10 @@ aion_task_cancel_all(Run *run)
 	while ((ordinal = bms_next_member(run->tasks, ordinal)) >= 0)
 		arrived = !aion_task_cancel(run, ordinal) || arrived;
 	if (arrived)
+	{
+		take_outcomes(run);
 		record_settled(run);
+	}
 }
 
 /*
@@ -416,6 +568,7 @@ aion_task_read(Rows rows, uint64 row, Task *task)
 	task->close_by = aion_row_timestamp(rows, row, 14);
 	task->attempt_by = aion_row_timestamp(rows, row, 15);
 	task->heartbeat_by = aion_row_timestamp(rows, row, 16);
+	task->cancel_requested = aion_row_bool(rows, row, 17);
 }
 
 /*
@@ -434,6 +587,36 @@ aion_task_settle(const Task *task, const Jsonb *outcome)
 }
 
 /*
+ * Notes that an attempt did not happen, and that no other will be made because the workflow is to
+ * be cancelled.
+ */
+void
+aion_task_settle_cancelled(const Task *task)
+{
+	JsonObject outcome;
+
+	aion_object_begin(&outcome);
+	aion_object_json(&outcome, "error", aion_task_cancelled(task->activity));
+	aion_task_settle(task, aion_object_end(&outcome));
+}
+
+/*
+ * What is known about an activity that was cancelled.
+ */
+Jsonb *
+aion_task_cancelled(const char *activity)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "kind", "cancelled");
+	aion_object_text(&object, "sqlstate", "WA003");
+	aion_object_text(&object, "message", psprintf("activity \"%s\" was cancelled", activity));
+	aion_object_text(&object, "activity", activity);
+	return aion_object_end(&object);
+}
+
+/*
  * Notes that an attempt failed: there will be another, which is returned, or that was the last.
  */
 bool
@@ -446,8 +629,8 @@ aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry
 
 	next =
 		now + (retry_after >= 0 ? retry_after : aion_policy_backoff(&task->policy, task->attempt));
-	if (retryable && aion_policy_retries(&task->policy, task->attempt, error) &&
-		next < task->close_by)
+	if (retryable && !task->cancel_requested && strcmp(task->state, "abandoned") != 0 &&
+		aion_policy_retries(&task->policy, task->attempt, error) && next < task->close_by)
 	{
 		NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal),
 								aion_arg_timestamp(next), aion_arg_jsonb(error),
@@ -478,11 +661,16 @@ aion_task_watch(const Task *task, TimestampTz not_before)
  * Records an outcome, unless the activity was cancelled meanwhile.
  */
 static void
-record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts, bool watched)
+record(Run *run, Outcome *taken)
 {
+	int32 ordinal = taken->ordinal;
+	Jsonb *outcome = taken->outcome;
 	char *key = psprintf("%d", ordinal);
 	Jsonb *error = aion_json_member(outcome, "error");
 
+	if (taken->recorded)
+		return;
+	taken->recorded = true;
 	if (aion_run_is_closed(run) || aion_history_open(run->history, FAMILY_ACTIVITY, key) == NULL)
 		return;
 	aion_recorder_append(run->history,
@@ -490,11 +678,11 @@ record(Run *run, int32 ordinal, const Jsonb *outcome, int32 attempts, bool watch
 						 error != NULL ? aion_event_error(error)
 									   : aion_event_result(aion_json_member(outcome, "ok")));
 	aion_due_disarm(run, psprintf(TIMER_SETTLED "%d", ordinal));
-	if (!watched)
+	if (!taken->watched)
 		return;
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d start", ordinal));
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d close", ordinal));
-	for (int i = 1; i <= attempts; i++)
+	for (int i = 1; i <= taken->attempts; i++)
 		aion_due_disarm(run, psprintf(TIMER_TASK "%d attempt %d", ordinal, i));
 }
 

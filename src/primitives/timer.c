@@ -31,27 +31,27 @@ typedef struct TimerWish
 	bool refused; /* a timer of that name is live */
 } TimerWish;
 
-static Event *record_start(Run *run, Command *command);
 static Event *record_cancel(Run *run, Command *command);
 static Jsonb *answer_timer(Turn *turn, Command *command);
 
 static Jsonb *failure_of(const Command *command);
-static const char *cancel(Turn *turn, Command *timer);
-
-static const CommandClass sleep_class = {
-	.kind = COMMAND_SLEEP, .awaiting = "timer", .record = record_start, .answer = answer_timer};
+static const CommandClass sleep_class = {.kind = COMMAND_SLEEP,
+										 .awaiting = "timer",
+										 .record = aion_timer_record,
+										 .answer = answer_timer,
+										 .cancel = aion_timer_cancel};
 static const CommandClass timer_class = {.kind = COMMAND_TIMER,
 										 .awaiting = "timer",
-										 .record = record_start,
+										 .record = aion_timer_record,
 										 .answer = answer_timer,
 										 .failure = failure_of,
-										 .cancel = cancel};
+										 .cancel = aion_timer_cancel};
 static const CommandClass timeout_class = {.kind = COMMAND_TIMEOUT,
 										   .awaiting = "timeout",
-										   .record = record_start,
+										   .record = aion_timer_record,
 										   .answer = answer_timer,
 										   .failure = failure_of,
-										   .cancel = cancel};
+										   .cancel = aion_timer_cancel};
 static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_TIMER, .record = record_cancel};
 
 static Command *start(Turn *turn, const CommandClass *class, const char *name,
@@ -69,8 +69,8 @@ static void sleep_for(Turn *turn, const Interval *duration, TimestampTz until);
 /*
  * Appends the start of a timer, due its duration after this moment, or the refusal to start it.
  */
-static Event *
-record_start(Run *run, Command *command)
+Event *
+aion_timer_record(Run *run, Command *command)
 {
 	const TimerWish *wish = command->detail;
 	TimestampTz fire_at;
@@ -150,10 +150,30 @@ aion_timer_start_timeout(Turn *turn, const Interval *duration, TimestampTz until
 }
 
 /*
+ * Asks for a timer that ends a stretch of code; what function that is for is part of the command.
+ */
+Command *
+aion_timer_start_deadline(Turn *turn, const CommandClass *class, const Interval *duration,
+						  const char *handler, const char *digest)
+{
+	char *name = psprintf(TIMER_SCOPE "%d", aion_turn_ordinal(turn, class->kind) + 1);
+	TimerWish *wish = MemoryContextAllocZero(turn->context, sizeof(TimerWish));
+	JsonObject object;
+
+	wish->duration = MemoryContextAlloc(turn->context, sizeof(Interval));
+	*wish->duration = *duration;
+	aion_object_begin(&object);
+	aion_object_text(&object, "duration", aion_duration_text(duration));
+	aion_object_text(&object, "handler", handler);
+	aion_object_text(&object, "digest", digest);
+	return aion_turn_command(turn, class, name, aion_object_end(&object), wish);
+}
+
+/*
  * Cancels a timer unless it is settled.
  */
-static const char *
-cancel(Turn *turn, Command *timer)
+const char *
+aion_timer_cancel(Turn *turn, Command *timer)
 {
 	return cancel_named(turn, timer, timer->fingerprint.name);
 }
@@ -269,9 +289,9 @@ is_refused(const Command *command)
 static char *
 author_name(FunctionCallInfo fcinfo, int argument)
 {
-	static const char *const reserved[] = {TIMER_SLEEP,	  TIMER_START,	 TIMER_DEADLINE,
-										   TIMER_RETRY,	  TIMER_TIMEOUT, TIMER_TASK,
-										   TIMER_SETTLED, TIMER_SCHEDULE};
+	static const char *const reserved[] = {TIMER_SLEEP, TIMER_START,   TIMER_DEADLINE,
+										   TIMER_RETRY, TIMER_TIMEOUT, TIMER_SCOPE,
+										   TIMER_TASK,	TIMER_SETTLED, TIMER_SCHEDULE};
 	char *name = PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
 
 	aion_name_check(name, AION_NAME_MAX, "timer name");

@@ -9,5 +9,12 @@
 #include "utils/timestamp.h"
 
 extern Command *aion_timer_start_timeout(Turn *turn, const Interval *duration, TimestampTz until);
+extern Command *aion_timer_start_deadline(Turn *turn, const CommandClass *class,
+										  const Interval *duration, const char *handler,
+										  const char *digest);
+
+/* What the class of a timer does. */
+extern Event *aion_timer_record(Run *run, Command *command);
+extern const char *aion_timer_cancel(Turn *turn, Command *timer);
 
 #endif

@@ -79,6 +79,7 @@ CREATE FUNCTION pg_temp.extremes(type oid) RETURNS text[] LANGUAGE sql AS $$
 		WHEN 'uuid' THEN ARRAY['NULL', '''00000000-0000-0000-0000-000000000000''']
 		WHEN 'regprocedure' THEN ARRAY['NULL', '0', '''pg_sleep(float8)''', '999999999::oid']
 		WHEN 'aion.handle' THEN ARRAY['NULL', '''''', '''timer:1:x''', '''timer:99999999999:x''', '''signal:1:x''']
+		WHEN 'aion.scope' THEN ARRAY['NULL', '''''', '''scope:1''']
 		ELSE ARRAY['NULL'] END
 $$;
 CREATE TEMP TABLE bad (call text, sqlstate text, message text);

@@ -1,7 +1,6 @@
 --
 -- Random workflows, driven in one go by optimistic turns, and in random slices step by step with a replay between every two
--- turns (R30), give the same commands,
--- results, answers to queries (79, T98), history and tables, while signals arrive. So do slices in which the run is paused and resumed,
+-- turns (R30), give the same commands, results, answers to queries (79, T98), history and tables, while signals arrive. So do slices in which the run is paused and resumed,
 -- and ended and reopened, at random moments, but for the marks of that; and a fork of any prefix comes to an end. (Invariants 10-14,
 -- 16-19, 21, 24, 25, 33-37, 41, 57, 75-77.) A failing seed is printed with its program; add it
 -- to the list of seeds that are tried every time.
@@ -16,14 +15,12 @@ GRANT ALL ON SCHEMA public TO property_user;
 SET SESSION AUTHORIZATION property_user;
 SET search_path = property, public;
 
--- Chance for the programs: the same on every machine.
-CREATE TABLE chance (state bigint);
-INSERT INTO chance VALUES (0);
+-- Chance for the programs: the same on every machine. A setting, since a row would leave a version behind with every roll.
 CREATE FUNCTION roll(sides int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
-	s bigint;
+	s bigint := (current_setting('property.chance')::bigint * 1103515245 + 12345) % 2147483648;
 BEGIN
-	UPDATE chance SET state = (state * 1103515245 + 12345) % 2147483648 RETURNING state INTO s;
+	PERFORM set_config('property.chance', s::text, true);
 	RETURN (s / 65536) % sides;
 END $$;
 CREATE FUNCTION program(depth int) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -33,7 +30,7 @@ DECLARE
 BEGIN
 	FOR i IN 1..1 + roll(4) LOOP
 		name := chr(97 + roll(3));
-		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 29 ELSE 24 END)
+		ops := ops || jsonb_build_array(CASE roll(CASE WHEN depth > 0 THEN 34 ELSE 25 END)
 			WHEN 0 THEN jsonb_build_array('sleep', roll(1000))
 			WHEN 1 THEN jsonb_build_array('sleep', 0)
 			WHEN 2 THEN jsonb_build_array('until', roll(2000) - 200)
@@ -58,10 +55,15 @@ BEGIN
 			WHEN 21 THEN jsonb_build_array('try', name)
 			WHEN 22 THEN jsonb_build_array('signals', name, chr(97 + roll(3)), roll(6), roll(600))
 			WHEN 23 THEN jsonb_build_array('send', (ARRAY['q', 'nobody'])[1 + roll(2)], name)
-			WHEN 24 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
-			WHEN 25 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
-			WHEN 26 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
-			WHEN 27 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 24 THEN jsonb_build_array('asked')
+			WHEN 25 THEN jsonb_build_array('loop', 1 + roll(3), program(depth - 1))
+			WHEN 26 THEN jsonb_build_array('block', program(depth - 1), program(depth - 1))
+			WHEN 27 THEN jsonb_build_array('block', program(depth - 1) || '[["raise", "planned"]]', program(depth - 1))
+			WHEN 28 THEN jsonb_build_array('either', program(depth - 1), program(depth - 1))
+			WHEN 29 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 30 THEN jsonb_build_array('scope', roll(1000), program(depth - 1), program(depth - 1))
+			WHEN 31 THEN jsonb_build_array('with', roll(1000), program(depth - 1))
+			WHEN 32 THEN jsonb_build_array('shield', program(depth - 1))
 			ELSE jsonb_build_array('call', program(depth - 1)) END);
 	END LOOP;
 	RETURN ops;
@@ -86,6 +88,7 @@ DECLARE
 	op jsonb;
 	said text;
 	handles aion.handle[];
+	scope aion.scope;
 BEGIN
 	FOR op IN SELECT * FROM jsonb_array_elements(ops) LOOP
 		said := NULL;
@@ -196,6 +199,20 @@ BEGIN
 				END;
 			WHEN 'either' THEN state := interpret(CASE WHEN aion.random() < 0.5 THEN op -> 1 ELSE op -> 2 END, state);
 			WHEN 'call' THEN state := interpret(op -> 1, state);
+			WHEN 'asked' THEN said := aion.cancel_requested();
+			WHEN 'scope' THEN
+				BEGIN
+					scope := aion.begin_timeout(make_interval(secs => (op ->> 1)::int));
+					state := interpret(op -> 2, state);
+					PERFORM aion.end_timeout(scope);
+				EXCEPTION WHEN SQLSTATE 'WF026' THEN
+					state := interpret(op -> 3, jsonb_set(state, '{said}', state -> 'said' || to_jsonb(SQLERRM || (aion.failure() ->> 'detail'))));
+				END;
+			WHEN 'with' THEN state := aion.with_timeout(make_interval(secs => (op ->> 1)::int), 'property.part(jsonb,jsonb)', jsonb_build_object('ops', op -> 2, 'state', state));
+			WHEN 'shield' THEN
+				PERFORM aion.shield(true);
+				state := interpret(op -> 1, state);
+				PERFORM aion.shield(false);
 		END CASE;
 		IF said IS NOT NULL THEN
 			state := jsonb_set(state, '{said}', state -> 'said' || to_jsonb((op ->> 0) || ': ' || said));
@@ -203,6 +220,7 @@ BEGIN
 	END LOOP;
 	RETURN state;
 END $$;
+CREATE FUNCTION part(ops jsonb, state jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT interpret(ops, state) $$;
 CREATE FUNCTION random_workflow(program jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN interpret(program, jsonb_build_object('said', '[]'::jsonb, 'handle', '{}'::jsonb, 'began', aion.now())) - 'began';
@@ -217,7 +235,7 @@ BEGIN
 END $$;
 SELECT aion.register_workflow('sink', 'sink()');
 -- What is sent to them, and when: seconds after the start.
-CREATE TABLE sent (id int GENERATED ALWAYS AS IDENTITY, after int, name text);
+CREATE TABLE sent (id int, after int, name text);
 -- Goes on by some seconds, at most to the next signal, which is sent when nothing is left to do before it.
 CREATE FUNCTION go_on(began timestamptz, seconds int, most bigint DEFAULT NULL) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -229,7 +247,9 @@ BEGIN
 	turns := aion_test.advance(make_interval(secs => least(seconds, next.after - extract(epoch FROM aion_test.now() - began))), max_turns => coalesce(most, 9223372036854775807));
 	IF next.after = extract(epoch FROM aion_test.now() - began) AND coalesce(turns < most, true)
 			AND EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL) THEN
-		PERFORM aion.signal_workflow('p', next.name, to_jsonb(next.id), CASE WHEN next.id % 2 = 0 THEN 'id' || next.id % 8 END);
+		IF next.name IS NULL THEN PERFORM aion.cancel_workflow('p', next.id::text); -- without a name it is a request to cancel
+		ELSE PERFORM aion.signal_workflow('p', next.name, to_jsonb(next.id), CASE WHEN next.id % 2 = 0 THEN 'id' || next.id % 8 END);
+		END IF;
 		PERFORM set_config('property.sent', next.id::text, true);
 	END IF;
 	RETURN turns;
@@ -258,7 +278,8 @@ $$;
 -- Does something to the run that changes nothing in the end.
 CREATE FUNCTION meddle() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	CASE roll(4)
+	CASE (CASE WHEN EXISTS (SELECT FROM sent WHERE name IS NULL AND id <= current_setting('property.sent')::int) THEN 3 * least(roll(8), 1)
+			ELSE roll(8) END) -- a reopen forgets requests
 		WHEN 0 THEN PERFORM aion.pause_workflow('p'), aion.resume_workflow('p');
 		WHEN 1 THEN PERFORM aion.terminate_workflow('p'), aion.reopen_workflow('p');
 		WHEN 2 THEN PERFORM aion.pause_workflow('p'), aion.terminate_workflow('p'), aion.reopen_workflow('p');
@@ -296,6 +317,7 @@ BEGIN
 				EXIT WHEN NOT EXISTS (SELECT FROM aion.workflow_run w WHERE w.workflow_id = 'p' AND w.closed_at IS NULL);
 				IF how = 'meddled' THEN PERFORM meddle(); END IF;
 				CONTINUE WHEN go_on(began, roll(500), 1) = 0;
+				CONTINUE WHEN how = 'meddled' AND roll(4) > 0;
 				SELECT count(*) INTO before FROM effect;
 				said := aion_test.replay('p');
 				IF said !~ '^ok' OR before <> (SELECT count(*) FROM effect) THEN
@@ -308,10 +330,11 @@ BEGIN
 		IF how = 'meddled' THEN
 			PERFORM reopened();
 			PERFORM aion.fork_workflow('p', 1 + roll((SELECT w.history_events FROM aion.workflow_run w WHERE w.workflow_id = 'p')), 'f');
-			PERFORM aion_test.advance('1 year');
+			PERFORM aion_test.advance('1 month');
 			said := (SELECT string_agg(status, ' ' ORDER BY workflow_id) FROM aion.workflow_run WHERE workflow_id IN ('p', 'f'));
-			IF said !~ '^(completed|failed) (completed|failed)$' OR aion_test.replay('p') !~ '^ok' OR aion_test.replay('f') !~ '^ok' OR EXISTS (SELECT FROM aion.check_integrity()) THEN
-				RAISE EXCEPTION 'after a reopen and a fork: % % %', said, (SELECT jsonb_agg(c) FROM aion.check_integrity() c), (SELECT jsonb_agg(h) FROM aion.history('f') h);
+			IF said !~ '^(completed|failed|cancelled) (completed|failed|cancelled)$' OR aion_test.replay('p') !~ '^ok' OR aion_test.replay('f') !~ '^ok' OR EXISTS (SELECT FROM aion.check_integrity()) THEN
+				RAISE EXCEPTION 'after a reopen and a fork: %; %; %; %; %', said, aion_test.replay('p'), aion_test.replay('f'),
+					(SELECT jsonb_agg(c) FROM aion.check_integrity() c), (SELECT jsonb_agg(h) FROM aion.history('f') h);
 			END IF;
 		END IF;
 		RAISE EXCEPTION USING ERRCODE = 'XX999';
@@ -321,10 +344,15 @@ BEGIN
 END $$;
 CREATE FUNCTION random_program(seed bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-	UPDATE chance SET state = seed;
+	PERFORM set_config('property.chance', seed::text, true);
 	FOR i IN 1..3 LOOP PERFORM roll(2); END LOOP;
 	RETURN program(3);
 END $$;
+-- What the runs have come to; sequences, since those are not rolled back.
+CREATE SEQUENCE ended_completed;
+CREATE SEQUENCE ended_failed;
+CREATE SEQUENCE ended_cancelled;
+CREATE SEQUENCE ended_by_deadline;
 -- A seed is fine if all ways leave the same, and that is sound and closed.
 CREATE FUNCTION try(seed bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -334,16 +362,17 @@ DECLARE
 	meddled jsonb;
 BEGIN
 	p := random_program(seed);
-	TRUNCATE sent RESTART IDENTITY;
-	INSERT INTO sent (after, name) SELECT m, chr(97 + roll(3)) FROM (SELECT roll(4) * roll(500) AS m FROM generate_series(1, roll(9)) ORDER BY 1) x;
+	DELETE FROM sent;
+	INSERT INTO sent SELECT row_number() OVER (), m, CASE WHEN roll(4) > 0 THEN chr(97 + roll(3)) END FROM (SELECT roll(4) * roll(500) AS m FROM generate_series(1, roll(9)) ORDER BY 1) x;
 	whole := driven(p, 'whole');
 	sliced := driven(p, 'slices');
 	meddled := driven(p, 'meddled');
+	PERFORM nextval('ended_' || (whole #>> '{run,status}')), CASE WHEN whole ->> 'history' ~ '"TimerFired", "scope:' THEN nextval('ended_by_deadline') END;
 	IF whole IS DISTINCT FROM sliced THEN
 		RETURN format(E'seed %s: %s\n  in one go: %s\n  in slices: %s', seed, p, whole, sliced);
 	ELSIF meddled IS DISTINCT FROM sliced THEN
 		RETURN format(E'seed %s: %s\n  in slices: %s\n  meddled with: %s', seed, p, sliced, meddled);
-	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed') OR whole -> 'timers' <> '0' THEN
+	ELSIF whole -> 'violations' <> 'null' OR NOT (whole -> 'replay')::boolean OR whole #>> '{run,status}' NOT IN ('completed', 'failed', 'cancelled') OR whole -> 'timers' <> '0' THEN
 		RETURN format(E'seed %s: %s\n  %s', seed, p, whole);
 	END IF;
 	RETURN NULL;
@@ -370,6 +399,6 @@ CREATE VIEW seed AS SELECT row_number() OVER (ORDER BY min(n)) AS number, array_
 SELECT '1..' || count(*) + 1 FROM seed;
 SELECT unnest(ARRAY['BEGIN', format('SELECT property.test(number, seeds) FROM property.seed WHERE number = %s', number), 'ROLLBACK']) FROM seed ORDER BY number \gexec
 -- The programs are worth their while: they do all of what there is to do.
-SELECT CASE WHEN count(*) = 25 THEN '' ELSE 'not ' END || 'ok ' || (SELECT count(*) + 1 FROM seed) || ' - the programs use everything'
+SELECT CASE WHEN count(*) = 29 AND bool_and((SELECT every(last_value IS NOT NULL) FROM pg_sequences WHERE schemaname = 'property' AND sequencename ~ '^ended')) THEN '' ELSE 'not ' END || 'ok ' || (SELECT count(*) + 1 FROM seed) || ' - the programs use everything'
 FROM (SELECT DISTINCT op #>> '{}' AS op FROM generate_series(1, 500) s, LATERAL random_program(s) p, LATERAL jsonb_path_query(p, 'strict $.**') op WHERE jsonb_typeof(op) = 'string') x
-WHERE op IN ('sleep', 'until', 'start', 'cancel', 'await', 'act', 'fail', 'sql', 'deferred', 'know', 'chance', 'raise', 'loop', 'block', 'either', 'call', 'fan', 'map', 'timeout', 'publish', 'handler', 'receive', 'try', 'signals', 'send');
+WHERE op IN ('sleep', 'until', 'start', 'cancel', 'await', 'act', 'fail', 'sql', 'deferred', 'know', 'chance', 'raise', 'loop', 'block', 'either', 'call', 'fan', 'map', 'timeout', 'publish', 'handler', 'receive', 'try', 'signals', 'send', 'asked', 'scope', 'with', 'shield');

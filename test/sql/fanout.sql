@@ -85,6 +85,24 @@ BEGIN; SELECT * FROM try($$ DECLARE a aion.handle := aion.start_activity('act', 
 -- What is still open when the run ends is cancelled with it.
 BEGIN; SELECT * FROM try($$ DECLARE a aion.handle := aion.start_activity('act', '{"what": "never"}'); BEGIN PERFORM aion.start_timer('t', '1 day'); RETURN '1'; END $$);
 SELECT count(*) FROM effect; RESET SESSION AUTHORIZATION; SELECT count(*) FROM aion.check_integrity(); ROLLBACK;
+-- What a failed wait has cancelled is cancelled once, however often the same is waited for again.
+BEGIN;
+SELECT * FROM try($$
+DECLARE
+	h aion.handle[] := ARRAY[aion.start_activity('act', '{"what": 1, "fail": true}'), aion.start_timer('t', '1 hour')];
+	said text[];
+BEGIN
+	FOR i IN 1..2 LOOP
+		BEGIN
+			PERFORM aion.await_all(h);
+		EXCEPTION WHEN SQLSTATE 'WA001' THEN
+			said := said || SQLERRM;
+		END;
+	END LOOP;
+	PERFORM aion.sleep('1 s');
+	RETURN to_jsonb(said);
+END $$);
+ROLLBACK;
 -- Bad input.
 BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await('nothing'); END $$); ROLLBACK;
 BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await(NULL); END $$); ROLLBACK;

@@ -40,9 +40,16 @@ BEGIN
 	PERFORM aion.sleep('0.3 s');
 	RETURN to_jsonb(aion.cancel(h));
 END $$;
+CREATE FUNCTION waiting() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE h aion.handle := aion.start_activity('long', '{"what": "waiting"}', '{"on_cancel": "wait"}');
+BEGIN
+	RETURN aion.await(h);
+EXCEPTION WHEN SQLSTATE 'WF028' THEN
+	RETURN jsonb_build_array(aion.cancel(h), aion.await_settled(ARRAY[h]) #> '{0,error,sqlstate}');
+END $$;
 CREATE FUNCTION many(n int) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_agg(DISTINCT x) FROM jsonb_array_elements(
 	aion.map('short', (SELECT jsonb_agg(jsonb_build_object('what', 'many')) FROM generate_series(1, n)))) AS x $$;
-SELECT aion.register_workflow('one', 'one(text)'), aion.register_workflow('race', 'race(text)'), aion.register_workflow('many', 'many(int)');
+SELECT aion.register_workflow('one', 'one(text)'), aion.register_workflow('race', 'race(text)'), aion.register_workflow('many', 'many(int)'), aion.register_workflow('waiting', 'waiting()');
 SELECT aion.register_activity('short', 'short(text)', mode => 'background'), aion.register_activity('long', 'long(text)', mode => 'background'),
 	aion.register_activity('inline', 'short(text)'),
 	aion.register_activity('stubborn', 'stubborn(text)', mode => 'background', start_to_close_timeout => '0.2 s', retry => '{"max_attempts": 2, "initial_interval": "1 ms"}');
@@ -72,7 +79,8 @@ wait_for('SELECT 1', '1', 'the server is there again');
 wait_for(executing(), '1', 'after a crash it is executed again');
 $pid = $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^executing activity'});
 wait_for(executing(), '1', 'and after its process was terminated');
-$node->restart('fast');
+$node->stop('fast');
+$node->start;
 wait_for(executing(), '1', 'and after a restart');
 as_alice(q{UPDATE gate SET open = true});
 wait_for(status('long'), 'completed', 'it comes to its end');
@@ -89,6 +97,21 @@ wait_for(executing(), '1', 'another one');
 as_alice(q{SELECT aion.terminate_workflow('doomed')});
 wait_for(executing(), '0', 'is stopped with its run');
 is(as_alice(q{SELECT count(*) FROM effect WHERE what IN ('race', 'doomed')}), 0, 'of both nothing has happened');
+
+# Its workflow is asked to cancel: it is stopped, or told and waited for (on_cancel), and if its process ends meanwhile, that is its end.
+as_alice(q{SELECT aion.start_workflow('one', '{"activity": "long"}', workflow_id => 'asked')});
+wait_for(executing(), '1', 'one whose workflow will be asked to cancel');
+as_alice(q{SELECT aion.cancel_workflow('asked')});
+wait_for(status('asked'), 'cancelled', 'it does not hold up its workflow');
+wait_for(executing(), '0', 'and is stopped');
+as_alice(q{SELECT aion.start_workflow('waiting', workflow_id => 'waiting')});
+wait_for(executing(), '1', 'one that is waited for');
+as_alice(q{SELECT aion.cancel_workflow('waiting')});
+wait_for('SELECT cancel_requested FROM aion._task', 't', 'it is told');
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^executing activity'});
+wait_for(status('waiting'), 'completed', 'its process has ended, it is not executed again');
+is(as_alice(q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'waiting'}), '["failed", "WA003"]', 'and its workflow knows');
+is(as_alice(q{SELECT count(*) FROM effect WHERE what IN ('asked', 'waiting')}), 0, 'of both nothing has happened');
 
 # Code that does not let itself be cancelled: the attempt is over, and counted; the next one begins when its process is gone.
 as_alice(q{SELECT aion.start_workflow('one', '{"activity": "stubborn"}', workflow_id => 'stubborn')});

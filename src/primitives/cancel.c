@@ -1,0 +1,245 @@
+/*
+ * cancel.c
+ *		Asking workflows to cancel, and being asked.
+ *
+ * A request is a row in the inbox of the run until its next share records it; what it does to the
+ * code is in engine/scope.c.  Whoever sends one waits for no turn.  A run that has not begun has
+ * nothing to clean up and ends when the request is recorded.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "aion.h"
+#include "engine/failure.h"
+#include "engine/guard.h"
+#include "engine/inbox.h"
+#include "engine/owner.h"
+#include "engine/primitive.h"
+#include "engine/scope.h"
+#include "engine/wait.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/payload.h"
+
+static Statement select_status =
+	STATEMENT(SELECT, "SELECT status FROM aion._run WHERE run_key = $1", INT8OID);
+
+static void receive(Run *run, const Arrival *arrival);
+static void end_unbegun(Run *run);
+static void carry_over(Run *run, Run *successor);
+static Event *record_sent(Run *run, Command *command);
+static Jsonb *answer_sent(Turn *turn, Command *command);
+
+static Primitive primitive = {.name = "cancel",
+							  .receives = "cancel",
+							  .receive = receive,
+							  .arrive = end_unbegun,
+							  .resume = end_unbegun,
+							  .carry_over = carry_over};
+
+AION_REGISTER_PRIMITIVE(primitive);
+
+static const CommandClass class = {.kind = COMMAND_REQUEST_CANCEL,
+								   .awaiting = "sending",
+								   .record = record_sent,
+								   .answer = answer_sent,
+								   .is_prompt = true};
+
+static void send(const FoundRun *to, const char *reason);
+static char *read_reason(FunctionCallInfo fcinfo, int argument);
+static Jsonb *reason_json(const char *reason);
+
+/*
+ * Moves a request from the inbox into history.
+ */
+static void
+receive(Run *run, const Arrival *arrival)
+{
+	aion_recorder_append(
+		run->history, EVENT_WORKFLOW_CANCEL_REQUESTED, NULL,
+		aion_event_reason(aion_json_text(arrival->payload, "reason"), arrival->sender));
+}
+
+/*
+ * Ends a run that was asked to cancel before it began.
+ */
+static void
+end_unbegun(Run *run)
+{
+	const List *requests = run->history->cancel_requests;
+
+	if (run->status == RUN_SCHEDULED && requests != NIL)
+		aion_run_close(run, EVENT_WORKFLOW_CANCELLED,
+					   aion_event_workflow_cancelled(linitial(requests),
+													 aion_history_pending_requests(run->history, 0),
+													 false));
+}
+
+/*
+ * Gives the requests that the code was not told to the run that goes on.
+ */
+static void
+carry_over(Run *run, Run *successor)
+{
+	const List *requests = run->history->cancel_requests;
+
+	for (int i = run->heard; i < list_length(requests); i++)
+		aion_recorder_append(successor->history, EVENT_WORKFLOW_CANCEL_REQUESTED, NULL,
+							 ((const Event *) list_nth(requests, i))->attributes);
+}
+
+static void
+send(const FoundRun *to, const char *reason)
+{
+	Arrival arrival = {.kind = primitive.receives, .payload = reason_json(reason)};
+
+	aion_inbox_send(to, &arrival);
+	aion_wait_note_touched(to->run_key);
+}
+
+/*
+ * Asks another run to cancel and appends that, or that there is none; one that has ended needs not
+ * be asked.
+ */
+static Event *
+record_sent(Run *run, Command *command)
+{
+	const char *workflow_id = command->fingerprint.name;
+	const Jsonb *input = command->fingerprint.input;
+	JsonObject attributes;
+	FoundRun to;
+
+	if (!aion_run_look_up(workflow_id, aion_owner_role(run->owner_key), &to))
+		return aion_recorder_append(
+			run->history, EVENT_COMMAND_ANSWERED, workflow_id,
+			aion_event_command_answered(
+				&command->fingerprint, NULL,
+				aion_failure_make("WF001", psprintf("workflow \"%s\" does not exist", workflow_id),
+								  NULL)));
+	if (to.is_closed)
+		return aion_recorder_append(
+			run->history, EVENT_COMMAND_ANSWERED, workflow_id,
+			aion_event_command_answered(&command->fingerprint, "closed", NULL));
+	send(&to, aion_json_text(input, "reason"));
+	aion_object_begin(&attributes);
+	aion_object_json(&attributes, "input", input);
+	return aion_recorder_append(run->history, EVENT_CANCEL_REQUEST_SENT, workflow_id,
+								aion_object_end(&attributes));
+}
+
+static Jsonb *
+answer_sent(Turn *turn, Command *command)
+{
+	Jsonb *failure = aion_event_read_error(command->recorded->event);
+
+	if (failure != NULL)
+		aion_failure_raise(ERRCODE_WORKFLOW_NOT_FOUND, failure);
+	return NULL;
+}
+
+static char *
+read_reason(FunctionCallInfo fcinfo, int argument)
+{
+	char *reason = PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
+
+	aion_payload_check_size(reason != NULL ? strlen(reason) : 0, "reason");
+	return reason;
+}
+
+static Jsonb *
+reason_json(const char *reason)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "reason", reason);
+	return aion_object_end(&object);
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_cancel_workflow);
+PG_FUNCTION_INFO_V1(aion_request_cancel);
+PG_FUNCTION_INFO_V1(aion_shield);
+PG_FUNCTION_INFO_V1(aion_cancel_requested);
+
+/*
+ * cancel_workflow(workflow_id, reason) -> status it was found in
+ */
+Datum
+aion_cancel_workflow(PG_FUNCTION_ARGS)
+{
+	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *reason = read_reason(fcinfo, 1);
+	Oid user = GetUserId();
+	Authority authority;
+	FoundRun to;
+	Rows rows;
+	char *status;
+
+	aion_guard_client_call("aion.cancel_workflow");
+	aion_authority_assume(&authority);
+	if (!aion_run_look_up(workflow_id, user, &to))
+		aion_run_not_found(workflow_id);
+	if (!to.is_closed)
+		send(&to, reason);
+	{
+		NullableDatum args[] = {aion_arg_int64(to.run_key)};
+
+		rows = aion_statement_execute(&select_status, args);
+	}
+	if (rows.count == 0)
+		aion_run_not_found(workflow_id); /* purged in this moment */
+	status = aion_row_text(rows, 0, 1);
+	aion_authority_drop(&authority);
+	PG_RETURN_TEXT_P(cstring_to_text(status));
+}
+
+/*
+ * request_cancel(workflow_id, reason)
+ */
+Datum
+aion_request_cancel(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.request_cancel");
+	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *reason = read_reason(fcinfo, 1);
+
+	aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
+	(void) aion_turn_await(turn,
+						   aion_turn_command(turn, &class, workflow_id, reason_json(reason), NULL));
+	PG_RETURN_VOID();
+}
+
+/*
+ * shield(enabled)
+ */
+Datum
+aion_shield(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.shield");
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("enabled must not be null")));
+	aion_scope_shield(turn, PG_GETARG_BOOL(0));
+	PG_RETURN_VOID();
+}
+
+/*
+ * cancel_requested() -> whether that was recorded before what the code has got to know last
+ */
+Datum
+aion_cancel_requested(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.cancel_requested");
+	const List *requests = turn->run->history->cancel_requests;
+
+	if (requests == NIL || ((const Event *) linitial(requests))->seq > turn->consumed)
+		PG_RETURN_BOOL(false);
+	if (turn->asked_at == 0)
+		turn->asked_at = turn->command_count + 1;
+	PG_RETURN_BOOL(true);
+}
