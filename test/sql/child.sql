@@ -12,6 +12,7 @@ SET SESSION AUTHORIZATION child_user;
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
 
+CREATE FUNCTION child_awaits(handle jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.await((handle #>> '{}')::aion.handle); END $$;
 -- An interpreter, so that each case is one line: the steps of a workflow as an array.
 CREATE FUNCTION child_steps(steps jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -44,6 +45,8 @@ BEGIN
 				WHEN 'sleep' THEN PERFORM aion.sleep((step ->> 1)::interval);
 				WHEN 'again' THEN PERFORM aion.continue_as_new(step -> 1);
 				WHEN 'say' THEN answer := step -> 1;
+				WHEN 'cancel' THEN answer := to_jsonb(aion.cancel((handles ->> (step ->> 1))::aion.handle));
+				WHEN 'deadline' THEN answer := aion.with_timeout((step ->> 1)::interval, 'child_awaits(jsonb)', handles -> (step ->> 2));
 				WHEN 'nothing' THEN RETURN NULL;
 				WHEN 'fail' THEN RAISE EXCEPTION 'told to fail' USING ERRCODE = 'ZZ001', DETAIL = coalesce(step ->> 1, 'none'), HINT = 'Tell it otherwise.';
 			END CASE;
@@ -206,6 +209,34 @@ SELECT workflow_id, status FROM aion.workflow_run WHERE workflow_id ~ ' one$' OR
 SELECT pass('1 h');
 SELECT workflow_id, status FROM aion.workflow_run WHERE workflow_id ~ '^abandoned' ORDER BY 1;
 SELECT count(*) FROM aion.inbox;
+SELECT * FROM child_sound();
+ROLLBACK;
+
+-- Cancelling: a child that is no longer wanted, or whose parent has ended or was asked to cancel, is asked; how it ends is up to its code.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT go('cancels', '[["start", "a", [["sleep", "1 h"], ["sleep", "1 min"], ["say", "cleaned up"]]], ["start", "b", [["sleep", "1 h", "strictly"]]], ["start", "f", [["sleep", "5 min"], ["fail"]]], ["start", "q", [["say", "quick"]]],
+	["await", "q"], ["cancel", "q"], ["cancel", "b"], ["await", "b"], ["cancel", "b"], ["all", "a", "f"], ["await", "a"]]');
+SELECT pass('1 h');
+SELECT jsonb_path_query(result, '$[4 to last]') FROM aion.workflow_run WHERE workflow_id = 'cancels';
+SELECT event FROM events WHERE workflow_id = 'cancels' AND event ~ 'Cancel|Failed|Completed' ORDER BY seq;
+-- The parent is asked: it gets WF028, and what it awaits is asked in turn; a request that comes when it awaits nothing of theirs does not reach them.
+SELECT go('asked', '[["start", "a", [["sleep", "1 h", "strictly"]], "awaited"], ["start", "b", [["sleep", "1 h"]], "not awaited"], ["await", "a"], ["await", "a"], ["say", "done"]]');
+SELECT aion_test.run_until_idle() > 0 AS went_on;
+SELECT aion.cancel_workflow('asked', 'changed my mind');
+SELECT pass('0');
+SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_id IN ('asked', 'awaited', 'not awaited') ORDER BY 1;
+SELECT seq, event FROM events WHERE workflow_id IN ('asked', 'awaited') AND event ~ 'Cancel|Failed' ORDER BY workflow_id, seq;
+-- A deadline around the await leaves the child running (29).
+SELECT go('late', '[["start", "a", [["sleep", "1 h"], ["say", "a"]]], ["deadline", "1 min", "a"], ["await", "a"]]');
+SELECT pass('2 h');
+SELECT result FROM aion.workflow_run WHERE workflow_id = 'late';
+-- The end of the parent.
+SELECT go('ends', '[["start", "a", [["sleep", "1 h"], ["say", "cleaned up"]], "asked one", "request_cancel"], ["start", "b", [["again", [["sleep", "1 h", "strictly"]]]], "renewed one", "request_cancel"],
+	["start", "s", [], "scheduled one", "request_cancel", {"start_at": "2027-01-05 00:00+00"}], ["sleep", "1 min"]]');
+SELECT pass('2 min');
+SELECT w.workflow_id, w.status, w.result, h.attributes FROM aion.workflow_run w LEFT JOIN aion.history_event h ON h.run_key = w.run_key AND h.event_type = 'WorkflowCancelRequested'
+	WHERE w.workflow_id ~ ' one$' ORDER BY w.run_key;
 SELECT * FROM child_sound();
 ROLLBACK;
 

@@ -163,6 +163,30 @@ SELECT parent_workflow_id, continues_run_id, result FROM aion.workflow_run WHERE
 SELECT * FROM continue_sound();
 ROLLBACK;
 
+-- A cancel request that the code was not told goes along, and is told by the next run.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+CREATE FUNCTION shielded(n int) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	IF n = 1 THEN
+		PERFORM aion.shield(true), aion.sleep('1 h');
+		PERFORM aion.continue_as_new('{"n": 2}');
+	END IF;
+	PERFORM aion.sleep('1 h');
+	RETURN 'not told';
+EXCEPTION WHEN SQLSTATE 'WF028' THEN
+	RETURN format('told in run %s', n);
+END $$;
+SELECT aion.register_workflow('continue_shielded', 'shielded(int)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('continue_shielded', '{"n": 1}', workflow_id => 'shielded');
+SELECT aion_test.advance('1 min') > 0 AS went_on;
+SELECT aion.cancel_workflow('shielded', 'why not');
+SELECT pass('3 h');
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'shielded' ORDER BY run_key;
+SELECT run_key - min(run_key) OVER () + 1 AS run, seq, event FROM continue_events WHERE workflow_id = 'shielded' ORDER BY 1, 2;
+SELECT * FROM continue_sound();
+ROLLBACK;
+
 -- When it is time: the answer is the same in every replay, whatever the setting is then (17). A history beyond it gives a warning.
 RESET SESSION AUTHORIZATION;
 SET aion.max_history_events = 20;
