@@ -10,7 +10,8 @@ CREATE TYPE aion.event_type AS ENUM (
 	'ActivityScheduled', 'ActivityCompleted', 'ActivityFailed', 'ActivityCancelled',
 	'TimerStarted', 'TimerFired', 'TimerCancelled',
 	'SignalReceived', 'SignalSent', 'WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened',
-	'SearchAttributesUpdated', 'VersionMarked', 'WorkflowCancelRequested', 'CancelRequestSent', 'ActivityCancelRequested',
+	'SearchAttributesUpdated', 'VersionMarked',
+	'WorkflowCancelRequested', 'CancelRequestSent', 'ActivityCancelRequested',
 	'ChildWorkflowStarted', 'ChildWorkflowCompleted', 'ChildWorkflowFailed', 'ChildCancelRequested',
 	'WorkflowContinuedAsNew', 'WorkflowWatched');
 COMMENT ON TYPE aion.event_type IS 'kinds of events in a history';

@@ -217,8 +217,8 @@ take_back(History *history, Event *reopened)
 	history->watchers = NIL;
 	aion_received_clear(history);
 	history->terminal = NULL;
-	history->patches = NIL;
 	history->cancel_requests = NIL;
+	history->patches = NIL;
 	openset_reset(history->open);
 	for (int i = 0; i < reopened->seq - 1; i++)
 	{
@@ -239,6 +239,19 @@ aion_history_is_superseded(const History *history, const Event *event)
 }
 
 /*
+ * Lists the cancel requests after those that the code was told.
+ */
+List *
+aion_history_pending_requests(const History *history, int heard)
+{
+	List *seqs = NIL;
+
+	for (int i = heard; i < list_length(history->cancel_requests); i++)
+		seqs = lappend_int(seqs, ((const Event *) list_nth(history->cancel_requests, i))->seq);
+	return seqs;
+}
+
+/*
  * Tells whether the code that made the history had a certain change.
  */
 bool
@@ -252,19 +265,6 @@ aion_history_is_patched(const History *history, const char *change_id)
 			return true;
 	}
 	return false;
-}
-
-/*
- * Lists the cancel requests after those that the code was told.
- */
-List *
-aion_history_pending_requests(const History *history, int heard)
-{
-	List *seqs = NIL;
-
-	for (int i = heard; i < list_length(history->cancel_requests); i++)
-		seqs = lappend_int(seqs, ((const Event *) list_nth(history->cancel_requests, i))->seq);
-	return seqs;
 }
 
 Event *

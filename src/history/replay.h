@@ -42,8 +42,8 @@ typedef struct History
 	struct Bitmapset *superseded; /* seq of events that a reopen has taken back */
 	int received_names;			  /* of signals, those asked for included */
 	struct nameset_hash *received;
-	List *patches;			   /* ids of the changes that the code which made it had */
 	List *cancel_requests;	   /* Event: those that the run got */
+	List *patches;			   /* ids of the changes that the code which made it had */
 	struct openset_hash *open; /* (family, key) -> the command or timer that is open */
 } History;
 
