@@ -22,7 +22,9 @@ BEGIN
 	RETURN jsonb_array_length(aion.map('remote', (SELECT jsonb_agg(i) FROM generate_series(1, n) i)));
 END $$;
 SELECT aion.register_activity('remote', mode => 'external', start_to_close_timeout => '10 min');
-SELECT aion.register_workflow('asks', 'asks()'), aion.register_workflow('fans', 'fans(int)'), aion.register_workflow('fans_out', 'fans_out(int)');
+CREATE FUNCTION rests() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('rest', '{"what": 1}') $$;
+SELECT aion.register_activity('rest', 'act(int)', mode => 'background');
+SELECT aion.register_workflow('asks', 'asks()'), aion.register_workflow('rests', 'rests()'), aion.register_workflow('fans', 'fans(int)'), aion.register_workflow('fans_out', 'fans_out(int)');
 CREATE TABLE latency (ms float8);
 CREATE PROCEDURE measure_wake(times int) LANGUAGE plpgsql AS $$
 DECLARE

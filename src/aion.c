@@ -17,6 +17,7 @@
 #include "guc.h"
 #include "support/board.h"
 #include "support/interruption.h"
+#include "support/pace.h"
 #include "support/statement.h"
 #include "support/wakeup.h"
 
@@ -31,6 +32,7 @@ _PG_init(void)
 	aion_board_init();
 	aion_wakeup_init();
 	aion_interruption_init();
+	aion_pace_init();
 	aion_statement_init();
 	aion_guard_init();
 	aion_definition_init();

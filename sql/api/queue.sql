@@ -19,12 +19,18 @@ CREATE OR REPLACE FUNCTION aion.resume_task_queue(name text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_resume_task_queue';
 COMMENT ON FUNCTION aion.resume_task_queue(text) IS 'lets activities of a task queue be claimed again';
 
+CREATE OR REPLACE FUNCTION aion._queue_pace(OUT owner_key int, OUT task_queue text, OUT started float8, OUT finished float8)
+	RETURNS SETOF record LANGUAGE c ROWS 10 AS 'MODULE_PATHNAME', 'aion_queue_pace';
+COMMENT ON FUNCTION aion._queue_pace() IS 'how many activities of task queues begin and end per second';
+
 CREATE OR REPLACE VIEW aion.stat_queue WITH (security_barrier) AS
 	SELECT q.name AS task_queue, coalesce(c.paused, false) AS paused, c.max_running, c.max_per_key, c.rate,
-		t.waiting, t.delayed, t.claimed, t.oldest
-	FROM (SELECT name FROM aion._queue UNION SELECT task_queue FROM aion._task
+		t.waiting, t.delayed, t.claimed, t.oldest, p.started_per_second, p.finished_per_second
+	FROM (SELECT name FROM aion._queue UNION SELECT task_queue FROM aion._queue_pace() UNION SELECT task_queue FROM aion._task
 			WHERE owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) q
 		LEFT JOIN aion._queue c USING (name)
+		LEFT JOIN (SELECT p.task_queue AS name, sum(p.started) AS started_per_second, sum(p.finished) AS finished_per_second
+			FROM aion._queue_pace() p GROUP BY 1) p USING (name)
 		CROSS JOIN LATERAL (SELECT
 				count(*) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at <= clock_timestamp()) AS waiting,
 				count(*) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at > clock_timestamp()) AS delayed,
@@ -32,4 +38,4 @@ CREATE OR REPLACE VIEW aion.stat_queue WITH (security_barrier) AS
 				min(t.next_attempt_at) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at <= clock_timestamp()) AS oldest
 			FROM aion._task t
 			WHERE t.task_queue = q.name AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) t;
-COMMENT ON VIEW aion.stat_queue IS 'task queues: their limits, and how much waits, is delayed until a later attempt, and is claimed';
+COMMENT ON VIEW aion.stat_queue IS 'task queues: their limits, how much waits, is delayed until a later attempt, and is claimed, and about how much began and ended per second in the last minute';

@@ -14,6 +14,7 @@
 #include "support/board.h"
 #include "support/extension.h"
 #include "support/roster.h"
+#include "support/service.h"
 
 static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
@@ -43,9 +44,9 @@ aion_stat_engine(PG_FUNCTION_ARGS)
 		runners += runner.database == MyDatabaseId;
 	values[0] = CStringGetTextDatum(AION_VERSION);
 	values[1] = BoolGetDatum(aion_board_exists());
-	values[2] = Int32GetDatum(aion_roster_launcher_pid());
+	values[2] = Int32GetDatum(aion_service_launcher_pid());
 	nulls[2] = DatumGetInt32(values[2]) == 0;
-	values[3] = Int32GetDatum(aion_roster_scheduler_pid());
+	values[3] = Int32GetDatum(aion_service_scheduler_pid());
 	nulls[3] = DatumGetInt32(values[3]) == 0;
 	values[4] = Int32GetDatum(runners);
 	values[5] = Int32GetDatum(slots);

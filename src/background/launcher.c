@@ -30,7 +30,7 @@
 #include "guc.h"
 #include "support/board.h"
 #include "support/pg_compat.h"
-#include "support/roster.h"
+#include "support/service.h"
 
 #define AGAIN_FIRST_MS 1000
 #define AGAIN_MAX_MS (60 * 1000)
@@ -80,7 +80,7 @@ aion_launcher_main(Datum argument)
 	aion_process_begin();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	pgstat_report_appname("aion launcher");
-	aion_roster_launcher_begin();
+	aion_service_launcher_begin();
 	MemoryContextSwitchTo(TopMemoryContext);
 	for (;;)
 	{
@@ -161,7 +161,7 @@ look_into(Oid database)
 	start_scheduler(entry);
 
 	/* One at a time: a server with many databases has no room for all to be looked into at once. */
-	while (entry->handle != NULL && !aion_roster_is_served(database) && !has_ended(entry) &&
+	while (entry->handle != NULL && !aion_service_is_served(database) && !has_ended(entry) &&
 		   !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), PROBE_MS))
 		aion_process_wait(10);
 	(void) look_after();
@@ -174,14 +174,14 @@ start_scheduler(Served *database)
 
 	database->started_at = GetCurrentTimestamp();
 	database->again_at = TimestampTzPlusMilliseconds(database->started_at, database->delay);
-	if (!aion_roster_offer(database->database))
+	if (!aion_service_offer(database->database))
 		return;
 	aion_scheduler_describe(&worker, database->database);
 	if (RegisterDynamicBackgroundWorker(&worker, &database->handle))
 		return;
 	ereport(LOG, (errmsg("aion could not start a scheduler"),
 				  errhint("You might need to increase max_worker_processes.")));
-	(void) aion_roster_withdraw(database->database);
+	(void) aion_service_withdraw(database->database);
 	database->handle = NULL;
 }
 
@@ -203,7 +203,7 @@ look_after(void)
 		{
 			pfree(database->handle);
 			database->handle = NULL;
-			if (!aion_roster_withdraw(database->database) && !database->asked)
+			if (!aion_service_withdraw(database->database) && !database->asked)
 			{
 				pfree(database);
 				served = foreach_delete_current(served, cell);
@@ -216,7 +216,7 @@ look_after(void)
 				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), database->delay);
 			database->delay = Min(database->delay * 2, AGAIN_MAX_MS);
 		}
-		if (database->handle != NULL || aion_roster_is_served(database->database))
+		if (database->handle != NULL || aion_service_is_served(database->database))
 			continue; /* by one that an earlier launcher has started, perhaps: it tells when it ends
 					   */
 		if (database->again_at <= GetCurrentTimestamp())

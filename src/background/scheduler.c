@@ -39,6 +39,7 @@
 #include "support/extension.h"
 #include "support/payload.h"
 #include "support/roster.h"
+#include "support/service.h"
 #include "support/statement.h"
 
 #define TIMERS_READ 5000
@@ -135,7 +136,7 @@ aion_scheduler_main(Datum argument)
 	MemoryContextSwitchTo(memory);
 	timer_memory = AllocSetContextCreate(memory, "aion timers", ALLOCSET_DEFAULT_SIZES);
 	timers = pairingheap_allocate(compare, NULL);
-	if (!is_wanted() || !aion_roster_scheduler_begin())
+	if (!is_wanted() || !aion_service_scheduler_begin())
 		proc_exit(0);
 	note_crashes();
 	for (;;)
@@ -169,7 +170,7 @@ is_wanted(void)
 	exists = !is_template() && aion_extension_exists();
 	aion_process_end_work();
 	if (!exists)
-		aion_roster_scheduler_absent();
+		aion_service_scheduler_absent();
 	return exists;
 }
 

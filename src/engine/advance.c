@@ -200,6 +200,7 @@ advance_share(Run *run, Budget *budget)
 	Code code;
 	bool unfinished = false;
 
+	budget->began = GetCurrentTimestamp();
 	begin_share(run, &code);
 	if (is_executable(run) && code.blocked == NULL)
 		unfinished = work(run, &code, budget);
@@ -279,11 +280,14 @@ is_interrupted(const Run *run)
 }
 
 /*
- * Executes activities that the commands so far ask for, until the time is up.
+ * Executes activities that the commands so far ask for, until the time is up, but for as long as it
+ * took to get here: reading the history of a large run, and its code, may take all of the time, and
+ * has to be done again for what is left.
  */
 static Progress
 perform(Run *run, const Budget *budget)
 {
+	TimestampTz begin = GetCurrentTimestamp();
 	Progress progress = PROGRESS_NONE;
 
 	for (;;)
@@ -295,7 +299,7 @@ perform(Run *run, const Budget *budget)
 		if (step == PROGRESS_NONE || step == PROGRESS_BLOCKED)
 			return step == PROGRESS_NONE ? progress : step;
 		progress = PROGRESS_MADE;
-		if (time_is_up(budget))
+		if (time_is_up(budget) && GetCurrentTimestamp() - begin >= begin - budget->began)
 			return progress;
 	}
 }

@@ -15,6 +15,7 @@ typedef struct Budget
 	int patience;		/* ms that code may wait for a lock, 0: as long as it likes */
 	bool lost_patience; /* it did not get through for others; nothing of it has happened */
 	bool interrupted;	/* somebody waits for the end of the transaction, to end a run */
+	TimestampTz began;	/* the share that is being executed */
 } Budget;
 
 extern void aion_run_advance(Run *run, Budget *budget);

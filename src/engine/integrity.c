@@ -8,12 +8,12 @@
 #include "funcapi.h"
 
 #include "support/extension.h"
-#include "support/statement.h"
 
-static Statement select_violations =
-	STATEMENT(SELECT, "SELECT v.violation, r.workflow_id, r.run_id,"
-					  " pg_catalog.concat('run ', v.run_key, ': ', v.detail)"
-					  " FROM aion._violation v LEFT JOIN aion._run r USING (run_key)");
+/* Planned for the tables as they are, which it reads as a whole. */
+static const char *const select_violations =
+	"SELECT v.violation, r.workflow_id, r.run_id,"
+	" pg_catalog.concat('run ', v.run_key, ': ', v.detail)"
+	" FROM aion._violation v LEFT JOIN aion._run r USING (run_key)";
 
 /* Functions that SQL calls. */
 
@@ -27,13 +27,13 @@ aion_check_integrity(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	Authority authority;
-	Rows rows;
 
 	InitMaterializedSRF(fcinfo, 0);
 	aion_authority_assume(&authority);
-	rows = aion_statement_execute(&select_violations, NULL);
-	for (uint64 row = 0; row < rows.count; row++)
-		tuplestore_puttuple(set->setResult, rows.table->vals[row]);
+	if (SPI_execute(select_violations, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read aion._violation");
+	for (uint64 row = 0; row < SPI_processed; row++)
+		tuplestore_puttuple(set->setResult, SPI_tuptable->vals[row]);
 	aion_authority_drop(&authority);
 	return (Datum) 0;
 }

@@ -252,6 +252,18 @@ aion_owner_ineligible(Oid role)
 }
 
 /*
+ * Returns the keys of the owners whose rows a role may see: all of a row, or all but its payloads.
+ */
+Datum
+aion_owner_visible(Oid role, bool payloads)
+{
+	AccessLevel access = aion_owner_access(role);
+
+	return select_keys(role, access == ACCESS_ADMIN || (access == ACCESS_MONITOR && !payloads),
+					   false);
+}
+
+/*
  * Returns the role of a row of aion._owner.  In a copy that is not adopted oids may mean anybody,
  * so the name decides.
  */
@@ -309,22 +321,17 @@ aion_owner_key_of(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns the keys of the owners whose rows the current user may see: all of a row, or all but
- * its payloads.
+ * _visible_owners(payloads) -> keys of the owners whose rows the current user may see
  */
 Datum
 aion_visible_owners(PG_FUNCTION_ARGS)
 {
-	bool payloads = PG_GETARG_BOOL(0);
 	Oid user = GetUserId();
 	Authority authority;
-	AccessLevel access;
 	Datum keys;
 
 	aion_authority_assume(&authority);
-	access = aion_owner_access(user);
-	keys =
-		select_keys(user, access == ACCESS_ADMIN || (access == ACCESS_MONITOR && !payloads), false);
+	keys = aion_owner_visible(user, PG_GETARG_BOOL(0));
 	aion_authority_drop(&authority);
 	PG_RETURN_DATUM(keys);
 }

@@ -25,6 +25,7 @@
 #include "engine/primitive.h"
 #include "primitives/activity.h"
 #include "primitives/claim.h"
+#include "primitives/front.h"
 #include "primitives/registration.h"
 #include "support/clock.h"
 #include "support/crash_point.h"
@@ -40,16 +41,6 @@
 #define RETRY_FIRST_MS 200	   /* after a failure of the machine */
 #define RETRY_MAX_MS 60 * 1000 /* after many */
 
-static Statement next_queue =
-	STATEMENT(SELECT,
-			  "SELECT min(task_queue) FROM aion._task WHERE owner_key = $1 AND background"
-			  " AND state = 'waiting' AND task_queue > $2",
-			  INT4OID, TEXTOID);
-static Statement find_due =
-	STATEMENT(SELECT,
-			  "SELECT FROM aion._task WHERE owner_key = $1 AND background AND state = 'waiting'"
-			  " AND task_queue = $2 AND next_attempt_at <= $3 LIMIT 1",
-			  INT4OID, TEXTOID, TIMESTAMPTZOID);
 static Statement find_claimed =
 	STATEMENT(SELECT,
 			  "SELECT cancel_requested FROM aion._task WHERE run_key = $1 AND ordinal = $2"
@@ -122,9 +113,7 @@ claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
 	*again = DT_NOEND;
 	while (claimed == NULL)
 	{
-		NullableDatum args[] = {aion_arg_int32(owner_key), aion_arg_text(queue)};
-
-		queue = aion_row_text(aion_statement_execute(&next_queue, args), 0, 1);
+		queue = aion_front_queue_after(owner_key, queue);
 		if (queue == NULL && (wrapped || *begin == '\0'))
 			break;
 		if (queue == NULL)
@@ -138,7 +127,10 @@ claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
 			break;
 	}
 	if (claimed == NULL)
+	{
+		*again = Min(*again, aion_front_queues_again(owner_key));
 		return false;
+	}
 	if (last_queue != NULL)
 		pfree(last_queue);
 	last_queue = MemoryContextStrdup(TopMemoryContext, queue);
@@ -149,15 +141,14 @@ claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
 static Claim *
 claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again)
 {
-	NullableDatum due[] = {aion_arg_int32(wish->background_of), aion_arg_text(queue),
-						   aion_arg_timestamp(aion_clock_now())};
 	MemoryContext caller = MemoryContextSwitchTo(memory);
 	List *claims;
 
 	MemoryContextReset(memory);
 	claims = aion_claim(wish, queue);
 	MemoryContextSwitchTo(caller);
-	if (aion_statement_execute(&find_due, due).count == 0)
+	*again = Min(*again, aion_front_again(queue, wish->background_of));
+	if (!aion_claim_is_due(queue, wish->background_of))
 		return claims != NIL ? linitial(claims) : NULL;
 	if (claims != NIL)
 	{

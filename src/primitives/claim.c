@@ -9,12 +9,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "primitives/claim.h"
+#include "primitives/front.h"
 #include "support/clock.h"
+#include "support/pace.h"
 #include "support/pg_compat.h"
 
 /* $5: how many with the same key may run at once. */
@@ -22,13 +25,17 @@
 	"($5 IS NULL OR t.key IS NULL OR (SELECT count(*) FROM aion._task c WHERE c.task_queue = $1"   \
 	" AND c.key = t.key AND c.state IN ('claimed', 'cancelled', 'abandoned')) < $5)"
 
-#define LOCK_WAITING(whose)                                                                        \
+/* Which part of a queue is looked at. */
+#define LEVEL(first, last) "t.priority = " first " AND t.next_attempt_at >= " last
+#define RANGE(first, last) "t.priority BETWEEN " first " AND " last
+
+#define LOCK_WAITING(whose, stretch)                                                               \
 	"SELECT " TASK_COLUMNS ", r.workflow_id, r.run_id,"                                            \
 	" (SELECT e.attributes -> 'input' FROM aion._event e"                                          \
 	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"               \
 	" FROM aion._task t JOIN aion._run r USING (run_key)"                                          \
 	" WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2 AND " whose      \
-	" AND ($8 IS NULL OR t.activity = ANY ($8))"                                                   \
+	" AND " stretch " AND ($8 IS NULL OR t.activity = ANY ($8))"                                   \
 	" AND (t.close_by IS NULL OR t.close_by > $2)"                                                 \
 	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)"                                \
 	" AND " ROOM_FOR_KEY " AND ($7 IS NULL OR t.run_key = ANY ($7))"                               \
@@ -36,13 +43,36 @@
 	" ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"                           \
 	" LIMIT $6 FOR UPDATE OF t SKIP LOCKED"
 
-static Statement lock_for_worker =
-	STATEMENT(SELECT, LOCK_WAITING("NOT t.background AND ($4 OR t.owner_key = ANY ($3))"), TEXTOID,
-			  TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, INT4OID, INT4OID, INT8ARRAYOID, TEXTARRAYOID);
-static Statement lock_for_background = STATEMENT(
-	SELECT, LOCK_WAITING("t.background AND t.owner_key = $9 AND $3 IS NOT NULL AND $4 IS NOT NULL"),
-	TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, INT4OID, INT4OID, INT8ARRAYOID, TEXTARRAYOID,
-	INT4OID);
+#define FIND_WAITING(whose, stretch)                                                               \
+	"SELECT FROM aion._task t WHERE t.task_queue = $1 AND t.state = 'waiting'"                     \
+	" AND t.next_attempt_at <= $2 AND " whose " AND " stretch " AND " ROOM_FOR_KEY " LIMIT 1"
+
+#define WORKERS "NOT t.background AND ($4 OR t.owner_key = ANY ($3))"
+#define BACKGROUND(owner)                                                                          \
+	"t.background AND t.owner_key = " owner " AND $3 IS NOT NULL AND $4 IS NOT NULL"
+#define CLAIM_TYPES TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, INT4OID
+#define LOCK_TYPES CLAIM_TYPES, INT4OID, INT8ARRAYOID, TEXTARRAYOID, INT4OID, INT4OID
+
+/* Of each the one for a range of priorities and the one for a level. */
+static Statement lock_for_worker[] = {
+	STATEMENT(SELECT, LOCK_WAITING(WORKERS " AND $9 = 0", RANGE("$10", "$11")), LOCK_TYPES,
+			  INT4OID),
+	STATEMENT(SELECT, LOCK_WAITING(WORKERS " AND $9 = 0", LEVEL("$10", "$11")), LOCK_TYPES,
+			  TIMESTAMPTZOID)};
+static Statement lock_for_background[] = {
+	STATEMENT(SELECT, LOCK_WAITING(BACKGROUND("$9"), RANGE("$10", "$11")), LOCK_TYPES, INT4OID),
+	STATEMENT(SELECT, LOCK_WAITING(BACKGROUND("$9"), LEVEL("$10", "$11")), LOCK_TYPES,
+			  TIMESTAMPTZOID)};
+static Statement find_for_worker[] = {
+	STATEMENT(SELECT, FIND_WAITING(WORKERS " AND $6 = 0", RANGE("$7", "$8")), CLAIM_TYPES, INT4OID,
+			  INT4OID, INT4OID),
+	STATEMENT(SELECT, FIND_WAITING(WORKERS " AND $6 = 0", LEVEL("$7", "$8")), CLAIM_TYPES, INT4OID,
+			  INT4OID, TIMESTAMPTZOID)};
+static Statement find_for_background[] = {
+	STATEMENT(SELECT, FIND_WAITING(BACKGROUND("$6"), RANGE("$7", "$8")), CLAIM_TYPES, INT4OID,
+			  INT4OID, INT4OID),
+	STATEMENT(SELECT, FIND_WAITING(BACKGROUND("$6"), LEVEL("$7", "$8")), CLAIM_TYPES, INT4OID,
+			  INT4OID, TIMESTAMPTZOID)};
 static Statement claim_task =
 	STATEMENT(UPDATE,
 			  "UPDATE aion._task SET state = 'claimed', attempt = $3, worker = $4, token = $5,"
@@ -54,18 +84,15 @@ static Statement select_next =
 			  "SELECT min(next_attempt_at) FROM aion._task WHERE task_queue = $1"
 			  " AND state = 'waiting' AND NOT background AND next_attempt_at > $2",
 			  TEXTOID, TIMESTAMPTZOID);
-static Statement find_waiting =
-	STATEMENT(SELECT,
-			  "SELECT FROM aion._task t WHERE t.task_queue = $1 AND t.state = 'waiting'"
-			  " AND NOT t.background AND t.next_attempt_at <= $2"
-			  " AND ($4 OR t.owner_key = ANY ($3)) AND " ROOM_FOR_KEY " LIMIT 1",
-			  TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, INT4OID);
 static Statement lock_claimed =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
 			  " AND token = $3 AND state IN ('claimed', 'cancelled', 'abandoned') FOR UPDATE",
 			  INT8OID, INT4OID, UUIDOID);
 
+static List *claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front,
+						   const Stretch *stretch);
+static bool find(const Queue *queue, Datum owner_keys, int32 background_of);
 static Claim *read_claim(Rows rows, uint64 row);
 static void take(const ClaimWish *wish, Claim *claim);
 
@@ -77,36 +104,50 @@ aion_claim(const ClaimWish *wish, const char *queue_name)
 {
 	List *claims = NIL;
 	int most = wish->most;
+	Stretch stretch;
+	Front *front;
 	Queue queue;
-	Rows rows;
 
 	aion_queue_read(queue_name, wish->owner_keys, &queue);
 	if (!queue.paused && queue.is_limited)
 		most = aion_queue_hold_permits(&queue, most);
 	if (queue.paused || most == 0)
 		return NIL;
-	{
-		NullableDatum args[] = {aion_arg_text(queue_name),
-								aion_arg_timestamp(aion_clock_now()),
-								aion_arg(wish->owner_keys),
-								aion_arg_bool(queue.granted),
-								queue.max_per_key > 0 ? aion_arg_int32(queue.max_per_key)
-													  : aion_arg_null(),
-								aion_arg_int32(most),
-								wish->run_keys,
-								wish->activities,
-								aion_arg_int32(wish->background_of)};
+	front = aion_front_begin(queue_name, wish->background_of);
+	while (list_length(claims) < most && aion_front_next(front, &stretch))
+		claims = list_concat(
+			claims, claim_stretch(wish, &queue, most - list_length(claims), front, &stretch));
+	return claims;
+}
 
-		rows = aion_statement_execute(
-			wish->background_of > 0 ? &lock_for_background : &lock_for_worker, args);
-	}
+static List *
+claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front, const Stretch *stretch)
+{
+	Statement *lock = wish->background_of > 0 ? lock_for_background : lock_for_worker;
+	List *claims = NIL;
+	NullableDatum args[] = {aion_arg_text(queue->name),
+							aion_arg_timestamp(aion_clock_now()),
+							aion_arg(wish->owner_keys),
+							aion_arg_bool(queue->granted),
+							queue->max_per_key > 0 ? aion_arg_int32(queue->max_per_key)
+												   : aion_arg_null(),
+							aion_arg_int32(most),
+							wish->run_keys,
+							wish->activities,
+							aion_arg_int32(wish->background_of),
+							stretch->first,
+							stretch->last};
+	Rows rows = aion_statement_execute(&lock[stretch->is_level], args);
+
+	aion_front_end(front, rows.count);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		Claim *claim = read_claim(rows, row);
 
-		if (!aion_queue_has_room_for(&queue, claim->task.key))
+		aion_front_met(front, claim->task.policy.priority);
+		if (!aion_queue_has_room_for(queue, claim->task.key))
 			continue;
-		aion_queue_use_permit(&queue, &claim->task);
+		aion_queue_use_permit(queue, &claim->task);
 		take(wish, claim);
 		claims = lappend(claims, claim);
 	}
@@ -122,15 +163,47 @@ aion_claim_exists(const char *queue_name, Datum owner_keys)
 	Queue queue;
 
 	aion_queue_read(queue_name, owner_keys, &queue);
-	{
-		NullableDatum args[] = {aion_arg_text(queue_name), aion_arg_timestamp(aion_clock_now()),
-								aion_arg(owner_keys), aion_arg_bool(queue.granted),
-								queue.max_per_key > 0 ? aion_arg_int32(queue.max_per_key)
-													  : aion_arg_null()};
+	return !queue.paused && (!queue.is_limited || aion_queue_hold_permits(&queue, 1) > 0) &&
+		   find(&queue, owner_keys, 0);
+}
 
-		return !queue.paused && (!queue.is_limited || aion_queue_hold_permits(&queue, 1) > 0) &&
-			   aion_statement_execute(&find_waiting, args).count > 0;
+/*
+ * Tells whether something in a queue is due that is to be executed here, if there is room for it or
+ * not.
+ */
+bool
+aion_claim_is_due(const char *queue_name, int32 background_of)
+{
+	Queue queue = {.name = unconstify(char *, queue_name)};
+
+	return find(&queue, PointerGetDatum(construct_empty_array(INT4OID)), background_of);
+}
+
+static bool
+find(const Queue *queue, Datum owner_keys, int32 background_of)
+{
+	Statement *statement = background_of > 0 ? find_for_background : find_for_worker;
+	Front *front = aion_front_begin(queue->name, background_of);
+	Stretch stretch;
+
+	while (aion_front_next(front, &stretch))
+	{
+		NullableDatum args[] = {aion_arg_text(queue->name),
+								aion_arg_timestamp(aion_clock_now()),
+								aion_arg(owner_keys),
+								aion_arg_bool(queue->granted),
+								queue->max_per_key > 0 ? aion_arg_int32(queue->max_per_key)
+													   : aion_arg_null(),
+								aion_arg_int32(background_of),
+								stretch.first,
+								stretch.last};
+		bool found = aion_statement_execute(&statement[stretch.is_level], args).count > 0;
+
+		aion_front_end(front, found ? 1 : 0);
+		if (found)
+			return true;
 	}
+	return false;
 }
 
 /*
@@ -143,7 +216,7 @@ aion_claim_next(const char *queue)
 	NullableDatum args[] = {aion_arg_text(queue), aion_arg_timestamp(aion_clock_now())};
 	TimestampTz next = aion_row_timestamp(aion_statement_execute(&select_next, args), 0, 1);
 
-	return Min(next, aion_queue_next_permit(queue));
+	return Min(Min(next, aion_queue_next_permit(queue)), aion_front_again(queue, 0));
 }
 
 /*
@@ -218,4 +291,5 @@ take(const ClaimWish *wish, Claim *claim)
 		(void) aion_statement_execute(&claim_task, args);
 	}
 	aion_task_watch(task, now);
+	aion_pace_begin(task->owner_key, task->task_queue);
 }

@@ -33,6 +33,7 @@ typedef struct ClaimWish
 /* All want the engine's authority. */
 extern List *aion_claim(const ClaimWish *wish, const char *queue_name);
 extern bool aion_claim_exists(const char *queue_name, Datum owner_keys);
+extern bool aion_claim_is_due(const char *queue_name, int32 background_of);
 extern TimestampTz aion_claim_next(const char *queue);
 extern bool aion_claim_hold(int64 run_key, int32 ordinal, const pg_uuid_t *token,
 							bool even_cancelled, Task *task);

@@ -13,8 +13,10 @@
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -26,6 +28,7 @@
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/pace.h"
 #include "support/payload.h"
 #include "support/wakeup.h"
 
@@ -280,6 +283,7 @@ PG_FUNCTION_INFO_V1(aion_configure_task_queue);
 PG_FUNCTION_INFO_V1(aion_grant_task_queue);
 PG_FUNCTION_INFO_V1(aion_pause_task_queue);
 PG_FUNCTION_INFO_V1(aion_resume_task_queue);
+PG_FUNCTION_INFO_V1(aion_queue_pace);
 
 /*
  * configure_task_queue(name, max_running, max_per_key, rate)
@@ -350,4 +354,39 @@ aion_resume_task_queue(PG_FUNCTION_ARGS)
 {
 	pause_queue(fcinfo, false);
 	PG_RETURN_VOID();
+}
+
+/*
+ * _queue_pace() -> set of (owner_key, task_queue, started, finished), of owners that one may see
+ */
+Datum
+aion_queue_pace(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid user = GetUserId();
+	Authority authority;
+	Datum *owners;
+	Pace *paces;
+	int owner_count;
+	int count;
+
+	InitMaterializedSRF(fcinfo, 0);
+	aion_authority_assume(&authority);
+	deconstruct_array(DatumGetArrayTypeP(aion_owner_visible(user, false)), INT4OID, sizeof(int32),
+					  true, TYPALIGN_INT, &owners, NULL, &owner_count);
+	aion_authority_drop(&authority);
+	count = aion_pace_read(&paces);
+	for (int i = 0; i < count; i++)
+	{
+		Datum values[] = {Int32GetDatum(paces[i].owner_key), CStringGetTextDatum(paces[i].queue),
+						  Float8GetDatum(paces[i].begun), Float8GetDatum(paces[i].ended)};
+		bool nulls[lengthof(values)] = {false};
+		bool seen = false;
+
+		for (int k = 0; k < owner_count; k++)
+			seen = seen || DatumGetInt32(owners[k]) == paces[i].owner_key;
+		if (seen)
+			tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

@@ -31,6 +31,7 @@
 #include "primitives/queue.h"
 #include "primitives/task.h"
 #include "support/clock.h"
+#include "support/pace.h"
 #include "support/payload.h"
 #include "support/wakeup.h"
 
@@ -582,6 +583,7 @@ aion_task_settle(const Task *task, const Jsonb *outcome)
 
 	(void) aion_statement_execute(&settle_task, args);
 	aion_queue_release(task);
+	aion_pace_end(task->owner_key, task->task_queue);
 	aion_due_wake(task->run_key, task->owner_key, psprintf(TIMER_SETTLED "%d", task->ordinal),
 				  aion_clock_now());
 }

@@ -408,6 +408,12 @@ attach_memory(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
+int
+aion_board_pid(int process)
+{
+	return process >= 0 ? ProcGlobal->allProcs[process].pid : 0;
+}
+
 void
 aion_board_set_latch(int process)
 {

@@ -1,6 +1,6 @@
 /*
  * board_memory.h
- *		The board as it lies in shared memory; for board.c and roster.c alone.
+ *		The board as it lies in shared memory; for board.c, roster.c and service.c alone.
  */
 #ifndef AION_BOARD_MEMORY_H
 #define AION_BOARD_MEMORY_H
@@ -74,7 +74,8 @@ typedef struct Board
 	RunnerSlot runners[FLEXIBLE_ARRAY_MEMBER];
 } Board;
 
-extern Board *aion_board_memory(void); /* NULL: not preloaded */
+extern Board *aion_board_memory(void);	/* NULL: not preloaded */
+extern int aion_board_pid(int process); /* 0: there is none */
 
 /* For holders of the lock. */
 extern void aion_board_set_latch(int process);

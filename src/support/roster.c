@@ -1,9 +1,9 @@
 /*
  * roster.c
- *		Who serves what: slots of the board for databases and runners, taken and given back.
+ *		Who serves whom: slots of the board for runners and executors, taken and given back.
  *
- * A process takes its slot when it begins and gives it back in a callback when it ends, in whatever
- * way.
+ * The scheduler reserves a slot, the process takes it when it begins and gives it back in a
+ * callback when it ends, in whatever way.
  */
 #include "postgres.h"
 
@@ -18,127 +18,9 @@
 #include "support/roster.h"
 
 static RunnerSlot *own_runner = NULL;
-static bool own_scheduler = false;
 
-static int pid_of(int process);
 static int patience_of(const RunnerSlot *runner);
-static void leave_launcher(int code, Datum argument);
-static void leave_scheduler(int code, Datum argument);
 static void leave_runner(int code, Datum argument);
-
-void
-aion_roster_launcher_begin(void)
-{
-	Board *board = aion_board_memory();
-
-	before_shmem_exit(leave_launcher, (Datum) 0);
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	board->launcher = AION_COMPAT_MY_PROC_NUMBER;
-	board->ask_all = true;
-	LWLockRelease(board->lock);
-}
-
-/*
- * Makes room for the scheduler of a database; false if there is none, or somebody holds it.
- */
-bool
-aion_roster_offer(Oid database)
-{
-	Board *board = aion_board_memory();
-	DatabaseSlot *slot;
-
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	slot = aion_board_database(database);
-	if (slot == NULL)
-		slot = aion_board_database(InvalidOid);
-	else if (slot->scheduler >= 0)
-		slot = NULL; /* which an earlier launcher has started */
-	if (aion_hold_is_on(database))
-		slot = NULL;
-	if (slot != NULL)
-	{
-		memset(slot, 0, sizeof(DatabaseSlot));
-		slot->database = database;
-		slot->scheduler = -1;
-		slot->scan = true;
-		slot->horizon = DT_NOBEGIN;
-		slot->next_wake = DT_NOEND;
-	}
-	LWLockRelease(board->lock);
-	return slot != NULL;
-}
-
-/*
- * Tells whether the scheduler of a database has begun: so there is an extension.
- */
-bool
-aion_roster_is_served(Oid database)
-{
-	Board *board = aion_board_memory();
-	DatabaseSlot *slot;
-	bool served;
-
-	LWLockAcquire(board->lock, LW_SHARED);
-	slot = aion_board_database(database);
-	served = slot != NULL && slot->scheduler >= 0;
-	LWLockRelease(board->lock);
-	return served;
-}
-
-/*
- * Takes back the room of a database whose scheduler has ended.  Returns whether it should have
- * another one: it ended for some other reason than that there is nothing to serve.
- */
-bool
-aion_roster_withdraw(Oid database)
-{
-	Board *board = aion_board_memory();
-	DatabaseSlot *slot;
-	bool again;
-
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	slot = aion_board_database(database);
-	again = (slot == NULL || !slot->absent) && !aion_hold_is_on(database);
-	if (slot != NULL && slot->scheduler < 0)
-		slot->database = InvalidOid;
-	LWLockRelease(board->lock);
-	return again;
-}
-
-/*
- * Makes this process the scheduler of its database; false if it has one, or somebody holds it.
- */
-bool
-aion_roster_scheduler_begin(void)
-{
-	Board *board = aion_board_memory();
-	DatabaseSlot *slot;
-
-	before_shmem_exit(leave_scheduler, (Datum) 0);
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	slot = aion_board_database(MyDatabaseId);
-	own_scheduler = slot != NULL && slot->scheduler < 0 && !aion_hold_is_on(MyDatabaseId);
-	if (own_scheduler)
-		slot->scheduler = AION_COMPAT_MY_PROC_NUMBER;
-	LWLockRelease(board->lock);
-	return own_scheduler;
-}
-
-/*
- * Says that this database has no extension, so that its scheduler is not started again.
- */
-void
-aion_roster_scheduler_absent(void)
-{
-	Board *board = aion_board_memory();
-	DatabaseSlot *slot;
-
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	slot = aion_board_database(MyDatabaseId);
-	if (slot != NULL)
-		slot->absent = true;
-	LWLockRelease(board->lock);
-}
 
 int
 aion_roster_count(BoardOwner owner)
@@ -325,7 +207,8 @@ aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner)
 }
 
 /*
- * Takes hints; scan says that the runner must look for ready runs of its share in the table.
+ * Takes hints, of those about the same run one; scan says that the runner must look for ready runs
+ * of its share in the table.
  */
 int
 aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner)
@@ -335,7 +218,15 @@ aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	for (; count < most && own_runner->run_count > 0; own_runner->run_count--)
-		run_keys[count++] = own_runner->runs[own_runner->first_run++ % RUNS];
+	{
+		int known = 0;
+
+		run_keys[count] = own_runner->runs[own_runner->first_run++ % RUNS];
+		while (run_keys[known] != run_keys[count])
+			known++;
+		if (known == count)
+			count++;
+	}
 	*scan = own_runner->scan;
 	own_runner->scan = false;
 	runner->count = 0;
@@ -492,37 +383,6 @@ aion_roster_end_task(void)
 }
 
 /*
- * Returns the process of the launcher; 0 if there is none.
- */
-int
-aion_roster_launcher_pid(void)
-{
-	Board *board = aion_board_memory();
-
-	return board != NULL ? pid_of(board->launcher) : 0;
-}
-
-/*
- * Returns the process of this database's scheduler; 0 if there is none.
- */
-int
-aion_roster_scheduler_pid(void)
-{
-	Board *board = aion_board_memory();
-	DatabaseSlot *slot;
-	int pid = 0;
-
-	if (board == NULL)
-		return 0;
-	LWLockAcquire(board->lock, LW_SHARED);
-	slot = aion_board_database(MyDatabaseId);
-	if (slot != NULL)
-		pid = pid_of(slot->scheduler);
-	LWLockRelease(board->lock);
-	return pid;
-}
-
-/*
  * Describes the runner in a slot; false past the last one.  A free slot has no database.
  */
 bool
@@ -535,7 +395,7 @@ aion_roster_runner(int slot, RosterRunner *runner)
 		return false;
 	found = &board->runners[slot];
 	LWLockAcquire(board->lock, LW_SHARED);
-	*runner = (RosterRunner){.pid = pid_of(found->process),
+	*runner = (RosterRunner){.pid = aion_board_pid(found->process),
 							 .database = found->database,
 							 .owner_key = found->owner_key,
 							 .since = found->since,
@@ -550,45 +410,6 @@ aion_roster_runner(int slot, RosterRunner *runner)
 										   : "active";
 	LWLockRelease(board->lock);
 	return true;
-}
-
-static int
-pid_of(int process)
-{
-	return process >= 0 ? ProcGlobal->allProcs[process].pid : 0;
-}
-
-static void
-leave_launcher(int code, Datum argument)
-{
-	Board *board = aion_board_memory();
-
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	board->launcher = -1;
-	LWLockRelease(board->lock);
-}
-
-/*
- * A scheduler that ends takes its slot along; its runners end, too.
- */
-static void
-leave_scheduler(int code, Datum argument)
-{
-	Board *board = aion_board_memory();
-	DatabaseSlot *slot;
-
-	if (!own_scheduler)
-		return;
-	aion_roster_dismiss();
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	slot = aion_board_database(MyDatabaseId);
-	if (slot != NULL)
-	{
-		slot->scheduler = -1;
-		slot->database = InvalidOid;
-	}
-	aion_board_set_latch(board->launcher);
-	LWLockRelease(board->lock);
 }
 
 /*

@@ -1,6 +1,6 @@
 /*
  * roster.h
- *		Who serves what: slots of the board for databases and runners, taken and given back.
+ *		Who serves whom: slots of the board for runners and executors, taken and given back.
  */
 #ifndef AION_ROSTER_H
 #define AION_ROSTER_H
@@ -18,15 +18,7 @@ typedef struct RosterEntry
 	int count;
 } RosterEntry;
 
-/* For the launcher. */
-extern void aion_roster_launcher_begin(void);
-extern bool aion_roster_offer(Oid database);
-extern bool aion_roster_is_served(Oid database);
-extern bool aion_roster_withdraw(Oid database);
-
 /* For the scheduler of this database. */
-extern bool aion_roster_scheduler_begin(void);
-extern void aion_roster_scheduler_absent(void);
 extern int aion_roster_count(BoardOwner owner);
 extern int aion_roster_reserve(BoardOwner owner, Oid role, uint32 *generation);
 extern bool aion_roster_free_runner(int slot, uint32 generation);
@@ -64,8 +56,6 @@ typedef struct RosterRunner
 	uint64 runs;
 } RosterRunner;
 
-extern int aion_roster_launcher_pid(void);
-extern int aion_roster_scheduler_pid(void);
 extern bool aion_roster_runner(int slot, RosterRunner *runner);
 
 #endif

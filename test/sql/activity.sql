@@ -41,7 +41,7 @@ SELECT aion_test.run_until_idle();
 SELECT status, jsonb_pretty(result) FROM aion.workflow_run;
 SELECT * FROM effect ORDER BY 1;
 SELECT seq, event_type, key, attributes #- '{error,context}' AS attributes FROM aion.history('a') WHERE seq > 1;
--- What the call gave when it was made was recorded; a replay calls nothing.
+-- What the call gave when it was made was recorded; a replay calls nothing (invariants 42, 55).
 SELECT aion_test.replay('a');
 SELECT count(*) FROM effect;
 ROLLBACK;

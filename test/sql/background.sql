@@ -1,5 +1,5 @@
 -- Activities in the background, and inline ones that are tried again: attempts, retries, timeouts, cancelling.
--- Invariants 43, 44, 45, 55; R26.
+-- Invariants 43-46; R26.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN;
@@ -54,7 +54,7 @@ SELECT (SELECT count(*) FROM aion._task) + (SELECT count(*) FROM aion._timer) AS
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- Without a retry policy a failure is final, with its details.
+-- Without a retry policy a failure is final, with its details (invariant 44).
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 UPDATE switch SET fail = 1;
@@ -65,7 +65,7 @@ SELECT count(*) FROM effect;
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- With one it is tried again, 10 seconds later and then 20 seconds later; the next attempt has what the last heartbeat said.
+-- With one it is tried again, 10 seconds later and then 20 seconds later; the next attempt has what the last heartbeat said (invariant 43).
 BEGIN;
 SELECT aion_test.begin('2030-01-01 00:00 UTC') IS NOT NULL;
 UPDATE switch SET fail = 2;
@@ -139,7 +139,7 @@ SELECT count(*) FROM effect;
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- Cancelled before it begins, between two attempts (R26), and by the end of the run: nothing of it happens.
+-- Cancelled before it begins, between two attempts (R26, invariant 45), and by the end of the run: nothing of it happens.
 CREATE FUNCTION gives_up() RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE h aion.handle := aion.start_activity('work', '{"what": "a"}', '{"retry": {"max_attempts": 5, "initial_interval": "1 min"}}');
 BEGIN
@@ -160,7 +160,7 @@ SELECT aion_test.replay('w');
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- A terminated run has no activities left.
+-- A terminated run has no activities left, and tries none again (invariant 45).
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 UPDATE switch SET fail = 1;
@@ -194,7 +194,7 @@ SELECT aion_test.replay('w');
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- What is missing when it is to be executed can be mended: the activity is tried again until then, and no attempt is counted.
+-- What is missing when it is to be executed can be mended: the activity is tried again until then, and no attempt is counted (invariant 46).
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 SELECT aion.start_workflow('ask', '{"activity": "work"}', workflow_id => 'w');
@@ -208,7 +208,7 @@ SELECT * FROM outcome;
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- A failure of the machine is none of the activity: it is made again, with all its attempts.
+-- A failure of the machine is none of the activity: it is made again, with all its attempts (invariant 46).
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 UPDATE switch SET fail = 1, sqlstate = '53200';

@@ -1,4 +1,4 @@
--- Invariants 42, 48-52, 54: waiting for several things at once, decided by the order in which outcomes were recorded.
+-- Invariants 42, 49-52: waiting for several things at once, decided by the order in which outcomes were recorded.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 CREATE ROLE alice; SELECT aion.grant_usage('alice'); CREATE SCHEMA alice AUTHORIZATION alice;
@@ -31,14 +31,14 @@ BEGIN
 	RETURN QUERY SELECT aion_test.replay(id);
 END $$;
 
--- In order, whatever came first; nothing of nothing.
+-- In order, whatever came first (invariant 49); nothing of nothing, and no events (invariant 52).
 BEGIN; SELECT * FROM try($$ BEGIN
 	RETURN aion.await_all(ARRAY[aion.start_activity('act', '{"what": "a"}'), aion.start_timer('t', '1 min'), aion.start_activity('act', '{"what": "b"}')]); END $$); ROLLBACK;
 BEGIN; SELECT * FROM try($$ BEGIN RETURN jsonb_build_array(aion.await_all('{}'), aion.await_settled('{}'), aion.map('act', '[]'), aion.map_settled('act', '[]')); END $$); ROLLBACK;
 -- Time has gone on when all were waited for.
 BEGIN; SELECT * FROM try($$ DECLARE began timestamptz := aion.now(); BEGIN
 	PERFORM aion.await_all(ARRAY[aion.start_timer('t', '1 min'), aion.start_timer('u', '2 min')]); RETURN to_jsonb(aion.now() - began); END $$); ROLLBACK;
--- The failure recorded first is raised, and what is open then is cancelled.
+-- The failure recorded first is raised, and what is open then is cancelled, nothing else (invariant 49).
 BEGIN; SELECT * FROM try($$ BEGIN
 	RETURN aion.await_all(ARRAY[aion.start_timer('t', '1 hour'), aion.start_activity('act', '{"what": "a"}'), aion.start_activity('act', '{"what": "b", "fail": true}'),
 		aion.start_activity('act', '{"what": "c", "fail": true}')]); END $$); ROLLBACK;
@@ -49,13 +49,13 @@ BEGIN; SELECT * FROM try($$ BEGIN
 	EXCEPTION WHEN SQLSTATE 'WA001' THEN
 		RETURN jsonb_build_object('caught', aion.failure() ->> 'sqlstate', 'then', aion.run('act', '{"what": "c"}'));
 	END; END $$); ROLLBACK;
--- All are waited for, and none is cancelled.
+-- All are waited for, and none is cancelled (invariant 51).
 BEGIN; SELECT * FROM try($$ BEGIN
 	RETURN jsonb_path_query_array(aion.map_settled('act', '[{"what": "a", "fail": true}, {"what": "b"}, {"what": "c", "fail": true}]'), '$[*].**.message') ||
 		jsonb_path_query_array(aion.await_settled(ARRAY[aion.start_activity('act', '{"what": "d"}'), aion.start_timer('t', '1 s')]), '$[*].ok'); END $$); ROLLBACK;
 -- So many at a time.
 BEGIN; SELECT * FROM try($$ BEGIN RETURN aion.map('act', '[{"what": "a"}, {"what": "b"}, {"what": "c"}, {"what": "d"}, {"what": "e"}]', '{"concurrency": 2}'); END $$); ROLLBACK;
--- The first one, by the order of the record; the rest stays, or not.
+-- The first one, by the order of the record; the rest stays, or not (invariant 50).
 BEGIN; SELECT * FROM try($$ DECLARE f record; h aion.handle := aion.start_activity('act', '{"what": "a"}'); BEGIN
 	SELECT * INTO f FROM aion.await_first(ARRAY[aion.start_timer('t', '1 min'), h]); RETURN to_jsonb(f) || jsonb_build_object('again', aion.await(h)); END $$); ROLLBACK;
 BEGIN; SELECT * FROM try($$ DECLARE f record; BEGIN
@@ -112,7 +112,8 @@ BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.map('act', '{"a": 1}'); END $$); 
 BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.map('act', '[1]', '{"concurrency": 0}'); END $$); ROLLBACK;
 BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await(aion.start_timer('t', '1 s'), '-1 s'); END $$); ROLLBACK;
 SELECT aion.await_all('{}');
--- Many: one turn asks for all of them, and the time it takes does not grow with the square.
+-- Many: one turn asks for all of them, and the time it takes does not grow with the square; what is recorded is not executed again
+-- (invariant 42).
 BEGIN;
 CREATE FUNCTION many(n int) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN

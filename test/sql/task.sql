@@ -1,4 +1,4 @@
--- Activities that workers execute: claims, tokens, retries, timeouts, queues. Invariants 43, 44, 46-48, 53; T86, T89, T91.
+-- Activities that workers execute: claims, tokens, retries, timeouts, queues. Invariants 43, 44, 47, 48, 50, 53, 54; T86, T89, T91.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE worker LOGIN;
@@ -63,7 +63,7 @@ SELECT count(*) FROM aion._timer;
 SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- T86: a token that does not hold the task changes nothing: used up, wrong, malformed.
+-- T86, invariant 47: a token that does not hold the task changes nothing: used up, wrong, malformed.
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 SELECT aion.start_workflow('ask', workflow_id => 'w');
@@ -82,7 +82,7 @@ SAVEPOINT s; SELECT aion.complete_activity(token(), '3'); ROLLBACK TO s;
 SELECT * FROM outcome;
 ROLLBACK;
 
--- Failed, tried again when the backoff is over, and again; the last reason and the count reach the code.
+-- Failed, tried again when the backoff is over, and again; the last reason and the count reach the code (invariants 43, 44).
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 SELECT aion.start_workflow('ask', workflow_id => 'w');
@@ -105,7 +105,7 @@ SELECT * FROM outcome;
 SELECT aion_test.replay('w');
 ROLLBACK;
 
--- Not tried again: because the worker says so, and because the policy does.
+-- Not tried again: because the worker says so, and because the policy does (invariant 44).
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 SELECT aion.start_workflow('ask', workflow_id => 'a');
@@ -120,7 +120,7 @@ SELECT aion_test.run_until_idle();
 SELECT workflow_id, outcome #>> '{failed,message}', outcome -> 'sqlstate' FROM outcome ORDER BY 1;
 ROLLBACK;
 
--- A worker that is gone: no heartbeat, or too long; heartbeats hold a task, but not for ever. The token of before is void.
+-- A worker that is gone: no heartbeat, or too long; heartbeats hold a task, but not for ever. The token of before is void (invariants 43, 47).
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 SELECT aion.start_workflow('ask', workflow_id => 'w');
@@ -159,7 +159,7 @@ SELECT workflow_id, outcome #>> '{failed,message}', outcome -> 'sqlstate' FROM o
 SELECT * FROM task;
 ROLLBACK;
 
--- The queue of the call goes first, then that of the registration, of the start, of the workflow when it was started.
+-- The queue of the call goes first, then that of the registration, of the start, of the workflow when it was started (invariant 53).
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 SELECT aion.register_activity('anywhere', mode => 'external', start_to_close_timeout => '1 min');
@@ -304,6 +304,78 @@ ROLLBACK TO s;
 INSERT INTO ledger VALUES ('kept'); SELECT aion.complete_activity(token(), '"kept"');
 SELECT aion_test.run_until_idle();
 SELECT outcome, (SELECT string_agg(what, ' ') FROM ledger) FROM outcome;
+ROLLBACK;
+
+-- Completed before the code waits for it (invariant 48).
+CREATE FUNCTION waits_later() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	h aion.handle := aion.start_activity('charge', '{"what": "early"}');
+BEGIN
+	PERFORM aion.sleep('1 hour');
+	RETURN aion.await(h);
+END $$;
+SELECT aion.register_workflow('waits_later', 'waits_later()') IS NOT NULL;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('waits_later', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT count(*) FROM poll();
+SELECT aion.complete_activity(token(), '"early"');
+SELECT aion_test.advance('1 hour');
+SELECT * FROM outcome;
+SELECT event_type, key FROM aion.history('w') WHERE event_type ~ 'Activity|Timer' ORDER BY seq;
+SELECT aion_test.replay('w');
+ROLLBACK;
+
+-- The first of several is the one recorded first, of those that come together the one asked for first; who is late is told so and
+-- changes nothing (invariants 47, 50).
+CREATE FUNCTION first_of() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	f record;
+BEGIN
+	SELECT * INTO f FROM aion.await_first(ARRAY[aion.start_activity('charge', '1'), aion.start_activity('charge', '2'), aion.start_activity('charge', '3')], true);
+	PERFORM aion.sleep('1 hour');
+	RETURN to_jsonb(f);
+END $$;
+SELECT aion.register_workflow('first_of', 'first_of()') IS NOT NULL;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('first_of', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+SELECT input FROM poll(most => 3);
+SELECT aion.complete_activity(token(), '"third"');
+SELECT aion.complete_activity(token(1), '"second"');
+SELECT aion_test.run_until_idle();
+SAVEPOINT s; SELECT aion.complete_activity(token(2), '"first"'); ROLLBACK TO s;
+SELECT aion_test.advance('1 hour');
+SELECT * FROM outcome;
+SELECT event_type, key FROM aion.history('w') WHERE event_type ~ 'Activity' ORDER BY seq;
+SELECT aion_test.replay('w');
+ROLLBACK;
+
+-- A failure that is tried again does not settle a group (invariant 54), of all kinds of groups.
+CREATE FUNCTION group_of(kind text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	h aion.handle[] := ARRAY[aion.start_activity('charge', '1'), aion.start_activity('charge', '2')];
+	f record;
+BEGIN
+	CASE kind WHEN 'all' THEN RETURN aion.await_all(h);
+		WHEN 'settled' THEN RETURN aion.await_settled(h);
+		ELSE SELECT * INTO f FROM aion.await_first(h); RETURN to_jsonb(f);
+	END CASE;
+END $$;
+SELECT aion.register_workflow('group_of', 'group_of(text)') IS NOT NULL;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('group_of', jsonb_build_object('kind', kind), workflow_id => kind) FROM unnest('{all,settled,first}'::text[]) kind;
+SELECT aion_test.run_until_idle();
+SELECT count(aion.fail_activity(task_token, 'not yet')) FROM aion.poll_activities('{bank}', 'w', 6);
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, status, (SELECT string_agg(event_type, ' ' ORDER BY seq) FROM aion.history(workflow_id) h WHERE event_type ~ 'Activity') FROM outcome ORDER BY 1;
+SELECT aion_test.advance('10 s');
+SELECT count(aion.complete_activity(task_token, to_jsonb(attempt))) FROM aion.poll_activities('{bank}', 'w', 6);
+SELECT aion_test.run_until_idle();
+SELECT * FROM outcome ORDER BY 1;
 ROLLBACK;
 
 -- An inline activity has no retries yet, and says so.

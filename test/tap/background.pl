@@ -84,7 +84,7 @@ $node->start;
 wait_for(executing(), '1', 'and after a restart');
 as_alice(q{UPDATE gate SET open = true});
 wait_for(status('long'), 'completed', 'it comes to its end');
-is(as_alice(q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'long'}), '1', 'those were no attempts');
+is(as_alice(q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'long'}), '1', 'those were no attempts (invariant 46)');
 is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'long'}), 1, 'its effect is there once');
 as_alice(q{UPDATE gate SET open = false});
 
@@ -117,6 +117,35 @@ is(as_alice(q{SELECT count(*) FROM effect WHERE what IN ('asked', 'waiting')}), 
 as_alice(q{SELECT aion.start_workflow('one', '{"activity": "stubborn"}', workflow_id => 'stubborn')});
 wait_for(status('stubborn'), 'completed', 'code that swallows the cancel');
 is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'stubborn'}), 1, 'has happened once');
+
+# Its statement is cancelled when its time is up, and when code cancels it and goes on; the process executes the next one.
+as_alice(q{
+CREATE FUNCTION short_of_time() RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run('long', '{"what": "short of time"}', '{"start_to_close_timeout": "0.3 s", "retry": {"max_attempts": 1}}');
+EXCEPTION WHEN SQLSTATE 'WA002' THEN
+	RETURN aion.failure() -> 'timeout';
+END $$;
+CREATE FUNCTION goes_on() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE h aion.handle := aion.start_activity('long', '{"what": "goes on"}');
+BEGIN
+	PERFORM aion.sleep('0.3 s');
+	RETURN jsonb_build_array(aion.cancel(h), aion.sleep('1 day'));
+END $$;
+SELECT aion.register_workflow('short of time', 'short_of_time()'), aion.register_workflow('goes on', 'goes_on()')});
+as_alice(q{SELECT aion.start_workflow('short of time', workflow_id => 'short of time')});
+wait_for(executing(), '1', 'one that has little time');
+$pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query ~ '^executing activity'});
+wait_for(status('short of time'), 'completed', 'its time is up');
+is(as_alice(q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'short of time'}), '"start_to_close_timeout"', 'its workflow knows');
+wait_for(executing(), '0', 'its statement was cancelled');
+as_alice(q{SELECT aion.start_workflow('goes on', workflow_id => 'goes on')});
+wait_for(executing(), '1', 'one that will be cancelled');
+wait_for(q{SELECT count(*) FROM aion.history('goes on') WHERE event_type = 'ActivityCancelled'}, '1', 'its workflow cancels it and goes on');
+wait_for(executing(), '0', 'its statement was cancelled, too');
+is($node->safe_psql('postgres', "SELECT backend_type FROM pg_stat_activity WHERE pid = $pid"), 'aion executor', 'by no more than that: the process is there');
+is(as_alice(q{SELECT count(*) FROM effect WHERE what IN ('short of time', 'goes on')}), 0, 'of both nothing has happened');
+as_alice(q{SELECT aion.terminate_workflow('goes on')});
 
 # A database with a long activity can be dropped.
 $node->safe_psql('postgres', 'CREATE DATABASE other');

@@ -1,5 +1,5 @@
 # T85, T88, I11: the protocol of workers on a real server: statements of their own connections, and fifty pollers that wait, are
-# woken at once, and do each thing once. The workers of examples/worker have example_workers.pl.
+# woken at once, and do each thing once, also where a snapshot is held. The workers of examples/worker have example_workers.pl.
 use strict;
 use warnings;
 use lib 'test/tap/lib';
@@ -54,6 +54,76 @@ wait_until($node, 'T88: the burst is done', completed(500, 'burst'));
 $burst->finish;
 unlike($err, qr/deadlock|ERROR/, 'without a conflict');
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT key) FROM payment', @alice), '500|500', 'I11: and each is done once');
+is($node->safe_psql('postgres', q{SELECT task_queue, started_per_second BETWEEN 1 AND 9, finished_per_second BETWEEN 1 AND 9 FROM aion.stat_queue}, @alice),
+	'bank|t|t', 'about so many per second of the last minute');
+$node->safe_psql('postgres', q{CREATE ROLE bob LOGIN; SELECT aion.grant_usage('bob')});
+is($node->safe_psql('postgres', 'SELECT count(*) FROM aion.stat_queue', connstr => $node->connstr('postgres') . ' user=bob'), '0', 'nobody else sees that');
+
+# A held snapshot keeps what was claimed in the index. A session that claims notices, and steps over it no more, but over nothing
+# that waits: by priority, then in order, as ever.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION wide(activity text, n int) RETURNS jsonb LANGUAGE sql AS $$
+		SELECT to_jsonb(jsonb_array_length(aion.map(activity, (SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, n))))) $$;
+	CREATE FUNCTION deep(priority int) RETURNS jsonb LANGUAGE sql AS $$
+		SELECT aion.run('deep', to_jsonb(aion.workflow_id()), jsonb_build_object('priority', priority)) $$;
+	CREATE FUNCTION nothing() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	CREATE TABLE held (id text, token text, n serial);
+	SELECT aion.register_activity('deep', mode => 'external', task_queue => 'deep', start_to_close_timeout => '10 min', retry => '{"max_attempts": 5}'),
+		aion.register_activity('deep here', 'nothing()', mode => 'background'),
+		aion.register_workflow('wide', 'wide(text, int)'), aion.register_workflow('deep', 'deep(int)')}, @alice);
+my ($worker, $other, $holder) = map { session($node, 'alice') } 1 .. 3;
+my $asked = 0;
+sub ask
+{
+	my ($session, $sql) = @_;
+	my $end = 'asked ' . ++$asked;
+	$session->{out} = '';
+	say_to($session, "$sql;\n\\echo $end\n", qr/^$end$/m);
+	return $session->{out} =~ s/\n?^$end\n//mr;
+}
+sub deep
+{
+	my ($id, $priority) = @_;
+	$node->safe_psql('postgres', "SELECT aion.start_workflow('deep', '{\"priority\": $priority}', workflow_id => '$id')", @alice);
+	wait_until($node, "$id waits", "SELECT count(*) = 1 FROM aion.activity_task WHERE workflow_id = '$id' AND state = 'waiting'");
+}
+my $claim = q{WITH p AS (SELECT * FROM aion.poll_activities('{deep}', 'w', 9)), h AS (INSERT INTO held SELECT workflow_id, task_token FROM p)
+	SELECT string_agg(workflow_id, ' ') FROM p};
+my $look = q{SELECT count(*) FROM aion.poll_activities('{deep}', 'w', 9, activities => '{none}')};
+# What is asked at once after a look is asked while the look is remembered.
+sub claimed { my ($what, $expected) = @_; is(ask($worker, "$look;\n$claim"), "0\n$expected", $what) }
+sub again { return "SELECT aion.fail_activity(token, 'again', retry_after => '0') FROM (SELECT token FROM held WHERE id = '$_[0]' ORDER BY n DESC LIMIT 1) h" }
+ask($holder, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('wide', '{"activity": "deep", "n": 6000}', workflow_id => 'wide')}, @alice);
+wait_until($node, 'six thousand tasks wait', q{SELECT count(*) = 6000 FROM aion.activity_task WHERE task_queue = 'deep'});
+ask($worker, q{SELECT count(aion.complete_activity(task_token)) FROM aion.poll_activities('{deep}', 'w', 1000)}) for 1 .. 6;
+wait_until($node, 'and are done', completed(1, 'wide'));
+is(ask($worker, $claim), '', 'nothing waits');
+my ($pages) = sort { $a <=> $b } map { ask($worker, "EXPLAIN (ANALYZE, BUFFERS, COSTS off) $look") =~ /shared hit=(\d+)/ } 1 .. 20;
+cmp_ok($pages, '<', 64, 'a claim does not step over what is done');
+deep('a', 0), deep('b', 0), deep('urgent', 7), deep('c', 0), deep('lazy', -3);
+claimed('by priority, then in order, also such as it has not met', 'urgent a b c lazy');
+deep('d', 0);
+ask($worker, again($_)) for qw(b a);
+deep('e', 0);
+claimed('tried again: by the time of the next attempt', 'd b a e');
+ask($other, 'BEGIN'); ask($other, again('c'));
+ask($other, 'SELECT pg_sleep(1.2)'); # it commits longer after it was due than anybody waits for
+ask($worker, $look);
+ask($other, 'COMMIT');
+my $tries = 0;
+until (ask($worker, $claim) eq 'c' || ++$tries > 1000) { }
+cmp_ok($tries, '<=', 1000, 'what is committed late is found');
+deep('f', 0);
+ask($other, "BEGIN;\n$claim");
+is(ask($worker, "$look;\n$claim"), "0\n", 'what another has claimed is not waited for');
+ask($other, 'ROLLBACK');
+claimed('and found when he gives it back', 'f');
+ask($worker, 'SELECT count(aion.complete_activity(token)) FROM held h WHERE n = (SELECT max(n) FROM held WHERE id = h.id)');
+wait_until($node, 'all are done', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL});
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('wide', '{"activity": "deep here", "n": 2000}', workflow_id => 'here')}, @alice);
+wait_until($node, 'the same in the background', completed(1, 'here'));
+ask($holder, 'COMMIT');
 
 all_sound($node, 'in the end');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM aion._task'), '0', 'no task is left');

@@ -1,5 +1,6 @@
 # A worker of test/tap/ledger.pl that behaves badly, as chance and its seed have it: it completes twice, answers late, fails,
 # dies in its transaction, loses the connection at COMMIT and repeats the transaction.
+import logging
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import psycopg
 
 dsn, seed = sys.argv[1], int(sys.argv[2])
 chance = random.Random(seed)
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # which warns of the connections that we lose
 
 
 def connect():

@@ -1,0 +1,22 @@
+/*
+ * pace.h
+ *		How fast the task queues go.
+ */
+#ifndef AION_PACE_H
+#define AION_PACE_H
+
+typedef struct Pace
+{
+	int32 owner_key;
+	char queue[256];
+	double begun; /* per second */
+	double ended;
+} Pace;
+
+extern void aion_pace_init(void);
+extern void aion_pace_begin(int32 owner_key, const char *queue);
+extern void aion_pace_end(int32 owner_key, const char *queue);
+extern bool aion_pace_exists(void);
+extern int aion_pace_read(Pace **paces);
+
+#endif

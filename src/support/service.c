@@ -1,0 +1,201 @@
+/*
+ * service.c
+ *		Which databases are served: slots of the board for the launcher and the schedulers.
+ *
+ * The launcher makes room for a database, its scheduler takes that when it begins and gives it back
+ * in a callback when it ends, in whatever way.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/timestamp.h"
+
+#include "support/board_memory.h"
+#include "support/hold.h"
+#include "support/pg_compat.h"
+#include "support/roster.h"
+#include "support/service.h"
+
+static bool own_scheduler = false;
+
+static void leave_launcher(int code, Datum argument);
+static void leave_scheduler(int code, Datum argument);
+
+void
+aion_service_launcher_begin(void)
+{
+	Board *board = aion_board_memory();
+
+	before_shmem_exit(leave_launcher, (Datum) 0);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	board->launcher = AION_COMPAT_MY_PROC_NUMBER;
+	board->ask_all = true;
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Makes room for the scheduler of a database; false if there is none, or somebody holds it.
+ */
+bool
+aion_service_offer(Oid database)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(database);
+	if (slot == NULL)
+		slot = aion_board_database(InvalidOid);
+	else if (slot->scheduler >= 0)
+		slot = NULL; /* which an earlier launcher has started */
+	if (aion_hold_is_on(database))
+		slot = NULL;
+	if (slot != NULL)
+	{
+		memset(slot, 0, sizeof(DatabaseSlot));
+		slot->database = database;
+		slot->scheduler = -1;
+		slot->scan = true;
+		slot->horizon = DT_NOBEGIN;
+		slot->next_wake = DT_NOEND;
+	}
+	LWLockRelease(board->lock);
+	return slot != NULL;
+}
+
+/*
+ * Tells whether the scheduler of a database has begun: so there is an extension.
+ */
+bool
+aion_service_is_served(Oid database)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+	bool served;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	slot = aion_board_database(database);
+	served = slot != NULL && slot->scheduler >= 0;
+	LWLockRelease(board->lock);
+	return served;
+}
+
+/*
+ * Takes back the room of a database whose scheduler has ended.  Returns whether it should have
+ * another one: it ended for some other reason than that there is nothing to serve.
+ */
+bool
+aion_service_withdraw(Oid database)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+	bool again;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(database);
+	again = (slot == NULL || !slot->absent) && !aion_hold_is_on(database);
+	if (slot != NULL && slot->scheduler < 0)
+		slot->database = InvalidOid;
+	LWLockRelease(board->lock);
+	return again;
+}
+
+/*
+ * Makes this process the scheduler of its database; false if it has one, or somebody holds it.
+ */
+bool
+aion_service_scheduler_begin(void)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	before_shmem_exit(leave_scheduler, (Datum) 0);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	own_scheduler = slot != NULL && slot->scheduler < 0 && !aion_hold_is_on(MyDatabaseId);
+	if (own_scheduler)
+		slot->scheduler = AION_COMPAT_MY_PROC_NUMBER;
+	LWLockRelease(board->lock);
+	return own_scheduler;
+}
+
+/*
+ * Says that this database has no extension, so that its scheduler is not started again.
+ */
+void
+aion_service_scheduler_absent(void)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL)
+		slot->absent = true;
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Returns the process of the launcher; 0 if there is none.
+ */
+int
+aion_service_launcher_pid(void)
+{
+	Board *board = aion_board_memory();
+
+	return board != NULL ? aion_board_pid(board->launcher) : 0;
+}
+
+/*
+ * Returns the process of this database's scheduler; 0 if there is none.
+ */
+int
+aion_service_scheduler_pid(void)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+	int pid = 0;
+
+	if (board == NULL)
+		return 0;
+	LWLockAcquire(board->lock, LW_SHARED);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL)
+		pid = aion_board_pid(slot->scheduler);
+	LWLockRelease(board->lock);
+	return pid;
+}
+
+static void
+leave_launcher(int code, Datum argument)
+{
+	Board *board = aion_board_memory();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	board->launcher = -1;
+	LWLockRelease(board->lock);
+}
+
+/*
+ * A scheduler that ends takes its slot along; its runners end, too.
+ */
+static void
+leave_scheduler(int code, Datum argument)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	if (!own_scheduler)
+		return;
+	aion_roster_dismiss();
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL)
+	{
+		slot->scheduler = -1;
+		slot->database = InvalidOid;
+	}
+	aion_board_set_latch(board->launcher);
+	LWLockRelease(board->lock);
+}
