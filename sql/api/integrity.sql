@@ -213,7 +213,9 @@ CREATE OR REPLACE VIEW aion._violation AS
 					AND e.event_type = 'ActivityScheduled' AND e.key = t.ordinal::text)
 			OR t.state IN ('claimed', 'waiting') AND EXISTS (SELECT FROM aion._standing e WHERE e.run_key = t.run_key
 					AND e.seq > t.scheduled_seq AND e.key = t.ordinal::text
-					AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled')))
+					AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled'))
+				AND NOT EXISTS (SELECT FROM aion._timer m -- it was locked when it was cancelled, and is taken back soon
+					WHERE m.run_key = t.run_key AND m.name = format('activity:%s locked', t.ordinal)))
 			OR t.state IN ('claimed', 'cancelled', 'abandoned') AND NOT t.background AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = format('activity:%s attempt %s', t.ordinal, t.attempt))
 			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
