@@ -29,6 +29,7 @@ static Statement select_status =
 
 static void receive(Run *run, const Arrival *arrival);
 static void end_unbegun(Run *run);
+static void carry_over(Run *run, Run *successor);
 static Event *record_sent(Run *run, Command *command);
 static Jsonb *answer_sent(Turn *turn, Command *command);
 
@@ -36,7 +37,8 @@ static Primitive primitive = {.name = "cancel",
 							  .receives = "cancel",
 							  .receive = receive,
 							  .arrive = end_unbegun,
-							  .resume = end_unbegun};
+							  .resume = end_unbegun,
+							  .carry_over = carry_over};
 
 AION_REGISTER_PRIMITIVE(primitive);
 
@@ -76,12 +78,25 @@ end_unbegun(Run *run)
 													 false));
 }
 
+/*
+ * Gives the requests that the code was not told to the run that goes on.
+ */
+static void
+carry_over(Run *run, Run *successor)
+{
+	const List *requests = run->history->cancel_requests;
+
+	for (int i = run->heard; i < list_length(requests); i++)
+		aion_recorder_append(successor->history, EVENT_WORKFLOW_CANCEL_REQUESTED, NULL,
+							 ((const Event *) list_nth(requests, i))->attributes);
+}
+
 static void
 send(const FoundRun *to, const char *reason)
 {
 	Arrival arrival = {.kind = primitive.receives, .payload = reason_json(reason)};
 
-	aion_inbox_send(to->run_key, to->owner_key, &arrival);
+	aion_inbox_send(to, &arrival);
 	aion_wait_note_touched(to->run_key);
 }
 
