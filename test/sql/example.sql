@@ -314,7 +314,7 @@ SELECT * FROM invoice;
 ROLLBACK;
 
 -- A declined card: a letter, and another try after three days, or at once when there is a new card. What is sent meanwhile is not for this
--- period: the next one hears of it, in order. (Invariant 23.)
+-- period: the next one hears of it, in order.
 BEGIN;
 SELECT aion_test.begin('2030-01-31 10:00 UTC') IS NOT NULL AS begun;
 SELECT subscribe(), aion_test.run_until_idle();
