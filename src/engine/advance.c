@@ -80,6 +80,7 @@ static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
 static void end_share(Run *run, bool unfinished);
+static void save_row(Run *run);
 static void block_after_failures(Run *run, const ErrorData *error);
 static void note_interrupted(int code, Datum argument);
 static void find_code(Run *run, Code *code);
@@ -139,7 +140,11 @@ aion_run_advance(Run *run, Budget *budget)
 	(void) aion_interruption_begin(previous);
 
 	if (error == NULL)
+	{
+		if (run->successor == NULL)
+			save_row(run);
 		return;
+	}
 	if (budget->interrupted)
 	{
 		/* Nothing of it has happened, and nobody is to blame. */
@@ -645,12 +650,31 @@ end_share(Run *run, bool unfinished)
 	aion_primitives_save(run);
 	if (run->successor != NULL)
 		aion_primitives_carry_over(run, run->successor);
-	aion_run_save(run);
+	aion_run_save_history(run);
 	if (run->successor != NULL)
+	{
+		aion_run_save_row(run); /* its workflow id is free now */
 		aion_continue_start(run->successor);
+	}
 	aion_run_warn_if_long(run);
 	aion_authority_drop(&authority);
 	CRASH_POINT("share saved");
+}
+
+/*
+ * Writes the row of a run whose share has gone through: outside of the share's subtransaction,
+ * since an update of what the transaction itself has locked would need a multixact in there.
+ */
+static void
+save_row(Run *run)
+{
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	aion_run_save_row(run);
+	aion_authority_drop(&authority);
+	MemoryContextSwitchTo(caller);
 }
 
 /*
