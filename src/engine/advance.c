@@ -69,8 +69,6 @@ static Turn *try_turn(Run *run, const Code *code);
 static void apply(Run *run, Turn *turn);
 static void close_cancelled(Run *run, const Turn *turn);
 static bool only_cancelled(const Turn *turn, int first, List **seqs);
-static void close_cancelled(Run *run, const Turn *turn);
-static bool only_cancelled(const Turn *turn, int first, List **seqs);
 static void close_failed(Run *run, const Turn *turn);
 static bool ends_on_outcome(const Turn *turn);
 static Jsonb *failure_of(const Turn *turn);
