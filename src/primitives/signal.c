@@ -148,8 +148,8 @@ know_ids(Run *run)
 }
 
 /*
- * A run that goes on after its end has not ended for those who sent something too late either: their
- * ids are known, so they could not even send it again.
+ * A run that goes on after its end has not ended for those who sent something too late either:
+ * their ids are known, so they could not even send it again.
  */
 static void
 take_late(Run *run)
