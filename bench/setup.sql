@@ -38,6 +38,19 @@ BEGIN
 		COMMIT;
 	END LOOP;
 END $$;
+-- Children, and runs that go on as new ones.
+CREATE FUNCTION quick(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN i; END $$;
+CREATE FUNCTION delegates() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run_child('quick', '{"i": 1}'); END $$;
+CREATE FUNCTION gathers(n int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN jsonb_array_length(aion.await_all(ARRAY(SELECT aion.start_child('quick', jsonb_build_object('i', i)) FROM generate_series(1, n) i)));
+END $$;
+CREATE FUNCTION loops(n int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	IF n > 0 THEN PERFORM aion.continue_as_new(jsonb_build_object('n', n - 1)); END IF;
+	RETURN n;
+END $$;
+SELECT aion.register_workflow('quick', 'quick(int)'), aion.register_workflow('delegates', 'delegates()'), aion.register_workflow('gathers', 'gathers(int)'), aion.register_workflow('loops', 'loops(int)');
 -- Signals and queries.
 CREATE FUNCTION hears(n int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

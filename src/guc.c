@@ -67,8 +67,9 @@ aion_guc_define(void)
 							   "which the database was adopted.",
 							   NULL, &aion_execution, "on", PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable(
-		"aion.max_history_events", "Sets the number of events beyond which a run is not continued.",
-		NULL, &aion_max_history_events, 50000, 10, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
+		"aion.max_history_events", "Sets how many events the history of a run should have at most.",
+		"With more there is a warning, and twice as many block the run.", &aion_max_history_events,
+		50000, 10, INT_MAX / 2, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("aion.max_payload_size", "Sets the largest input, result or message.",
 							NULL, &aion_max_payload_size, 16 * 1024, 1, 200 * 1024, PGC_SUSET,
 							GUC_UNIT_KB, NULL, NULL, NULL);

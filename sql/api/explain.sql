@@ -14,6 +14,8 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			'by schedule ' || (attributes ->> 'schedule') || ' for ' || (attributes ->> 'scheduled_for'))
 			|| CASE WHEN attributes ? 'forked_from' THEN format(', forked from %s at event %s',
 				attributes #>> '{forked_from,workflow_id}', attributes #>> '{forked_from,seq}') ELSE '' END
+			|| coalesce(', child of ' || (attributes #>> '{parents,0,workflow_id}'), '')
+			|| coalesce(', goes on for ' || (attributes #>> '{continues,run_id}'), '')
 		WHEN 'WorkflowCompleted' THEN concat_ws(' ', 'completed with',
 			coalesce(aion._abbreviate(attributes -> 'result'), 'no result'))
 		WHEN 'WorkflowFailed' THEN concat_ws(' ', 'failed:', attributes #>> '{error,sqlstate}',
@@ -55,6 +57,16 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'SignalSent' THEN concat_ws(' ', 'send signal', event.key, aion._abbreviate(attributes -> 'payload'),
 			'to', attributes ->> 'workflow_id')
 		WHEN 'SearchAttributesUpdated' THEN concat_ws(' ', 'search attributes', aion._abbreviate(attributes -> 'search_attributes'))
+		WHEN 'ChildWorkflowStarted' THEN concat_ws(' ', 'child', event.key || ':', attributes ->> 'workflow_type',
+			attributes ->> 'workflow_id', aion._abbreviate(attributes -> 'input'))
+		WHEN 'ChildWorkflowCompleted' THEN concat_ws(' ', '  child', event.key, '=',
+			coalesce(aion._abbreviate(attributes -> 'result'), 'no result'))
+		WHEN 'ChildWorkflowFailed' THEN concat_ws(' ', '  child', event.key, attributes ->> 'status' || ':',
+			attributes #>> '{error,sqlstate}', attributes #>> '{error,message}')
+		WHEN 'ChildCancelRequested' THEN format('asks child %s to cancel', event.key)
+		WHEN 'WorkflowWatched' THEN format('its end is awaited by %s', attributes ->> 'workflow_id')
+		WHEN 'WorkflowContinuedAsNew' THEN concat_ws(' ', 'goes on as a new run with',
+			coalesce(aion._abbreviate(attributes -> 'input'), 'no input'))
 		WHEN 'CommandAnswered' THEN concat_ws(' ', attributes ->> 'command', event.key, '->',
 			coalesce(attributes ->> 'answer', attributes #>> '{error,message}', attributes #>> '{input,handler}'))
 		ELSE concat_ws(' ', event.event_type, event.key) END

@@ -17,12 +17,16 @@ CREATE OR REPLACE VIEW aion.workflow_run WITH (security_barrier) AS
 				AND r.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN
 			(SELECT e.attributes -> 'error' FROM aion._event e
 				WHERE e.run_key = r.run_key AND e.seq = r.head) END AS error,
-		NULL::text AS parent_workflow_id,
+		(SELECT e.attributes #>> '{parents,0,workflow_id}' FROM aion._event e
+			WHERE e.run_key = r.run_key AND e.seq = 1) AS parent_workflow_id,
 		r.started_at, r.closed_at, r.head AS history_events, r.failures AS turn_failures,
 		CASE WHEN r.owner_key = ANY ((SELECT aion._visible_owners(true))::int[])
 			THEN a.search_attributes END AS search_attributes,
 		CASE WHEN r.owner_key = ANY ((SELECT aion._visible_owners(true))::int[])
-			THEN a.memo END AS memo
+			THEN a.memo END AS memo,
+		CASE WHEN r.chain_key IS NOT NULL THEN
+			(SELECT (e.attributes #>> '{continues,run_id}')::uuid FROM aion._event e
+				WHERE e.run_key = r.run_key AND e.seq = 1) END AS continues_run_id
 	FROM aion._run r
 		JOIN aion._version v USING (version_key)
 		JOIN aion._owner o ON o.owner_key = r.owner_key
@@ -99,6 +103,14 @@ CREATE OR REPLACE FUNCTION aion.describe_workflow(workflow_id text, run_id uuid 
 				'paused', (SELECT h.attributes || jsonb_build_object('since', h.recorded_at)
 					FROM aion.history_event h WHERE h.run_key = w.run_key AND h.event_type = 'WorkflowPaused'
 						AND w.status = 'paused' ORDER BY h.seq DESC LIMIT 1),
+				'continued_as', (SELECT h.attributes ->> 'run_id'
+					FROM aion.history_event h WHERE h.run_key = w.run_key AND h.seq = w.history_events
+						AND w.status = 'continued_as_new'),
+				'children', (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('workflow_id', h.attributes ->> 'workflow_id',
+						'workflow_type', h.attributes ->> 'workflow_type', 'parent_close', h.attributes ->> 'parent_close')) ORDER BY h.seq)
+					FROM aion.history_event h WHERE h.run_key = w.run_key AND h.event_type = 'ChildWorkflowStarted'
+						AND w.closed_at IS NULL AND NOT EXISTS (SELECT FROM aion.history_event o WHERE o.run_key = h.run_key
+							AND o.key = h.key AND o.seq > h.seq AND o.event_type IN ('ChildWorkflowCompleted', 'ChildWorkflowFailed'))),
 				'forked_from', (SELECT h.attributes -> 'forked_from'
 					FROM aion.history_event h WHERE h.run_key = w.run_key AND h.seq = 1),
 				'reopened', (SELECT jsonb_agg(h.attributes || jsonb_build_object('at', h.recorded_at) ORDER BY h.seq)

@@ -27,18 +27,18 @@ CREATE OR REPLACE VIEW aion._lifecycle AS
 			CASE e.event_type
 				WHEN 'WorkflowCompleted' THEN 'completed' WHEN 'WorkflowFailed' THEN 'failed'
 				WHEN 'WorkflowCancelled' THEN 'cancelled' WHEN 'WorkflowTerminated' THEN 'terminated'
-				WHEN 'WorkflowTimedOut' THEN 'timed_out' WHEN 'WorkflowBlocked' THEN 'blocked'
+				WHEN 'WorkflowTimedOut' THEN 'timed_out' WHEN 'WorkflowContinuedAsNew' THEN 'continued_as_new' WHEN 'WorkflowBlocked' THEN 'blocked'
 				WHEN 'TimerStarted' THEN 'scheduled' ELSE 'running' END AS status
 		FROM aion._standing e
 		WHERE e.event_type IN ('WorkflowStarted', 'WorkflowCompleted', 'WorkflowFailed',
 				'WorkflowCancelled', 'WorkflowTerminated', 'WorkflowTimedOut', 'WorkflowBlocked',
-				'WorkflowUnblocked', 'WorkflowReopened')
+				'WorkflowUnblocked', 'WorkflowReopened', 'WorkflowContinuedAsNew')
 			OR e.event_type IN ('TimerStarted', 'TimerFired') AND e.key = 'start:'
 		ORDER BY e.run_key, e.seq DESC) b
 	LEFT JOIN (SELECT DISTINCT ON (e.run_key) e.run_key, e.event_type
 		FROM aion._standing e
 		WHERE e.event_type IN ('WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened', 'WorkflowCompleted',
-			'WorkflowFailed', 'WorkflowCancelled', 'WorkflowTerminated', 'WorkflowTimedOut')
+			'WorkflowFailed', 'WorkflowCancelled', 'WorkflowTerminated', 'WorkflowTimedOut', 'WorkflowContinuedAsNew')
 		ORDER BY e.run_key, e.seq DESC) p USING (run_key);
 COMMENT ON VIEW aion._lifecycle IS 'the status of each run as its history has it';
 
@@ -46,11 +46,11 @@ CREATE OR REPLACE VIEW aion._violation AS
 	WITH ending AS (
 		SELECT run_key, seq FROM aion._event
 		WHERE event_type IN ('WorkflowCompleted', 'WorkflowFailed', 'WorkflowCancelled',
-			'WorkflowTerminated', 'WorkflowTimedOut')),
+			'WorkflowTerminated', 'WorkflowTimedOut', 'WorkflowContinuedAsNew')),
 	terminal AS (
 		SELECT run_key, seq FROM aion._standing
 		WHERE event_type IN ('WorkflowCompleted', 'WorkflowFailed', 'WorkflowCancelled',
-			'WorkflowTerminated', 'WorkflowTimedOut'))
+			'WorkflowTerminated', 'WorkflowTimedOut', 'WorkflowContinuedAsNew'))
 	SELECT 'history has gaps' AS violation, run_key,
 		format('%s events, the last is %s', count(*), max(seq)) AS detail
 		FROM aion._event GROUP BY run_key HAVING count(*) <> max(seq) OR min(seq) <> 1
@@ -147,6 +147,52 @@ CREATE OR REPLACE VIEW aion._violation AS
 			WHERE o.run_key = a.run_key AND o.key = a.key
 				AND o.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled'))
 	UNION ALL
+	SELECT 'child has outcomes without a command, or too many', e.run_key, format('child %s', e.key)
+		FROM aion._standing e
+		WHERE e.event_type IN ('ChildWorkflowStarted', 'ChildWorkflowCompleted', 'ChildWorkflowFailed')
+		GROUP BY e.run_key, e.key
+		HAVING count(*) FILTER (WHERE e.event_type = 'ChildWorkflowStarted') <> 1 OR count(*) > 2
+			OR min(e.seq) <> min(e.seq) FILTER (WHERE e.event_type = 'ChildWorkflowStarted')
+	UNION ALL
+	SELECT 'child does not know its parent', e.run_key, format('child %s, run %s', e.key, c.run_key)
+		FROM aion._event e JOIN aion._event c ON c.run_key = (e.attributes ->> 'run_key')::bigint AND c.seq = 1
+			JOIN aion._event s ON s.run_key = e.run_key AND s.seq = 1 AND NOT s.attributes ? 'forked_from'
+		WHERE e.event_type = 'ChildWorkflowStarted' AND NOT c.attributes -> 'parents' @>
+			jsonb_build_array(jsonb_build_object('run_key', e.run_key, 'child', e.key))
+	UNION ALL
+	SELECT 'child is not what its parent has asked for', c.run_key, p.value ->> 'workflow_id'
+		FROM aion._event c CROSS JOIN LATERAL jsonb_array_elements(c.attributes -> 'parents') p
+			JOIN aion._event e ON e.run_key = (p.value ->> 'run_key')::bigint AND e.key = p.value ->> 'child' AND e.event_type = 'ChildWorkflowStarted'
+			JOIN aion._run r ON r.run_key = c.run_key
+		WHERE c.seq = 1 AND e.attributes ->> 'run_key' NOT IN (c.run_key::text, r.chain_key::text)
+	UNION ALL
+	SELECT 'parent knows another outcome than its child', e.run_key, format('child %s, %s', e.key, r.status)
+		FROM aion._standing s JOIN aion._standing e ON e.run_key = s.run_key AND e.key = s.key
+			AND e.event_type IN ('ChildWorkflowCompleted', 'ChildWorkflowFailed')
+			JOIN aion._run r ON r.run_key = (s.attributes ->> 'run_key')::bigint
+		WHERE s.event_type = 'ChildWorkflowStarted' AND r.status <> 'continued_as_new'
+			AND r.status IS DISTINCT FROM CASE e.event_type WHEN 'ChildWorkflowCompleted' THEN 'completed' ELSE e.attributes ->> 'status' END
+			AND NOT EXISTS (SELECT FROM aion._event o WHERE o.run_key = r.run_key AND o.event_type = 'WorkflowReopened')
+	UNION ALL
+	SELECT 'child has ended, and its parent is not told', e.run_key, format('child %s, %s', e.key, r.status)
+		FROM aion._standing e JOIN aion._run p ON p.run_key = e.run_key AND p.closed_at IS NULL
+			JOIN aion._run r ON r.run_key = (e.attributes ->> 'run_key')::bigint AND r.closed_at IS NOT NULL AND r.status <> 'continued_as_new'
+		WHERE e.event_type = 'ChildWorkflowStarted'
+			AND NOT EXISTS (SELECT FROM aion._standing o WHERE o.run_key = e.run_key AND o.key = e.key
+				AND o.event_type IN ('ChildWorkflowCompleted', 'ChildWorkflowFailed'))
+			AND NOT EXISTS (SELECT FROM aion._inbox i WHERE i.run_key = e.run_key AND i.kind = 'child' AND i.name = e.key
+				OR i.run_key = r.run_key AND i.kind = 'parent' AND i.name = 'watch')
+	UNION ALL
+	SELECT 'run goes on without the other one', e.run_key, e.attributes ->> 'run_key'
+		FROM aion._event e LEFT JOIN aion._run n ON n.run_key = (e.attributes ->> 'run_key')::bigint
+			LEFT JOIN aion._event f ON f.run_key = n.run_key AND f.seq = 1 LEFT JOIN aion._run r ON r.run_key = e.run_key
+		WHERE e.event_type = 'WorkflowContinuedAsNew' AND n.run_key IS NOT NULL
+			AND ((f.attributes #>> '{continues,run_key}')::bigint IS DISTINCT FROM e.run_key OR n.workflow_id <> r.workflow_id
+				OR n.owner_key <> r.owner_key OR n.chain_key IS DISTINCT FROM coalesce(r.chain_key, r.run_key))
+	UNION ALL
+	SELECT 'two runs go on for one', (c.attributes #>> '{continues,run_key}')::bigint, string_agg(c.run_key::text, ', ')
+		FROM aion._event c WHERE c.seq = 1 AND c.attributes ? 'continues' GROUP BY 2 HAVING count(*) > 1
+	UNION ALL
 	SELECT 'run has no version or no owner', r.run_key, format('version %s, owner %s', r.version_key, r.owner_key)
 		FROM aion._run r
 		WHERE NOT EXISTS (SELECT FROM aion._version v WHERE v.version_key = r.version_key)
@@ -167,7 +213,9 @@ CREATE OR REPLACE VIEW aion._violation AS
 					AND e.event_type = 'ActivityScheduled' AND e.key = t.ordinal::text)
 			OR t.state IN ('claimed', 'waiting') AND EXISTS (SELECT FROM aion._standing e WHERE e.run_key = t.run_key
 					AND e.seq > t.scheduled_seq AND e.key = t.ordinal::text
-					AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled')))
+					AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled'))
+				AND NOT EXISTS (SELECT FROM aion._timer m -- it was locked when it was cancelled, and is taken back soon
+					WHERE m.run_key = t.run_key AND m.name = format('activity:%s locked', t.ordinal)))
 			OR t.state IN ('claimed', 'cancelled', 'abandoned') AND NOT t.background AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = format('activity:%s attempt %s', t.ordinal, t.attempt))
 			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
@@ -185,12 +233,15 @@ CREATE OR REPLACE VIEW aion._violation AS
 	UNION ALL
 	SELECT 'dedup_id is known without its signal, or too often', coalesce(d.run_key, s.run_key), coalesce(d.dedup_id, s.dedup_id)
 		FROM aion._signal_id d FULL JOIN (
-			SELECT x.run_key, x.dedup_id, count(*) FROM (
-				SELECT run_key, attributes ->> 'dedup_id' AS dedup_id FROM aion._event WHERE event_type = 'SignalReceived'
+			SELECT coalesce(r.chain_key, x.run_key) AS run_key, x.dedup_id, count(*) FROM (
+				SELECT run_key, attributes ->> 'dedup_id' AS dedup_id FROM aion._event
+					WHERE event_type = 'SignalReceived' AND NOT (attributes ? 'carried_from'
+						AND EXISTS (SELECT FROM aion._run c WHERE c.run_key = _event.run_key AND c.chain_key IS NOT NULL))
 				UNION ALL SELECT run_key, dedup_id FROM aion._inbox WHERE kind = 'signal'
-				UNION ALL SELECT run_key, dedup_id FROM aion._late_signal) x
+				UNION ALL SELECT run_key, dedup_id FROM aion._late_signal) x JOIN aion._run r USING (run_key)
 			WHERE x.dedup_id IS NOT NULL GROUP BY 1, 2) s USING (run_key, dedup_id)
-		WHERE s.count IS DISTINCT FROM 1 OR d.run_key IS NULL
+		WHERE s.count > 1 OR d.run_key IS NULL
+			OR s.count IS NULL AND NOT EXISTS (SELECT FROM aion._run r WHERE r.chain_key = d.run_key)
 	UNION ALL
 	SELECT 'run is cancelled and was not asked to', e.run_key, format('event %s', e.seq)
 		FROM aion._event e
@@ -203,7 +254,8 @@ CREATE OR REPLACE VIEW aion._violation AS
 	UNION ALL
 	SELECT 'arrival belongs to no run, or to another owner', i.run_key, format('arrival %s', i.arrival)
 		FROM aion._inbox i
-		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = i.run_key AND r.owner_key = i.owner_key)
+		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = i.run_key AND r.owner_key = i.owner_key
+			AND r.chain_key IS NOT DISTINCT FROM i.chain_key)
 	UNION ALL
 	SELECT 'search attributes or memo are not what history says', h.run_key, a.search_attributes::text
 		FROM (SELECT e.run_key, jsonb_object_agg(x.key, x.value ORDER BY e.seq) FILTER (WHERE x.key IS NOT NULL) AS search_attributes

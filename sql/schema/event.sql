@@ -11,7 +11,9 @@ CREATE TYPE aion.event_type AS ENUM (
 	'TimerStarted', 'TimerFired', 'TimerCancelled',
 	'SignalReceived', 'SignalSent', 'WorkflowPaused', 'WorkflowResumed', 'WorkflowReopened',
 	'SearchAttributesUpdated', 'VersionMarked',
-	'WorkflowCancelRequested', 'CancelRequestSent', 'ActivityCancelRequested');
+	'WorkflowCancelRequested', 'CancelRequestSent', 'ActivityCancelRequested',
+	'ChildWorkflowStarted', 'ChildWorkflowCompleted', 'ChildWorkflowFailed', 'ChildCancelRequested',
+	'WorkflowContinuedAsNew', 'WorkflowWatched');
 COMMENT ON TYPE aion.event_type IS 'kinds of events in a history';
 
 CREATE TABLE aion._event (

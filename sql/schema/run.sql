@@ -1,6 +1,6 @@
 /*
  * Runs. The row that every turn writes is narrow, and columns that turns change are in no index, so
- * that updates stay within the page.
+ * that updates stay within the page. chain_key is the first run of those that a run goes on for.
  */
 
 CREATE TABLE aion._run (
@@ -19,6 +19,7 @@ CREATE TABLE aion._run (
 	crashes int NOT NULL DEFAULT 0,
 	status text NOT NULL CHECK (status IN ('scheduled', 'running', 'paused', 'blocked', 'completed',
 		'failed', 'cancelled', 'terminated', 'timed_out', 'continued_as_new')),
+	chain_key bigint,
 	blocked text CHECK (CASE status WHEN 'paused' THEN true WHEN 'blocked' THEN blocked IS NOT NULL ELSE blocked IS NULL END),
 	workflow_id text NOT NULL,
 	awaiting jsonb,
@@ -30,6 +31,7 @@ CREATE UNIQUE INDEX _run_open_idx ON aion._run (workflow_id) WHERE closed_at IS 
 CREATE INDEX _run_workflow_idx ON aion._run (workflow_id, closed_at, run_key);
 CREATE INDEX _run_ready_idx ON aion._run (owner_key, ready_at, run_key) WHERE ready_at IS NOT NULL;
 CREATE INDEX _run_blocked_idx ON aion._run (blocked) WHERE blocked IS NOT NULL;
+CREATE INDEX _run_chain_idx ON aion._run (chain_key) WHERE chain_key IS NOT NULL;
 CREATE INDEX _run_closed_idx ON aion._run (closed_at) WHERE closed_at IS NOT NULL;
 
 SELECT pg_extension_config_dump('aion._run', '');

@@ -19,7 +19,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "engine/admit.h"
 #include "engine/advance.h"
+#include "engine/continue.h"
 #include "engine/due.h"
 #include "engine/failure.h"
 #include "engine/guard.h"
@@ -66,6 +68,7 @@ static bool hears_more(Run *run, const Turn *turn);
 static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code);
+static void stop_short(Run *run, Turn *turn, const Hindrance *hindrance);
 static void apply(Run *run, Turn *turn);
 static void close_cancelled(Run *run, const Turn *turn);
 static bool only_cancelled(const Turn *turn, int first, List **seqs);
@@ -360,6 +363,7 @@ take_turn(Run *run, const Code *code)
 {
 	bool answered = false;
 	Turn *turn = execute_code(run, code);
+	Hindrance hindrance = {NULL, NULL};
 	Authority authority;
 
 	for (int i = 0; i < MAX_HEARINGS && hears_more(run, turn); i++)
@@ -369,8 +373,12 @@ take_turn(Run *run, const Code *code)
 			return false; /* that is what it heard */
 		turn = execute_code(run, code);
 	}
+	aion_admit_turn(run, turn, &hindrance);
 	aion_authority_assume(&authority);
-	apply(run, turn);
+	if (hindrance.reason != NULL)
+		stop_short(run, turn, &hindrance);
+	else
+		apply(run, turn);
 	aion_authority_drop(&authority);
 	CRASH_POINT("turn applied");
 	for (int i = 0; i < turn->awaited_count && !answered; i++)
@@ -417,8 +425,20 @@ hears_more(Run *run, const Turn *turn)
 	aion_authority_assume(&authority);
 	aion_inbox_take(run);
 	aion_inbox_record(run, DT_NOEND);
+	aion_primitives_arrive(run);
 	aion_authority_drop(&authority);
 	return run->history->count > count;
+}
+
+/*
+ * Records what a turn asked for before what it cannot have, and blocks the run.
+ */
+static void
+stop_short(Run *run, Turn *turn, const Hindrance *hindrance)
+{
+	record_commands(run, turn);
+	aion_run_block(run, hindrance->reason, hindrance->detail);
+	turn->awaited_count = 0;
 }
 
 /*
@@ -447,6 +467,8 @@ apply(Run *run, Turn *turn)
 	aion_primitives_apply(run, turn);
 	if (turn->verdict == TURN_SUSPENDED)
 		note_awaiting(run, turn);
+	else if (turn->verdict == TURN_CONTINUED)
+		aion_continue_close(run, turn);
 	else if (turn->verdict == TURN_RETURNED)
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
 	else if (turn->heard > 0 && turn->error->sqlerrcode == ERRCODE_CANCEL_REQUESTED)
@@ -586,7 +608,9 @@ note_awaiting(Run *run, const Turn *turn)
 		{
 			const Event *event = command->recorded->event;
 
-			aion_object_text(&object, "key", event->key);
+			aion_object_text(&object, "key",
+							 command->class->key != NULL ? command->class->key(command)
+														 : event->key);
 			aion_object_timestamp(&object, "until", aion_event_read_fire_at(event));
 		}
 		awaits[i] = aion_object_end(&object);
@@ -617,7 +641,12 @@ end_share(Run *run, bool unfinished)
 	if (!aion_run_is_closed(run))
 		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;
 	aion_primitives_save(run);
+	if (run->successor != NULL)
+		aion_primitives_carry_over(run, run->successor);
 	aion_run_save(run);
+	if (run->successor != NULL)
+		aion_continue_start(run->successor);
+	aion_run_warn_if_long(run);
 	aion_authority_drop(&authority);
 	CRASH_POINT("share saved");
 }

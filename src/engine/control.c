@@ -20,6 +20,8 @@
 #include "support/extension.h"
 #include "support/payload.h"
 
+static RunStatus terminate_named(const char *workflow_id, Oid user, const char *reason);
+
 /*
  * Ends a run at once, without a turn; returns the status it has then.
  */
@@ -104,6 +106,25 @@ aion_control_move(Run *run, const Version *version)
 	run->version_key = version->version_key;
 }
 
+/*
+ * Ends the run that a workflow id means, or the one that it means by then because that goes on.
+ */
+static RunStatus
+terminate_named(const char *workflow_id, Oid user, const char *reason)
+{
+	int64 found = aion_run_find(workflow_id, user);
+
+	for (;;)
+	{
+		RunStatus status = aion_control_terminate(found, reason);
+		int64 now = status == RUN_CONTINUED ? aion_run_find(workflow_id, user) : found;
+
+		if (now == found)
+			return status;
+		found = now;
+	}
+}
+
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_terminate_workflow);
@@ -124,7 +145,7 @@ aion_terminate_workflow(PG_FUNCTION_ARGS)
 	aion_guard_client_call("aion.terminate_workflow");
 	aion_payload_check_size(reason != NULL ? strlen(reason) : 0, "reason");
 	aion_authority_assume(&authority);
-	status = aion_control_terminate(aion_run_find(workflow_id, user), reason);
+	status = terminate_named(workflow_id, user, reason);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(aion_status_name(status)));
 }

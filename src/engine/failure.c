@@ -99,6 +99,19 @@ aion_failure_make(const char *sqlstate, const char *message, const char *hint)
 }
 
 /*
+ * Returns the SQLSTATE that a failure had.
+ */
+int
+aion_failure_errcode(const Jsonb *failure)
+{
+	const char *state = aion_json_text(failure, "sqlstate");
+
+	if (state == NULL || strlen(state) != 5)
+		return ERRCODE_INTERNAL_ERROR;
+	return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+}
+
+/*
  * Raises a failure again, under the SQLSTATE of what it is here.
  */
 void

@@ -18,6 +18,7 @@ extern bool aion_failure_is_contention(const ErrorData *error);
 extern bool aion_failure_is_machine(const ErrorData *error);
 extern Jsonb *aion_failure_of(const ErrorData *error, const Jsonb *details);
 extern Jsonb *aion_failure_make(const char *sqlstate, const char *message, const char *hint);
+extern int aion_failure_errcode(const Jsonb *failure);
 pg_noreturn extern void aion_failure_raise(int sqlerrcode, const Jsonb *failure);
 extern char *aion_failure_code_context(const char *context);
 

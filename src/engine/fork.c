@@ -135,6 +135,7 @@ begin(Run *run, const Run *origin, const History *prefix, const Version *version
 	started->started_by = GetUserNameFromId(GetOuterUserId(), false);
 	started->forked_from = aion_event_forked_from(origin->workflow_id, run_id, prefix->count);
 	started->origins = origins_of(origin, prefix->command_count);
+	started->parents = started->continues = NULL; /* that is another run */
 	run->history->stamp = first->recorded_at;
 	aion_recorder_append(run->history, EVENT_WORKFLOW_STARTED, NULL,
 						 aion_event_workflow_started(started));

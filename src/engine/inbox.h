@@ -20,7 +20,7 @@ typedef struct Arrival
 } Arrival;
 
 /* For who sends: without the run's lock, and with the engine's authority as all of these. */
-extern void aion_inbox_send(int64 run_key, int32 owner_key, const Arrival *arrival);
+extern void aion_inbox_send(const FoundRun *to, const Arrival *arrival);
 
 /* For who has the run's lock. */
 extern void aion_inbox_take(Run *run);

@@ -86,6 +86,20 @@ aion_primitives_keep(int64 run_key)
 	return false;
 }
 
+/*
+ * Lets the primitive that something was for answer who has sent it to a run that is gone.
+ */
+void
+aion_primitive_return(const Arrival *arrival)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->receives != NULL && strcmp(primitive->receives, arrival->kind) == 0 &&
+			primitive->return_to_sender != NULL)
+			primitive->return_to_sender(arrival);
+	}
+}
+
 void
 aion_primitives_due(Run *run, const char *timer)
 {
@@ -113,6 +127,26 @@ aion_primitives_close(Run *run)
 	{
 		if (primitive->close != NULL)
 			primitive->close(run);
+	}
+}
+
+void
+aion_primitives_ended(Run *run)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->ended != NULL)
+			primitive->ended(run);
+	}
+}
+
+void
+aion_primitives_carry_over(Run *run, Run *successor)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->carry_over != NULL)
+			primitive->carry_over(run, successor);
 	}
 }
 

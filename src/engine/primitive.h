@@ -46,6 +46,9 @@ typedef struct Primitive
 	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
 	void (*receive_late)(Run *run, const struct Arrival *arrival);
 
+	/* Answers one whose run is gone; with authority. NULL: drops it. */
+	void (*return_to_sender)(const struct Arrival *arrival);
+
 	/* Tells whether a closed run cannot be purged yet, since it is needed or somebody has a lock on
 	 * what belongs to it; with authority. */
 	bool (*keep)(int64 run_key);
@@ -69,6 +72,12 @@ typedef struct Primitive
 
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
+
+	/* Tells others that a run has ended, by its terminal event; with authority. */
+	void (*ended)(Run *run);
+
+	/* Gives what stays of a run that has ended to the one that goes on for it; with authority. */
+	void (*carry_over)(Run *run, Run *successor);
 
 	/* Takes from a turn that went through what is not history; with authority. */
 	void (*apply)(Run *run, struct Turn *turn);
@@ -129,9 +138,12 @@ extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitives_due(Run *run, const char *timer);
 extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
+extern void aion_primitive_return(const struct Arrival *arrival);
 extern bool aion_primitives_keep(int64 run_key);
 extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
+extern void aion_primitives_ended(Run *run);
+extern void aion_primitives_carry_over(Run *run, Run *successor);
 extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
 										TimestampTz *again);
 extern void aion_primitives_recover(int32 owner_key);

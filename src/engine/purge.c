@@ -25,16 +25,16 @@
 #include "support/errors.h"
 #include "support/extension.h"
 
-static Statement select_closed =
-	STATEMENT(SELECT,
-			  "SELECT run_key, head, closed_at FROM aion._run r WHERE closed_at BETWEEN $6 AND $1"
-			  " AND ($2 IS NULL OR owner_key = ANY ($2))"
-			  " AND ($3 IS NULL OR version_key IN"
-			  " (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
-			  " AND ($4 IS NULL OR status = ANY ($4))"
-			  " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1) IS NULL"
-			  " ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED",
-			  TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID, TIMESTAMPTZOID);
+static Statement select_closed = STATEMENT(
+	SELECT,
+	"SELECT run_key, head, closed_at, chain_key FROM aion._run r WHERE closed_at BETWEEN $6 AND $1"
+	" AND ($2 IS NULL OR owner_key = ANY ($2))"
+	" AND ($3 IS NULL OR version_key IN"
+	" (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
+	" AND ($4 IS NULL OR status = ANY ($4))"
+	" AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1) IS NULL"
+	" ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED",
+	TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID, TIMESTAMPTZOID);
 static Statement select_oldest =
 	STATEMENT(SELECT, "SELECT closed_at FROM aion._run WHERE closed_at IS NOT NULL"
 					  " ORDER BY closed_at LIMIT 1");
@@ -48,9 +48,11 @@ typedef struct Closed
 	int64 run_key;
 	int32 head;
 	TimestampTz closed_at;
+	int64 chain_key; /* 0: none */
 } Closed;
 
 static void purge(int64 run_key);
+static void purge_chain(int64 chain_key);
 
 /*
  * Removes the runs that closed first, as many as were asked for; returns how many.
@@ -72,7 +74,8 @@ aion_purge(PurgeRequest *request)
 
 	for (int64 i = 0; i < count; i++)
 		closed[i] = (Closed){aion_row_int64(rows, i, 1), aion_row_int32(rows, i, 2),
-							 aion_row_timestamp(rows, i, 3)};
+							 aion_row_timestamp(rows, i, 3),
+							 aion_row_isnull(rows, i, 4) ? 0 : aion_row_int64(rows, i, 4)};
 	request->more = count == request->max_runs;
 	for (int64 i = 0; i < count; i++)
 	{
@@ -86,6 +89,8 @@ aion_purge(PurgeRequest *request)
 		if (aion_primitives_keep(closed[i].run_key))
 			continue;
 		purge(closed[i].run_key);
+		if (closed[i].chain_key != 0)
+			purge_chain(closed[i].chain_key);
 		events += closed[i].head;
 		purged++;
 	}
@@ -117,6 +122,19 @@ purge(int64 run_key)
 	aion_due_forget(run_key);
 	aion_inbox_forget(run_key);
 	aion_recorder_erase(run_key);
+}
+
+/*
+ * Forgets what all runs of a chain have in common, if the first of them, by whose key that is kept,
+ * has been purged.
+ */
+static void
+purge_chain(int64 chain_key)
+{
+	FoundRun first;
+
+	if (!aion_run_look_up_key(chain_key, &first))
+		aion_primitives_purge(chain_key);
 }
 
 /* Functions that SQL calls. */

@@ -23,7 +23,7 @@
 #define RUN_COLUMNS_OF_R                                                                           \
 	"r.run_key, r.workflow_id, r.run_id, r.owner_key, r.version_key, r.status, r.blocked,"         \
 	" r.seen, r.failures, r.ready_at, r.retry_at, r.awaiting, r.awaiting_since, r.closed_at,"      \
-	" r.unread"
+	" r.unread, r.chain_key"
 
 /* Timers wake neither a run that is to be tried again later, nor one that crashed the server. */
 #define MAY_BE_WOKEN                                                                               \

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "engine/continue.h"
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
@@ -137,7 +138,8 @@ went_as_far(const Run *run)
 {
 	if (run->status == RUN_RUNNING)
 		return run->ready_at == DT_NOEND && run->retry_at == DT_NOEND;
-	return run->status == RUN_COMPLETED || run->status == RUN_FAILED;
+	return run->status == RUN_COMPLETED || run->status == RUN_FAILED ||
+		   run->status == RUN_CONTINUED;
 }
 
 /*
@@ -152,6 +154,8 @@ compare_end(const Run *run, const Turn *turn)
 
 	if (end == NULL)
 		return NULL;
+	if (end->type == EVENT_WORKFLOW_CONTINUED_AS_NEW || turn->verdict == TURN_CONTINUED)
+		return aion_continue_compare(run, turn);
 	if (end->type == EVENT_WORKFLOW_COMPLETED)
 	{
 		Jsonb *result = aion_event_read_result(end);

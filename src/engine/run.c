@@ -19,6 +19,7 @@
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/run.h"
+#include "guc.h"
 #include "history/received.h"
 #include "support/clock.h"
 #include "support/errors.h"
@@ -37,9 +38,11 @@
 #define CRASHES_ALLOWED 3
 
 static const char *const status_names[] = {
-	[RUN_SCHEDULED] = "scheduled", [RUN_RUNNING] = "running",		[RUN_BLOCKED] = "blocked",
-	[RUN_PAUSED] = "paused",	   [RUN_COMPLETED] = "completed",	[RUN_FAILED] = "failed",
-	[RUN_CANCELLED] = "cancelled", [RUN_TERMINATED] = "terminated", [RUN_TIMED_OUT] = "timed_out"};
+	[RUN_SCHEDULED] = "scheduled", [RUN_RUNNING] = "running",
+	[RUN_BLOCKED] = "blocked",	   [RUN_PAUSED] = "paused",
+	[RUN_COMPLETED] = "completed", [RUN_FAILED] = "failed",
+	[RUN_CANCELLED] = "cancelled", [RUN_TERMINATED] = "terminated",
+	[RUN_TIMED_OUT] = "timed_out", [RUN_CONTINUED] = "continued_as_new"};
 
 static Statement lock_run = STATEMENT(
 	SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1 FOR UPDATE", INT8OID);
@@ -52,16 +55,21 @@ static Statement select_head =
 	STATEMENT(SELECT, "SELECT head FROM aion._run WHERE run_key = $1", INT8OID);
 static Statement find_run =
 	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key, closed_at IS NOT NULL FROM aion._run"
+			  "SELECT run_key, owner_key, closed_at IS NOT NULL, chain_key, status FROM aion._run"
 			  " WHERE workflow_id = $1 AND ($2 IS NULL OR run_id = $2) ORDER BY closed_at DESC, "
 			  "run_key DESC LIMIT 1",
 			  TEXTOID, UUIDOID);
 static Statement find_run_of =
 	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key, closed_at IS NOT NULL FROM aion._run"
+			  "SELECT run_key, owner_key, closed_at IS NOT NULL, chain_key, status FROM aion._run"
 			  " WHERE workflow_id = $1 AND ($2 IS NULL OR run_id = $2) AND owner_key = ANY ($3)"
 			  " ORDER BY closed_at DESC, run_key DESC LIMIT 1",
 			  TEXTOID, UUIDOID, INT4ARRAYOID);
+static Statement find_run_by_key =
+	STATEMENT(SELECT,
+			  "SELECT run_key, owner_key, closed_at IS NOT NULL, chain_key, status FROM aion._run"
+			  " WHERE run_key = $1",
+			  INT8OID);
 static Statement update_run = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET version_key = $2, status = $3, blocked = $4, seen = $5, failures = $6,"
@@ -83,6 +91,7 @@ static Run *lock(int64 run_key, bool at_once, MemoryContext parent);
 static int64 find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see);
 static bool look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see,
 					FoundRun *found);
+static void read_found(Rows rows, FoundRun *found);
 static void retry_later(Run *run);
 static int64 executing = 0; /* run_key of the run whose turn this backend is in */
 
@@ -135,6 +144,12 @@ aion_run_set_executing(int64 run_key)
 	return previous;
 }
 
+bool
+aion_run_is_executing(int64 run_key)
+{
+	return run_key == executing;
+}
+
 /*
  * Makes a run of a row of RUN_COLUMNS.
  */
@@ -162,6 +177,7 @@ aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 	run->awaiting_since = aion_row_timestamp(rows, row, 13);
 	run->closed_at = aion_row_timestamp(rows, row, 14);
 	run->unread = aion_row_jsonb(rows, row, 15);
+	run->chain_key = aion_row_isnull(rows, row, 16) ? 0 : aion_row_int64(rows, row, 16);
 	MemoryContextSwitchTo(caller);
 	return run;
 }
@@ -198,16 +214,28 @@ aion_run_peek(int64 run_key, MemoryContext parent)
 }
 
 /*
- * Finds the run that a workflow id means to a user, and waits for its lock.
+ * Finds the run that a workflow id means to a user, and waits for its lock: also where that means
+ * another run by then, which goes on for the one that was found.
  */
 Run *
 aion_run_lock_named(const char *workflow_id, Oid user)
 {
-	Run *run = aion_run_lock(aion_run_find(workflow_id, user), CurrentMemoryContext);
+	int64 found = aion_run_find(workflow_id, user);
 
-	if (run == NULL)
-		aion_run_not_found(workflow_id);
-	return run;
+	for (;;)
+	{
+		Run *run = aion_run_lock(found, CurrentMemoryContext);
+		int64 now;
+
+		if (run == NULL)
+			aion_run_not_found(workflow_id);
+		if (run->status != RUN_CONTINUED)
+			return run;
+		now = aion_run_find(workflow_id, user);
+		if (now == found)
+			return run;
+		found = now;
+	}
 }
 
 /*
@@ -227,6 +255,21 @@ bool
 aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found)
 {
 	return look_up(workflow_id, aion_arg_null(), user, false, found);
+}
+
+/*
+ * Finds a run by its key, whoever may see it; false if it is gone.
+ */
+bool
+aion_run_look_up_key(int64 run_key, FoundRun *found)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Rows rows = aion_statement_execute(&find_run_by_key, args);
+
+	if (rows.count == 0)
+		return false;
+	read_found(rows, found);
+	return true;
 }
 
 /*
@@ -409,7 +452,8 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 										  [EVENT_WORKFLOW_FAILED] = RUN_FAILED,
 										  [EVENT_WORKFLOW_CANCELLED] = RUN_CANCELLED,
 										  [EVENT_WORKFLOW_TERMINATED] = RUN_TERMINATED,
-										  [EVENT_WORKFLOW_TIMED_OUT] = RUN_TIMED_OUT};
+										  [EVENT_WORKFLOW_TIMED_OUT] = RUN_TIMED_OUT,
+										  [EVENT_WORKFLOW_CONTINUED_AS_NEW] = RUN_CONTINUED};
 	Event *event;
 
 	aion_inbox_take(run);
@@ -425,7 +469,25 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 	run->closed_at = event->recorded_at;
 	run->ready_at = run->awaiting_since = DT_NOEND;
 	run->awaiting = NULL;
+	aion_primitives_ended(run);
 	aion_wakeup_waiters(run->run_key);
+}
+
+/*
+ * Warns once of a history that has become longer than it should.
+ */
+void
+aion_run_warn_if_long(const Run *run)
+{
+	if (run->loaded > aion_max_history_events || run->history->count <= aion_max_history_events ||
+		aion_run_is_closed(run))
+		return;
+	ereport(
+		WARNING,
+		(errmsg("history of workflow \"%s\" has %d events", run->workflow_id, run->history->count),
+		 errdetail("aion.max_history_events is %d; with twice as many the run is blocked.",
+				   aion_max_history_events),
+		 errhint("Let it use aion.continue_as_new() where aion.continue_suggested() says so.")));
 }
 
 /*
@@ -557,10 +619,18 @@ look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see, 
 	}
 	if (rows.count == 0)
 		return false;
+	read_found(rows, found);
+	return true;
+}
+
+static void
+read_found(Rows rows, FoundRun *found)
+{
 	found->run_key = aion_row_int64(rows, 0, 1);
 	found->owner_key = aion_row_int32(rows, 0, 2);
 	found->is_closed = aion_row_bool(rows, 0, 3);
-	return true;
+	found->chain_key = aion_row_isnull(rows, 0, 4) ? 0 : aion_row_int64(rows, 0, 4);
+	found->is_continued = strcmp(aion_row_text(rows, 0, 5), aion_status_name(RUN_CONTINUED)) == 0;
 }
 
 void

@@ -21,7 +21,8 @@ typedef enum RunStatus
 	RUN_FAILED,		/* next: SCHEDULED, RUNNING */
 	RUN_CANCELLED,	/* next: SCHEDULED, RUNNING */
 	RUN_TERMINATED, /* next: SCHEDULED, RUNNING */
-	RUN_TIMED_OUT
+	RUN_TIMED_OUT,
+	RUN_CONTINUED /* as a new one */
 } RunStatus;
 
 typedef struct Run
@@ -43,6 +44,7 @@ typedef struct Run
 	TimestampTz awaiting_since;
 	TimestampTz closed_at; /* DT_NOEND: open */
 	Jsonb *unread;		   /* by name, the first signal that the code has not consumed; or NULL */
+	int64 chain_key;	   /* first of the runs that it goes on for; 0: it is the first */
 
 	History *history; /* once loaded */
 	int32 loaded;	  /* events there were then */
@@ -58,6 +60,9 @@ typedef struct Run
 	struct Bitmapset *tasks;	 /* activities that have been handed over, once known */
 	struct Published *published; /* by the turns of this share; NULL: nothing */
 	Jsonb *search_attributes;	 /* as those turns have changed them; NULL: they have not */
+	int heard; /* cancel requests that the code was told before it went on as a new run */
+	struct Run *successor; /* that goes on for it, once it has ended; NULL: none */
+	Jsonb *doomed;		   /* why it is to be ended at once; NULL: it is not */
 } Run;
 
 /* A run as whoever wants to send it something sees it. */
@@ -65,7 +70,9 @@ typedef struct FoundRun
 {
 	int64 run_key;
 	int32 owner_key;
+	int64 chain_key; /* 0: none */
 	bool is_closed;
+	bool is_continued; /* as a new one */
 } FoundRun;
 
 /* Why a run is blocked. */
@@ -78,11 +85,12 @@ typedef struct FoundRun
 
 #define RUN_COLUMNS                                                                                \
 	"run_key, workflow_id, run_id, owner_key, version_key, status, blocked, seen, failures,"       \
-	" ready_at, retry_at, awaiting, awaiting_since, closed_at, unread"
+	" ready_at, retry_at, awaiting, awaiting_since, closed_at, unread, chain_key"
 
 extern const char *aion_status_name(RunStatus status);
 extern void aion_status_check(const char *name);
 extern int64 aion_run_set_executing(int64 run_key);
+extern bool aion_run_is_executing(int64 run_key);
 extern bool aion_run_is_closed(const Run *run);
 
 /* All want the engine's authority, and those that change a run its lock. */
@@ -94,6 +102,7 @@ extern Run *aion_run_lock_at_once(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock_named(const char *workflow_id, Oid user);
 extern int64 aion_run_find(const char *workflow_id, Oid user);
 extern bool aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found);
+extern bool aion_run_look_up_key(int64 run_key, FoundRun *found);
 pg_noreturn extern void aion_run_not_found(const char *workflow_id);
 extern void aion_run_load(Run *run);
 extern void aion_run_begin(Run *run);
@@ -104,6 +113,7 @@ extern void aion_run_pause(Run *run, const Jsonb *attributes);
 extern void aion_run_resume(Run *run, const Jsonb *attributes);
 extern void aion_run_reopen(Run *run, const Jsonb *attributes);
 extern void aion_run_close(Run *run, EventType terminal, const Jsonb *attributes);
+extern void aion_run_warn_if_long(const Run *run);
 extern void aion_run_save(Run *run);
 extern void aion_run_postpone(Run *run);
 extern void aion_run_forget_failures(Run *run);

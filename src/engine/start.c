@@ -32,6 +32,7 @@
 #include "engine/wait.h"
 #include "guc.h"
 #include "history/attributes.h"
+#include "history/received.h"
 #include "support/clock.h"
 #include "support/duration.h"
 #include "support/errors.h"
@@ -44,9 +45,11 @@
 static Statement insert_run = STATEMENT(
 	INSERT,
 	"INSERT INTO aion._run (run_key, workflow_id, run_id, owner_key, version_key, status, head,"
-	" ready_at, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+	" ready_at, started_at, unread, chain_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+	"$11)"
 	" ON CONFLICT (workflow_id) WHERE closed_at IS NULL DO NOTHING",
-	INT8OID, TEXTOID, UUIDOID, INT4OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	INT8OID, TEXTOID, UUIDOID, INT4OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	JSONBOID, INT8OID);
 static Statement delete_run =
 	STATEMENT(DELETE, "DELETE FROM aion._run WHERE run_key = $1", INT8OID);
 static Statement select_open = STATEMENT(SELECT,
@@ -76,18 +79,23 @@ typedef enum StartOutcome
 	START_DONE,
 	START_EXISTS,	/* the policy says that this is the answer */
 	START_REPLACED, /* what was in the way has been ended for this start */
-	START_AGAIN		/* what was in the way is gone */
+	START_AGAIN,	/* what was in the way is gone */
+	START_REFUSED
 } StartOutcome;
 
 static void check_definer_frame(void);
 static Run *make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id);
-static StartOutcome answer_for_open(const StartRequest *request, const char *workflow_id);
-static StartOutcome answer_for_closed(const StartRequest *request, const Run *run);
+static StartOutcome answer_for_open(const StartRequest *request, const char *workflow_id,
+									StartRefusal *refusal);
+static StartOutcome answer_for_closed(const StartRequest *request, const Run *run,
+									  StartRefusal *refusal);
+static void forget_row(const Run *run);
 static char *make_workflow_id(void);
 static pg_uuid_t make_uuid(const char *workflow_id);
 static int64 next_run_key(void);
 static StartPolicy policy_of(const char *name, bool of_closed);
 static void check_attributes(const StartRequest *request);
+static void check_start_at(const StartRequest *request);
 
 /*
  * Finds out, for any number of starts that are alike, what they start and whether they may.
@@ -95,12 +103,21 @@ static void check_attributes(const StartRequest *request);
 void
 aion_start_prepare(StartRequest *request)
 {
+	aion_guard_client_call("aion.start_workflow");
+	check_definer_frame();
+	aion_start_resolve(request);
+}
+
+/*
+ * Finds the code that a start is for, and whether its owner may execute it.
+ */
+void
+aion_start_resolve(StartRequest *request)
+{
 	Authority authority;
 	Workflow *workflow;
 	Version *version;
 
-	aion_guard_client_call("aion.start_workflow");
-	check_definer_frame();
 	aion_owner_check_eligible(request->owner);
 
 	aion_authority_assume(&authority);
@@ -146,39 +163,56 @@ aion_start_prepare(StartRequest *request)
 }
 
 /*
+ * Starts a run that was prepared, or does what the policies say; false if they refuse it.
+ */
+bool
+aion_start_attempt(const StartRequest *request, const Jsonb *input, const char *workflow_id,
+				   Started *started, StartRefusal *refusal)
+{
+	StartOutcome outcome;
+	bool replaced = false;
+
+	do
+	{
+		Run *run = make_run(request, input, workflow_id);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!aion_start_insert(run))
+			outcome = answer_for_open(request, run->workflow_id, refusal);
+		else
+			outcome = replaced ? START_DONE : answer_for_closed(request, run, refusal);
+		replaced = replaced || outcome == START_REPLACED;
+		if (outcome == START_DONE)
+			aion_start_write(run);
+		else if (outcome == START_REFUSED)
+			forget_row(run);
+		*started =
+			(Started){run->run_key, pstrdup(run->workflow_id), run->run_id, outcome == START_DONE};
+		MemoryContextDelete(run->context);
+	} while (outcome == START_AGAIN || outcome == START_REPLACED);
+	return outcome != START_REFUSED;
+}
+
+/*
  * Starts a run, or finds the one that a policy names.  Returns its workflow id.
  */
 char *
 aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id)
 {
 	Authority authority;
-	StartOutcome outcome;
-	bool replaced = false;
 	StartRequest own = *request;
+	StartRefusal refusal;
+	Started started;
 
-	if (workflow_id == NULL)
-		workflow_id = make_workflow_id();
-	else
+	if (workflow_id != NULL)
 		aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
 	input = aion_start_check(&own, input);
-
 	aion_authority_assume(&authority);
-	do
-	{
-		Run *run = make_run(&own, input, workflow_id);
-
-		CHECK_FOR_INTERRUPTS();
-		if (!aion_start_insert(run))
-			outcome = answer_for_open(request, workflow_id);
-		else
-			outcome = replaced ? START_DONE : answer_for_closed(request, run);
-		replaced = replaced || outcome == START_REPLACED;
-		if (outcome == START_DONE)
-			aion_start_write(run);
-		MemoryContextDelete(run->context);
-	} while (outcome == START_AGAIN || outcome == START_REPLACED);
+	if (!aion_start_attempt(&own, input, workflow_id, &started, &refusal))
+		ereport(ERROR, (errcode(refusal.sqlerrcode), errmsg_internal("%s", refusal.message),
+						errhint("%s", refusal.hint)));
 	aion_authority_drop(&authority);
-	return unconstify(char *, workflow_id);
+	return started.workflow_id;
 }
 
 /*
@@ -272,6 +306,8 @@ make_run(const StartRequest *request, const Jsonb *input, const char *workflow_i
 	started->deadline = request->deadline;
 	started->search_attributes = request->search_attributes;
 	started->memo = request->memo;
+	started->parents = request->parents;
+	started->most_events = aion_max_history_events;
 	started->schedule = request->schedule;
 	started->scheduled_for = request->schedule != NULL ? request->scheduled_for : DT_NOEND;
 	aion_recorder_append(run->history, EVENT_WORKFLOW_STARTED, NULL,
@@ -306,7 +342,9 @@ aion_start_insert(const Run *run)
 							aion_arg_text(aion_status_name(run->status)),
 							aion_arg_int32(run->history->count),
 							aion_arg_timestamp(run->ready_at),
-							aion_arg_timestamp(run->history->events[0]->recorded_at)};
+							aion_arg_timestamp(run->history->events[0]->recorded_at),
+							aion_arg_jsonb(aion_received_unread(run->history)),
+							aion_arg_key(run->chain_key)};
 
 	return aion_statement_execute(&insert_run, args).count == 1;
 }
@@ -315,7 +353,7 @@ aion_start_insert(const Run *run)
  * Does what the policy says about an open run of the same workflow id.
  */
 static StartOutcome
-answer_for_open(const StartRequest *request, const char *workflow_id)
+answer_for_open(const StartRequest *request, const char *workflow_id, StartRefusal *refusal)
 {
 	NullableDatum args[] = {aion_arg_text(workflow_id)};
 	Rows rows = aion_statement_execute(&select_open, args);
@@ -326,7 +364,8 @@ answer_for_open(const StartRequest *request, const char *workflow_id)
 		return START_AGAIN; /* it ended in this moment */
 	run_key = aion_row_int64(rows, 0, 1);
 	owner_key = aion_row_int32(rows, 0, 2);
-	if (request->if_running != POLICY_ERROR && aion_owner_controls(request->owner, owner_key))
+	if (request->if_running != POLICY_ERROR && aion_owner_controls(request->owner, owner_key) &&
+		!aion_run_is_executing(run_key))
 	{
 		if (request->if_running == POLICY_USE_EXISTING)
 			return START_EXISTS;
@@ -334,9 +373,10 @@ answer_for_open(const StartRequest *request, const char *workflow_id)
 			return START_REPLACED;
 		return START_AGAIN; /* it had ended otherwise */
 	}
-	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_RUNNING),
-					errmsg("workflow \"%s\" is already running", workflow_id),
-					errhint("Choose another workflow id, or see the parameter if_running.")));
+	*refusal = (StartRefusal){ERRCODE_WORKFLOW_RUNNING,
+							  psprintf("workflow \"%s\" is already running", workflow_id),
+							  "Choose another workflow id, or see the parameter if_running."};
+	return START_REFUSED;
 }
 
 /*
@@ -344,10 +384,9 @@ answer_for_open(const StartRequest *request, const char *workflow_id)
  * has just been inserted: no other start can come between.
  */
 static StartOutcome
-answer_for_closed(const StartRequest *request, const Run *run)
+answer_for_closed(const StartRequest *request, const Run *run, StartRefusal *refusal)
 {
 	NullableDatum args[2] = {aion_arg_text(run->workflow_id)};
-	NullableDatum key[] = {aion_arg_int64(run->run_key)};
 	Rows rows;
 	char *status;
 
@@ -369,12 +408,25 @@ answer_for_closed(const StartRequest *request, const Run *run)
 		return START_DONE;
 	if (request->if_closed == POLICY_USE_EXISTING)
 	{
-		(void) aion_statement_execute(&delete_run, key);
+		forget_row(run);
 		return START_EXISTS;
 	}
-	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_CLOSED),
-					errmsg("workflow \"%s\" has run before and is %s", run->workflow_id, status),
-					errhint("Choose another workflow id, or see the parameter if_closed.")));
+	*refusal = (StartRefusal){
+		ERRCODE_WORKFLOW_CLOSED,
+		psprintf("workflow \"%s\" has run before and is %s", run->workflow_id, status),
+		"Choose another workflow id, or see the parameter if_closed."};
+	return START_REFUSED;
+}
+
+/*
+ * Takes back the row of a run that is not started after all.
+ */
+static void
+forget_row(const Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+
+	(void) aion_statement_execute(&delete_run, args);
 }
 
 /*
@@ -457,13 +509,16 @@ policy_of(const char *name, bool of_closed)
 }
 
 /*
- * Reads the arguments of a start from an object, for whoever starts on behalf of somebody.
+ * Reads the arguments of a start from an object, for whoever starts on behalf of somebody.  Only a
+ * child has a moment and an owner of its own; returns the latter, NULL if there is none.
  */
-void
-aion_start_read_options(const Jsonb *options, StartRequest *request)
+const char *
+aion_start_read_options(const Jsonb *options, bool of_child, StartRequest *request)
 {
-	static const char *const known[] = {"if_running",		 "if_closed", "timeout", "task_queue",
-										"search_attributes", "memo",	  "version"};
+	static const char *const known[] = {"if_running", "if_closed",		   "timeout",
+										"task_queue", "search_attributes", "memo",
+										"version",	  "start_at",		   "run_as"};
+	size_t count = of_child ? lengthof(known) : lengthof(known) - 2;
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue key;
@@ -480,13 +535,14 @@ aion_start_read_options(const Jsonb *options, StartRequest *request)
 		if (is_known)
 			continue;
 		name = pnstrdup(key.val.string.val, key.val.string.len);
-		for (size_t i = 0; i < lengthof(known); i++)
+		for (size_t i = 0; i < count; i++)
 			is_known = is_known || strcmp(name, known[i]) == 0;
 		if (!is_known)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_INPUT), errmsg("option \"%s\" is not known", name),
 					 errhint("Possible options are: if_running, if_closed, timeout, task_queue, "
-							 "search_attributes, memo, version.")));
+							 "search_attributes, memo, version%s.",
+							 of_child ? ", start_at, run_as" : "")));
 		is_text = strcmp(name, "search_attributes") == 0 || strcmp(name, "memo") == 0 ||
 				  aion_json_text(options, name) != NULL;
 		if (!is_text)
@@ -509,6 +565,12 @@ aion_start_read_options(const Jsonb *options, StartRequest *request)
 	request->memo = aion_json_member(options, "memo");
 	check_attributes(request);
 	request->version = aion_json_text(options, "version");
+	if (aion_json_has_member(options, "start_at"))
+	{
+		request->start_at = aion_json_timestamp(options, "start_at");
+		check_start_at(request);
+	}
+	return aion_json_text(options, "run_as");
 }
 
 /*
@@ -519,6 +581,13 @@ check_attributes(const StartRequest *request)
 {
 	aion_search_attributes_check(request->search_attributes);
 	aion_payload_check(request->memo, "memo");
+}
+
+static void
+check_start_at(const StartRequest *request)
+{
+	if (TIMESTAMP_NOT_FINITE(request->start_at))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("start_at must be finite")));
 }
 
 /*
@@ -535,8 +604,8 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *reques
 	request->if_running = policy_of(TEXT_ARG(first), false);
 	request->if_closed = policy_of(TEXT_ARG(first + 1), true);
 	request->start_at = PG_ARGISNULL(first + 2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(first + 2);
-	if (!PG_ARGISNULL(first + 2) && TIMESTAMP_NOT_FINITE(request->start_at))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("start_at must be finite")));
+	if (!PG_ARGISNULL(first + 2))
+		check_start_at(request);
 	if (!PG_ARGISNULL(first + 3))
 	{
 		request->timeout = PG_GETARG_INTERVAL_P(first + 3);
@@ -551,15 +620,21 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *reques
 	request->version = TEXT_ARG(first + 7);
 	request->owner = GetUserId();
 	if (!PG_ARGISNULL(first + 8))
-	{
-		request->owner = get_role_oid(NameStr(*PG_GETARG_NAME(first + 8)), false);
-		if (!has_privs_of_role(GetUserId(), request->owner) ||
-			!aion_compat_may_become(GetUserId(), request->owner))
-			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-							errmsg("must have the privileges of role \"%s\" to start a workflow "
-								   "as it",
-								   NameStr(*PG_GETARG_NAME(first + 8)))));
-	}
+		aion_start_choose_owner(NameStr(*PG_GETARG_NAME(first + 8)), request);
+}
+
+/*
+ * Lets a run belong to another role than the current user, whose privileges he has.
+ */
+void
+aion_start_choose_owner(const char *role, StartRequest *request)
+{
+	request->owner = get_role_oid(role, false);
+	if (!has_privs_of_role(GetUserId(), request->owner) ||
+		!aion_compat_may_become(GetUserId(), request->owner))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("must have the privileges of role \"%s\" to start a workflow as it",
+							   role)));
 }
 
 /* Functions that SQL calls. */

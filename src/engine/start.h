@@ -30,6 +30,7 @@ typedef struct StartRequest
 	Jsonb *memo;
 	const char *version; /* NULL: the routed one */
 	Oid owner;
+	Jsonb *parents;		  /* of a child; else NULL */
 	const char *schedule; /* whose tick this is; NULL: nobody's */
 	TimestampTz scheduled_for;
 
@@ -39,8 +40,27 @@ typedef struct StartRequest
 	TimestampTz deadline;
 } StartRequest;
 
-extern void aion_start_read_options(const Jsonb *options, StartRequest *request);
+/* What a start has made. */
+typedef struct Started
+{
+	int64 run_key;
+	char *workflow_id;
+	pg_uuid_t run_id;
+	bool is_new; /* else that is what the policy says */
+} Started;
+
+/* Why one is refused. */
+typedef struct StartRefusal
+{
+	int sqlerrcode;
+	const char *message;
+	const char *hint;
+} StartRefusal;
+
+extern const char *aion_start_read_options(const Jsonb *options, bool of_child,
+										   StartRequest *request);
 extern void aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
+extern void aion_start_choose_owner(const char *role, StartRequest *request);
 extern void aion_start_prepare(StartRequest *request);
 extern Jsonb *aion_start_check(StartRequest *request, const Jsonb *input);
 
@@ -48,6 +68,11 @@ extern Jsonb *aion_start_check(StartRequest *request, const Jsonb *input);
 extern Run *aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key);
 extern bool aion_start_insert(const Run *run);
 extern void aion_start_write(Run *run);
+
+/* For starts that workflow code asks for; the second one with the engine's authority. */
+extern void aion_start_resolve(StartRequest *request);
+extern bool aion_start_attempt(const StartRequest *request, const Jsonb *input,
+							   const char *workflow_id, Started *started, StartRefusal *refusal);
 
 extern char *aion_start(const StartRequest *request, const Jsonb *input, const char *workflow_id);
 

@@ -51,6 +51,7 @@ static MessageLevels loud;
 static RecordedCommand *find_recorded(Turn *turn, const Fingerprint *issued);
 static void run_body(Turn *turn, const Handler *handler, const CodeSettings *settings);
 static void judge(Turn *turn, bool time_was_up);
+static void require_all_commands(Turn *turn, const char *found);
 pg_noreturn static void unwind(Turn *turn, TurnVerdict verdict);
 pg_noreturn static void fail_too_long(Turn *turn);
 static void differ(Turn *turn, Difference *difference);
@@ -437,6 +438,15 @@ aion_turn_await(Turn *turn, Command *command)
 }
 
 /*
+ * Leaves the code, which goes on as a new run.
+ */
+void
+aion_turn_continue(Turn *turn)
+{
+	unwind(turn, turn->difference != NULL ? TURN_MISMATCHED : TURN_CONTINUED);
+}
+
+/*
  * Tells whether a new command is an activity that can be executed right where it is called: in an
  * optimistic turn, directly in the code's outermost functions, that is in no subtransaction that
  * might be rolled back and under no settings but the version's, with nothing asked for before it
@@ -551,6 +561,7 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 		{
 			if (history->terminal->type == EVENT_WORKFLOW_COMPLETED ||
 				history->terminal->type == EVENT_WORKFLOW_FAILED ||
+				history->terminal->type == EVENT_WORKFLOW_CONTINUED_AS_NEW ||
 				(history->terminal->type == EVENT_WORKFLOW_CANCELLED && turn->heard > 0))
 				differ(turn, aion_replay_surplus(issued));
 			unwind(turn, TURN_SUSPENDED); /* others ended the run when its code was here */
@@ -609,6 +620,11 @@ judge(Turn *turn, bool time_was_up)
 		turn->error = turn->too_long; /* whatever the code made of it */
 	else if ((turn->verdict == TURN_SUSPENDED || turn->verdict == TURN_MISMATCHED) && !time_was_up)
 		return;
+	else if (turn->verdict == TURN_CONTINUED && !time_was_up)
+	{
+		require_all_commands(turn, "the code continued as new");
+		return;
+	}
 	if (time_was_up)
 		turn->verdict = TURN_TIMED_OUT;
 	else if (turn->error != NULL && aion_failure_is_machine(turn->error))
@@ -626,11 +642,20 @@ judge(Turn *turn, bool time_was_up)
 
 		if (turn->verdict == TURN_RAISED)
 			found = psprintf("the code raised: %s", turn->error->message);
-		if (turn->difference == NULL && turn->command_count < turn->known)
-			turn->difference = aion_replay_missing(turn->run->history, turn->command_count, found);
-		if (turn->difference != NULL)
-			turn->verdict = TURN_MISMATCHED;
+		require_all_commands(turn, found);
 	}
+}
+
+/*
+ * Where the code comes to its end, it must have given all commands that are recorded.
+ */
+static void
+require_all_commands(Turn *turn, const char *found)
+{
+	if (turn->difference == NULL && turn->command_count < turn->known)
+		turn->difference = aion_replay_missing(turn->run->history, turn->command_count, found);
+	if (turn->difference != NULL)
+		turn->verdict = TURN_MISMATCHED;
 }
 
 /*
@@ -642,7 +667,7 @@ aion_turn_require_room(Turn *turn)
 	int count = turn->run->history->count + turn->command_count - turn->executed - turn->known +
 				list_length(turn->patches);
 
-	if (count >= aion_max_history_events)
+	if (count >= 2 * aion_max_history_events)
 		fail_too_long(turn);
 }
 
@@ -659,7 +684,9 @@ fail_too_long(Turn *turn)
 	turn->too_long->sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 	turn->too_long->message =
 		psprintf("history of workflow \"%s\" is too long", turn->run->workflow_id);
-	turn->too_long->detail = psprintf("aion.max_history_events is %d.", aion_max_history_events);
+	turn->too_long->detail = psprintf("It has twice as many events as aion.max_history_events, %d.",
+									  aion_max_history_events);
+	turn->too_long->hint = pstrdup("Use aion.continue_as_new().");
 	turn->too_long->assoc_context = turn->context;
 	MemoryContextSwitchTo(caller);
 	unwind(turn, TURN_FAILED);

@@ -11,11 +11,24 @@ typedef struct Turn Turn;
 typedef struct Command Command;
 typedef struct ReceivedState ReceivedState;
 
+/* Why something cannot be had yet. */
+typedef struct Hindrance
+{
+	const char *reason; /* BLOCKED_MISSING_CODE or BLOCKED_MISSING_RIGHT; NULL: it can */
+	Jsonb *detail;
+} Hindrance;
+
 /* What a primitive says about a kind of command. */
 typedef struct CommandClass
 {
 	CommandKind kind;
 	const char *awaiting; /* what pending_await calls it */
+
+	/*
+	 * Prepares a new command, where code of users has a say in that; without authority.  False: it
+	 * cannot be had yet, nothing of it is recorded, and the run is blocked until that is mended.
+	 */
+	bool (*admit)(Run *run, Command *command, Hindrance *hindrance);
 
 	/* Appends the event of a new command and what it implies; with authority. */
 	Event *(*record)(Run *run, Command *command);
@@ -28,6 +41,9 @@ typedef struct CommandClass
 
 	/* Gives the command that cancels it, and returns how it stood. */
 	const char *(*cancel)(Turn *turn, Command *command);
+
+	/* What pending_await calls one of them; NULL: by the key of its event. */
+	const char *(*key)(const Command *command);
 
 	/*
 	 * Gives the command by which it yields to a cancel request that has ended an await of it, where
@@ -66,7 +82,8 @@ typedef enum TurnVerdict
 {
 	TURN_GOING,
 	TURN_RETURNED,
-	TURN_RAISED, /* the code failed */
+	TURN_RAISED,	/* the code failed */
+	TURN_CONTINUED, /* the code goes on as a new run */
 	TURN_SUSPENDED,
 	TURN_MISMATCHED,
 	TURN_TIMED_OUT,
@@ -116,8 +133,9 @@ struct Turn
 	ErrorData *too_long; /* NULL: there is room for what the code asks for */
 	bool entered;		 /* the input fit, and the code began */
 
-	struct Published *published; /* what queries get to see; NULL: nothing */
-	Jsonb *search_attributes;	 /* as the code has changed them; NULL: it has not */
+	struct Published *published;	   /* what queries get to see; NULL: nothing */
+	struct Continuation *continuation; /* how the code goes on as a new run; NULL: it does not */
+	Jsonb *search_attributes;		   /* as the code has changed them; NULL: it has not */
 
 	/* Of an optimistic turn, whose activities are executed where they are called: */
 	bool optimistic;
@@ -158,6 +176,7 @@ extern List *aion_turn_failures(const Turn *turn, int *first);
 extern const Origin *aion_turn_origin(const Turn *turn);
 extern const Origin *aion_turn_origin_at(const Turn *turn, int commands);
 extern Jsonb *aion_turn_await(Turn *turn, Command *command);
+pg_noreturn extern void aion_turn_continue(Turn *turn);
 extern char *aion_turn_handle(const Command *command);
 extern Command *aion_turn_command_of(Turn *turn, const char *handle);
 

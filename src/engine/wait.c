@@ -25,7 +25,7 @@
 #include "engine/run.h"
 #include "engine/start.h"
 #include "engine/wait.h"
-#include "history/event.h"
+#include "history/kinship.h"
 #include "support/clock.h"
 #include "support/duration.h"
 #include "support/errors.h"
@@ -73,6 +73,7 @@ static void subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTr
 static void note(Touched *list, int64 run_key);
 static bool includes(const Touched *list, int64 run_key);
 static bool has_ended(int64 run_key, Ending *ending);
+static bool has_ended_for_good(int64 *run_key, Ending *ending);
 static bool wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending);
 static Jsonb *result_of(const char *workflow_id, const Ending *ending);
 static void require_nonatomic(FunctionCallInfo fcinfo, const char *procedure);
@@ -223,7 +224,26 @@ has_ended(int64 run_key, Ending *ending)
 }
 
 /*
- * Waits until a run has ended, or until the time is up.  With commit it holds no snapshot.
+ * The same for the runs that go on for it: run_key becomes the one that is left to be waited for.
+ */
+static bool
+has_ended_for_good(int64 *run_key, Ending *ending)
+{
+	while (has_ended(*run_key, ending))
+	{
+		ContinuedAsNew next;
+
+		if (strcmp(ending->status, aion_status_name(RUN_CONTINUED)) != 0)
+			return true;
+		aion_event_read_continued_as_new(ending->attributes, &next);
+		*run_key = next.run_key;
+	}
+	return false;
+}
+
+/*
+ * Waits until a run, or the last that goes on for it, has ended, or until the time is up.  With
+ * commit it holds no snapshot.
  */
 static bool
 wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending)
@@ -235,8 +255,12 @@ wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending
 		until = aion_duration_after(GetCurrentTimestamp(), timeout, "timeout");
 	for (;;)
 	{
+		int64 watched = run_key;
+
 		aion_wakeup_watch(run_key);
-		ended = has_ended(run_key, ending);
+		ended = has_ended_for_good(&run_key, ending);
+		if (!ended && run_key != watched)
+			continue;
 		if (ended || aion_wait_time_left(until) == 0)
 			break;
 		if (commit)
@@ -344,7 +368,7 @@ aion_await_workflow(PG_FUNCTION_ARGS)
 	aion_authority_assume(&authority);
 	run_key = aion_run_find(workflow_id, user);
 	aion_authority_drop(&authority);
-	if (!has_ended(run_key, &ending))
+	if (!has_ended_for_good(&run_key, &ending))
 	{
 		aion_wait_check_possible("aion.await_workflow", run_key);
 		if (!wait_for_end(run_key, timeout, false, &ending))

@@ -18,8 +18,11 @@
 #include "utils/syscache.h"
 
 #include "history/event.h"
+#include "history/kinship.h"
 #include "support/extension.h"
 #include "support/payload.h"
+
+#define MOST_EVENTS 50000 /* of a run that says nothing else */
 
 typedef struct EventKind
 {
@@ -56,6 +59,12 @@ static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_WORKFLOW_CANCEL_REQUESTED] = {"WorkflowCancelRequested", ROLE_REQUEST, FAMILY_NONE},
 	[EVENT_CANCEL_REQUEST_SENT] = {"CancelRequestSent", ROLE_COMMAND, FAMILY_NONE},
 	[EVENT_ACTIVITY_CANCEL_REQUESTED] = {"ActivityCancelRequested", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_CHILD_WORKFLOW_STARTED] = {"ChildWorkflowStarted", ROLE_COMMAND, FAMILY_CHILD},
+	[EVENT_CHILD_WORKFLOW_COMPLETED] = {"ChildWorkflowCompleted", ROLE_OUTCOME, FAMILY_CHILD},
+	[EVENT_CHILD_WORKFLOW_FAILED] = {"ChildWorkflowFailed", ROLE_OUTCOME, FAMILY_CHILD},
+	[EVENT_CHILD_CANCEL_REQUESTED] = {"ChildCancelRequested", ROLE_COMMAND, FAMILY_NONE},
+	[EVENT_WORKFLOW_CONTINUED_AS_NEW] = {"WorkflowContinuedAsNew", ROLE_TERMINAL, FAMILY_NONE},
+	[EVENT_WORKFLOW_WATCHED] = {"WorkflowWatched", ROLE_MARK, FAMILY_NONE},
 };
 
 /* What commands are called in messages and in CommandAnswered. */
@@ -73,6 +82,8 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_UPSERT_SEARCH_ATTRIBUTES] = "upsert_search_attributes",
 	[COMMAND_DEADLINE] = "timeout scope",
 	[COMMAND_REQUEST_CANCEL] = "request_cancel",
+	[COMMAND_CHILD] = "start_child",
+	[COMMAND_CANCEL_CHILD] = "cancel_child",
 };
 
 static Oid label_oids[EVENT_TYPES];
@@ -81,6 +92,7 @@ static uint64 labels_known_of = 0; /* generation of the extension that label_oid
 static void know_labels(void);
 static bool has_prefix(const char *text, const char *prefix);
 static Jsonb *timer_wish(const Event *event);
+static Jsonb *child_wish(const Event *event);
 static CommandKind command_of_word(const char *word);
 static void put_end(JsonObject *object, List *ended_on, bool went_on);
 static Jsonb *numbers(List *values);
@@ -170,6 +182,14 @@ aion_event_fingerprint(const Event *event, Fingerprint *fingerprint)
 			fingerprint->kind = COMMAND_SEND_SIGNAL;
 			fingerprint->input = DatumGetJsonbPCopy(JsonbPGetDatum(event->attributes));
 			break;
+		case EVENT_CHILD_WORKFLOW_STARTED:
+			fingerprint->kind = COMMAND_CHILD;
+			fingerprint->name = aion_json_text(event->attributes, "workflow_type");
+			fingerprint->input = child_wish(event);
+			break;
+		case EVENT_CHILD_CANCEL_REQUESTED:
+			fingerprint->kind = COMMAND_CANCEL_CHILD;
+			break;
 		case EVENT_SEARCH_ATTRIBUTES_UPDATED:
 			fingerprint->kind = COMMAND_UPSERT_SEARCH_ATTRIBUTES;
 			fingerprint->name = ""; /* a run has but one set of them */
@@ -225,7 +245,8 @@ aion_event_is_cancel_command(const Event *event)
 
 	return aion_event_fingerprint(event, &fingerprint) &&
 		   (fingerprint.kind == COMMAND_CANCEL_TIMER ||
-			fingerprint.kind == COMMAND_CANCEL_ACTIVITY);
+			fingerprint.kind == COMMAND_CANCEL_ACTIVITY ||
+			fingerprint.kind == COMMAND_CANCEL_CHILD);
 }
 
 const char *
@@ -251,6 +272,10 @@ aion_event_workflow_started(const WorkflowStarted *started)
 	aion_object_json(&object, "memo", started->memo);
 	aion_object_json(&object, "forked_from", started->forked_from);
 	aion_object_json(&object, "origins", started->origins);
+	aion_object_json(&object, "parents", started->parents);
+	aion_object_json(&object, "continues", started->continues);
+	if (started->most_events != MOST_EVENTS)
+		aion_object_int(&object, "most_events", started->most_events);
 	aion_object_text(&object, "schedule", started->schedule);
 	aion_object_timestamp(&object, "scheduled_for", started->scheduled_for);
 	return aion_object_end(&object);
@@ -272,6 +297,9 @@ aion_event_read_workflow_started(const Event *event, WorkflowStarted *started)
 	started->memo = aion_json_member(attributes, "memo");
 	started->forked_from = aion_json_member(attributes, "forked_from");
 	started->origins = aion_json_member(attributes, "origins");
+	started->parents = aion_json_member(attributes, "parents");
+	started->continues = aion_json_member(attributes, "continues");
+	started->most_events = aion_json_int(attributes, "most_events", MOST_EVENTS);
 	started->schedule = aion_json_text(attributes, "schedule");
 	started->scheduled_for = aion_json_timestamp(attributes, "scheduled_for");
 }
@@ -597,6 +625,7 @@ aion_event_signal_received(const SignalReceived *signal)
 	aion_object_text(&object, "sender", signal->sender);
 	aion_object_timestamp(&object, "sent_at", signal->sent_at);
 	aion_object_text(&object, "dedup_id", signal->dedup_id);
+	aion_object_text(&object, "carried_from", signal->carried_from);
 	return aion_object_end(&object);
 }
 
@@ -607,6 +636,7 @@ aion_event_read_signal_received(const Event *event, SignalReceived *signal)
 	signal->sender = aion_json_text(event->attributes, "sender");
 	signal->sent_at = aion_json_timestamp(event->attributes, "sent_at");
 	signal->dedup_id = aion_json_text(event->attributes, "dedup_id");
+	signal->carried_from = aion_json_text(event->attributes, "carried_from");
 }
 
 /*
@@ -682,6 +712,16 @@ timer_wish(const Event *event)
 	aion_object_json(&object, "handler", aion_json_member(event->attributes, "handler"));
 	aion_object_json(&object, "digest", aion_json_member(event->attributes, "digest"));
 	return aion_object_end(&object);
+}
+
+static Jsonb *
+child_wish(const Event *event)
+{
+	bool id_was_given = !aion_json_has_member(event->attributes, "id_by_chance");
+
+	return aion_event_child_wish(aion_json_member(event->attributes, "input"),
+								 id_was_given ? aion_json_text(event->attributes, "workflow_id")
+											  : NULL);
 }
 
 static CommandKind

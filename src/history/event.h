@@ -39,9 +39,15 @@ typedef enum EventType
 	EVENT_WORKFLOW_CANCEL_REQUESTED,
 	EVENT_CANCEL_REQUEST_SENT,
 	EVENT_ACTIVITY_CANCEL_REQUESTED,
+	EVENT_CHILD_WORKFLOW_STARTED,
+	EVENT_CHILD_WORKFLOW_COMPLETED,
+	EVENT_CHILD_WORKFLOW_FAILED,
+	EVENT_CHILD_CANCEL_REQUESTED,
+	EVENT_WORKFLOW_CONTINUED_AS_NEW,
+	EVENT_WORKFLOW_WATCHED,
 } EventType;
 
-#define EVENT_TYPES (EVENT_ACTIVITY_CANCEL_REQUESTED + 1)
+#define EVENT_TYPES (EVENT_WORKFLOW_WATCHED + 1)
 
 typedef enum EventRole
 {
@@ -61,7 +67,8 @@ typedef enum EventFamily
 {
 	FAMILY_NONE,
 	FAMILY_ACTIVITY,
-	FAMILY_TIMER
+	FAMILY_TIMER,
+	FAMILY_CHILD
 } EventFamily;
 
 /* What code can ask for. */
@@ -79,10 +86,12 @@ typedef enum CommandKind
 	COMMAND_SEND_SIGNAL,
 	COMMAND_UPSERT_SEARCH_ATTRIBUTES,
 	COMMAND_DEADLINE,
-	COMMAND_REQUEST_CANCEL
+	COMMAND_REQUEST_CANCEL,
+	COMMAND_CHILD,
+	COMMAND_CANCEL_CHILD
 } CommandKind;
 
-#define COMMAND_KINDS (COMMAND_REQUEST_CANCEL + 1)
+#define COMMAND_KINDS (COMMAND_CANCEL_CHILD + 1)
 
 /* Why a timer or an activity was cancelled. */
 typedef enum CancelCause
@@ -113,7 +122,8 @@ typedef struct SignalReceived
 	Jsonb *payload; /* never NULL */
 	const char *sender;
 	TimestampTz sent_at;
-	const char *dedup_id; /* NULL: none */
+	const char *dedup_id;	  /* NULL: none */
+	const char *carried_from; /* id of the run it was sent to; NULL: this one */
 } SignalReceived;
 
 typedef struct WorkflowStarted
@@ -127,6 +137,9 @@ typedef struct WorkflowStarted
 	TimestampTz deadline; /* DT_NOEND: none */
 	Jsonb *search_attributes;
 	Jsonb *memo;
+	Jsonb *parents;		  /* whom it tells how it ends: an array of links; NULL: nobody */
+	Jsonb *continues;	  /* the run it goes on for; NULL: none */
+	int32 most_events;	  /* that it should have, as it was set when it began */
 	Jsonb *forked_from;	  /* NULL: not forked */
 	Jsonb *origins;		  /* NULL: its commands are all its own */
 	const char *schedule; /* whose tick it is; NULL: nobody's */

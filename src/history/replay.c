@@ -79,6 +79,7 @@ static void take_in(History *history, Event *event);
 static void take_back(History *history, Event *reopened);
 static void open_command(History *history, Event *event);
 static void settle(History *history, Event *event);
+static int *count_of(History *history, EventFamily family);
 static RecordedCommand *add_command(History *history, Event *event);
 static bool matches(const RecordedCommand *recorded, const Fingerprint *issued, uint64 input_hash);
 static Difference *make_difference(const char *kind, const RecordedCommand *recorded,
@@ -180,6 +181,8 @@ take_in(History *history, Event *event)
 			history->cancel_requests = lappend(history->cancel_requests, event);
 			break;
 		case ROLE_MARK:
+			if (event->type == EVENT_WORKFLOW_WATCHED)
+				history->watchers = lappend(history->watchers, event);
 			break;
 		case ROLE_PATCH:
 			history->patches = lappend(history->patches, event->key);
@@ -209,7 +212,9 @@ take_back(History *history, Event *reopened)
 							history->run_key, lfirst_int(cell), reopened->seq)));
 		history->superseded = bms_add_member(history->superseded, lfirst_int(cell));
 	}
-	history->command_count = history->open_timers = history->open_activities = 0;
+	history->command_count = 0;
+	history->open_timers = history->open_activities = history->open_children = 0;
+	history->watchers = NIL;
 	aion_received_clear(history);
 	history->terminal = NULL;
 	history->cancel_requests = NIL;
@@ -414,10 +419,7 @@ open_command(History *history, Event *event)
 	}
 	entry = openset_insert(history->open, (OpenKey){family, event->key}, &found);
 	entry->command = command;
-	if (family == FAMILY_TIMER)
-		history->open_timers++;
-	else
-		history->open_activities++;
+	(*count_of(history, family))++;
 }
 
 /*
@@ -433,12 +435,26 @@ settle(History *history, Event *event)
 	{
 		command->outcome = event;
 		openset_delete(history->open, (OpenKey){family, event->key});
-		if (family == FAMILY_TIMER)
-			history->open_timers--;
-		else
-			history->open_activities--;
+		(*count_of(history, family))--;
 	}
 	add_command(history, event)->outcome = event; /* cancelling is a command, too */
+}
+
+/*
+ * Returns where it is counted what is open of a family.
+ */
+static int *
+count_of(History *history, EventFamily family)
+{
+	switch (family)
+	{
+		case FAMILY_TIMER:
+			return &history->open_timers;
+		case FAMILY_CHILD:
+			return &history->open_children;
+		default:
+			return &history->open_activities;
+	}
 }
 
 /*

@@ -30,6 +30,7 @@ static Statement select_status =
 
 static void receive(Run *run, const Arrival *arrival);
 static void end_unbegun(Run *run);
+static void carry_over(Run *run, Run *successor);
 static Event *record_sent(Run *run, Command *command);
 static Jsonb *answer_sent(Turn *turn, Command *command);
 
@@ -37,7 +38,8 @@ static Primitive primitive = {.name = "cancel",
 							  .receives = "cancel",
 							  .receive = receive,
 							  .arrive = end_unbegun,
-							  .resume = end_unbegun};
+							  .resume = end_unbegun,
+							  .carry_over = carry_over};
 
 AION_REGISTER_PRIMITIVE(primitive);
 
@@ -77,15 +79,28 @@ end_unbegun(Run *run)
 }
 
 /*
+ * Gives the requests that the code was not told to the run that goes on.
+ */
+static void
+carry_over(Run *run, Run *successor)
+{
+	const List *requests = run->history->cancel_requests;
+
+	for (int i = run->heard; i < list_length(requests); i++)
+		aion_recorder_append(successor->history, EVENT_WORKFLOW_CANCEL_REQUESTED, NULL,
+							 ((const Event *) list_nth(requests, i))->attributes);
+}
+
+/*
  * Asks a run to cancel, with the engine's authority.
  */
 void
-aion_cancel_ask(int64 run_key, int32 owner_key, const char *reason)
+aion_cancel_send(const FoundRun *to, const char *reason)
 {
 	Arrival arrival = {.kind = primitive.receives, .payload = reason_json(reason)};
 
-	aion_inbox_send(run_key, owner_key, &arrival);
-	aion_wait_note_touched(run_key);
+	aion_inbox_send(to, &arrival);
+	aion_wait_note_touched(to->run_key);
 }
 
 /*
@@ -111,7 +126,7 @@ record_sent(Run *run, Command *command)
 		return aion_recorder_append(
 			run->history, EVENT_COMMAND_ANSWERED, workflow_id,
 			aion_event_command_answered(&command->fingerprint, "closed", NULL));
-	aion_cancel_ask(to.run_key, to.owner_key, aion_json_text(input, "reason"));
+	aion_cancel_send(&to, aion_json_text(input, "reason"));
 	aion_object_begin(&attributes);
 	aion_object_json(&attributes, "input", input);
 	return aion_recorder_append(run->history, EVENT_CANCEL_REQUEST_SENT, workflow_id,
@@ -173,7 +188,7 @@ aion_cancel_workflow(PG_FUNCTION_ARGS)
 	if (!aion_run_look_up(workflow_id, user, &to))
 		aion_run_not_found(workflow_id);
 	if (!to.is_closed)
-		aion_cancel_ask(to.run_key, to.owner_key, reason);
+		aion_cancel_send(&to, reason);
 	{
 		NullableDatum args[] = {aion_arg_int64(to.run_key)};
 

@@ -5,6 +5,8 @@
 #ifndef AION_CANCEL_H
 #define AION_CANCEL_H
 
-extern void aion_cancel_ask(int64 run_key, int32 owner_key, const char *reason);
+#include "engine/run.h"
+
+extern void aion_cancel_send(const FoundRun *to, const char *reason);
 
 #endif

@@ -72,7 +72,7 @@ static Statement replace_published = STATEMENT(
 	" value = excluded.value, handler = excluded.handler, code = excluded.code,"
 	" copied = excluded.copied, digest = excluded.digest",
 	INT8OID, INT4OID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID);
-static Statement carry_over = STATEMENT(
+static Statement copy_published = STATEMENT(
 	INSERT,
 	"INSERT INTO aion._published (run_key, owner_key, name, value, handler, code, copied, digest)"
 	" SELECT $2, $3, name, value, handler, code, copied, digest FROM aion._published"
@@ -84,12 +84,17 @@ static Statement delete_published =
 static Event *record_handler(Run *run, Command *command);
 static void apply(Run *run, Turn *turn);
 static void save(Run *run);
+static void carry_over(Run *run, Run *successor);
 static Difference *compare(Run *run, Turn *turn);
 static void forget(int64 run_key);
 
 static const CommandClass on_query_class = {.kind = COMMAND_ON_QUERY, .record = record_handler};
-static Primitive query = {
-	.name = "query", .apply = apply, .save = save, .compare = compare, .purge = forget};
+static Primitive query = {.name = "query",
+						  .apply = apply,
+						  .save = save,
+						  .carry_over = carry_over,
+						  .compare = compare,
+						  .purge = forget};
 AION_REGISTER_PRIMITIVE(query);
 
 static List *functions = NIL; /* QueryFunction */
@@ -150,13 +155,13 @@ aion_query_function(Oid function)
 /*
  * Lets a run that goes on for another one answer as that one did; with authority.
  */
-void
-aion_query_carry_over(int64 from, const Run *to)
+static void
+carry_over(Run *run, Run *successor)
 {
-	NullableDatum args[] = {aion_arg_int64(from), aion_arg_int64(to->run_key),
-							aion_arg_int32(to->owner_key)};
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int64(successor->run_key),
+							aion_arg_int32(successor->owner_key)};
 
-	(void) aion_statement_execute(&carry_over, args);
+	(void) aion_statement_execute(&copy_published, args);
 }
 
 /*

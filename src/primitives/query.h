@@ -17,6 +17,5 @@ typedef struct QueryFunction
 } QueryFunction;
 
 extern const QueryFunction *aion_query_function(Oid function);
-extern void aion_query_carry_over(int64 from, const Run *to);
 
 #endif

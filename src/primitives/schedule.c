@@ -207,7 +207,7 @@ aion_schedule_prepare(const Schedule *schedule, Oid owner, StartRequest *request
 	request->start_at = DT_NOEND;
 	request->owner = owner;
 	request->schedule = schedule->name;
-	aion_start_read_options(schedule->options, request);
+	(void) aion_start_read_options(schedule->options, false, request);
 	aion_start_prepare(request);
 }
 

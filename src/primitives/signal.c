@@ -8,8 +8,9 @@
  * sending one to another run.  Its row is written by the turn that sends it, in the same commit;
  * the other run is neither locked nor changed.
  *
- * An id under which a signal was sent is kept until its run is purged.  Two senders of the same id
- * wait for each other, as in any unique index; nobody else waits for a sender.
+ * An id under which a signal was sent is kept until its run is purged, and all that went on for it.
+ * Two senders of the same id wait for each other, as in any unique index; nobody else waits for a
+ * sender.
  */
 #include "postgres.h"
 
@@ -28,6 +29,7 @@
 #include "engine/start.h"
 #include "engine/turn.h"
 #include "engine/wait.h"
+#include "history/received.h"
 #include "primitives/timer.h"
 #include "support/errors.h"
 #include "support/extension.h"
@@ -49,11 +51,15 @@ static Statement give_back_late = STATEMENT(
 	INSERT,
 	"WITH late AS (DELETE FROM aion._late_signal WHERE run_key = $1 RETURNING *)"
 	" INSERT INTO aion._inbox"
-	" (run_key, arrival, owner_key, kind, name, payload, dedup_id, sender, sent_at)"
-	" SELECT run_key, arrival, owner_key, $2, name, payload, dedup_id, sender, sent_at FROM late",
-	INT8OID, TEXTOID);
+	" (run_key, arrival, owner_key, kind, name, payload, dedup_id, sender, sent_at, chain_key)"
+	" SELECT run_key, arrival, owner_key, $2, name, payload, dedup_id, sender, sent_at, $3 FROM "
+	"late",
+	INT8OID, TEXTOID, INT8OID);
 static Statement delete_ids =
-	STATEMENT(DELETE, "DELETE FROM aion._signal_id WHERE run_key = $1", INT8OID);
+	STATEMENT(DELETE,
+			  "DELETE FROM aion._signal_id WHERE run_key = $1 AND"
+			  " (SELECT true FROM aion._run r WHERE r.chain_key = $1 LIMIT 1) IS NULL",
+			  INT8OID);
 static Statement delete_late =
 	STATEMENT(DELETE, "DELETE FROM aion._late_signal WHERE run_key = $1", INT8OID);
 
@@ -62,6 +68,7 @@ static void keep_late(Run *run, const Arrival *arrival);
 static void know_ids(Run *run);
 static void take_late(Run *run);
 static void purge(int64 run_key);
+static void carry_over(Run *run, Run *successor);
 static Jsonb *answer_received(Turn *turn, Command *receiver);
 static Jsonb *failure_of_receiver(const Command *receiver);
 static const char *cancel_receiver(Turn *turn, Command *receiver);
@@ -73,6 +80,7 @@ static Primitive primitive = {.name = "signal",
 							  .receives = "signal",
 							  .receive = record_received,
 							  .receive_late = keep_late,
+							  .carry_over = carry_over,
 							  .fork = know_ids,
 							  .reopen = take_late,
 							  .purge = purge};
@@ -130,6 +138,36 @@ keep_late(Run *run, const Arrival *arrival)
 }
 
 /*
+ * Gives the signals that were not consumed to the run that goes on, in the order they were
+ * recorded.
+ */
+static void
+carry_over(Run *run, Run *successor)
+{
+	History *history = run->history;
+
+	for (int i = 0; history->received != NULL && i < history->count; i++)
+	{
+		const Event *event = history->events[i];
+		Received *received;
+		SignalReceived signal;
+
+		if (aion_event_role(event) != ROLE_SIGNAL || aion_history_is_superseded(history, event))
+			continue;
+		received = aion_received(history, event->key);
+		if (received->read == received->count || received->events[received->read] != event)
+			continue;
+		received->read++; /* is not left here */
+		aion_event_read_signal_received(event, &signal);
+		if (signal.carried_from == NULL)
+			signal.carried_from =
+				DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->run_id)));
+		aion_recorder_append(successor->history, EVENT_SIGNAL_RECEIVED, event->key,
+							 aion_event_signal_received(&signal));
+	}
+}
+
+/*
  * A run that took over signals of another knows their ids.
  */
 static void
@@ -154,7 +192,8 @@ know_ids(Run *run)
 static void
 take_late(Run *run)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_text(primitive.receives)};
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_text(primitive.receives),
+							aion_arg_key(run->chain_key)};
 
 	if (aion_statement_execute(&give_back_late, args).count > 0)
 		aion_wakeup_run(run->owner_key, run->run_key);
@@ -190,9 +229,10 @@ send(const FoundRun *to, const char *name, const Jsonb *payload, const char *ded
 	Arrival arrival = {
 		.kind = primitive.receives, .name = name, .payload = payload, .dedup_id = dedup_id};
 
-	if (dedup_id != NULL && !keep_id(to->run_key, to->owner_key, dedup_id))
+	if (dedup_id != NULL &&
+		!keep_id(to->chain_key != 0 ? to->chain_key : to->run_key, to->owner_key, dedup_id))
 		return false;
-	aion_inbox_send(to->run_key, to->owner_key, &arrival);
+	aion_inbox_send(to, &arrival);
 	aion_wait_note_touched(to->run_key);
 	return true;
 }

@@ -106,7 +106,8 @@ static Statement select_open =
 			  INT8OID);
 static Statement select_unasked =
 	STATEMENT(SELECT,
-			  "SELECT r.run_key FROM aion._schedule_tick t JOIN aion._run r USING (workflow_id)"
+			  "SELECT r.run_key, r.owner_key, r.chain_key"
+			  " FROM aion._schedule_tick t JOIN aion._run r USING (workflow_id)"
 			  " WHERE t.run_key = $1 AND t.open AND r.closed_at IS NULL"
 			  " AND r.owner_key = t.owner_key"
 			  " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key"
@@ -439,8 +440,14 @@ cancel_previous(const Schedule *schedule)
 	aion_authority_assume(&authority);
 	rows = aion_statement_execute(&select_unasked, args);
 	for (uint64 row = 0; row < rows.count; row++)
-		aion_cancel_ask(aion_row_int64(rows, row, 1), schedule->owner_key,
-						"replaced by the next tick");
+	{
+		FoundRun previous = {.run_key = aion_row_int64(rows, row, 1),
+							 .owner_key = aion_row_int32(rows, row, 2)};
+
+		if (!aion_row_isnull(rows, row, 3))
+			previous.chain_key = aion_row_int64(rows, row, 3);
+		aion_cancel_send(&previous, "replaced by the next tick");
+	}
 	aion_authority_drop(&authority);
 }
 

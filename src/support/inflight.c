@@ -3,9 +3,9 @@
  *		Which runs were being executed when the server crashed.
  *
  * Shared memory does not survive a crash, so each runner notes in a small file, mapped into memory,
- * which run it is about to execute.  A process that is told to quit because another one has crashed
- * takes its note back first: what is left names the run that brought the server down, or whose
- * process was killed, and no bystander.
+ * which run it is about to execute.  A process that is told to quit because another one has
+ * crashed, or ends in an orderly way in the middle of a run, takes its note back first: what is left
+ * names the run that brought the server down, or whose process was killed, and no bystander.
  */
 #include "postgres.h"
 
@@ -17,6 +17,7 @@
 #include "common/file_perm.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "storage/ipc.h"
 
 #include "support/inflight.h"
 
@@ -25,6 +26,7 @@
 
 static volatile InflightRun *own = NULL;
 
+static void forget(int code, Datum argument);
 static void quit(SIGNAL_ARGS);
 
 /*
@@ -68,6 +70,7 @@ aion_inflight_attach(int slot)
 	own = &runs[slot];
 	own->run_key = 0;
 	own->database = MyDatabaseId;
+	before_shmem_exit(forget, (Datum) 0);
 	pqsignal(SIGQUIT, quit);
 }
 
@@ -79,6 +82,15 @@ aion_inflight_note(int64 run_key)
 {
 	if (own != NULL)
 		own->run_key = run_key;
+}
+
+/*
+ * This process was told to stop, whatever it is doing.
+ */
+static void
+forget(int code, Datum argument)
+{
+	own->run_key = 0;
 }
 
 /*

@@ -177,6 +177,16 @@ aion_json_int(const Jsonb *object, const char *key, int32 absent)
 	return DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value.val.numeric)));
 }
 
+int64
+aion_json_int64(const Jsonb *object, const char *key, int64 absent)
+{
+	JsonbValue value;
+
+	if (!find_member(object, key, &value) || value.type != jbvNumeric)
+		return absent;
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value.val.numeric)));
+}
+
 /*
  * Reads a moment written by aion_object_timestamp(); absent is DT_NOEND.
  */

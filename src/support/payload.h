@@ -31,6 +31,7 @@ extern char *aion_json_text(const Jsonb *object, const char *key);
 extern Jsonb *aion_json_member(const Jsonb *object, const char *key);
 extern bool aion_json_has_member(const Jsonb *object, const char *key);
 extern int32 aion_json_int(const Jsonb *object, const char *key, int32 absent);
+extern int64 aion_json_int64(const Jsonb *object, const char *key, int64 absent);
 extern TimestampTz aion_json_timestamp(const Jsonb *object, const char *key);
 
 extern Jsonb *aion_json_merged(const Jsonb *object, const Jsonb *members);

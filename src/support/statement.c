@@ -262,6 +262,12 @@ aion_row_uuid(Rows rows, uint64 row, int column)
 }
 
 NullableDatum
+aion_arg_key(int64 key)
+{
+	return key != 0 ? aion_arg_int64(key) : aion_arg_null();
+}
+
+NullableDatum
 aion_arg_text(const char *value)
 {
 	return value ? aion_arg(CStringGetTextDatum(value)) : aion_arg_null();

@@ -69,6 +69,7 @@ aion_arg_null(void)
 #define aion_arg_bool(v) aion_arg(BoolGetDatum(v))
 #define aion_arg_oid(v) aion_arg(ObjectIdGetDatum(v))
 
+extern NullableDatum aion_arg_key(int64 key);		   /* 0 gives null */
 extern NullableDatum aion_arg_text(const char *value); /* NULL gives null */
 extern NullableDatum aion_arg_int64_array(const int64 *values, int count);
 extern NullableDatum aion_arg_jsonb(const Jsonb *value);	   /* NULL gives null */

@@ -64,11 +64,25 @@ $node->safe_psql('postgres', q{
 		END;
 		RETURN kind;
 	END $$;
+	-- A parent that goes on as a new run after each child, each of which does the same.
+	CREATE FUNCTION relay(who text, n int) RETURNS int LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM aion.run('act', jsonb_build_object('who', who, 'step', n));
+		IF n % 10 < 2 THEN PERFORM aion.continue_as_new(jsonb_build_object('who', who, 'n', n + 1)); END IF;
+		RETURN n;
+	END $$;
+	CREATE FUNCTION family(n int DEFAULT 10) RETURNS int LANGUAGE plpgsql AS $$
+	DECLARE
+		got int := aion.run_child('relay', jsonb_build_object('who', aion.workflow_id(), 'n', n), workflow_id => format('%s kid %s', aion.workflow_id(), n));
+	BEGIN
+		IF n < 20 THEN PERFORM aion.continue_as_new(jsonb_build_object('n', n + 10)); END IF;
+		RETURN got;
+	END $$;
 	SELECT aion.register_activity('act', 'act(text, int, boolean)');
 	SELECT aion.register_activity('troubled', 'troubled(text, int)');
 	SELECT aion.register_activity('slow', 'slow(text, int)');
 	SELECT aion.register_activity('aside', 'aside(text, int)', 'background');
-	SELECT aion.register_workflow('work', 'work(text)')}, @alice);
+	SELECT aion.register_workflow('work', 'work(text)'), aion.register_workflow('relay', 'relay(text, int)'), aion.register_workflow('family', 'family(int)')}, @alice);
 # Whose code is alice's: they trust each other. While he is a superuser, he cannot have runs; nor without LOGIN, but from 17 on he can.
 $node->safe_psql('postgres', q{
 	CREATE ROLE bob LOGIN; GRANT alice TO bob; GRANT USAGE ON SCHEMA alice TO bob; SELECT aion.grant_usage('bob')});
@@ -141,6 +155,8 @@ sub slow_one
 sub provoke
 {
 	my ($point) = @_;
+	# The process may die here, and the client with it.
+	eval { $node->psql('postgres', q{SELECT aion.start_workflow('family', workflow_id => 'f' || txid_current())}, @alice) };
 	start('act', 3, 'alice');
 	if ($point =~ /^failure/)
 	{
@@ -220,12 +236,18 @@ wait_until($node, 'all runs end', 'SELECT count(*) = 0 FROM aion.workflow_run WH
 	or diag(asked('SELECT workflow_id, status, blocked, failures, ready_at, retry_at FROM aion._run WHERE closed_at IS NULL'));
 cmp_ok(asked('SELECT count(*) FROM alice.acknowledged'), '>', 2 * @points, 'enough starts were acknowledged');
 is(asked(q{SELECT count(*) FROM alice.acknowledged a FULL JOIN aion.workflow_run w ON w.workflow_id = a.id AND w.workflow_id ~ '^w'
-	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^(b|tick/)'}),
+	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^(b|f|tick/)'}),
 	'what was acknowledged has a run, and nothing else has');
-is(asked('SELECT count(*) - count(DISTINCT workflow_id) FROM aion.workflow_run'), '0', 'T04: trying again starts nothing twice');
-is(asked('SELECT DISTINCT status FROM aion.workflow_run'), 'completed', 'which completed');
+is(asked(q{SELECT count(*) - count(DISTINCT workflow_id) FROM aion.workflow_run WHERE status <> 'continued_as_new'}), '0', 'T04: trying again starts nothing twice');
+is(asked(q{SELECT DISTINCT status FROM aion.workflow_run WHERE status <> 'continued_as_new'}), 'completed', 'which completed');
+# 61, 63, 67: each family started its two children once, went on once, and was told by each how its chain of runs ended.
+cmp_ok(asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_type = 'family' AND status = 'completed' AND result = '22'}), '>', @points / 2, 'parents, children, and runs that go on for others');
+is(asked(q{SELECT count(*) FROM aion.workflow_run w WHERE workflow_type = 'family' AND status = 'completed' AND (result <> '22'
+	OR (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{10,11,12,20,21,22}'
+	OR (SELECT array_agg(status ORDER BY k.run_key) FROM aion.workflow_run k WHERE k.parent_workflow_id = w.workflow_id)
+		IS DISTINCT FROM '{continued_as_new,continued_as_new,completed,continued_as_new,continued_as_new,completed}')}), '0', 'each with all effects once');
 is(asked(q{SELECT count(*) FROM aion.workflow_run w
-	WHERE (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{1,2,3,4}'}), '0', 'every step of each has its effect once');
+	WHERE workflow_type = 'work' AND (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{1,2,3,4}'}), '0', 'every step of each has its effect once');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^w' AND (aion.query_workflow(workflow_id, 'step') <> '3'
 	OR aion.query_workflow(workflow_id, 'ask') <> '3' OR aion_test.replay(workflow_id) !~ '^ok')}, @alice), '0', 'each answers what a replay computes');
 is(asked(q{SELECT count(*) > 0, count(*) - count(w.run_key), count(*) FILTER (WHERE t.state <> 'started') FROM aion.schedule_tick t LEFT JOIN aion.workflow_run w USING (workflow_id)}),

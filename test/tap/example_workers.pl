@@ -1,5 +1,6 @@
-# T84, T85, T87, T89, T90, T91: the workers of examples/worker, in Python and in Node, on a real server: they are killed, frozen,
-# stopped and told to stop, the server is restarted under them, a pooler stands between, and what they write is there once.
+# T84, T85, T87, T89, T90, T91: examples/pipeline.sql with the workers of examples/worker, in Python and in Node, on a real server: they
+# are killed, frozen, stopped and told to stop, the server is restarted under them, a pooler stands between, and what they write is
+# there once.
 use strict;
 use warnings;
 use lib 'test/tap/lib';
@@ -21,18 +22,23 @@ is(system('node', '-e', 'require("pg")'), 0, 'Node has pg') or BAIL_OUT('see tes
 
 my $node = new_node('main', 'aion.max_runners = 2', 'max_connections = 100');
 install($node);
+$node->safe_psql('postgres', q{SELECT aion.grant_usage('alice', 'admin')}); # who may limit a task queue
 my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
 sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql, @alice); }
 sub uri { my ($port) = @_; return "postgresql://alice\@localhost:$port/postgres?host=" . $node->host; }
-sql(slurp_file('examples/worker/pipeline.sql') . q{
+sql(slurp_file('examples/pipeline.sql') . q{
 	CREATE FUNCTION wrong_input() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('embed_chunk', '{"doc_id": "none"}') $$;
 	SELECT aion.register_workflow('wrong_input', 'wrong_input()')});
 
-# A ledger of every claim that was committed.
+# A ledger of every claim that was committed, and of how many there were then.
 $node->safe_psql('postgres', q{
-	CREATE TABLE claim (run_key bigint, ordinal int, attempt int, worker text);
+	CREATE TABLE claim (run_key bigint, ordinal int, attempt int, worker text, claimed int, at timestamptz);
 	CREATE FUNCTION note_claim() RETURNS trigger LANGUAGE plpgsql AS $$
-	BEGIN INSERT INTO public.claim VALUES (new.run_key, new.ordinal, new.attempt, new.worker); RETURN NULL; END $$;
+	BEGIN
+		INSERT INTO public.claim SELECT new.run_key, new.ordinal, new.attempt, new.worker, count(*), pg_catalog.clock_timestamp()
+			FROM aion._task WHERE state = 'claimed';
+		RETURN NULL;
+	END $$;
 	CREATE TRIGGER note_claim AFTER UPDATE OF attempt ON aion._task FOR EACH ROW EXECUTE FUNCTION note_claim()});
 
 sub patience
@@ -104,9 +110,23 @@ sub pipeline
 	my $refused = ingest('red fox\nforbidden fruit');
 	wait_for('documents are ingested', ended('completed', @ids, $refused));
 	is(result($ids[0], 'summary'), 'rbgb', "$kind: summarised");
+	is(sql("SELECT aion.query_workflow('doc$ids[0]', 'stage')"), '"done"', "$kind: and said so");
 	is(result($refused, 'skipped'), 'the model refuses this page', "$kind: a failure that is not retryable is final, and its kind is known");
 	is($node->safe_psql('postgres', "SELECT count(*) FROM claim JOIN aion._run USING (run_key) WHERE workflow_id = 'doc$refused' AND ordinal = (SELECT max(ordinal) FROM claim c JOIN aion._run USING (run_key) WHERE workflow_id = 'doc$refused')"),
 		'1', "$kind: and tried once");
+	return;
+}
+
+# Six hands, of which the queue lets no more than four be busy, and begin no more than fifteen things in a second: the last of 33 two
+# seconds after the first, or later.
+sub limited
+{
+	my $since = $node->safe_psql('postgres', q{SELECT clock_timestamp(); SELECT aion.configure_task_queue('gpu', max_running => 4, rate => 15)});
+	chomp $since;
+	pipeline();
+	my $claims = $node->safe_psql('postgres', qq{SELECT count(*) >= 33, max(claimed) <= 4, max(at) - min(at) > '1 s' FROM claim WHERE at > '$since'});
+	is($claims, 't|t|t', "$kind: the limits of the queue are kept");
+	$node->safe_psql('postgres', q{SELECT aion.configure_task_queue('gpu', max_running => 16, rate => 50)});
 	return;
 }
 
@@ -127,6 +147,7 @@ sub killed
 
 	$id = ingest('all\nbirds\nslow cows\ndrink');
 	wait_for('a worker has told of two pages', task($id, "state = 'claimed' AND heartbeat_details ->> 'pages' = '2'"));
+	is(sql("SELECT aion.query_workflow('doc$id', 'stage')"), '"summarising"', "$kind: and the workflow how it stands");
 	$holder = holder($id);
 	sql("UPDATE chunk SET body = 'cows' WHERE doc_id = $id AND chunk = 3");
 	kill 'KILL', $holder;
@@ -272,7 +293,7 @@ for my $which (qw(py js))
 	patience('2 s');
 	my $locker = session($node, 'alice');
 	start_worker(3) for 1 .. 2;
-	pipeline();
+	limited();
 	is(stop_workers(keys %workers), 0, "$kind: workers with little to do stop");
 	start_worker(1) for 1 .. 2; # no spare hand of the same worker takes what it has lost
 	killed($locker);

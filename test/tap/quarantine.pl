@@ -87,6 +87,21 @@ all_sound($node, 'meanwhile');
 $node->safe_psql('postgres', q{INSERT INTO alice.harmless VALUES ('x'); SELECT aion.resume_schedule('bad')}, @alice);
 wait_until($node, 'but when it is resumed', q{SELECT count(*) = 2 FROM aion.workflow_run WHERE workflow_id ~ '^bad/' AND status = 'completed'});
 is($node->safe_psql('postgres', q{SELECT state, reason IS NULL, runs FROM aion.schedule}), 'active|t|2', 'and then it is what it was');
+
+# Nobody is blamed when the server is stopped, however many processes are in the middle of a run.
+$node->append_conf('postgresql.conf', 'aion.max_runners = 6');
+$node->restart;
+$node->safe_psql('postgres', q{
+	CREATE TABLE released (what text);
+	CREATE FUNCTION linger() RETURNS int LANGUAGE plpgsql AS $$ BEGIN WHILE NOT EXISTS (SELECT FROM alice.released) LOOP PERFORM pg_sleep(0.05); END LOOP; RETURN 1; END $$;
+	CREATE FUNCTION linger_much() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.map('linger', '[{}, {}, {}]') $$;
+	SELECT aion.register_activity('linger', 'linger()', mode => 'background');
+	SELECT aion.register_workflow('linger_much', 'linger_much()');
+	SELECT aion.start_workflow('linger_much', workflow_id => 'linger')}, @alice);
+wait_until($node, 'three processes are in the middle of a run', q{SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'aion executor' AND query ~ 'linger'});
+$node->restart;
+$node->safe_psql('postgres', q{INSERT INTO alice.released VALUES ('x')}, @alice);
+wait_until($node, 'which goes on after a restart', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'linger'});
 all_sound($node, 'in the end');
 
 done_testing();

@@ -1,5 +1,7 @@
--- Documents are cut into chunks here; workers embed the chunks, several at once, and summarise the document, page by page.
--- Run it as a role that has been granted the use of aion: SELECT aion.grant_usage('...').
+-- A pipeline: documents are cut into chunks here; workers elsewhere embed the chunks, several at once, and summarise the document,
+-- page by page. examples/worker has such workers, in Python and in Node. A killed worker loses nothing and does nothing twice; a
+-- document that the model refuses is skipped.
+-- Run it as a role that may use aion, and limit task queues: SELECT aion.grant_usage('...', 'admin').
 
 CREATE TABLE document (doc_id bigint PRIMARY KEY, body text NOT NULL);
 CREATE TABLE chunk (doc_id bigint, chunk int, body text NOT NULL, PRIMARY KEY (doc_id, chunk));
@@ -21,11 +23,11 @@ CREATE FUNCTION store_summary(doc_id bigint, answer jsonb) RETURNS void LANGUAGE
 $$;
 SELECT aion.register_activity('store_summary', 'store_summary(bigint, jsonb)');
 
--- What takes long or reaches beyond the database is done by workers: worker.py, worker.js, or both.
-SELECT aion.register_activity('embed_chunk', mode => 'external', task_queue => 'gpu', start_to_close_timeout => '2 min',
-	heartbeat_timeout => '30 s', retry => '{"max_attempts": 3}');
-SELECT aion.register_activity('summarise', mode => 'external', task_queue => 'gpu', start_to_close_timeout => '30 min',
-	heartbeat_timeout => '30 s', retry => '{"max_attempts": 8, "initial_interval": "5 s", "non_retryable": ["content_filter"]}');
+-- What takes long or reaches beyond the database is done by workers: at most 16 at once, and no more than 50 begun in a second.
+SELECT aion.register_activity('embed_chunk', mode => 'external', task_queue => 'gpu', start_to_close_timeout => '2 min');
+SELECT aion.register_activity('summarise', mode => 'external', task_queue => 'gpu', heartbeat_timeout => '30 s',
+	start_to_close_timeout => '30 min', retry => '{"max_attempts": 8, "initial_interval": "5 s", "non_retryable": ["content_filter"]}');
+SELECT aion.configure_task_queue('gpu', max_running => 16, rate => 50);
 
 CREATE FUNCTION ingest_document(doc_id bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -33,8 +35,11 @@ DECLARE
 	chunks jsonb;
 	answer jsonb;
 BEGIN
-	chunks := aion.run('split_document', doc);
+	PERFORM aion.publish('stage', '"splitting"');
+	chunks := aion.run('split_document', doc);                           -- [{"doc_id": ..., "chunk": ...}, ...]
+	PERFORM aion.publish('stage', '"embedding"');
 	PERFORM aion.map('embed_chunk', chunks, '{"concurrency": 8}');
+	PERFORM aion.publish('stage', '"summarising"');
 	BEGIN
 		answer := aion.run('summarise', doc, '{"schedule_to_close_timeout": "2 h"}');
 	EXCEPTION WHEN SQLSTATE 'WA000' THEN
@@ -44,6 +49,12 @@ BEGIN
 		answer := jsonb_build_object('summary', NULL, 'skipped', SQLERRM);
 	END;
 	PERFORM aion.run('store_summary', doc || jsonb_build_object('answer', answer));
+	PERFORM aion.publish('stage', '"done"');
 	RETURN answer;
 END $$;
 SELECT aion.register_workflow('ingest_document', 'ingest_document(bigint)');
+
+-- INSERT INTO document VALUES (1, E'one page\nand another');
+-- SELECT aion.start_workflow('ingest_document', '{"doc_id": 1}', workflow_id => 'doc-1');
+-- SELECT aion.query_workflow('doc-1', 'stage');
+-- SELECT * FROM aion.activity_task;

@@ -1,0 +1,440 @@
+/*
+ * child.c
+ *		Workflows that workflow code starts: asking for them, and what comes of them.
+ *
+ * A child is a run of its own.  It is started by the turn that asks for it, in the same commit that
+ * records it here; where it cannot be had, nothing of it is recorded.  How it ended comes to the
+ * inbox of this run (primitives/parent.c), so however many end at once, nobody waits for anybody.
+ * What comes second, or when nobody asks any more, is dropped: the first outcome recorded is the
+ * one.
+ *
+ * When this run ends, what is to become of its children goes to their inboxes.  When it goes on
+ * after an end, or is forked, it asks the children whose outcome it does not know.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "utils/builtins.h"
+#include "utils/uuid.h"
+
+#include "aion.h"
+#include "engine/admit.h"
+#include "engine/failure.h"
+#include "engine/inbox.h"
+#include "engine/owner.h"
+#include "engine/primitive.h"
+#include "history/kinship.h"
+#include "primitives/parent.h"
+#include "support/crash_point.h"
+#include "support/errors.h"
+#include "support/payload.h"
+#include "support/pg_compat.h"
+
+#define ABANDON "abandon"
+#define REQUEST_CANCEL "request_cancel"
+#define TERMINATE "terminate"
+
+/* How a new child was asked for. */
+typedef struct Wish
+{
+	char key[12]; /* its number among the children of the run */
+	char *workflow_id;
+	const char *parent_close;
+	bool has_options;
+	WantedStart wanted;
+} Wish;
+
+static void receive(Run *run, const Arrival *arrival);
+static void part(Run *run);
+static void ask_again(Run *run);
+static bool admit(Run *run, Command *command, Hindrance *hindrance);
+static Event *record(Run *run, Command *command);
+static Jsonb *answer(Turn *turn, Command *command);
+static Jsonb *failure_of(const Command *command);
+static const char *cancel(Turn *turn, Command *child);
+static Command *give_cancel(Turn *turn, Command *child);
+static const char *workflow_id_of(const Command *command);
+static Event *record_cancel(Run *run, Command *command);
+
+static Primitive primitive = {.name = "child",
+							  .receives = ARRIVAL_OUTCOME,
+							  .receive = receive,
+							  .ended = part,
+							  .fork = ask_again,
+							  .reopen = ask_again};
+
+AION_REGISTER_PRIMITIVE(primitive);
+
+static const CommandClass class = {.kind = COMMAND_CHILD,
+								   .awaiting = "child",
+								   .admit = admit,
+								   .record = record,
+								   .answer = answer,
+								   .failure = failure_of,
+								   .cancel = cancel,
+								   .yield = give_cancel,
+								   .outlives_await = true,
+								   .key = workflow_id_of};
+static const CommandClass cancel_class = {
+	.kind = COMMAND_CANCEL_CHILD, .awaiting = "cancel", .record = record_cancel};
+
+static bool resolve_like_previous(Wish *wish, const Command *previous);
+static Event *refuse(Run *run, Command *command, const Jsonb *error);
+static Jsonb *link_to(const Run *run, const char *key);
+static bool is_open_child(const RecordedCommand *command);
+static void send_fate(const Run *run, const ChildStarted *child);
+static void ask(const Run *run, const Event *started);
+static Command *start_child(FunctionCallInfo fcinfo, Turn *turn);
+static const char *read_parent_close(const char *name);
+
+/*
+ * Moves the outcome of a child from the inbox into history, unless one is known.
+ */
+static void
+receive(Run *run, const Arrival *arrival)
+{
+	char *status = aion_json_text(arrival->payload, "status");
+	bool completed = strcmp(status, aion_status_name(RUN_COMPLETED)) == 0;
+
+	if (aion_history_open(run->history, FAMILY_CHILD, arrival->name) == NULL)
+		return;
+	aion_recorder_append(
+		run->history, completed ? EVENT_CHILD_WORKFLOW_COMPLETED : EVENT_CHILD_WORKFLOW_FAILED,
+		arrival->name,
+		completed ? aion_event_result(aion_json_member(arrival->payload, "result"))
+				  : aion_event_child_failed(status, aion_json_member(arrival->payload, "error")));
+}
+
+/*
+ * Tells the children of a run that has ended what that means for them.  Those that a forked run has
+ * not started itself are not its own.
+ */
+static void
+part(Run *run)
+{
+	const History *history = run->history;
+	List *origins = aion_event_read_origins(&run->started);
+	int first = origins != NIL ? ((Origin *) llast(origins))->commands : 0;
+
+	if (history->open_children == 0 || run->status == RUN_CONTINUED)
+		return;
+	for (int i = first; i < history->command_count; i++)
+	{
+		ChildStarted child;
+
+		if (!is_open_child(history->commands[i]))
+			continue;
+		aion_event_read_child_started(history->commands[i]->event, &child);
+		if (child.parent_close != NULL)
+			send_fate(run, &child);
+	}
+}
+
+static bool
+is_open_child(const RecordedCommand *command)
+{
+	return command->kind == COMMAND_CHILD && command->outcome == NULL;
+}
+
+static void
+send_fate(const Run *run, const ChildStarted *child)
+{
+	char *reason = psprintf("parent workflow \"%s\" has ended", run->workflow_id);
+	FoundRun to;
+
+	if (!aion_parent_find_child(child->run_key, &to))
+		return;
+	if (strcmp(child->parent_close, TERMINATE) == 0)
+		aion_parent_send_end(&to, reason);
+	else
+		aion_parent_send_cancel(&to, reason);
+}
+
+/*
+ * Asks the children whose outcome is not known, or no more, how they ended: in a run that was
+ * reopened or forked.
+ */
+static void
+ask_again(Run *run)
+{
+	for (int i = 0; run->history->open_children > 0 && i < run->history->command_count; i++)
+	{
+		if (is_open_child(run->history->commands[i]))
+			ask(run, run->history->commands[i]->event);
+	}
+}
+
+static void
+ask(const Run *run, const Event *started)
+{
+	FoundRun self = {
+		.run_key = run->run_key, .owner_key = run->owner_key, .chain_key = run->chain_key};
+	ChildStarted child;
+	FoundRun to;
+
+	aion_event_read_child_started(started, &child);
+	if (aion_run_look_up_key(child.run_key, &to))
+		aion_parent_send_watch(&to, link_to(run, started->key));
+	else
+		aion_parent_send_purged(&self, started->key, child.workflow_id);
+}
+
+/*
+ * Finds out whether a child can be had, and completes its input.
+ */
+static bool
+admit(Run *run, Command *command, Hindrance *hindrance)
+{
+	Wish *wish = unconstify(void *, command->detail);
+
+	wish->wanted.is_resolved = resolve_like_previous(wish, command->previous);
+	return aion_admit(&wish->wanted, hindrance);
+}
+
+/*
+ * Tells whether a child is of the same workflow as the one before, so that its code is known.
+ */
+static bool
+resolve_like_previous(Wish *wish, const Command *previous)
+{
+	const Wish *other;
+
+	if (previous == NULL || previous->recorded != NULL || wish->has_options)
+		return false;
+	other = previous->detail;
+	if (other->has_options || other->wanted.error != NULL ||
+		strcmp(other->wanted.request.workflow_type, wish->wanted.request.workflow_type) != 0)
+		return false;
+	wish->wanted.request = other->wanted.request;
+	return true;
+}
+
+/*
+ * Starts a child and appends that, or why not.
+ */
+static Event *
+record(Run *run, Command *command)
+{
+	Wish *wish = unconstify(void *, command->detail);
+	StartRequest *request = &wish->wanted.request;
+	ChildStarted child = {.workflow_type = command->fingerprint.name,
+						  .input = aion_json_member(command->fingerprint.input, "input"),
+						  .id_was_given = wish->workflow_id != NULL,
+						  .parent_close = wish->parent_close};
+	Jsonb *link = link_to(run, wish->key);
+	StartRefusal refusal;
+	Started started;
+
+	if (wish->wanted.error != NULL)
+		return refuse(run, command, aion_failure_of(wish->wanted.error, NULL));
+	request->parents = aion_json_array(&link, 1);
+	if (!aion_start_attempt(request, wish->wanted.input, wish->workflow_id, &started, &refusal))
+		return refuse(
+			run, command,
+			aion_failure_make(unpack_sql_state(refusal.sqlerrcode), refusal.message, refusal.hint));
+	CRASH_POINT("child started, not recorded");
+	child.version = request->code->version;
+	child.workflow_id = started.workflow_id;
+	child.run_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&started.run_id)));
+	child.run_key = started.run_key;
+	return aion_recorder_append(run->history, EVENT_CHILD_WORKFLOW_STARTED, wish->key,
+								aion_event_child_started(&child));
+}
+
+static Event *
+refuse(Run *run, Command *command, const Jsonb *error)
+{
+	return aion_recorder_append(run->history, EVENT_COMMAND_ANSWERED, command->fingerprint.name,
+								aion_event_command_answered(&command->fingerprint, NULL, error));
+}
+
+/*
+ * Says who waits for a child.
+ */
+static Jsonb *
+link_to(const Run *run, const char *key)
+{
+	ParentLink link = {
+		.run_key = run->run_key,
+		.workflow_id = run->workflow_id,
+		.run_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->run_id))),
+		.child = key};
+
+	return aion_event_parent_link(&link);
+}
+
+/*
+ * Returns the result of a child to the code, or raises there how else it ended.
+ */
+static Jsonb *
+answer(Turn *turn, Command *command)
+{
+	const Event *outcome = aion_turn_outcome(command);
+	Jsonb *failure = failure_of(command);
+	MemoryContext caller;
+
+	if (failure == NULL)
+		return aion_event_read_result(outcome);
+	aion_turn_note_failures(turn, &command, 1);
+	caller = MemoryContextSwitchTo(turn->context);
+	turn->failure = DatumGetJsonbPCopy(JsonbPGetDatum(failure));
+	MemoryContextSwitchTo(caller);
+	if (outcome->type == EVENT_CHILD_WORKFLOW_FAILED)
+		aion_failure_raise(aion_parent_errcode(aion_json_text(outcome->attributes, "status")),
+						   failure);
+	aion_failure_raise(aion_failure_errcode(failure), failure);
+}
+
+static Jsonb *
+failure_of(const Command *command)
+{
+	const Event *outcome = aion_turn_outcome(command);
+
+	return outcome->type == EVENT_CHILD_WORKFLOW_COMPLETED ? NULL : aion_event_read_error(outcome);
+}
+
+static const char *
+workflow_id_of(const Command *command)
+{
+	return aion_json_text(command->recorded->event->attributes, "workflow_id");
+}
+
+/*
+ * Gives the command that asks a child to cancel; returns how the child stood.  It is awaited as
+ * before: how it ends is up to its code.
+ */
+static const char *
+cancel(Turn *turn, Command *child)
+{
+	const Command *command = give_cancel(turn, child);
+
+	if (command->recorded == NULL)
+		return command->detail;
+	return command->recorded->event->type == EVENT_CHILD_CANCEL_REQUESTED
+			   ? "pending"
+			   : aion_event_read_answer(command->recorded->event);
+}
+
+static Command *
+give_cancel(Turn *turn, Command *child)
+{
+	const Event *outcome = aion_turn_outcome(child);
+	const char *found = "pending";
+	const char *key;
+
+	if (outcome != NULL)
+		found = outcome->type == EVENT_CHILD_WORKFLOW_COMPLETED ? "completed" : "failed";
+	key = child->recorded != NULL ? child->recorded->event->key : ((Wish *) child->detail)->key;
+	return aion_turn_command(turn, &cancel_class, key, NULL, found);
+}
+
+static Event *
+record_cancel(Run *run, Command *command)
+{
+	const char *key = command->fingerprint.name;
+	RecordedCommand *started = aion_history_open(run->history, FAMILY_CHILD, key);
+	ChildStarted child;
+	FoundRun to;
+
+	if (strcmp(command->detail, "pending") != 0)
+		return aion_recorder_append(
+			run->history, EVENT_COMMAND_ANSWERED, key,
+			aion_event_command_answered(&command->fingerprint, command->detail, NULL));
+	if (started == NULL) /* asked for and refused in this very turn */
+		return aion_recorder_append(
+			run->history, EVENT_COMMAND_ANSWERED, key,
+			aion_event_command_answered(&command->fingerprint, "failed", NULL));
+	aion_event_read_child_started(started->event, &child);
+	if (aion_parent_find_child(child.run_key, &to))
+		aion_parent_send_cancel(
+			&to, psprintf("parent workflow \"%s\" does not want it", run->workflow_id));
+	return aion_recorder_append(run->history, EVENT_CHILD_CANCEL_REQUESTED, key, NULL);
+}
+
+/*
+ * Asks for a child.
+ */
+static Command *
+start_child(FunctionCallInfo fcinfo, Turn *turn)
+{
+	char *workflow_type = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Jsonb *input = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	char *workflow_id = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char *parent_close = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+	Wish *wish = palloc0(sizeof(Wish));
+	StartRequest *request = &wish->wanted.request;
+
+	aion_name_check(workflow_type, AION_NAME_MAX, "workflow type");
+	aion_payload_check(input, "input");
+	if (workflow_id != NULL)
+		aion_name_check(workflow_id, AION_WORKFLOW_ID_MAX, "workflow id");
+	request->workflow_type = pstrdup(workflow_type);
+	request->start_at = DT_NOEND;
+	request->if_closed = POLICY_ALLOW;
+	if (!PG_ARGISNULL(4))
+	{
+		wish->wanted.run_as = aion_start_read_options(PG_GETARG_JSONB_P(4), true, request);
+		wish->has_options = true;
+	}
+	if (request->if_running == POLICY_USE_EXISTING || request->if_closed == POLICY_USE_EXISTING)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("a child cannot be a run that exists already"),
+						errhint("Use error, or choose another workflow id.")));
+	wish->parent_close = read_parent_close(parent_close);
+	wish->workflow_id = workflow_id != NULL ? pstrdup(workflow_id) : NULL;
+	if (input != NULL)
+		wish->wanted.input = DatumGetJsonbPCopy(JsonbPGetDatum(input));
+	snprintf(wish->key, sizeof(wish->key), "%d", aion_turn_ordinal(turn, COMMAND_CHILD) + 1);
+	MemoryContextSwitchTo(caller);
+	return aion_turn_command(turn, &class, workflow_type, aion_event_child_wish(input, workflow_id),
+							 wish);
+}
+
+/*
+ * Reads what becomes of a child when this run ends; NULL: nothing.
+ */
+static const char *
+read_parent_close(const char *name)
+{
+	if (name != NULL && strcmp(name, ABANDON) == 0)
+		return NULL;
+	if (name != NULL && strcmp(name, REQUEST_CANCEL) == 0)
+		return REQUEST_CANCEL;
+	if (name != NULL && strcmp(name, TERMINATE) == 0)
+		return TERMINATE;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_INPUT),
+			 errmsg("invalid value for parent_close: \"%s\"", name != NULL ? name : "NULL"),
+			 errhint("Possible values are: %s, %s, %s.", ABANDON, REQUEST_CANCEL, TERMINATE)));
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_start_child);
+PG_FUNCTION_INFO_V1(aion_run_child);
+
+/*
+ * start_child(workflow_type, input, workflow_id, parent_close, options) -> handle
+ */
+Datum
+aion_start_child(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.start_child");
+
+	PG_RETURN_TEXT_P(cstring_to_text(aion_turn_handle(start_child(fcinfo, turn))));
+}
+
+/*
+ * run_child(workflow_type, input, workflow_id, parent_close, options) -> result
+ */
+Datum
+aion_run_child(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.run_child");
+	Jsonb *result = aion_turn_await(turn, start_child(fcinfo, turn));
+
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(result);
+}

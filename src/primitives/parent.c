@@ -1,0 +1,304 @@
+/*
+ * parent.c
+ *		Being a child: telling who waits for the end of a run how it ended.
+ *
+ * A child knows its parent from its first event.  Others may come to wait later: a parent that was
+ * reopened, or forked, sends a child that it asks for a watch.  An open child records who it is;
+ * one that has ended answers at once, however late the watch commits.  So a child that ends while
+ * its parent is closed needs to tell nobody.  One that goes on as a new run leaves all of that to
+ * its successor: what was sent to it is handed over, and the last of the chain tells how it ended.
+ *
+ * To end a child goes through its inbox as well: nobody locks a run but its own.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/uuid.h"
+
+#include "engine/failure.h"
+#include "engine/primitive.h"
+#include "history/kinship.h"
+#include "primitives/parent.h"
+#include "support/crash_point.h"
+#include "support/errors.h"
+#include "support/payload.h"
+
+/* What a parent sends: kind and names. */
+#define ARRIVAL_PARENT "parent"
+#define NAME_END "end"
+#define NAME_WATCH "watch"
+
+static void receive(Run *run, const Arrival *arrival);
+static void receive_late(Run *run, const Arrival *arrival);
+static void answer_for_purged(const Arrival *arrival);
+static void end_doomed(Run *run);
+static void tell_all(Run *run);
+
+static Primitive primitive = {.name = "parent",
+							  .receives = ARRIVAL_PARENT,
+							  .receive = receive,
+							  .receive_late = receive_late,
+							  .return_to_sender = answer_for_purged,
+							  .arrive = end_doomed,
+							  .ended = tell_all};
+
+AION_REGISTER_PRIMITIVE(primitive);
+
+static bool is_known(const Run *run, const ParentLink *link);
+static void tell(const ParentLink *link, const Jsonb *outcome);
+static Jsonb *outcome_of(const Run *run);
+static Jsonb *outcome_json(const char *status, const Jsonb *result, const Jsonb *error);
+static Jsonb *error_of(const Run *run);
+
+/*
+ * Takes in what a parent has sent to a run that is open.
+ */
+static void
+receive(Run *run, const Arrival *arrival)
+{
+	ParentLink link;
+
+	if (strcmp(arrival->name, NAME_END) == 0)
+	{
+		run->doomed =
+			aion_event_reason(aion_json_text(arrival->payload, "reason"), arrival->sender);
+		return;
+	}
+	aion_event_read_parent_link(arrival->payload, &link);
+	if (!is_known(run, &link))
+		aion_recorder_append(run->history, EVENT_WORKFLOW_WATCHED, NULL, arrival->payload);
+}
+
+/*
+ * Answers who asks after the end how that was.
+ */
+static void
+receive_late(Run *run, const Arrival *arrival)
+{
+	ParentLink link;
+
+	if (strcmp(arrival->name, NAME_WATCH) != 0)
+		return;
+	aion_event_read_parent_link(arrival->payload, &link);
+	tell(&link, outcome_of(run));
+}
+
+/*
+ * Answers who asks a run that was purged before his question was committed.
+ */
+static void
+answer_for_purged(const Arrival *arrival)
+{
+	ParentLink link;
+	FoundRun to;
+
+	if (strcmp(arrival->name, NAME_WATCH) != 0)
+		return;
+	aion_event_read_parent_link(arrival->payload, &link);
+	if (aion_run_look_up_key(link.run_key, &to) && !to.is_closed)
+		aion_parent_send_purged(&to, link.child, NULL);
+}
+
+/*
+ * Ends a run that its parent does not let go on.
+ */
+static void
+end_doomed(Run *run)
+{
+	if (run->doomed != NULL && !aion_run_is_closed(run))
+		aion_run_close(run, EVENT_WORKFLOW_TERMINATED, run->doomed);
+}
+
+/*
+ * Tells everybody who waits for the end of a run how it ended.
+ */
+static void
+tell_all(Run *run)
+{
+	List *parents = aion_event_read_parents(&run->started);
+	Jsonb *outcome;
+	ListCell *cell;
+
+	if (run->status == RUN_CONTINUED || (parents == NIL && run->history->watchers == NIL))
+		return;
+	outcome = outcome_of(run);
+	foreach (cell, parents)
+		tell(lfirst(cell), outcome);
+	foreach (cell, run->history->watchers)
+	{
+		ParentLink link;
+
+		aion_event_read_parent_link(((const Event *) lfirst(cell))->attributes, &link);
+		tell(&link, outcome);
+	}
+}
+
+/*
+ * Tells whether somebody is told how the run ends anyway.
+ */
+static bool
+is_known(const Run *run, const ParentLink *link)
+{
+	List *parents = aion_event_read_parents(&run->started);
+	ListCell *cell;
+
+	foreach (cell, run->history->watchers)
+	{
+		ParentLink *watcher = palloc(sizeof(ParentLink));
+
+		aion_event_read_parent_link(((const Event *) lfirst(cell))->attributes, watcher);
+		parents = lappend(parents, watcher);
+	}
+	foreach (cell, parents)
+	{
+		const ParentLink *known = lfirst(cell);
+
+		if (known->run_key == link->run_key && strcmp(known->child, link->child) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Sends how a run ended to one who waits for that; nothing if he has ended himself.
+ */
+static void
+tell(const ParentLink *link, const Jsonb *outcome)
+{
+	Arrival arrival = {.kind = ARRIVAL_OUTCOME, .name = link->child, .payload = outcome};
+	FoundRun to;
+
+	if (!aion_run_look_up_key(link->run_key, &to) || to.is_closed)
+		return;
+	aion_inbox_send(&to, &arrival);
+	CRASH_POINT("parent told");
+}
+
+/*
+ * Says how a run ended.
+ */
+static Jsonb *
+outcome_of(const Run *run)
+{
+	if (run->status == RUN_COMPLETED)
+		return outcome_json(aion_status_name(run->status),
+							aion_event_read_result(run->history->terminal), NULL);
+	return outcome_json(aion_status_name(run->status), NULL, error_of(run));
+}
+
+static Jsonb *
+outcome_json(const char *status, const Jsonb *result, const Jsonb *error)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "status", status);
+	aion_object_json(&object, "result", result);
+	aion_object_json(&object, "error", error);
+	return aion_object_end(&object);
+}
+
+/*
+ * Makes what the code of a parent gets to see: of a failure the original.
+ */
+static Jsonb *
+error_of(const Run *run)
+{
+	const Event *terminal = run->history->terminal;
+	char *run_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->run_id)));
+	const char *status = aion_status_name(run->status);
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "workflow_type", run->started.workflow_type);
+	aion_object_text(&object, "workflow_id", run->workflow_id);
+	aion_object_text(&object, "run_id", run_id);
+	if (run->status == RUN_FAILED)
+		return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+												  JsonbPGetDatum(aion_event_read_error(terminal)),
+												  JsonbPGetDatum(aion_object_end(&object))));
+	aion_object_text(&object, "kind", run->status == RUN_TIMED_OUT ? "timeout" : status);
+	aion_object_text(&object, "sqlstate", unpack_sql_state(aion_parent_errcode(status)));
+	if (run->status == RUN_TIMED_OUT)
+		aion_object_text(&object, "message",
+						 psprintf("workflow \"%s\" timed out", run->workflow_id));
+	else
+	{
+		aion_object_text(&object, "message",
+						 psprintf("workflow \"%s\" was %s", run->workflow_id, status));
+		aion_object_text(&object, "detail", aion_json_text(terminal->attributes, "reason"));
+	}
+	return aion_object_end(&object);
+}
+
+int
+aion_parent_errcode(const char *status)
+{
+	if (strcmp(status, aion_status_name(RUN_CANCELLED)) == 0)
+		return ERRCODE_WORKFLOW_CANCELLED;
+	if (strcmp(status, aion_status_name(RUN_TERMINATED)) == 0)
+		return ERRCODE_WORKFLOW_TERMINATED;
+	if (strcmp(status, aion_status_name(RUN_TIMED_OUT)) == 0)
+		return ERRCODE_WORKFLOW_TIMED_OUT;
+	return ERRCODE_WORKFLOW_FAILED;
+}
+
+/*
+ * Finds a child that has not ended, or goes on as a new run, which gets what is sent to it.
+ */
+bool
+aion_parent_find_child(int64 run_key, FoundRun *to)
+{
+	return aion_run_look_up_key(run_key, to) && (!to->is_closed || to->is_continued);
+}
+
+/*
+ * Lets a child end where it is.
+ */
+void
+aion_parent_send_end(const FoundRun *to, const char *reason)
+{
+	Arrival arrival = {
+		.kind = ARRIVAL_PARENT, .name = NAME_END, .payload = aion_event_reason(reason, NULL)};
+
+	aion_inbox_send(to, &arrival);
+}
+
+/*
+ * Asks a child to cancel.
+ */
+void
+aion_parent_send_cancel(const FoundRun *to, const char *reason)
+{
+	Arrival arrival = {.kind = "cancel", .payload = aion_event_reason(reason, NULL)};
+
+	aion_inbox_send(to, &arrival);
+}
+
+/*
+ * Asks a run, open or not, to tell how it ends.
+ */
+void
+aion_parent_send_watch(const FoundRun *to, const Jsonb *link)
+{
+	Arrival arrival = {.kind = ARRIVAL_PARENT, .name = NAME_WATCH, .payload = link};
+
+	aion_inbox_send(to, &arrival);
+}
+
+/*
+ * Tells a parent, in place of a child that is gone, that nobody knows any more how it ended.
+ */
+void
+aion_parent_send_purged(const FoundRun *to, const char *key, const char *workflow_id)
+{
+	const char *whose =
+		workflow_id != NULL ? psprintf("workflow \"%s\"", workflow_id) : psprintf("child %s", key);
+	Jsonb *error = aion_failure_make(
+		"WF001", psprintf("%s was purged before it told how it ended", whose), NULL);
+	Arrival arrival = {.kind = ARRIVAL_OUTCOME,
+					   .name = key,
+					   .payload = outcome_json(aion_status_name(RUN_FAILED), NULL, error)};
+
+	aion_inbox_send(to, &arrival);
+}

@@ -1,0 +1,201 @@
+# The examples with processes, while these, workers and the server are killed, frozen and restarted: orders are shipped or taken back,
+# decisions are made once, partitions are loaded once. AION_CYCLES faults (make test: 6), AION_SEED repeats a run. example_workers.pl has the pipeline.
+use strict;
+use warnings;
+use lib 'test/tap/lib';
+use AionFaults;
+use AionTest;
+use POSIX ':sys_wait_h';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep time);
+
+my $seed = $ENV{AION_SEED} // int(time);
+my $cycles = $ENV{AION_CYCLES} // 6;
+srand($seed);
+note("seed $seed, $cycles cycles");
+
+my $node = new_node('main', 'aion.max_runners = 4', 'restart_after_crash = on', 'fsync = on', 'max_worker_processes = 12');
+install($node);
+$node->safe_psql('postgres', q{
+	SELECT aion.grant_usage('alice', 'admin'); -- who may limit a task queue
+	CREATE ROLE boss LOGIN;
+	SELECT aion.grant_usage('boss');
+	GRANT alice TO boss;
+	GRANT CREATE ON DATABASE postgres TO alice});
+my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
+my @boss = (connstr => $node->connstr('postgres') . ' user=boss');
+
+# The examples as they are, but that what takes days takes a moment.
+sub load_example
+{
+	my ($name, %moments) = @_;
+	my $example = slurp_file("examples/$name.sql");
+	for my $days (keys %moments)
+	{
+		$example =~ s/\Q$days\E/$moments{$days}/g or die "$name does not say $days";
+	}
+	$node->safe_psql('postgres', $example, @alice);
+	return;
+}
+load_example('order_saga', "'30 s');" => q{'1 s', retry => '{"initial_interval": "50 ms", "max_interval": "500 ms", "max_attempts": 50}');}, "'30 s',\n" => "'1 s',\n", '"initial_interval": "1 s"' => '"initial_interval": "50 ms"',
+	'"max_interval": "1 h"' => '"initial_interval": "50 ms", "max_interval": "200 ms"');
+load_example('approval', "'7 days'" => "'2 s'", "'1 day'" => "'500 ms'");
+load_example('nightly_load', '"10 s"' => '"50 ms"');
+$node->safe_psql('postgres', 'CREATE TABLE acknowledged (id text PRIMARY KEY, what text)', @alice);
+
+my %workers;
+my $errors = PostgreSQL::Test::Utils::tempdir() . '/workers.err';
+END { kill 'KILL', keys %workers if %workers; }
+# Lets there be three workers.
+sub staff
+{
+	for (keys %workers) { delete $workers{$_} if waitpid($_, WNOHANG) == $_ }
+	while (keys %workers < 3)
+	{
+		my @command = ('python3', 'test/tap/lib/shop_worker.py', $node->connstr('postgres') . ' user=alice', int rand 1e9);
+		my $pid = fork // die "fork: $!";
+		if ($pid == 0) { open STDERR, '>>', $errors; exec @command }
+		$workers{$pid} = 1;
+	}
+}
+sub any_worker { my @pids = keys %workers; return $pids[ rand @pids ] }
+staff();
+
+# Starts a few runs in one transaction; if that is acknowledged, they come to their end.
+my $number = 0;
+sub start_some
+{
+	my $first = $number + 1;
+	$number += 6;
+	try_psql($node, qq{
+		INSERT INTO acknowledged SELECT 'order-' || i, 'order' FROM generate_series($first, $number) i UNION ALL SELECT 'expense-' || i, 'expense' FROM generate_series($first, $number) i;
+		INSERT INTO expense SELECT i, 100 FROM generate_series($first, $number) i;
+		SELECT aion.start_workflow('place_order', jsonb_build_object('order_id', i, 'amount', CASE WHEN i % 7 = 0 THEN 20000 ELSE i END), workflow_id => 'order-' || i),
+			aion.start_workflow('approve_expense', jsonb_build_object('expense_id', i, 'approver', 'ann'), workflow_id => 'expense-' || i)
+			FROM generate_series($first, $number) i}, @alice, on_error_stop => 1, extra_params => ['-1']);
+	return;
+}
+
+# Somebody changes their mind, once for each order, and somebody decides.
+sub say_something
+{
+	my $order = 1 + int rand $number;
+	try_psql($node, "SELECT aion.cancel_workflow('order-$order') WHERE NOT EXISTS (SELECT FROM cancelled WHERE order_id = $order); INSERT INTO cancelled VALUES ($order)",
+		@alice, on_error_stop => 1, extra_params => ['-1']);
+	my $say = (qw(approve reject delegate))[ rand 3 ];
+	try_psql($node, "SELECT aion.signal_workflow('expense-" . (1 + int rand $number) . "', '$say', '{\"to\": \"bob\"}')", @boss);
+	return;
+}
+$node->safe_psql('postgres', 'CREATE TABLE cancelled (order_id int PRIMARY KEY)', @alice);
+
+# Two nights, the first of which is in the middle when its code is replaced. Many partitions fail after they were loaded, some twice.
+$node->safe_psql('postgres', q{
+	INSERT INTO etl.delivery SELECT partition, day, CASE partition WHEN 'shop 007' THEN 'seven' ELSE '10' END FROM etl.partition, unnest('{2026-03-28,2026-03-29}'::date[]) AS day;
+	SELECT aion.pause_task_queue('etl');
+	SELECT aion.create_schedule('nightly', 'nightly_load', every => '1 day', start_at => '2026-03-01 02:30 Europe/Berlin', timezone => 'Europe/Berlin', catch_up => 'all', overlap => 'buffer_one');
+	SELECT aion.pause_schedule('nightly');
+	SELECT aion.backfill_schedule('nightly', '2026-03-29 00:00 Europe/Berlin', '2026-03-30 00:00 Europe/Berlin')}, @alice);
+$node->safe_psql('postgres', q{
+	CREATE TABLE claimed (n int);
+	CREATE FUNCTION note_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO public.claimed SELECT count(*) FROM aion._task WHERE state = 'claimed' AND task_queue = 'etl';
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER note_claim AFTER UPDATE OF attempt ON aion._task FOR EACH ROW EXECUTE FUNCTION note_claim()});
+wait_until($node, 'a night has begun', q{SELECT count(*) = 20 FROM aion.activity_task WHERE task_queue = 'etl'});
+$node->safe_psql('postgres', q{
+	CREATE OR REPLACE FUNCTION etl.load_partition(partition text, day date) RETURNS numeric LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO etl.sale SELECT d.partition, d.day, d.amount::numeric FROM etl.delivery d WHERE (d.partition, d.day) = (load_partition.partition, load_partition.day);
+		PERFORM pg_sleep(0.01);
+		IF (aion.activity_info() ->> 'attempt')::int <= abs(hashtext(partition)) % 3 THEN RAISE EXCEPTION 'as told'; END IF;
+		RETURN 1;
+	END $$;
+	DO $$ BEGIN EXECUTE replace(pg_get_functiondef('nightly_load'::regproc), '''day'', d, ''partitions''', '''deploy'', 2, ''day'', d, ''partitions'''); END $$;
+	SELECT aion.backfill_schedule('nightly', '2026-03-30 00:00 Europe/Berlin', '2026-03-31 00:00 Europe/Berlin');
+	SELECT aion.resume_task_queue('etl')}, @alice);
+
+my %faults = (faults($node),
+	'kill a client' => sub { kill 'KILL', (pids($node, 'client backend'))[0] // () },
+	'kill a worker' => sub { kill 'KILL', any_worker() },
+	'freeze a worker' => sub { my $pid = any_worker(); kill 'STOP', $pid; usleep(1_200_000); kill 'CONT', $pid });
+my @names = sort keys %faults;
+for my $cycle (1 .. $cycles)
+{
+	for (1 .. 3) { start_some(); usleep(int rand 100_000); say_something() for 1 .. 2 }
+	my $name = $names[ rand @names ];
+	note("$cycle: $name");
+	$faults{$name}->();
+	come_back($node) or BAIL_OUT('the server does not come back');
+	staff();
+	is($node->safe_psql('postgres', 'SELECT * FROM aion.check_integrity()'), '', "cycle $cycle, $name: nothing is amiss");
+}
+
+# What the board has before it is decided in the end.
+for (1 .. 600)
+{
+	staff();
+	try_psql($node, q{SELECT aion.signal_workflow(workflow_id, 'approve', '"by the board"') FROM aion.workflow_run
+		WHERE status = 'running' AND workflow_type = 'approve_expense' AND EXISTS (SELECT FROM alice.mail m WHERE workflow_id = 'expense-' || expense_id AND recipient = 'board')
+			AND NOT EXISTS (SELECT FROM aion.inbox i WHERE i.workflow_id = workflow_run.workflow_id)}, @boss);
+	last if $node->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run WHERE closed_at IS NULL') eq '0';
+	usleep(100_000);
+}
+# Nothing is wrong; or how the first that is came to be so.
+sub none
+{
+	my ($what, $query) = @_;
+	my $found = $node->safe_psql('postgres', $query, @alice);
+	is($found, '', $what);
+	diag($node->safe_psql('postgres', "SELECT aion.explain('$1')", @alice)) if $found =~ /^([\w-]+)\|/;
+	return;
+}
+none('all runs end', 'SELECT workflow_id, status, blocked FROM aion.workflow_run WHERE closed_at IS NULL');
+none('what was acknowledged has a run, and nothing else has',
+	q{SELECT coalesce(id, workflow_id), id FROM acknowledged a FULL JOIN (SELECT workflow_id FROM aion.workflow_run WHERE workflow_type <> 'nightly_load') w ON w.workflow_id = a.id WHERE a.id IS NULL OR w.workflow_id IS NULL});
+note($node->safe_psql('postgres', q{SELECT workflow_type, status, coalesce(result ->> 'status', result ->> 'decision'), count(*) FROM aion.workflow_run GROUP BY 1, 2, 3 ORDER BY 1, 2, 3}));
+
+# Orders.
+none('orders end shipped, rejected or cancelled', q{SELECT workflow_id, status, error FROM aion.workflow_run
+	WHERE workflow_type = 'place_order' AND status NOT IN ('completed', 'cancelled')});
+none('only those were cancelled who asked for it', q{SELECT workflow_id FROM aion.workflow_run WHERE status = 'cancelled'
+	EXCEPT SELECT 'order-' || order_id FROM cancelled});
+none('those that were shipped were reserved, paid once and booked; all others have no stock, and their money back', q{
+	SELECT w.workflow_id, w.status, w.result, r, b, s, c
+	FROM aion.workflow_run w CROSS JOIN LATERAL (SELECT substr(w.workflow_id, 7)::bigint AS order_id) o
+		LEFT JOIN (SELECT DISTINCT h.run_id, h.attributes -> 'input' ->> 'key' AS key FROM aion.history_event h WHERE h.event_type = 'ActivityScheduled') k USING (run_id)
+		LEFT JOIN bank b USING (key) LEFT JOIN reservation r USING (order_id) LEFT JOIN shipment s USING (order_id) LEFT JOIN carrier c USING (order_id)
+	WHERE w.workflow_type = 'place_order' AND CASE
+		WHEN w.result ->> 'status' = 'shipped' THEN r IS NULL OR b IS NULL OR b.refunded OR b.amount <> (w.input ->> 'amount')::numeric OR c IS NULL OR s.receipt IS DISTINCT FROM w.result -> 'receipt'
+		ELSE r IS NOT NULL OR s IS NOT NULL OR NOT coalesce(b.refunded, true) END});
+none('what the bank has taken, an order has asked for', q{SELECT key FROM bank EXCEPT SELECT attributes -> 'input' ->> 'key' FROM aion.history_event});
+is($node->safe_psql('postgres', q{SELECT 1000 - available = (SELECT count(*) FROM reservation) FROM stock}, @alice), 't', 'stock is what is not reserved');
+
+# Approvals.
+none('decisions are those that were received first, from who was logged in', q{
+	SELECT w.workflow_id, w.status, e.decision, e.decided_by, h FROM aion.workflow_run w JOIN expense e ON w.workflow_id = 'expense-' || e.expense_id
+		LEFT JOIN LATERAL (SELECT h.key, h.attributes FROM aion.history(w.workflow_id) h WHERE h.event_type = 'SignalReceived' AND h.key IN ('approve', 'reject') ORDER BY seq LIMIT 1) h ON true
+	WHERE w.status <> 'completed' OR (e.decision, e.decided_by, w.result ->> 'decision') IS DISTINCT FROM (h.key, 'boss', e.decision)});
+none('each mail was sent once', q{
+	(SELECT substr(w.workflow_id, 9)::bigint, coalesce(s.attributes #>> '{input,to}', 'board'), count(*) FROM aion.workflow_run w JOIN aion.history_event s USING (run_id) JOIN aion.history_event c USING (run_id, key)
+		WHERE s.event_type = 'ActivityScheduled' AND s.attributes ->> 'activity' IN ('send_reminder', 'escalate') AND c.event_type = 'ActivityCompleted' GROUP BY 1, 2)
+	EXCEPT (SELECT expense_id, recipient, count(*) FROM mail GROUP BY 1, 2)});
+isnt($node->safe_psql('postgres', q{SELECT count(*) FROM mail WHERE recipient = 'board'}, @alice), '0', 'some went to the board');
+
+# Nights.
+is($node->safe_psql('postgres', q{SELECT workflow_id, status, result - 'failed', jsonb_path_query_array(result, '$.failed[*].partition') FROM aion.workflow_run WHERE workflow_type = 'nightly_load' ORDER BY 1}, @alice),
+	join("\n", 'nightly/2026-03-29T01:00:00Z|completed|{"day": "2026-03-28", "partitions": 500}|["shop 007"]',
+		'nightly/2026-03-30T00:30:00Z|completed|{"day": "2026-03-29", "deploy": 2, "partitions": 500}|["shop 007"]'), 'each night has its day, and its code');
+is($node->safe_psql('postgres', 'SELECT * FROM etl.published ORDER BY 1', @alice), "2026-03-28|499|4990\n2026-03-29|499|4990", 'all but the broken partition are loaded, once');
+is($node->safe_psql('postgres', 'SELECT count(*) > 1000, max(n) <= 20 FROM claimed'), 't|t', 'no more than twenty at a time');
+
+is($node->safe_psql('postgres', q{SELECT DISTINCT left(aion_test.replay(workflow_id, version), 2) FROM aion.workflow_run}, @alice), 'ok', 'every history replays');
+kill 'KILL', keys %workers;
+wait_until($node, 'no task is left', 'SELECT count(*) = 0 FROM aion._task');
+all_sound($node, 'in the end');
+is(-e $errors ? slurp_file($errors) : '', '', 'no worker saw what it should not');
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC/, 'no assertion failed');
+done_testing();
