@@ -4,8 +4,8 @@
  *
  * Shared memory does not survive a crash, so each runner notes in a small file, mapped into memory,
  * which run it is about to execute.  A process that is told to quit because another one has
- * crashed, or ends in an orderly way in the middle of a run, takes its note back first: what is left
- * names the run that brought the server down, or whose process was killed, and no bystander.
+ * crashed, or ends in an orderly way in the middle of a run, takes its note back first: what is
+ * left names the run that brought the server down, or whose process was killed, and no bystander.
  */
 #include "postgres.h"
 
