@@ -72,8 +72,6 @@ static void stop_short(Run *run, Turn *turn, const Hindrance *hindrance);
 static void apply(Run *run, Turn *turn);
 static void close_cancelled(Run *run, const Turn *turn);
 static bool only_cancelled(const Turn *turn, int first, List **seqs);
-static void close_cancelled(Run *run, const Turn *turn);
-static bool only_cancelled(const Turn *turn, int first, List **seqs);
 static void close_failed(Run *run, const Turn *turn);
 static bool ends_on_outcome(const Turn *turn);
 static Jsonb *failure_of(const Turn *turn);
