@@ -541,10 +541,10 @@ start_process(BoardOwner owner, Oid role)
 	if (slot < 0)
 	{
 		if (aion_roster_count(owner) == 0)
-		{
 			aion_roster_make_room();
-			wait_with(owner, NO_ROOM_MS);
-		}
+		else if (!aion_roster_spare(owner))
+			return;
+		wait_with(owner, NO_ROOM_MS);
 		return;
 	}
 	if (owner.executor)

@@ -496,6 +496,19 @@ aion_run_warn_if_long(const Run *run)
 void
 aion_run_save(Run *run)
 {
+	aion_run_save_history(run);
+	aion_run_save_row(run);
+}
+
+void
+aion_run_save_history(Run *run)
+{
+	aion_recorder_write(run->history);
+}
+
+void
+aion_run_save_row(Run *run)
+{
 	NullableDatum args[] = {aion_arg_int64(run->run_key),
 							aion_arg_int32(run->version_key),
 							aion_arg_text(aion_status_name(run->status)),
@@ -510,7 +523,6 @@ aion_run_save(Run *run)
 							aion_arg_int32(run->history->count),
 							aion_arg_jsonb(aion_received_unread(run->history))};
 
-	aion_recorder_write(run->history);
 	(void) aion_statement_execute(&update_run, args);
 	if (run->ready_at != DT_NOEND)
 		aion_wakeup_run(run->owner_key, run->run_key);

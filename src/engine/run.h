@@ -115,6 +115,8 @@ extern void aion_run_reopen(Run *run, const Jsonb *attributes);
 extern void aion_run_close(Run *run, EventType terminal, const Jsonb *attributes);
 extern void aion_run_warn_if_long(const Run *run);
 extern void aion_run_save(Run *run);
+extern void aion_run_save_history(Run *run);
+extern void aion_run_save_row(Run *run);
 extern void aion_run_postpone(Run *run);
 extern void aion_run_forget_failures(Run *run);
 

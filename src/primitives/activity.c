@@ -80,6 +80,7 @@ static Progress perform_one(Run *run, RecordedCommand *command);
 static bool attempt(Run *run, const RecordedCommand *command, const Registration *activity,
 					const Handler *handler, Attempt *result);
 static bool is_handed_over(Run *run, const RecordedCommand *command);
+static bool is_unwanted(const Run *run, const RecordedCommand *command);
 static void hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy,
 					  bool background, const Jsonb *error);
 
@@ -123,7 +124,12 @@ perform_one(Run *run, RecordedCommand *command)
 	Authority authority;
 	char *name = pstrdup(command->name);
 
-	if (!aion_mock_attempt(name, &result))
+	if (is_unwanted(run, command))
+	{
+		result.failed = true;
+		result.value = aion_task_cancelled(name);
+	}
+	else if (!aion_mock_attempt(name, &result))
 	{
 		if (strcmp(name, ACTIVITY_RUN_SQL) != 0)
 		{
@@ -203,6 +209,29 @@ is_handed_over(Run *run, const RecordedCommand *command)
 		aion_authority_drop(&authority);
 	}
 	return bms_is_member(atoi(command->event->key), run->tasks);
+}
+
+/*
+ * Tells whether an activity that nobody is at was told that its workflow is to be cancelled.
+ * Whoever that waited for was at it in the run that this one was forked from, or before this one's
+ * end.
+ */
+static bool
+is_unwanted(const Run *run, const RecordedCommand *command)
+{
+	const History *history = run->history;
+
+	if (history->cancel_requests == NIL || command->event->seq > run->loaded)
+		return false;
+	for (int i = run->performed + 1; i < history->command_count; i++)
+	{
+		const Event *event = history->commands[i]->event;
+
+		if (event->type == EVENT_ACTIVITY_CANCEL_REQUESTED &&
+			strcmp(event->key, command->event->key) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void

@@ -20,6 +20,7 @@
 #include "engine/primitive.h"
 #include "engine/scope.h"
 #include "engine/wait.h"
+#include "primitives/cancel.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
@@ -48,7 +49,6 @@ static const CommandClass class = {.kind = COMMAND_REQUEST_CANCEL,
 								   .answer = answer_sent,
 								   .is_prompt = true};
 
-static void send(const FoundRun *to, const char *reason);
 static char *read_reason(FunctionCallInfo fcinfo, int argument);
 static Jsonb *reason_json(const char *reason);
 
@@ -91,8 +91,11 @@ carry_over(Run *run, Run *successor)
 							 ((const Event *) list_nth(requests, i))->attributes);
 }
 
-static void
-send(const FoundRun *to, const char *reason)
+/*
+ * Asks a run to cancel, with the engine's authority.
+ */
+void
+aion_cancel_send(const FoundRun *to, const char *reason)
 {
 	Arrival arrival = {.kind = primitive.receives, .payload = reason_json(reason)};
 
@@ -123,7 +126,7 @@ record_sent(Run *run, Command *command)
 		return aion_recorder_append(
 			run->history, EVENT_COMMAND_ANSWERED, workflow_id,
 			aion_event_command_answered(&command->fingerprint, "closed", NULL));
-	send(&to, aion_json_text(input, "reason"));
+	aion_cancel_send(&to, aion_json_text(input, "reason"));
 	aion_object_begin(&attributes);
 	aion_object_json(&attributes, "input", input);
 	return aion_recorder_append(run->history, EVENT_CANCEL_REQUEST_SENT, workflow_id,
@@ -185,7 +188,7 @@ aion_cancel_workflow(PG_FUNCTION_ARGS)
 	if (!aion_run_look_up(workflow_id, user, &to))
 		aion_run_not_found(workflow_id);
 	if (!to.is_closed)
-		send(&to, reason);
+		aion_cancel_send(&to, reason);
 	{
 		NullableDatum args[] = {aion_arg_int64(to.run_key)};
 

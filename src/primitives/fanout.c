@@ -30,7 +30,7 @@ static Jsonb *all(Turn *turn, Command **commands, int count);
 static Command *first_failure(Command **commands, int count);
 static void cancel_after(Turn *turn, Command **commands, int count, const Command *decisive);
 static Jsonb *settled(Turn *turn, Command **commands, int count);
-static Command **start_many(Turn *turn, FunctionCallInfo fcinfo, int *count);
+static Command **start_many(Turn *turn, FunctionCallInfo fcinfo, bool all_wanted, int *count);
 static int concurrency_of(const Jsonb *options, int count);
 
 /*
@@ -150,10 +150,11 @@ settled(Turn *turn, Command **commands, int count)
 }
 
 /*
- * Asks for an activity for each element of an array, so many at a time as the options say.
+ * Asks for an activity for each element of an array, so many at a time as the options say.  Where
+ * all have to succeed, no more are asked for once one has failed: count is how many were.
  */
 static Command **
-start_many(Turn *turn, FunctionCallInfo fcinfo, int *count)
+start_many(Turn *turn, FunctionCallInfo fcinfo, bool all_wanted, int *count)
 {
 	char *name = aion_activity_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
 	Jsonb *inputs = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
@@ -178,6 +179,11 @@ start_many(Turn *turn, FunctionCallInfo fcinfo, int *count)
 			int first = aion_turn_wait(turn, going, left);
 
 			aion_turn_consume(turn, going[first]);
+			if (all_wanted && going[first]->class->failure(going[first]) != NULL)
+			{
+				*count = i;
+				break;
+			}
 			going[first] = going[--left];
 		}
 		commands[i] = aion_activity_start(turn, name, JsonbValueToJsonb(element), options);
@@ -347,7 +353,7 @@ aion_map(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.map");
 	int count;
-	Command **commands = start_many(turn, fcinfo, &count);
+	Command **commands = start_many(turn, fcinfo, true, &count);
 
 	PG_RETURN_JSONB_P(all(turn, commands, count));
 }
@@ -360,7 +366,7 @@ aion_map_settled(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.map_settled");
 	int count;
-	Command **commands = start_many(turn, fcinfo, &count);
+	Command **commands = start_many(turn, fcinfo, false, &count);
 
 	PG_RETURN_JSONB_P(settled(turn, commands, count));
 }

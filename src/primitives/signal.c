@@ -34,6 +34,7 @@
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
+#include "support/wakeup.h"
 
 static Statement insert_id =
 	STATEMENT(INSERT,
@@ -46,6 +47,14 @@ static Statement insert_late =
 			  " (run_key, owner_key, arrival, name, payload, dedup_id, sender, sent_at)"
 			  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 			  INT8OID, INT4OID, INT8OID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
+static Statement give_back_late = STATEMENT(
+	INSERT,
+	"WITH late AS (DELETE FROM aion._late_signal WHERE run_key = $1 RETURNING *)"
+	" INSERT INTO aion._inbox"
+	" (run_key, arrival, owner_key, kind, name, payload, dedup_id, sender, sent_at, chain_key)"
+	" SELECT run_key, arrival, owner_key, $2, name, payload, dedup_id, sender, sent_at, $3 FROM "
+	"late",
+	INT8OID, TEXTOID, INT8OID);
 static Statement delete_ids =
 	STATEMENT(DELETE,
 			  "DELETE FROM aion._signal_id WHERE run_key = $1 AND"
@@ -57,6 +66,7 @@ static Statement delete_late =
 static void record_received(Run *run, const Arrival *arrival);
 static void keep_late(Run *run, const Arrival *arrival);
 static void know_ids(Run *run);
+static void take_late(Run *run);
 static void purge(int64 run_key);
 static void carry_over(Run *run, Run *successor);
 static Jsonb *answer_received(Turn *turn, Command *receiver);
@@ -72,6 +82,7 @@ static Primitive primitive = {.name = "signal",
 							  .receive_late = keep_late,
 							  .carry_over = carry_over,
 							  .fork = know_ids,
+							  .reopen = take_late,
 							  .purge = purge};
 
 AION_REGISTER_PRIMITIVE(primitive);
@@ -172,6 +183,20 @@ know_ids(Run *run)
 		if (signal.dedup_id != NULL)
 			(void) keep_id(run->run_key, run->owner_key, signal.dedup_id);
 	}
+}
+
+/*
+ * A run that goes on after its end has not ended for those who sent something too late either:
+ * their ids are known, so they could not even send it again.
+ */
+static void
+take_late(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_text(primitive.receives),
+							aion_arg_key(run->chain_key)};
+
+	if (aion_statement_execute(&give_back_late, args).count > 0)
+		aion_wakeup_run(run->owner_key, run->run_key);
 }
 
 static void

@@ -27,7 +27,6 @@
 #include "utils/timestamp.h"
 
 #include "aion.h"
-#include "engine/control.h"
 #include "engine/due.h"
 #include "engine/failure.h"
 #include "engine/fence.h"
@@ -36,6 +35,7 @@
 #include "engine/primitive.h"
 #include "guc.h"
 #include "primitives/bell.h"
+#include "primitives/cancel.h"
 #include "primitives/schedule.h"
 #include "support/clock.h"
 #include "support/errors.h"
@@ -103,6 +103,17 @@ static Statement select_open =
 			  "SELECT r.run_key FROM aion._schedule_tick t JOIN aion._run r USING (workflow_id)"
 			  " WHERE t.run_key = $1 AND t.open AND r.closed_at IS NULL"
 			  " AND r.owner_key = t.owner_key",
+			  INT8OID);
+static Statement select_unasked =
+	STATEMENT(SELECT,
+			  "SELECT r.run_key, r.owner_key, r.chain_key"
+			  " FROM aion._schedule_tick t JOIN aion._run r USING (workflow_id)"
+			  " WHERE t.run_key = $1 AND t.open AND r.closed_at IS NULL"
+			  " AND r.owner_key = t.owner_key"
+			  " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key"
+			  " AND i.kind = 'cancel' LIMIT 1) IS NULL"
+			  " AND (SELECT true FROM aion._event e WHERE e.run_key = r.run_key"
+			  " AND e.event_type = 'WorkflowCancelRequested' LIMIT 1) IS NULL",
 			  INT8OID);
 static Statement trim_ticks =
 	STATEMENT(DELETE,
@@ -416,8 +427,8 @@ count_open(const Schedule *schedule)
 }
 
 /*
- * Ends the runs of earlier ticks, to make place for the next: at once, since nothing else ends a
- * run for sure.  Where runs can be asked to cancel, this is the place to ask.
+ * Asks the runs of earlier ticks to cancel, each once: one that takes its time to clean up is not
+ * disturbed by every tick that comes meanwhile.
  */
 static void
 cancel_previous(const Schedule *schedule)
@@ -427,9 +438,16 @@ cancel_previous(const Schedule *schedule)
 	Rows rows;
 
 	aion_authority_assume(&authority);
-	rows = aion_statement_execute(&select_open, args);
+	rows = aion_statement_execute(&select_unasked, args);
 	for (uint64 row = 0; row < rows.count; row++)
-		(void) aion_control_terminate(aion_row_int64(rows, row, 1), "replaced by the next tick");
+	{
+		FoundRun previous = {.run_key = aion_row_int64(rows, row, 1),
+							 .owner_key = aion_row_int32(rows, row, 2)};
+
+		if (!aion_row_isnull(rows, row, 3))
+			previous.chain_key = aion_row_int64(rows, row, 3);
+		aion_cancel_send(&previous, "replaced by the next tick");
+	}
 	aion_authority_drop(&authority);
 }
 

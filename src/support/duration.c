@@ -4,11 +4,9 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
-#include "utils/json.h"
 #include "utils/timestamp.h"
 
 #include "support/duration.h"
@@ -77,16 +75,4 @@ aion_duration_text(const Interval *duration)
 	text = DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(duration)));
 	IntervalStyle = style;
 	return text;
-}
-
-/*
- * Prints a moment the same way under every setting.
- */
-char *
-aion_moment_text(TimestampTz moment)
-{
-	char buffer[MAXDATELEN + 1];
-	int utc = 0;
-
-	return pstrdup(JsonEncodeDateTime(buffer, TimestampTzGetDatum(moment), TIMESTAMPTZOID, &utc));
 }

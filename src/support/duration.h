@@ -12,6 +12,5 @@ extern TimestampTz aion_duration_after(TimestampTz start, const Interval *durati
 									   const char *what);
 extern Interval *aion_duration_parse(const char *text);
 extern char *aion_duration_text(const Interval *duration);
-extern char *aion_moment_text(TimestampTz moment);
 
 #endif

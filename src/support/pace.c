@@ -69,12 +69,6 @@ aion_pace_init(void)
 	shmem_startup_hook = attach_memory;
 }
 
-bool
-aion_pace_exists(void)
-{
-	return paces != NULL;
-}
-
 /*
  * Counts an attempt that begins.
  */

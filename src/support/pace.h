@@ -16,7 +16,6 @@ typedef struct Pace
 extern void aion_pace_init(void);
 extern void aion_pace_begin(int32 owner_key, const char *queue);
 extern void aion_pace_end(int32 owner_key, const char *queue);
-extern bool aion_pace_exists(void);
 extern int aion_pace_read(Pace **paces);
 
 #endif

@@ -131,16 +131,6 @@ aion_json_empty(void)
 	return aion_object_end(&object);
 }
 
-Jsonb *
-aion_json_string(const char *value)
-{
-	JsonbValue string = {.type = jbvString};
-
-	string.val.string.val = unconstify(char *, value);
-	string.val.string.len = strlen(value);
-	return JsonbValueToJsonb(&string);
-}
-
 char *
 aion_json_text(const Jsonb *object, const char *key)
 {

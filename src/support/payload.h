@@ -24,7 +24,6 @@ extern Jsonb *aion_object_end(JsonObject *object);
 extern Jsonb *aion_json_array(Jsonb **elements, int count);
 extern Jsonb *aion_json_null(void);
 extern Jsonb *aion_json_empty(void);
-extern Jsonb *aion_json_string(const char *value);
 
 /* Members of an object; absent (or of another type) reads as NULL or the default. */
 extern char *aion_json_text(const Jsonb *object, const char *key);

@@ -20,6 +20,7 @@
 static RunnerSlot *own_runner = NULL;
 
 static int patience_of(const RunnerSlot *runner);
+static bool is_like(const RunnerSlot *runner, BoardOwner owner);
 static void leave_runner(int code, Datum argument);
 
 int
@@ -97,6 +98,12 @@ aion_roster_free_runner(int slot, uint32 generation)
 	return was_reserved;
 }
 
+static bool
+is_like(const RunnerSlot *runner, BoardOwner owner)
+{
+	return runner->owner_key == owner.owner_key && runner->executor == owner.executor;
+}
+
 /*
  * Tells how unwelcome it would be to let a process end: one that is idle costs nothing, and one
  * that executes an activity may take long to do so.
@@ -139,6 +146,42 @@ aion_roster_make_room(void)
 		aion_board_set_latch(victim->process);
 	}
 	LWLockRelease(board->lock);
+}
+
+/*
+ * Lets a process end that has nothing to do and is not the last of its kind and owner, for one of
+ * another kind or owner that has too few; false if there is none.
+ */
+bool
+aion_roster_spare(BoardOwner owner)
+{
+	Board *board = aion_board_memory();
+	RunnerSlot *victim = NULL;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count && victim == NULL; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!runner->idle || runner->dismissed || runner->process < 0 || is_like(runner, owner))
+			continue;
+		for (int j = 0; j < board->runner_count && victim == NULL; j++)
+		{
+			const RunnerSlot *other = &board->runners[j];
+
+			if (j != i && other->database == runner->database && !other->dismissed &&
+				is_like(other, (BoardOwner){runner->owner_key, runner->executor}))
+				victim = runner;
+		}
+	}
+	if (victim != NULL)
+	{
+		victim->dismissed = true;
+		aion_board_reshare(victim->database, victim->owner_key);
+		aion_board_set_latch(victim->process);
+	}
+	LWLockRelease(board->lock);
+	return victim != NULL;
 }
 
 /*

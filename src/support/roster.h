@@ -23,6 +23,7 @@ extern int aion_roster_count(BoardOwner owner);
 extern int aion_roster_reserve(BoardOwner owner, Oid role, uint32 *generation);
 extern bool aion_roster_free_runner(int slot, uint32 generation);
 extern void aion_roster_make_room(void);
+extern bool aion_roster_spare(BoardOwner owner);
 extern void aion_roster_dismiss(void);
 
 /* For a runner or an executor. */

@@ -439,6 +439,30 @@ SELECT how, saga(how, true) = saga(how, false) AS same, s ->> 'status' AS status
 	FROM unnest('{shipped,declined,cancelled at payment,cancelled at carrier}'::text[]) how, LATERAL saga(how, true) s;
 ROLLBACK;
 
+-- An activity that was told and is waited for: in a fork, and when the run goes on after its end, nobody is at it any more, so it is not
+-- begun again, nor waited for.
+CREATE FUNCTION waits_for_it() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	h aion.handle := aion.start_activity('stay');
+BEGIN
+	RETURN aion.await(h) ->> 0;
+EXCEPTION WHEN SQLSTATE 'WF028' THEN
+	RETURN 'asked, ' || aion.cancel(h);
+END $$;
+SELECT aion.register_workflow('waits_for_it', 'waits_for_it()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('waits_for_it', workflow_id => 'told');
+CALL aion.drive();
+CREATE TABLE told AS SELECT task_token FROM aion.poll_activities('{default}', 'w');
+SELECT aion.cancel_workflow('told');
+CALL aion.drive();
+SELECT aion.heartbeat_activity(task_token) AS unwanted FROM told;
+SELECT aion.terminate_workflow('told'), aion.fork_workflow('told', 4, 'told, forked'), aion.reopen_workflow('told');
+CALL aion.drive();
+SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_id ~ '^told' ORDER BY 1;
+SELECT workflow_id, story(workflow_id), left(aion_test.replay(workflow_id), 2) AS replay FROM aion.workflow_run WHERE workflow_id ~ '^told' ORDER BY 1;
+SELECT aion.complete_activity(task_token) FROM told;
+SELECT count(*) AS tasks FROM aion.activity_task WHERE workflow_id ~ '^told';
+
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.

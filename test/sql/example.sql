@@ -17,6 +17,7 @@ SET SESSION AUTHORIZATION example_owner;
 \i examples/order_saga.sql
 \i examples/approval.sql
 \i examples/nightly_load.sql
+\i examples/subscription.sql
 \o
 \set ECHO all
 CREATE VIEW run AS SELECT workflow_id, status, coalesce(result, error -> 'message') AS outcome FROM aion.workflow_run ORDER BY run_key;
@@ -269,6 +270,111 @@ SELECT deliver('2030-03-28');
 SELECT aion.start_workflow('nightly_load', '{"day": "2030-03-28"}', workflow_id => 'by hand'), aion_test.run_until_idle() > 0 AS turns;
 SELECT status, error ->> 'message' AS message, jsonb_path_query((error ->> 'detail')::jsonb, '$[*].partition') AS failed FROM aion.workflow_run;
 SELECT count(*) AS loaded, (SELECT count(*) FROM etl.published) AS published FROM etl.sale;
+ROLLBACK;
+
+--
+-- Subscription.
+--
+CREATE FUNCTION subscribe(anchor timestamptz DEFAULT aion_test.now()) RETURNS text LANGUAGE sql AS $$
+	INSERT INTO new_subscription VALUES (1, 'basic', anchor) ON CONFLICT DO NOTHING;
+	INSERT INTO card VALUES (1, true) ON CONFLICT DO NOTHING;
+	SELECT aion.start_workflow('subscription', to_jsonb(s), workflow_id => 'sub-' || s.customer, if_running => 'use_existing') FROM new_subscription s
+$$;
+CREATE VIEW period AS SELECT input -> 'period' AS period, input ->> 'plan' AS plan, status, started_at, closed_at, result FROM aion.workflow_run ORDER BY run_key;
+
+-- Twelve months from the last of January: each ends where its month ends. Each is a run of its own, of the same workflow.
+BEGIN;
+SELECT aion_test.begin('2030-01-31 10:00 UTC') IS NOT NULL AS begun;
+SELECT subscribe(), aion_test.run_until_idle(), subscribe();
+SELECT aion_test.advance('1 year') > 0 AS turns;
+SELECT * FROM period;
+SELECT count(*), count(DISTINCT period), min(period), max(period) FROM invoice;
+SELECT aion.query_workflow('sub-1', 'plan');
+SELECT timer, fire_at FROM aion.timer;
+-- Three years on, and it is still the last of the month.
+SELECT aion_test.advance('3 years') > 0 AS turns;
+SELECT aion.query_workflow('sub-1', 'plan'), (SELECT count(*) FROM invoice) AS invoices, (SELECT max(history_events) FROM aion.workflow_run) AS longest;
+SELECT aion.signal_workflow('sub-1', 'cancel'), aion_test.run_until_idle();
+SELECT * FROM period OFFSET 48;
+SELECT * FROM letter;
+SELECT aion_test.replay('sub-1');
+RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- The timer of the period goes on while signals win races against it. The plan that was chosen last is the one that is paid for.
+BEGIN;
+SELECT aion_test.begin('2030-01-31 10:00 UTC') IS NOT NULL AS begun;
+SELECT subscribe(), aion_test.advance('10 days');
+SELECT aion.signal_workflow('sub-1', 'change_plan', '{"plan": "premium"}'), aion_test.advance('10 days');
+SELECT aion.signal_workflow('sub-1', 'change_plan', '{"plan": "family"}'), aion_test.run_until_idle(), aion.query_workflow('sub-1', 'plan');
+SELECT event_type, key, recorded_at FROM aion.history('sub-1');
+SELECT aion_test.advance('9 days') > 0 AS turns;
+SELECT * FROM period;
+SELECT * FROM invoice;
+ROLLBACK;
+
+-- A declined card: a letter, and another try after three days, or at once when there is a new card. What is sent meanwhile is not for this
+-- period: the next one hears of it, in order.
+BEGIN;
+SELECT aion_test.begin('2030-01-31 10:00 UTC') IS NOT NULL AS begun;
+SELECT subscribe(), aion_test.run_until_idle();
+UPDATE card SET valid = false;
+SELECT aion_test.advance('1 month') > 0 AS turns;
+SELECT awaiting, key, until FROM aion.pending_await;
+SELECT aion.signal_workflow('sub-1', 'change_plan', '{"plan": "premium"}'), aion_test.advance('4 days') > 0 AS turns;
+SELECT * FROM letter;
+SELECT aion.signal_workflow('sub-1', 'change_plan', '{"plan": "family"}'), replace_card(1), aion_test.run_until_idle() > 0 AS turns;
+SELECT * FROM period;
+SELECT * FROM invoice;
+SELECT aion.query_workflow('sub-1', 'plan'); -- counted from the anchor, not from when it was paid
+SELECT event_type, key, attributes -> 'payload' AS payload FROM aion.history('sub-1') WHERE event_type = 'SignalReceived';
+SELECT aion_test.advance('1 month') > 0 AS turns;
+SELECT * FROM invoice ORDER BY period;
+SELECT * FROM aion.unconsumed_signal;
+SELECT aion_test.replay('sub-1');
+RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- Nobody pays: after four tries in twelve days it is over. It was cancelled meanwhile, but nobody looks any more.
+BEGIN;
+SELECT aion_test.begin('2030-01-31 10:00 UTC') IS NOT NULL AS begun;
+SELECT subscribe(), aion_test.run_until_idle();
+UPDATE card SET valid = false;
+SELECT aion_test.advance('1 month') > 0 AS turns, aion.signal_workflow('sub-1', 'cancel'), aion_test.advance('1 month') > 0 AS turns;
+SELECT * FROM letter;
+SELECT * FROM period;
+SELECT count(*) FROM invoice;
+SELECT name FROM aion.unconsumed_signal;
+SELECT aion_test.replay('sub-1');
+RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- Cancelled while the card is asked for: this month is paid, and it was the last.
+BEGIN;
+SELECT aion_test.begin('2030-01-31 10:00 UTC') IS NOT NULL AS begun;
+SELECT subscribe(), aion_test.run_until_idle();
+UPDATE card SET valid = false;
+SELECT aion_test.advance('1 month') > 0 AS turns, aion.signal_workflow('sub-1', 'cancel'), replace_card(1), aion_test.run_until_idle() > 0 AS turns;
+SELECT * FROM period;
+SELECT count(*) FROM invoice;
+RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
+-- A deploy in the middle of a period: it ends as it began, with its timer and what it was told, and the next one is new.
+BEGIN;
+SELECT aion_test.begin('2030-01-31 10:00 UTC') IS NOT NULL AS begun;
+SELECT subscribe(), aion_test.advance('40 days') > 0 AS turns;
+SELECT replace(pg_get_functiondef('subscription'::regproc), 'jsonb_build_object(''plan'', plan, ''due'', due)', 'jsonb_build_object(''plan'', plan, ''until'', due)') AS deploy \gset
+\set ECHO none
+:deploy;
+\set ECHO all
+SELECT aion.signal_workflow('sub-1', 'change_plan', '{"plan": "premium"}'), aion_test.run_until_idle(), aion.query_workflow('sub-1', 'plan');
+SELECT aion_test.advance('1 month') > 0 AS turns, aion.query_workflow('sub-1', 'plan');
+SELECT * FROM period;
+SELECT count(DISTINCT version) AS versions FROM aion.workflow_run;
+SELECT * FROM invoice;
+SELECT aion_test.replay('sub-1');
+RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
 -- Names belong to the whole database: the next test begins with none.

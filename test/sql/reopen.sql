@@ -79,6 +79,19 @@ SELECT aion.reopen_workflow('fan'), aion.reopen_workflow('fan_settled');
 CALL aion.drive();
 SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_id ~ '^fan' ORDER BY 1;
 SELECT what, count(*) FROM effect GROUP BY 1 ORDER BY 1;
+-- ... also of those that go a few at a time: after the failure no more are asked for.
+CREATE FUNCTION fan_capped() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.map('act', '[{"what": "f1"}, {"what": "f2"}, {"what": "f3"}, {"what": "f4"}]', '{"concurrency": 2}'); END $$;
+SELECT aion.register_workflow('fan_capped', 'fan_capped()') IS NOT NULL;
+TRUNCATE effect;
+INSERT INTO broken VALUES ('f1');
+SELECT aion.start_workflow('fan_capped', workflow_id => 'fan_capped');
+CALL aion.drive();
+SELECT event_type, key FROM aion.history('fan_capped') ORDER BY seq;
+DELETE FROM broken;
+SELECT aion.reopen_workflow('fan_capped');
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'fan_capped';
+SELECT what, count(*) FROM effect GROUP BY 1 ORDER BY 1;
 -- ... of workers: one has succeeded, one fails, one is with a worker, one waits; who held one holds it no more, keys are the same.
 SELECT aion.start_workflow('fan_out', workflow_id => 'fan_out');
 CALL aion.drive();

@@ -74,6 +74,25 @@ BEGIN; SELECT nominal, state, decided, status, closed FROM overlapping('skip'); 
 BEGIN; SELECT nominal, state, decided, status, closed FROM overlapping('buffer_one'); ROLLBACK;
 BEGIN; SELECT nominal, state, decided, status, closed FROM overlapping('cancel_previous'); ROLLBACK;
 BEGIN; SELECT nominal, state, decided, status, closed FROM overlapping('allow_all'); ROLLBACK;
+-- A run that is to make place is asked, once, and may take its time to clean up.
+CREATE FUNCTION tidies() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.sleep('1 day');
+	RETURN 'done';
+EXCEPTION WHEN SQLSTATE 'WF028' THEN
+	PERFORM aion.sleep('25 min');
+	RETURN 'tidied';
+END $$;
+SELECT aion.register_workflow('tidies', 'tidies()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.create_schedule('tidies', 'tidies', every => '10 min', overlap => 'cancel_previous', max_runs => 3);
+SELECT aion_test.advance('61 min');
+SELECT workflow_id, status, result, (SELECT string_agg(attributes ->> 'reason', ', ') FROM aion.history(workflow_id) WHERE event_type = 'WorkflowCancelRequested') AS asked
+	FROM aion.workflow_run WHERE workflow_type = 'tidies' ORDER BY run_key;
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
 
 -- What becomes of ticks that were missed, here while the schedule was paused, under each policy; pausing holds, resuming catches up.
 CREATE FUNCTION missing(policy text, overlapping text, delay interval) RETURNS SETOF tick LANGUAGE plpgsql AS $$

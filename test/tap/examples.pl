@@ -1,5 +1,5 @@
 # The examples with processes, while these, workers and the server are killed, frozen and restarted: orders are shipped or taken back,
-# decisions are made once, partitions are loaded once. AION_CYCLES faults (make test: 6), AION_SEED repeats a run. example_workers.pl has the pipeline.
+# decisions are made once, partitions are loaded once, months are paid once. AION_CYCLES faults (make test: 6), AION_SEED repeats a run. example_workers.pl has the pipeline.
 use strict;
 use warnings;
 use lib 'test/tap/lib';
@@ -43,7 +43,11 @@ load_example('order_saga', "'30 s');" => q{'1 s', retry => '{"initial_interval":
 	'"max_interval": "1 h"' => '"initial_interval": "50 ms", "max_interval": "200 ms"');
 load_example('approval', "'7 days'" => "'2 s'", "'1 day'" => "'500 ms'");
 load_example('nightly_load', '"10 s"' => '"50 ms"');
-$node->safe_psql('postgres', 'CREATE TABLE acknowledged (id text PRIMARY KEY, what text)', @alice);
+load_example('subscription', "'3 days'" => "'300 ms'");
+$node->safe_psql('postgres', q{
+	CREATE TABLE acknowledged (id text PRIMARY KEY);
+	CREATE TABLE cancelled (order_id int PRIMARY KEY);
+	CREATE TABLE chosen (n serial, customer int, plan text)}, @alice);
 
 my %workers;
 my $errors = PostgreSQL::Test::Utils::tempdir() . '/workers.err';
@@ -70,7 +74,10 @@ sub start_some
 	my $first = $number + 1;
 	$number += 6;
 	try_psql($node, qq{
-		INSERT INTO acknowledged SELECT 'order-' || i, 'order' FROM generate_series($first, $number) i UNION ALL SELECT 'expense-' || i, 'expense' FROM generate_series($first, $number) i;
+		INSERT INTO acknowledged SELECT 'order-' || i FROM generate_series($first, $number) i UNION ALL SELECT 'expense-' || i FROM generate_series($first, $number) i UNION ALL VALUES ('sub-$first');
+		INSERT INTO new_subscription VALUES ($first, 'basic', now() - interval '1 year 1 day');
+		INSERT INTO card VALUES ($first, $first % 4 <> 1);
+		SELECT aion.start_workflow('subscription', to_jsonb(s), workflow_id => 'sub-' || s.customer, if_running => 'use_existing') FROM new_subscription s WHERE customer = $first;
 		INSERT INTO expense SELECT i, 100 FROM generate_series($first, $number) i;
 		SELECT aion.start_workflow('place_order', jsonb_build_object('order_id', i, 'amount', CASE WHEN i % 7 = 0 THEN 20000 ELSE i END), workflow_id => 'order-' || i),
 			aion.start_workflow('approve_expense', jsonb_build_object('expense_id', i, 'approver', 'ann'), workflow_id => 'expense-' || i)
@@ -78,18 +85,19 @@ sub start_some
 	return;
 }
 
-# Somebody changes their mind, once for each order, and somebody decides.
+# Somebody changes their mind, once for each order, somebody chooses another plan or has a new card, and somebody decides.
 sub say_something
 {
 	my $order = 1 + int rand $number;
 	try_psql($node, "SELECT aion.cancel_workflow('order-$order') WHERE NOT EXISTS (SELECT FROM cancelled WHERE order_id = $order); INSERT INTO cancelled VALUES ($order)",
 		@alice, on_error_stop => 1, extra_params => ['-1']);
+	my $customer = 1 + 6 * int rand $number / 6;
+	try_psql($node, rand() < 0.5 ? "SELECT replace_card($customer)" : "WITH plan AS (INSERT INTO chosen (customer, plan) VALUES ($customer, 'plan ' || nextval('chosen_n_seq')) RETURNING plan) SELECT aion.signal_workflow('sub-$customer', 'change_plan', jsonb_build_object('plan', plan.plan)) FROM plan",
+		@alice);
 	my $say = (qw(approve reject delegate))[ rand 3 ];
 	try_psql($node, "SELECT aion.signal_workflow('expense-" . (1 + int rand $number) . "', '$say', '{\"to\": \"bob\"}')", @boss);
 	return;
 }
-$node->safe_psql('postgres', 'CREATE TABLE cancelled (order_id int PRIMARY KEY)', @alice);
-
 # Two nights, the first of which is in the middle when its code is replaced. Many partitions fail after they were loaded, some twice.
 $node->safe_psql('postgres', q{
 	INSERT INTO etl.delivery SELECT partition, day, CASE partition WHEN 'shop 007' THEN 'seven' ELSE '10' END FROM etl.partition, unnest('{2026-03-28,2026-03-29}'::date[]) AS day;
@@ -125,6 +133,8 @@ my %faults = (faults($node),
 my @names = sort keys %faults;
 for my $cycle (1 .. $cycles)
 {
+	# A deploy, which the next month of everybody is on.
+	$node->safe_psql('postgres', q{DO $$ BEGIN EXECUTE replace(pg_get_functiondef('subscription'::regproc), '{"ended": "unpaid"}', '{"ended": "unpaid", "deploy": 2}'); END $$}, @alice) if $cycle == 1 + int($cycles / 2);
 	for (1 .. 3) { start_some(); usleep(int rand 100_000); say_something() for 1 .. 2 }
 	my $name = $names[ rand @names ];
 	note("$cycle: $name");
@@ -141,6 +151,9 @@ for (1 .. 600)
 	try_psql($node, q{SELECT aion.signal_workflow(workflow_id, 'approve', '"by the board"') FROM aion.workflow_run
 		WHERE status = 'running' AND workflow_type = 'approve_expense' AND EXISTS (SELECT FROM alice.mail m WHERE workflow_id = 'expense-' || expense_id AND recipient = 'board')
 			AND NOT EXISTS (SELECT FROM aion.inbox i WHERE i.workflow_id = workflow_run.workflow_id)}, @boss);
+	# Who has paid for twelve months has to pay in four weeks, and has had enough.
+	try_psql($node, q{SELECT aion.signal_workflow(workflow_id, 'cancel') FROM aion.workflow_run
+		WHERE status = 'running' AND workflow_type = 'subscription' AND input -> 'period' = '12' AND NOT EXISTS (SELECT FROM aion.inbox i WHERE i.workflow_id = workflow_run.workflow_id)}, @alice);
 	last if $node->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run WHERE closed_at IS NULL') eq '0';
 	usleep(100_000);
 }
@@ -155,7 +168,7 @@ sub none
 }
 none('all runs end', 'SELECT workflow_id, status, blocked FROM aion.workflow_run WHERE closed_at IS NULL');
 none('what was acknowledged has a run, and nothing else has',
-	q{SELECT coalesce(id, workflow_id), id FROM acknowledged a FULL JOIN (SELECT workflow_id FROM aion.workflow_run WHERE workflow_type <> 'nightly_load') w ON w.workflow_id = a.id WHERE a.id IS NULL OR w.workflow_id IS NULL});
+	q{SELECT coalesce(id, workflow_id), id FROM acknowledged a FULL JOIN (SELECT DISTINCT workflow_id FROM aion.workflow_run WHERE workflow_type <> 'nightly_load') w ON w.workflow_id = a.id WHERE a.id IS NULL OR w.workflow_id IS NULL});
 note($node->safe_psql('postgres', q{SELECT workflow_type, status, coalesce(result ->> 'status', result ->> 'decision'), count(*) FROM aion.workflow_run GROUP BY 1, 2, 3 ORDER BY 1, 2, 3}));
 
 # Orders.
@@ -184,6 +197,24 @@ none('each mail was sent once', q{
 		WHERE s.event_type = 'ActivityScheduled' AND s.attributes ->> 'activity' IN ('send_reminder', 'escalate') AND c.event_type = 'ActivityCompleted' GROUP BY 1, 2)
 	EXCEPT (SELECT expense_id, recipient, count(*) FROM mail GROUP BY 1, 2)});
 isnt($node->safe_psql('postgres', q{SELECT count(*) FROM mail WHERE recipient = 'board'}, @alice), '0', 'some went to the board');
+
+# Subscriptions.
+none('subscriptions end paid or unpaid', q{SELECT workflow_id, status, error FROM aion.workflow_run WHERE workflow_type = 'subscription' AND status NOT IN ('completed', 'continued_as_new')});
+none('every month was paid for once, until it was over', q{
+	SELECT w.workflow_id, w.result, w.input, i.periods FROM aion.workflow_run w CROSS JOIN LATERAL (SELECT array_agg(period ORDER BY period) AS periods FROM invoice WHERE 'sub-' || customer = w.workflow_id) i
+	WHERE w.workflow_type = 'subscription' AND w.status = 'completed' AND coalesce(i.periods, '{}') <> ARRAY(SELECT generate_series(0, (w.input ->> 'period')::int - 1))});
+none('each month is one run, one after the other, and twelve are a year', q{
+	SELECT workflow_id, count(*) FROM (SELECT *, (input ->> 'period')::int AS period FROM aion.workflow_run WHERE workflow_type = 'subscription') w GROUP BY 1
+	HAVING count(DISTINCT period) <> count(*) OR max(period) <> count(*) - 1 OR array_agg(period ORDER BY run_key) <> array_agg(period ORDER BY period) OR max(input ->> 'anchor') <> min(input ->> 'anchor')
+		OR count(*) <> 13 AND NOT bool_or(result ->> 'ended' = 'unpaid') OR count(*) FILTER (WHERE status = 'completed') <> 1});
+none('letters were sent once: for each try, and one in the end', q{
+	SELECT workflow_id, array_agg(body) FROM letter l JOIN aion.workflow_run w ON 'sub-' || customer = workflow_id AND w.status = 'completed' GROUP BY 1, result
+	HAVING count(DISTINCT body) <> count(*) OR array_length(array_agg(body) FILTER (WHERE body IN ('suspended', 'final invoice')), 1) <> 1 OR (count(*) <> 5 AND result ->> 'ended' = 'unpaid')});
+none('the plan that was chosen last is had in the end', q{
+	SELECT w.workflow_id, c.plan, aion.query_workflow(w.workflow_id, 'plan') FROM aion.workflow_run w
+		JOIN LATERAL (SELECT plan FROM chosen WHERE 'sub-' || customer = w.workflow_id ORDER BY n DESC LIMIT 1) c ON true
+	WHERE w.status = 'completed' AND w.result ->> 'ended' <> 'unpaid' AND aion.query_workflow(w.workflow_id, 'plan') ->> 'plan' IS DISTINCT FROM c.plan});
+is($node->safe_psql('postgres', q{SELECT count(DISTINCT version) FROM aion.workflow_run WHERE workflow_type = 'subscription'}, @alice), '2', 'some months are those of the new code');
 
 # Nights.
 is($node->safe_psql('postgres', q{SELECT workflow_id, status, result - 'failed', jsonb_path_query_array(result, '$.failed[*].partition') FROM aion.workflow_run WHERE workflow_type = 'nightly_load' ORDER BY 1}, @alice),

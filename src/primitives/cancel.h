@@ -1,0 +1,12 @@
+/*
+ * cancel.h
+ *		Asking workflows to cancel.
+ */
+#ifndef AION_CANCEL_H
+#define AION_CANCEL_H
+
+#include "engine/run.h"
+
+extern void aion_cancel_send(const FoundRun *to, const char *reason);
+
+#endif
