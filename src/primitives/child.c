@@ -24,6 +24,7 @@
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "history/kinship.h"
+#include "primitives/cancel.h"
 #include "primitives/parent.h"
 #include "support/crash_point.h"
 #include "support/errors.h"
@@ -147,7 +148,7 @@ send_fate(const Run *run, const ChildStarted *child)
 	if (strcmp(child->parent_close, TERMINATE) == 0)
 		aion_parent_send_end(&to, reason);
 	else
-		aion_parent_send_cancel(&to, reason);
+		aion_cancel_send(&to, reason);
 }
 
 /*
@@ -346,8 +347,8 @@ record_cancel(Run *run, Command *command)
 			aion_event_command_answered(&command->fingerprint, "failed", NULL));
 	aion_event_read_child_started(started->event, &child);
 	if (aion_parent_find_child(child.run_key, &to))
-		aion_parent_send_cancel(
-			&to, psprintf("parent workflow \"%s\" does not want it", run->workflow_id));
+		aion_cancel_send(&to,
+						 psprintf("parent workflow \"%s\" does not want it", run->workflow_id));
 	return aion_recorder_append(run->history, EVENT_CHILD_CANCEL_REQUESTED, key, NULL);
 }
 

@@ -265,17 +265,6 @@ aion_parent_send_end(const FoundRun *to, const char *reason)
 }
 
 /*
- * Asks a child to cancel.
- */
-void
-aion_parent_send_cancel(const FoundRun *to, const char *reason)
-{
-	Arrival arrival = {.kind = "cancel", .payload = aion_event_reason(reason, NULL)};
-
-	aion_inbox_send(to, &arrival);
-}
-
-/*
  * Asks a run, open or not, to tell how it ends.
  */
 void

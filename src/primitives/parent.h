@@ -13,7 +13,6 @@
 /* All want the engine's authority. */
 extern bool aion_parent_find_child(int64 run_key, FoundRun *to);
 extern void aion_parent_send_end(const FoundRun *to, const char *reason);
-extern void aion_parent_send_cancel(const FoundRun *to, const char *reason);
 extern void aion_parent_send_watch(const FoundRun *to, const Jsonb *link);
 extern void aion_parent_send_purged(const FoundRun *to, const char *key, const char *workflow_id);
 
