@@ -159,6 +159,23 @@ SELECT aion.register_workflow('child_nonsense', 'nonsense()') IS NOT NULL AS reg
 SELECT aion.start_workflow('child_nonsense', workflow_id => 'nonsense');
 SELECT pass('0');
 SELECT jsonb_array_elements_text(result) FROM aion.workflow_run WHERE workflow_id = 'nonsense';
+-- Only a child of this run can be awaited; what else is named is an error at once, not a wait without end (65).
+CREATE FUNCTION stranger(handle text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	own text := aion.start_child('child_steps', '[]');
+	said text;
+BEGIN
+	PERFORM aion.await(coalesce(handle, own));
+	RETURN 'awaited ' || coalesce(handle, own);
+EXCEPTION WHEN OTHERS THEN
+	said := SQLSTATE || ' ' || SQLERRM;
+	RETURN said;
+END $$;
+SELECT aion.register_workflow('child_stranger', 'stranger(text)') IS NOT NULL AS registered;
+SELECT count(aion.start_workflow('child_stranger', jsonb_build_object('handle', h), workflow_id => 'stranger ' || n))
+	FROM unnest(ARRAY[NULL, 'child:2:child_steps', 'child:1:child_factorial', 'child:1', 'plain child', '']) WITH ORDINALITY x(h, n);
+SELECT pass('0');
+SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_id ~ '^stranger' ORDER BY 1;
 SAVEPOINT outside;
 SELECT aion.start_child('child_steps');
 ROLLBACK TO outside;

@@ -50,7 +50,8 @@ SELECT pass('1 day');
 SELECT aion.signal_workflow('sub', 'note', '"a"', 'id 1'), aion.signal_workflow('sub', 'note', '"b"', 'id 2'), aion.signal_workflow('sub', 'other', '"o1"'), aion.signal_workflow('sub', 'note', '"c"'), aion.signal_workflow('sub', 'other', '"o2"');
 SELECT aion.signal_workflow('sub', 'note', '"b again"', 'id 2') AS known;
 SELECT pass('1 day');
--- One run is open; it has what the ones before it had, and the signals that they have not consumed, in order (70). Ids of signals are known to all of them.
+-- One run is open; it has what the ones before it had (68), and the signals that they have not consumed, in order (70). Ids of signals are known to all of them.
+-- Tasks of the earlier runs are settled when they go on (69; the reference lets them finish, for nobody).
 SELECT status, (input -> 'n')::int AS n, search_attributes, memo, continues_run_id = lag(run_id) OVER (ORDER BY run_key) AS continues FROM aion.workflow_run WHERE workflow_id = 'sub' ORDER BY run_key;
 SELECT run_key - min(run_key) OVER () + 1 AS run, seq, event FROM continue_events WHERE workflow_id = 'sub' ORDER BY 1, 2;
 SELECT aion.signal_workflow('sub', 'note', '"a again"', 'id 1') AS known;

@@ -74,7 +74,7 @@ SELECT workflow_id FROM aion.workflow_run WHERE (search_attributes ->> 'customer
 SELECT workflow_id FROM aion.workflow_run WHERE search_attributes -> 'tags' ? 'x' OR memo ->> 'only' IS NOT NULL ORDER BY 1;
 SELECT search_attributes -> 'customer' AS customer, status, count(*) FROM aion.workflow_run GROUP BY 1, 2 ORDER BY 1, 2;
 
--- What is not asked for properly.
+-- What is not asked for properly is refused, and nothing starts (80).
 \set SHOW_CONTEXT never
 SELECT aion.start_workflow('idle', workflow_id => 'bad', search_attributes => '[]');
 SELECT aion.start_workflow('idle', workflow_id => 'bad', search_attributes => 'null');
@@ -175,7 +175,7 @@ SELECT regexp_replace(line, '^ +\S+', '    ...') AS line FROM aion.explain('u1')
 SELECT workflow_id, left(aion_test.replay(workflow_id), 2) AS replay FROM aion.workflow_run WHERE workflow_id ~ '^u' ORDER BY run_key;
 :sound
 
--- With its turn: one that is lost has changed nothing.
+-- With its turn (81): one that is lost has changed nothing.
 CREATE FUNCTION differs(input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM aion.upsert_search_attributes('{"made": 1}');
