@@ -122,14 +122,14 @@ is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'stubborn'}), 1, 'has hap
 as_alice(q{
 CREATE FUNCTION short_of_time() RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM aion.run('long', '{"what": "short of time"}', '{"start_to_close_timeout": "0.3 s", "retry": {"max_attempts": 1}}');
+	PERFORM aion.run('long', '{"what": "short of time"}', '{"start_to_close_timeout": "3 s", "retry": {"max_attempts": 1}}');
 EXCEPTION WHEN SQLSTATE 'WA002' THEN
 	RETURN aion.failure() -> 'timeout';
 END $$;
 CREATE FUNCTION goes_on() RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE h aion.handle := aion.start_activity('long', '{"what": "goes on"}');
 BEGIN
-	PERFORM aion.sleep('0.3 s');
+	PERFORM aion.receive('go on');
 	RETURN jsonb_build_array(aion.cancel(h), aion.sleep('1 day'));
 END $$;
 SELECT aion.register_workflow('short of time', 'short_of_time()'), aion.register_workflow('goes on', 'goes_on()')});
@@ -141,6 +141,7 @@ is(as_alice(q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'short of
 wait_for(executing(), '0', 'its statement was cancelled');
 as_alice(q{SELECT aion.start_workflow('goes on', workflow_id => 'goes on')});
 wait_for(executing(), '1', 'one that will be cancelled');
+as_alice(q{SELECT aion.signal_workflow('goes on', 'go on')});
 wait_for(q{SELECT count(*) FROM aion.history('goes on') WHERE event_type = 'ActivityCancelled'}, '1', 'its workflow cancels it and goes on');
 wait_for(executing(), '0', 'its statement was cancelled, too');
 is($node->safe_psql('postgres', "SELECT backend_type FROM pg_stat_activity WHERE pid = $pid"), 'aion executor', 'by no more than that: the process is there');
