@@ -58,11 +58,13 @@ BEGIN
 		PERFORM aion.run('act', jsonb_build_object('what', aion.receive('what')));
 	END LOOP;
 END $$;
-CREATE PROCEDURE send_signals(workflow_id text, n int) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE send_signals() LANGUAGE plpgsql AS $$
+DECLARE
+	run record;
 BEGIN
-	FOR i IN 1..n LOOP
-		PERFORM aion.signal_workflow(workflow_id, 'what', to_jsonb(i));
-		INSERT INTO sent VALUES (i);
+	FOR run IN SELECT workflow_id, row_number() OVER () AS what FROM aion.workflow_run WHERE workflow_type = 'hears' AND closed_at IS NULL LOOP
+		PERFORM aion.signal_workflow(run.workflow_id, 'what', to_jsonb(run.what));
+		INSERT INTO sent VALUES (run.what);
 		COMMIT;
 		PERFORM pg_sleep(0.01);
 	END LOOP;
