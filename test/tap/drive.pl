@@ -124,6 +124,15 @@ like($canceled->{err}, qr/canceling statement due to user request|spiexceptions.
 is($node->safe_psql('postgres', q{SELECT status, turn_failures, history_events FROM aion.workflow_run WHERE workflow_id = 'tired'}), 'running|1|1', 'and the run is tried again later');
 is($node->safe_psql('postgres', q{SELECT aion.terminate_workflow('tired')}, connstr => $alice), 'terminated', 'or ended');
 
+# A turn updates the row that its transaction has locked outside of subtransactions: that takes no multixact.
+my $multixacts = q{CHECKPOINT; SELECT next_multixact_id FROM pg_control_checkpoint()};
+my $multixacts_before = $node->safe_psql('postgres', $multixacts);
+$node->safe_psql('postgres', q{
+	SELECT count(*) FROM aion.start_workflows('many steps', array_fill('{"steps": 3}'::jsonb, ARRAY[20]));
+	CALL aion.drive(); SELECT pg_sleep(0.01); CALL aion.drive()}, connstr => $alice);
+is($node->safe_psql('postgres', $multixacts), $multixacts_before, 'turns take no multixacts');
+$runs += 20;
+
 # A standby reads, and does not execute.
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
