@@ -234,6 +234,18 @@ SET SESSION AUTHORIZATION reopen_other;
 SELECT aion.reopen_workflow('fan');
 SET SESSION AUTHORIZATION reopen_user;
 :sound
+
+-- A signal that came before the end is there once afterwards, and consumed it is not listed (25).
+CREATE FUNCTION hears() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('go'); RETURN jsonb_build_array(aion.try_receive('a'), aion.try_receive('a')); END $$;
+SELECT aion.register_workflow('reopen hears', 'hears()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('reopen hears', workflow_id => 'hears');
+CALL aion.drive();
+SELECT aion.signal_workflow('hears', 'a', '1'), aion.terminate_workflow('hears'), aion.reopen_workflow('hears');
+SELECT aion.signal_workflow('hears', 'go');
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'hears';
+SELECT name, payload FROM aion.unconsumed_signal WHERE workflow_id = 'hears';
+:sound
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;
