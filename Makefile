@@ -12,11 +12,15 @@ EXTENSION_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" aion.con
 
 # State comes first, in this order; then whatever can be replaced at any time.
 SCHEMA_PARTS = schema owner fence deploy run search event timer inbox signal activity task query schedule inspect
-SQL_PARTS = $(SCHEMA_PARTS:%=sql/schema/%.sql) $(sort $(wildcard sql/api/*.sql)) sql/privileges.sql
-ASSEMBLED_SQL = sql/aion--$(EXTENSION_VERSION).sql
+API_PARTS = $(sort $(wildcard sql/api/*.sql)) sql/privileges.sql
+SQL_PARTS = $(SCHEMA_PARTS:%=sql/schema/%.sql) $(API_PARTS)
+UPGRADES = $(sort $(wildcard sql/upgrade/*--$(EXTENSION_VERSION).sql))
+ASSEMBLED_SQL = sql/aion--$(EXTENSION_VERSION).sql $(UPGRADES:sql/upgrade/%=sql/aion--%)
+# As they were released: they are never changed, and every upgrade is tested from them.
+RELEASED_SQL = sql/aion--0.1.0.sql
 
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
-DATA = $(ASSEMBLED_SQL)
+DATA = $(ASSEMBLED_SQL) $(RELEASED_SQL)
 PG_CPPFLAGS = -Isrc -DAION_VERSION='"$(EXTENSION_VERSION)"'
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter $(AION_CFLAGS)
 EXTRA_CLEAN = $(ASSEMBLED_SQL) output
@@ -45,10 +49,16 @@ else ifeq ($(filter bench demo test check-style,$(MAKECMDGOALS)),)
 $(error aion is built with PGXS: install the development package of PostgreSQL, or use "make test")
 endif
 
-$(ASSEMBLED_SQL): $(SQL_PARTS) aion.control Makefile
+sql/aion--$(EXTENSION_VERSION).sql: $(SQL_PARTS) aion.control Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION aion" to load this file. \quit' \
 		'SET LOCAL check_function_bodies = off;' && cat $(SQL_PARTS); } \
 		| sed 's/^CREATE OR REPLACE /CREATE /' > $@.new
+	mv $@.new $@
+
+# State is carried forward by what has changed; the rest is replaced.
+sql/aion--%--$(EXTENSION_VERSION).sql: sql/upgrade/%--$(EXTENSION_VERSION).sql $(SQL_PARTS) aion.control Makefile
+	{ printf '%s\n' '\echo Use "ALTER EXTENSION aion UPDATE" to load this file. \quit' \
+		'SET LOCAL check_function_bodies = off;' && cat $< $(API_PARTS); } > $@.new
 	mv $@.new $@
 
 # pg_regress looks for expected/ below its output directory; ours is at the top.

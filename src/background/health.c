@@ -25,7 +25,7 @@ PG_FUNCTION_INFO_V1(aion_stat_runner);
 
 /*
  * _stat_engine() -> (library_version, preloaded, launcher_pid, scheduler_pid, runners, max_runners,
- *		fence, execution, paused)
+ *		fence, execution, paused); fence and paused are null where the schema is of another version
  */
 Datum
 aion_stat_engine(PG_FUNCTION_ARGS)
@@ -50,12 +50,17 @@ aion_stat_engine(PG_FUNCTION_ARGS)
 	nulls[3] = DatumGetInt32(values[3]) == 0;
 	values[4] = Int32GetDatum(runners);
 	values[5] = Int32GetDatum(slots);
-	aion_authority_assume(&authority);
-	values[6] = CStringGetTextDatum(fences[aion_fence_state()]);
-	if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes() && !aion_fence_is_paused())
-		values[6] = CStringGetTextDatum("paused");
-	values[8] = BoolGetDatum(aion_fence_is_paused());
-	aion_authority_drop(&authority);
+	nulls[6] = nulls[8] = !aion_extension_is_current();
+	if (!nulls[6])
+	{
+		aion_authority_assume(&authority);
+		values[6] = CStringGetTextDatum(fences[aion_fence_state()]);
+		if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes() &&
+			!aion_fence_is_paused())
+			values[6] = CStringGetTextDatum("paused");
+		values[8] = BoolGetDatum(aion_fence_is_paused());
+		aion_authority_drop(&authority);
+	}
 	values[7] = CStringGetTextDatum(aion_execution);
 	put_row(fcinfo, values, nulls);
 	return (Datum) 0;

@@ -35,7 +35,8 @@ static Extension extension;
 static Oid known_as = InvalidOid; /* oid of aion._run when extension was read */
 
 static Oid sentinel(void);
-static void read_extension(Oid run_table);
+static char *read_extension(Extension *found);
+static void know_extension(Oid run_table);
 
 /*
  * Tells whether the extension is installed in this database.
@@ -61,7 +62,7 @@ aion_extension(void)
 			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 							errmsg("extension \"aion\" is not installed in this database"),
 							errhint("Use CREATE EXTENSION aion.")));
-		read_extension(run_table);
+		know_extension(run_table);
 		known_as = run_table;
 	}
 	return &extension;
@@ -113,8 +114,11 @@ sentinel(void)
 	return OidIsValid(schema) ? get_relname_relid("_run", schema) : InvalidOid;
 }
 
-static void
-read_extension(Oid run_table)
+/*
+ * Reads the row of the extension; returns its version, NULL if there is no such row.
+ */
+static char *
+read_extension(Extension *found)
 {
 	Relation catalog = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -131,13 +135,36 @@ read_extension(Oid run_table)
 	{
 		Form_pg_extension form = (Form_pg_extension) GETSTRUCT(tuple);
 
-		extension.oid = form->oid;
-		extension.owner = form->extowner;
+		found->oid = form->oid;
+		found->owner = form->extowner;
 		version = TextDatumGetCString(
 			heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(catalog), &isnull));
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
+	return version;
+}
+
+/*
+ * Tells whether the installed extension is of the version of this library: else what the catalog
+ * describes may not be there.
+ */
+bool
+aion_extension_is_current(void)
+{
+	Extension found;
+	char *version = read_extension(&found);
+
+	return version != NULL && strcmp(version, AION_VERSION) == 0;
+}
+
+/*
+ * Takes over the extension, if this library can serve it.
+ */
+static void
+know_extension(Oid run_table)
+{
+	char *version = read_extension(&extension);
 
 	if (version == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),

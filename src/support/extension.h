@@ -23,6 +23,7 @@ typedef struct Authority
 
 extern const Extension *aion_extension(void);
 extern bool aion_extension_exists(void);
+extern bool aion_extension_is_current(void);
 
 extern void aion_authority_assume(Authority *authority);
 extern void aion_authority_drop(Authority *authority);
