@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -36,6 +37,9 @@ static const struct
 			  {"role", "none", false},
 			  AION_COMPAT_PINNED_SETTINGS{"statement_timeout", "0", true}};
 
+static void wait_for_no_standby(int code, Datum argument);
+static void watch_temporary_schema(void);
+
 /*
  * Fills in what is the same for all.
  */
@@ -55,6 +59,7 @@ aion_process_describe(BackgroundWorker *worker, const char *type, const char *ma
 void
 aion_process_begin(void)
 {
+	before_shmem_exit(wait_for_no_standby, (Datum) 0);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
@@ -90,6 +95,7 @@ aion_process_end_work(void)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	watch_temporary_schema();
 	(void) pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
@@ -153,4 +159,34 @@ aion_process_wait_until(TimestampTz moment)
 	if (moment != DT_NOEND)
 		wait = Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), moment), INT_MAX);
 	return aion_process_wait(wait);
+}
+
+/*
+ * What commits while a process ends waits for no synchronous standby: nothing could end that wait,
+ * neither SIGTERM nor a cancel.
+ */
+static void
+wait_for_no_standby(int code, Datum argument)
+{
+	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * PostgreSQL removes temporary objects in a callback that it registers when the first is committed.
+ * Callbacks are called in reverse order, so ours has to be registered after that one.
+ */
+static void
+watch_temporary_schema(void)
+{
+	static bool registered = false;
+	Oid schema;
+	Oid toast_schema;
+
+	if (registered)
+		return;
+	GetTempNamespaceState(&schema, &toast_schema);
+	if (!OidIsValid(schema))
+		return;
+	before_shmem_exit(wait_for_no_standby, (Datum) 0);
+	registered = true;
 }

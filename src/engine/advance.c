@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -522,6 +523,8 @@ note_interrupted(int code, Datum argument)
 	AbortOutOfAnyTransaction();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false); /* nothing could end that wait */
 	aion_authority_assume(&authority);
 	run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
 	if (run != NULL && !gave_up)

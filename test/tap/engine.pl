@@ -245,4 +245,29 @@ ok($standby->poll_query_until('postgres', q{SELECT status = 'completed' FROM aio
 is($standby->safe_psql('postgres', "SELECT count(*) FROM alice.effect WHERE who = 'promoted'"), '2', 'each effect once');
 all_sound($standby, 'promoted');
 
+# T34, 11.16: a fast stop waits for no synchronous standby: neither where a process notes which run it leaves, nor where it removes the
+# temporary tables that code has made.
+my @local = (connstr => $standby->connstr('postgres') . ' user=alice options=-csynchronous_commit=local');
+$standby->safe_psql('postgres', q{ALTER SYSTEM SET aion.turn_timeout = '10min'; SELECT pg_reload_conf()});
+$standby->safe_psql('postgres', q{
+	CREATE FUNCTION scratch() RETURNS void LANGUAGE sql AS $$ CREATE TEMPORARY TABLE scratch (n int); $$;
+	CREATE FUNCTION doze() RETURNS void LANGUAGE sql AS $$ SELECT pg_sleep(600) $$;
+	CREATE FUNCTION dozes(activity text, nap interval) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN PERFORM aion.run(activity); PERFORM aion.sleep(nap); PERFORM aion.run('doze'); END $$;
+	SELECT aion.register_activity('doze', 'doze()'), aion.register_activity('scratch', 'scratch()'), aion.register_workflow('dozes', 'dozes(text, interval)');
+	SELECT aion.register_activity('background scratch', 'scratch()', mode => 'background');
+	SELECT aion.start_workflow('dozes', '{"activity": "background scratch", "nap": "1 h"}', workflow_id => 'scratch 1')}, @local);
+wait_until($standby, 'a run naps', q{SELECT count(*) = 1 FROM aion.timer WHERE workflow_id = 'scratch 1' AND fire_at > now() + interval '50 min'});
+$standby->safe_psql('postgres', q{SELECT aion.start_workflow('dozes', '{"activity": "scratch", "nap": "20 ms"}', workflow_id => 'scratch 2')}, @local);
+wait_until($standby, 'another one dozes', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'aion runner' AND wait_event = 'PgSleep'});
+$standby->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'missing'; SELECT pg_reload_conf()});
+wait_until($standby, 'a synchronous standby is missing', q{SELECT current_setting('synchronous_standby_names') = 'missing'});
+{
+	local $ENV{PGCTLTIMEOUT} = 30;
+	ok($standby->stop('fast', fail_ok => 1), 'T34: a fast stop all the same') or BAIL_OUT('a process waits for ever');
+}
+$standby->append_conf('postgresql.auto.conf', "synchronous_standby_names = ''");
+$standby->start;
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ 'scratch' AND status = 'running'}), '2', 'after which the runs are there');
+
 done_testing();
