@@ -4,6 +4,7 @@
 # make installcheck     the suites that need no root, against what is installed
 # make bench, demo, test
 #                       set up everything on a fresh Debian machine, then do what they say
+# make test-fresh       does so in minimal systems of two releases of Debian
 # test/README.md tells how to run a single test.
 
 EXTENSION = aion
@@ -45,7 +46,7 @@ endif
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 all: $(ASSEMBLED_SQL)
-else ifeq ($(filter bench demo test check-style,$(MAKECMDGOALS)),)
+else ifeq ($(filter bench demo test test-fresh check-style,$(MAKECMDGOALS)),)
 $(error aion is built with PGXS: install the development package of PostgreSQL, or use "make test")
 endif
 
@@ -66,7 +67,7 @@ output/%/expected:
 	mkdir -p $(@D)
 	ln -sfn $(CURDIR)/expected $@
 
-.PHONY: accept bench check-style demo test
+.PHONY: accept bench check-style demo test test-fresh
 
 # Takes over the output of the last run; look at "git diff expected" before committing it.
 accept:
@@ -82,4 +83,7 @@ demo:
 	examples/demo
 
 test:
-	test/run
+	test/run $(SUITES)
+
+test-fresh:
+	test/fresh

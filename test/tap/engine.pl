@@ -82,10 +82,10 @@ $node->safe_psql('postgres', q{CREATE FUNCTION not_yet() RETURNS int LANGUAGE sq
 wait_until($node, 'and goes on when that is mended', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'fixable'});
 my $locker = session($node, 'postgres');
 say_to($locker, "BEGIN; SELECT 'locked' FROM aion._run WHERE workflow_id = 'first' FOR UPDATE;\n", qr/locked/);
-$node->safe_psql('postgres', q{SELECT aion.start_workflow('alice steps', '{"n": 2, "nap": "100 ms"}', workflow_id => 'locked')}, as('alice'));
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('alice steps', '{"n": 2, "nap": "3 s"}', workflow_id => 'locked')}, as('alice'));
 wait_until($node, 'a run naps', q{SELECT count(*) = 1 FROM aion.timer WHERE workflow_id = 'locked'});
 say_to($locker, "COMMIT; BEGIN; SELECT 'locked again' FROM aion._run WHERE workflow_id = 'locked' FOR UPDATE;\n", qr/locked again/);
-$node->safe_psql('postgres', 'SELECT pg_sleep(0.3)');
+$node->safe_psql('postgres', 'SELECT pg_sleep(3.1)');
 $node->safe_psql('postgres', q{CALL aion.run_workflow('alice steps', '{"n": 1}')}, as('alice'));
 is($node->safe_psql('postgres', q{SELECT status FROM aion.workflow_run WHERE workflow_id = 'locked'}), 'running', 'C13: who holds a lock delays that run and no other');
 say_to($locker, "COMMIT; SELECT 'let go';\n", qr/let go/);

@@ -59,7 +59,8 @@ cmp_ok($node->safe_psql('postgres', q{SELECT xact_commit FROM pg_stat_database W
 SKIP:
 {
 	skip 'no /proc', 1 unless defined $ticks;
-	cmp_ok($cpu->() - $ticks, '<=', 2, 'they have used no time of the processor');
+	# Looking every 10 ms would cost each of them several ticks in five seconds.
+	cmp_ok($cpu->() - $ticks, '<', $waiters / 4, 'they do not look again by themselves');
 }
 
 # One of the runs ends by a prepared transaction, the others by their code.

@@ -45,12 +45,13 @@ WITH task AS MATERIALIZED (SELECT * FROM aion.poll_activities('{bank}', 'p', 5, 
 	paid AS (INSERT INTO payment SELECT idempotency_key, (input ->> 'amount')::numeric FROM task)
 	SELECT count(aion.complete_activity(task_token)) FROM task;
 });
-my @bench = ('pgbench', '-n', '-f', $poller, '-c', '50', '-j', '2', '-T', '4', $dsn);
+my @bench = ('pgbench', '-n', '-f', $poller, '-c', '50', '-j', '2', '-T', '300', $dsn);
 my ($out, $err) = ('', '');
 my $burst = IPC::Run::start(\@bench, '>', \$out, '2>', \$err);
 wait_until($node, 'pollers wait', q{SELECT count(*) >= 40 FROM pg_stat_activity WHERE query ~ 'poll_activities' AND wait_event = 'Extension'});
 pay(500, 'burst');
 wait_until($node, 'T88: the burst is done', completed(500, 'burst'));
+$burst->signal('INT');
 $burst->finish;
 unlike($err, qr/deadlock|ERROR/, 'without a conflict');
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT key) FROM payment', @alice), '500|500', 'I11: and each is done once');
