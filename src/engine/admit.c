@@ -68,7 +68,7 @@ aion_admit(WantedStart *wanted, Hindrance *hindrance)
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
-	aion_guard_enter(FRAME_ACTIVITY, &outside);
+	aion_guard_enter(FRAME_ACTIVITY, NULL, &outside);
 	PG_TRY();
 	{
 		find_out(wanted);

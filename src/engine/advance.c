@@ -31,6 +31,7 @@
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
+#include "engine/testing.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/clock.h"
@@ -86,7 +87,7 @@ aion_run_advance(Run *run, Budget *budget)
 	ErrorData *volatile error = NULL;
 	ErrorContextCallback context = {error_context_stack, add_context, run};
 	int64 previous;
-	int64 outer;
+	GuardState outside;
 	int patience;
 	static bool registered = false;
 
@@ -100,7 +101,7 @@ aion_run_advance(Run *run, Budget *budget)
 		return;
 	}
 	previous = aion_interruption_begin(run->run_key);
-	outer = aion_run_set_executing(run->run_key);
+	aion_guard_begin_run(run->run_key, &outside);
 	patience = aion_guard_set_patience(budget->patience);
 	error_context_stack = &context;
 	BeginInternalSubTransaction(NULL);
@@ -121,7 +122,7 @@ aion_run_advance(Run *run, Budget *budget)
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
 	error_context_stack = context.previous;
-	(void) aion_run_set_executing(outer);
+	aion_guard_leave(&outside);
 	(void) aion_guard_set_patience(patience);
 	budget->interrupted = error != NULL && aion_interruption_noticed();
 	(void) aion_interruption_begin(previous);
@@ -138,6 +139,7 @@ aion_run_advance(Run *run, Budget *budget)
 		budget->lost_patience = budget->patience > 0 && !aion_interruption_is_wanted(run->run_key);
 		return;
 	}
+	aion_testing_check_session(error);
 	if (aion_failure_is_cancel(error))
 		ReThrowError(error);
 	budget->lost_patience = budget->patience > 0 && aion_failure_is_contention(error);
@@ -512,7 +514,7 @@ block_after_failures(Run *run, const ErrorData *error)
 static void
 note_interrupted(int code, Datum argument)
 {
-	int64 run_key = aion_run_set_executing(0);
+	int64 run_key = aion_guard_run();
 	bool gave_up = aion_stopwatch_gave_up();
 	Authority authority;
 	Run *run;

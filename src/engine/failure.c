@@ -52,8 +52,25 @@ aion_failure_is_machine(const ErrorData *error)
 			return true;
 		default:
 			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-				   error->sqlerrcode == ERRCODE_OBJECT_IN_USE;
+				   error->sqlerrcode == ERRCODE_OBJECT_IN_USE || aion_failure_is_of_session(error);
 	}
+}
+
+/*
+ * Tells whether code was refused only because it is executed in a session of another role than its
+ * own.  The server's messages for that all end alike.
+ */
+bool
+aion_failure_is_of_session(const ErrorData *error)
+{
+	static const char ending[] = " within security-restricted operation";
+	size_t length;
+
+	if (error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE || error->message_id == NULL)
+		return false;
+	length = strlen(error->message_id);
+	return length >= sizeof(ending) &&
+		   strcmp(error->message_id + length - (sizeof(ending) - 1), ending) == 0;
 }
 
 /*

@@ -10,25 +10,36 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "tcop/cmdtag.h"
 #include "tcop/utility.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "engine/guard.h"
+#include "engine/testing.h"
 #include "support/errors.h"
+#include "support/extension.h"
+#include "support/statement.h"
 
 #define HINT_ACTIVITY "Do it in an activity: aion.run() or aion.run_sql()."
 #define HINT_QUERY "It answers from what it is given and what it reads."
-#define HINT (current_frame == FRAME_BODY ? HINT_ACTIVITY : HINT_QUERY)
+#define HINT (top->kind == FRAME_BODY ? HINT_ACTIVITY : HINT_QUERY)
 
 /* Functions of the server whose effects outlive a rolled back or released subtransaction. */
 static const char *const forbidden_prefixes[] = {"lo_",
@@ -51,7 +62,28 @@ typedef struct KeptSetting
 	char *value;
 } KeptSetting;
 
-static UserFrame current_frame = FRAME_NONE;
+/*
+ * What this backend is executing.  A frame ends when it is left, at the latest with the
+ * (sub)transaction that it was entered in, so nothing here outlives what it points to.
+ */
+typedef struct Frame
+{
+	UserFrame kind;
+	int level;	   /* of the (sub)transaction */
+	int64 run_key; /* the run that is being advanced, 0 if there is none */
+	Oid user;	   /* whose rights its code has; InvalidOid: those of the session's statement */
+	void *turn;	   /* Turn: that is on the stack */
+	void *attempt; /* AttemptInfo: of the activity that the frame is */
+} Frame;
+
+static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
+
+static Frame outermost = {.kind = FRAME_NONE};
+static Frame *frames = NULL; /* from the outermost but one */
+static int depth = 0;
+static int room = 0;
+static Frame *top = &outermost;
+
 static int patience = 0;			  /* ms */
 static List *kept_settings = NIL;	  /* KeptSetting: of the role, and not of the engine */
 static bool settings_changed = false; /* by the workflow code that is being executed */
@@ -63,7 +95,12 @@ static ExecutorEnd_hook_type next_executor_end = NULL;
 static ProcessUtility_hook_type next_process_utility = NULL;
 static object_access_hook_type next_object_access = NULL;
 
-static void forget_frame(XactEvent event, void *argument);
+static Frame *push(GuardState *outside);
+static void set_depth(int to);
+static void enter_user(Oid role, const GuardState *outside);
+static void end_frames(XactEvent event, void *argument);
+static void end_inner_frames(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+							 void *argument);
 static void guard_executor_start(QueryDesc *query, int flags);
 static void guard_executor_end(QueryDesc *query);
 static void guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
@@ -75,11 +112,13 @@ static bool only_reads(UserFrame frame);
 static const char *frame_name(UserFrame frame);
 static bool is_allowed_in_body(Node *statement);
 static bool is_forbidden_function(Oid function);
+static bool is_temporary(Oid class, Oid object);
 
 void
 aion_guard_init(void)
 {
-	RegisterXactCallback(forget_frame, NULL);
+	RegisterXactCallback(end_frames, NULL);
+	RegisterSubXactCallback(end_inner_frames, NULL);
 	next_executor_start = ExecutorStart_hook;
 	ExecutorStart_hook = guard_executor_start;
 	next_executor_end = ExecutorEnd_hook;
@@ -91,28 +130,98 @@ aion_guard_init(void)
 }
 
 /*
- * Notes that code of a user is entered; aion_guard_leave() follows, also after an error.
+ * Notes that code of a user is entered; aion_guard_leave() follows, also after an error.  The
+ * subject is the Turn of workflow code, the AttemptInfo of an activity.
  *
- * The current user is the owner of the run.  The code must not find the way to whoever drives, or
- * has logged in: SET ROLE and the like are refused as in a security-definer function.
+ * The current user is the owner of the run.  The code must not find the way to the role that
+ * drives, or has logged in: SET ROLE and the like are refused as in a security-definer function.
  */
 void
-aion_guard_enter(UserFrame frame, GuardState *outside)
+aion_guard_enter(UserFrame kind, void *subject, GuardState *outside)
 {
-	outside->frame = current_frame;
-	if (frame == FRAME_BODY)
+	Frame *frame = push(outside);
+
+	frame->kind = kind;
+	frame->attempt = kind == FRAME_ACTIVITY ? subject : NULL;
+	if (kind == FRAME_BODY)
+	{
+		frame->turn = subject;
 		settings_changed = false;
-	GetUserIdAndSecContext(&outside->userid, &outside->security_context);
-	SetUserIdAndSecContext(outside->userid,
-						   outside->security_context | SECURITY_LOCAL_USERID_CHANGE);
-	current_frame = frame;
+	}
+	enter_user(outside->userid, outside);
+}
+
+/*
+ * Lets what follows be executed as another role, in a frame of the same kind.
+ */
+void
+aion_guard_become(Oid role, GuardState *outside)
+{
+	(void) push(outside);
+	enter_user(role, outside);
+}
+
+/*
+ * Notes that this backend advances a run.
+ */
+void
+aion_guard_begin_run(int64 run_key, GuardState *outside)
+{
+	push(outside)->run_key = run_key;
 }
 
 void
 aion_guard_leave(const GuardState *outside)
 {
 	SetUserIdAndSecContext(outside->userid, outside->security_context);
-	current_frame = outside->frame;
+	set_depth(Min(depth, outside->depth));
+}
+
+/*
+ * Adds a frame that is like the one around it, but no activity of its own.
+ */
+static Frame *
+push(GuardState *outside)
+{
+	Frame frame = *top;
+
+	outside->depth = depth;
+	GetUserIdAndSecContext(&outside->userid, &outside->security_context);
+	if (depth == room)
+	{
+		int more = Max(8, room * 2);
+
+		frames = frames == NULL ? MemoryContextAlloc(TopMemoryContext, more * sizeof(Frame))
+								: repalloc(frames, more * sizeof(Frame));
+		room = more;
+	}
+	frame.level = GetCurrentTransactionNestLevel();
+	frames[depth] = frame;
+	set_depth(depth + 1);
+	return top;
+}
+
+static void
+set_depth(int to)
+{
+	depth = to;
+	top = depth > 0 ? &frames[depth - 1] : &outermost;
+}
+
+/*
+ * Gives the innermost frame the rights of a role.  In a session of another one, code of this role
+ * must leave nothing that would be executed later with the rights of the session: neither deferred
+ * triggers nor cursors, prepared statements or temporary objects.
+ */
+static void
+enter_user(Oid role, const GuardState *outside)
+{
+	int security_context = outside->security_context | SECURITY_LOCAL_USERID_CHANGE;
+
+	if (role != GetSessionUserId())
+		security_context |= SECURITY_RESTRICTED_OPERATION;
+	top->user = role;
+	SetUserIdAndSecContext(role, security_context);
 }
 
 /*
@@ -174,6 +283,28 @@ aion_guard_open_queries(void)
 	return open_queries;
 }
 
+/*
+ * Closes the cursors that were opened in this subtransaction.
+ */
+void
+aion_guard_close_portals(void)
+{
+	Authority authority;
+	Rows rows;
+
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&select_cursors, NULL);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
+
+		if (portal != NULL && portal->createSubid >= GetCurrentSubTransactionId() &&
+			portal->status == PORTAL_READY)
+			SPI_cursor_close(portal);
+	}
+	aion_authority_drop(&authority);
+}
+
 bool
 aion_guard_settings_changed(void)
 {
@@ -183,7 +314,44 @@ aion_guard_settings_changed(void)
 UserFrame
 aion_guard_frame(void)
 {
-	return current_frame;
+	return top->kind;
+}
+
+/*
+ * Returns the Turn that is being executed, also while an activity or a query is executed in it;
+ * NULL if there is none.
+ */
+void *
+aion_guard_turn(void)
+{
+	return top->turn;
+}
+
+/*
+ * Returns the AttemptInfo of the activity whose code called, NULL if no activity did.
+ */
+void *
+aion_guard_attempt(void)
+{
+	return top->kind == FRAME_ACTIVITY ? top->attempt : NULL;
+}
+
+/*
+ * Returns the key of the run that this backend advances, 0 if it advances none.
+ */
+int64
+aion_guard_run(void)
+{
+	return top->run_key;
+}
+
+/*
+ * Returns the role whose code the engine has entered, InvalidOid if it has entered none.
+ */
+Oid
+aion_guard_user(void)
+{
+	return top->user;
 }
 
 /*
@@ -192,9 +360,9 @@ aion_guard_frame(void)
 void
 aion_guard_client_call(const char *function)
 {
-	if (only_reads(current_frame))
+	if (only_reads(top->kind))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("%s() cannot be called in %s", function, frame_name(current_frame)),
+						errmsg("%s() cannot be called in %s", function, frame_name(top->kind)),
 						errhint(HINT)));
 }
 
@@ -205,7 +373,7 @@ void
 aion_guard_waiting_call(const char *function)
 {
 	aion_guard_client_call(function);
-	if (current_frame == FRAME_ACTIVITY)
+	if (top->kind == FRAME_ACTIVITY)
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s() cannot be called in an activity", function),
 						errdetail("The activity is part of a turn, and what it waits for may need "
@@ -213,34 +381,43 @@ aion_guard_waiting_call(const char *function)
 }
 
 static void
-forget_frame(XactEvent event, void *argument)
+end_frames(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
-		current_frame = FRAME_NONE;
+		set_depth(0);
 		open_queries = 0; /* those that an error ended were never counted down */
 	}
 }
 
 static void
+end_inner_frames(SubXactEvent event, SubTransactionId sub, SubTransactionId parent, void *argument)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	while (depth > 0 && top->level >= GetCurrentTransactionNestLevel())
+		set_depth(depth - 1);
+}
+
+static void
 guard_executor_start(QueryDesc *query, int flags)
 {
-	if (only_reads(current_frame) &&
+	if (only_reads(top->kind) &&
 		(query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE))
 		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-						errmsg("%s cannot change data", frame_name(current_frame)), errhint(HINT)));
+						errmsg("%s cannot change data", frame_name(top->kind)), errhint(HINT)));
 	if (next_executor_start != NULL)
 		next_executor_start(query, flags);
 	else
 		standard_ExecutorStart(query, flags);
-	if (current_frame != FRAME_NONE)
+	if (OidIsValid(top->user))
 		open_queries++;
 }
 
 static void
 guard_executor_end(QueryDesc *query)
 {
-	if (current_frame != FRAME_NONE)
+	if (OidIsValid(top->user))
 		open_queries--;
 	if (next_executor_end != NULL)
 		next_executor_end(query);
@@ -254,14 +431,16 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 					  QueryEnvironment *environment, DestReceiver *receiver,
 					  QueryCompletion *completion)
 {
-	if (only_reads(current_frame) && !is_allowed_in_body(statement->utilityStmt))
+	if (only_reads(top->kind) && !is_allowed_in_body(statement->utilityStmt))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("%s cannot execute %s", frame_name(current_frame),
+						errmsg("%s cannot execute %s", frame_name(top->kind),
 							   CreateCommandName(statement->utilityStmt)),
 						errhint(HINT)));
-	if (current_frame == FRAME_BODY && IsA(statement->utilityStmt, VariableSetStmt))
+	if (IsA(statement->utilityStmt, TransactionStmt))
+		aion_testing_check_commit((TransactionStmt *) statement->utilityStmt);
+	if (top->kind == FRAME_BODY && IsA(statement->utilityStmt, VariableSetStmt))
 		settings_changed = true;
-	if (current_frame == FRAME_ACTIVITY && IsA(statement->utilityStmt, DeclareCursorStmt) &&
+	if (top->kind == FRAME_ACTIVITY && IsA(statement->utilityStmt, DeclareCursorStmt) &&
 		(((DeclareCursorStmt *) statement->utilityStmt)->options & CURSOR_OPT_HOLD))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("an activity cannot declare a cursor WITH HOLD"),
@@ -279,12 +458,16 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 {
 	if (next_object_access != NULL)
 		next_object_access(access, class, object, sub, arg);
-	if (only_reads(current_frame) && access == OAT_FUNCTION_EXECUTE &&
-		class == ProcedureRelationId && is_forbidden_function(object))
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_ALLOWED_HERE),
-				 errmsg("%s cannot call %s()", frame_name(current_frame), get_func_name(object)),
-				 errhint(HINT)));
+	if (only_reads(top->kind) && access == OAT_FUNCTION_EXECUTE && class == ProcedureRelationId &&
+		is_forbidden_function(object))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("%s cannot call %s()", frame_name(top->kind), get_func_name(object)),
+						errhint(HINT)));
+	if (access == OAT_POST_CREATE && depth > 0 && InSecurityRestrictedOperation() &&
+		is_temporary(class, object))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("cannot create a temporary object within security-restricted "
+							   "operation")));
 }
 
 /*
@@ -338,4 +521,35 @@ is_forbidden_function(Oid function)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Tells whether a type or a function that has just been created is in the session's temporary
+ * schema, where the session would find the one before its own.  The server itself refuses only
+ * relations there.
+ */
+static bool
+is_temporary(Oid class, Oid object)
+{
+	AttrNumber key_column = class == TypeRelationId ? Anum_pg_type_oid : Anum_pg_proc_oid;
+	Oid index = class == TypeRelationId ? TypeOidIndexId : ProcedureOidIndexId;
+	Relation catalog;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	Oid schema = InvalidOid;
+
+	if (class != TypeRelationId && class != ProcedureRelationId)
+		return false;
+	catalog = table_open(class, AccessShareLock);
+	ScanKeyInit(&key, key_column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
+	scan = systable_beginscan(catalog, index, true, SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple) && class == TypeRelationId)
+		schema = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+	else if (HeapTupleIsValid(tuple))
+		schema = ((Form_pg_proc) GETSTRUCT(tuple))->pronamespace;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return OidIsValid(schema) && isAnyTempNamespace(schema);
 }

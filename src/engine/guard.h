@@ -15,22 +15,29 @@ typedef enum UserFrame
 
 extern void aion_guard_init(void);
 
-/* What there was before code of a user was entered. */
+/* What there was before a frame was entered. */
 typedef struct GuardState
 {
-	UserFrame frame;
+	int depth;
 	Oid userid;
 	int security_context;
 } GuardState;
 
-extern void aion_guard_enter(UserFrame frame, GuardState *outside);
+extern void aion_guard_enter(UserFrame kind, void *subject, GuardState *outside);
+extern void aion_guard_become(Oid role, GuardState *outside);
+extern void aion_guard_begin_run(int64 run_key, GuardState *outside);
 extern void aion_guard_leave(const GuardState *outside);
 extern int aion_guard_set_patience(int milliseconds);
 extern void aion_guard_keep_setting(const char *name, const char *value);
 extern void aion_guard_apply_settings(void);
 extern bool aion_guard_settings_changed(void);
 extern UserFrame aion_guard_frame(void);
+extern void *aion_guard_turn(void);
+extern void *aion_guard_attempt(void);
+extern int64 aion_guard_run(void);
+extern Oid aion_guard_user(void);
 extern int aion_guard_open_queries(void);
+extern void aion_guard_close_portals(void);
 
 /* Refusals, for functions that are not for every place. */
 extern void aion_guard_client_call(const char *function);

@@ -12,6 +12,7 @@
 #include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -25,6 +26,8 @@
 #include "support/pg_compat.h"
 #include "support/statement.h"
 
+#define LOCK_CLASS 0x6171 /* of advisory locks; clients' own have 1 and 2 */
+
 static Statement select_by_role =
 	STATEMENT(SELECT, "SELECT owner_key, name FROM aion._owner WHERE role = $1", OIDOID);
 static Statement select_by_name =
@@ -33,14 +36,18 @@ static Statement insert_owner = STATEMENT(INSERT,
 										  "INSERT INTO aion._owner (name, role) VALUES ($1, $2)"
 										  " ON CONFLICT (name) DO NOTHING",
 										  TEXTOID, OIDOID);
-static Statement rename_owner =
-	STATEMENT(UPDATE, "UPDATE aion._owner SET name = $2 WHERE owner_key = $1", INT4OID, TEXTOID);
-static Statement refresh_name = STATEMENT(
+static Statement withdraw_names = STATEMENT(
 	UPDATE,
-	"UPDATE aion._owner o SET name = coalesce((SELECT r.rolname FROM pg_catalog.pg_roles r"
-	" WHERE r.oid = o.role), o.name || ' (dropped, ' || o.role || ')')"
-	" WHERE o.name = $1 AND o.role <> $2",
-	TEXTOID, OIDOID);
+	"UPDATE aion._owner o SET name = o.name ||"
+	" CASE WHEN r.oid IS NULL THEN ' (dropped, ' ELSE ' (renamed, ' END || o.role || ')'"
+	" FROM aion._owner s LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.role"
+	" WHERE s.owner_key = o.owner_key AND s.role <> 0"
+	" AND s.name NOT LIKE '% (renamed, ' || s.role || ')' AND (r.rolname <> s.name OR r.oid IS NULL"
+	" AND EXISTS (SELECT FROM pg_catalog.pg_roles t WHERE t.rolname = s.name))");
+static Statement give_names =
+	STATEMENT(UPDATE, "UPDATE aion._owner o SET name = r.rolname FROM pg_catalog.pg_roles r"
+					  " WHERE r.oid = o.role AND r.rolname <> o.name AND NOT EXISTS"
+					  " (SELECT FROM aion._owner other WHERE other.name = r.rolname)");
 static Statement claim_name = STATEMENT(
 	UPDATE, "UPDATE aion._owner SET role = $2 WHERE name = $1 AND role = 0", TEXTOID, OIDOID);
 static Statement select_owner =
@@ -59,6 +66,7 @@ static Statement repeat_grants =
 					  " JOIN aion._owner o USING (owner_key)"
 					  " JOIN pg_catalog.pg_roles r ON r.oid = o.role");
 
+static void refresh_names(bool must);
 static Oid resolve(Oid role, const char *name);
 static Datum select_keys(Oid role, bool all, bool members_too);
 
@@ -82,8 +90,8 @@ aion_owner_key(Oid role)
 		if (by_role)
 		{
 			(void) aion_statement_execute(&claim_name, row);
-			/* or the name may still stand for a role that was renamed or dropped */
-			(void) aion_statement_execute(&refresh_name, row);
+			if (aion_statement_execute(&select_by_name, row).count > 0)
+				refresh_names(true); /* it may stand for a role that was renamed or dropped */
 		}
 		(void) aion_statement_execute(&insert_owner, row);
 		rows = aion_statement_execute(lookup, args);
@@ -92,12 +100,27 @@ aion_owner_key(Oid role)
 	}
 	key = aion_row_int32(rows, 0, 1);
 	if (by_role && strcmp(aion_row_text(rows, 0, 2), name) != 0)
-	{
-		NullableDatum row[] = {aion_arg_int32(key), aion_arg_text(name)};
-
-		(void) aion_statement_execute(&rename_owner, row);
-	}
+		refresh_names(false);
 	return key;
+}
+
+/*
+ * Calls the owners what their roles are called now.  Roles may have changed places, so all names
+ * that are out of date are withdrawn before the first one is given.
+ *
+ * While the oid counts, a name can be out of date.  So a transaction does not wait for another one
+ * that is about to do the same, unless it must have the name.
+ */
+static void
+refresh_names(bool must)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, LOCK_CLASS);
+	if (LockAcquire(&tag, ExclusiveLock, false, !must) == LOCKACQUIRE_NOT_AVAIL)
+		return;
+	(void) aion_statement_execute(&withdraw_names, NULL);
+	(void) aion_statement_execute(&give_names, NULL);
 }
 
 /*

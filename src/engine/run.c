@@ -15,6 +15,7 @@
 
 #include "engine/due.h"
 #include "engine/failure.h"
+#include "engine/guard.h"
 #include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
@@ -93,7 +94,6 @@ static bool look_up(const char *workflow_id, NullableDatum run_id, Oid user, boo
 					FoundRun *found);
 static void read_found(Rows rows, FoundRun *found);
 static void retry_later(Run *run);
-static int64 executing = 0; /* run_key of the run whose turn this backend is in */
 
 static void read_start(Run *run);
 static RunStatus begun_status(const Run *run);
@@ -133,21 +133,12 @@ aion_run_is_closed(const Run *run)
 }
 
 /*
- * Notes whose turn this backend is in, 0 for none; returns what it was before.
+ * Tells whether this backend is in a turn of a run.
  */
-int64
-aion_run_set_executing(int64 run_key)
-{
-	int64 previous = executing;
-
-	executing = run_key;
-	return previous;
-}
-
 bool
 aion_run_is_executing(int64 run_key)
 {
-	return run_key == executing;
+	return run_key == aion_guard_run();
 }
 
 /*
@@ -592,7 +583,7 @@ lock(int64 run_key, bool at_once, MemoryContext parent)
 	NullableDatum args[] = {aion_arg_int64(run_key)};
 	Rows rows;
 
-	if (run_key == executing)
+	if (aion_run_is_executing(run_key))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("an activity cannot control the run it belongs to")));
 	rows = aion_statement_execute(&try_lock_run, args);

@@ -89,7 +89,6 @@ typedef struct FoundRun
 
 extern const char *aion_status_name(RunStatus status);
 extern void aion_status_check(const char *name);
-extern int64 aion_run_set_executing(int64 run_key);
 extern bool aion_run_is_executing(int64 run_key);
 extern bool aion_run_is_closed(const Run *run);
 

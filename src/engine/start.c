@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "funcapi.h"
@@ -17,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/uuid.h"
 
 #include "aion.h"
@@ -83,6 +85,8 @@ typedef enum StartOutcome
 	START_REFUSED
 } StartOutcome;
 
+static Jsonb *check_input(StartRequest *request, const Jsonb *input);
+static Jsonb *check_input_of_other(StartRequest *request, const Jsonb *input);
 static void check_definer_frame(void);
 static Run *make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id);
 static StartOutcome answer_for_open(const StartRequest *request, const char *workflow_id,
@@ -216,23 +220,24 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 }
 
 /*
- * Completes the input of a start that has been prepared, and refuses one that does not fit.
+ * Completes the input of a start that has been prepared, and refuses one that does not fit.  With
+ * the rights of the owner, who runs the code and so what its defaults and types call.
  */
 Jsonb *
 aion_start_check(StartRequest *request, const Jsonb *input)
 {
-	TimestampTz begin;
-	Oid caller;
-	int security_context;
-	int level;
-
 	aion_payload_check(input, "input");
+	if (GetUserId() == request->owner && GetSessionUserId() == request->owner)
+		return check_input(request, input);
+	return check_input_of_other(request, input);
+}
 
-	/* With the owner's rights, who runs the code and so what its defaults and types call. */
-	GetUserIdAndSecContext(&caller, &security_context);
-	if (caller != request->owner)
-		SetUserIdAndSecContext(request->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
-	level = aion_code_enter_settings(&request->code->settings);
+static Jsonb *
+check_input(StartRequest *request, const Jsonb *input)
+{
+	int level = aion_code_enter_settings(&request->code->settings);
+	TimestampTz begin;
+
 	input = aion_handler_complete(request->handler, input);
 	aion_handler_check_input(request->handler, input);
 	begin = aion_clock_now();
@@ -242,8 +247,48 @@ aion_start_check(StartRequest *request, const Jsonb *input)
 	if (request->timeout != NULL)
 		request->deadline = aion_duration_after(begin, request->timeout, "timeout");
 	aion_code_leave_settings(level);
-	SetUserIdAndSecContext(caller, security_context);
 	return unconstify(Jsonb *, input);
+}
+
+/*
+ * The same in a session of another role, where what the owner's code leaves open ends with it.
+ */
+static Jsonb *
+check_input_of_other(StartRequest *request, const Jsonb *input)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner resources = CurrentResourceOwner;
+	ErrorData *volatile error = NULL;
+	Jsonb *volatile checked = NULL;
+	GuardState outside;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	aion_guard_become(request->owner, &outside);
+	PG_TRY();
+	{
+		int open_queries = aion_guard_open_queries();
+
+		checked = check_input(request, input);
+		if (aion_guard_open_queries() > open_queries)
+			aion_guard_close_portals();
+		aion_guard_leave(&outside);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		aion_guard_leave(&outside);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = resources;
+	if (error != NULL)
+		ReThrowError(error);
+	return checked;
 }
 
 /*
@@ -253,7 +298,9 @@ aion_start_check(StartRequest *request, const Jsonb *input)
 static void
 check_definer_frame(void)
 {
-	if (aion_allow_definer_start || !InLocalUserIdChange() || GetUserId() == GetOuterUserId())
+	Oid caller = OidIsValid(aion_guard_user()) ? aion_guard_user() : GetOuterUserId();
+
+	if (aion_allow_definer_start || !InLocalUserIdChange() || GetUserId() == caller)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("cannot start a workflow inside a security-definer function"),

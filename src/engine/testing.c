@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/advance.h"
+#include "engine/failure.h"
 #include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
@@ -41,13 +42,22 @@ static Statement next_due = STATEMENT(SELECT,
 static Statement count_runs =
 	STATEMENT(SELECT, "SELECT count(*) FROM aion._run WHERE workflow_id = $1", TEXTOID);
 
+static Statement select_owners = STATEMENT(
+	SELECT, "SELECT DISTINCT owner_key FROM aion._run WHERE run_key = ANY ($1) ORDER BY 1",
+	INT8ARRAYOID);
+
 static int64 workflows_named = 0;
-static SubTransactionId begun_in; /* if the clock is virtual */
+static SubTransactionId begun_in;	 /* if the clock is virtual */
+static Oid executed_by = InvalidOid; /* the user who had code executed last */
 
 static void transaction_ends(XactEvent event, void *argument);
 static void subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
 								void *argument);
 static void end_test(void);
+pg_noreturn static void refuse_commit(void);
+static void check_pending(void);
+static bool take_step(Budget *budget, MemoryContext scratch);
+static Primitive *claim_work(const int64 *keys, int count, Oid *role);
 static int64 run_until_idle(int64 max_turns);
 static TimestampTz next_moment(void);
 
@@ -121,6 +131,34 @@ aion_testing_check_deferred(void)
 }
 
 /*
+ * Ends the test if code was refused only because the test's session is not its owner's: that is no
+ * failure of the code, and trying again does not help.
+ */
+void
+aion_testing_check_session(ErrorData *error)
+{
+	if (!aion_clock_is_virtual() || !aion_failure_is_of_session(error))
+		return;
+	error->hint = pstrdup("The test is executed in a session of another role than the run's owner. "
+						  "Use SET SESSION AUTHORIZATION, or log in as the owner.");
+	ReThrowError(error);
+}
+
+/*
+ * Refuses COMMIT before it fires what is deferred: code of other roles may have left it.
+ */
+void
+aion_testing_check_commit(const TransactionStmt *statement)
+{
+	if (aion_clock_is_virtual() &&
+		(statement->kind == TRANS_STMT_COMMIT || statement->kind == TRANS_STMT_PREPARE))
+	{
+		UserAbortTransactionBlock(false); /* the error ends it, as one of COMMIT itself does */
+		refuse_commit();
+	}
+}
+
+/*
  * Refuses what only makes sense in a test.
  */
 void
@@ -139,12 +177,18 @@ transaction_ends(XactEvent event, void *argument)
 	if (!aion_clock_is_virtual())
 		return;
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
-						errmsg("a transaction that used aion_test.begin() cannot be committed"),
-						errdetail("What happened in it happened under a virtual clock."),
-						errhint("Use ROLLBACK.")));
+		refuse_commit();
 	if (event == XACT_EVENT_ABORT)
 		end_test();
+}
+
+static void
+refuse_commit(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+					errmsg("a transaction that used aion_test.begin() cannot be committed"),
+					errdetail("What happened in it happened under a virtual clock."),
+					errhint("Use ROLLBACK.")));
 }
 
 /*
@@ -163,6 +207,86 @@ end_test(void)
 {
 	aion_clock_reset();
 	workflows_named = 0;
+	executed_by = InvalidOid;
+}
+
+/*
+ * Checks what is deferred before code is executed: it is the test's, and no activity's failure.
+ * Unless another role has had code executed before: what that has left is fired for good as that
+ * role, or the code of one role would be executed with the rights of another.
+ */
+static void
+check_pending(void)
+{
+	Oid user = GetUserId();
+	GuardState outside;
+
+	aion_guard_become(OidIsValid(executed_by) ? executed_by : user, &outside);
+	if (OidIsValid(executed_by) && executed_by != user)
+		AfterTriggerSetState(makeNode(ConstraintsSetStmt));
+	else
+		aion_testing_check_deferred();
+	aion_guard_leave(&outside);
+	executed_by = user;
+}
+
+/*
+ * Claims work outside of turns of the owners of some runs.  Wants the engine's authority.
+ */
+static Primitive *
+claim_work(const int64 *keys, int count, Oid *role)
+{
+	NullableDatum args[] = {aion_arg_int64_array(keys, count)};
+	Rows rows = aion_statement_execute(&select_owners, args);
+	int32 *owners = palloc(Max(rows.count, 1) * sizeof(int32));
+	int owner_count = (int) rows.count;
+	Primitive *work = NULL;
+	TimestampTz again;
+
+	for (int i = 0; i < owner_count; i++)
+		owners[i] = aion_row_int32(rows, i, 1);
+	for (int i = 0; i < owner_count && work == NULL; i++)
+	{
+		*role = aion_owner_role(owners[i]);
+		if (OidIsValid(*role))
+			work = aion_primitives_claim(owners[i], keys, count, &again);
+	}
+	return work;
+}
+
+/*
+ * Executes one turn, or one piece of work, as the owner of the run that it is for; false if there
+ * is none.
+ */
+static bool
+take_step(Budget *budget, MemoryContext scratch)
+{
+	Authority authority;
+	GuardState outside;
+	int count;
+	const int64 *keys = aion_wait_started(&count);
+	Oid role = InvalidOid;
+	Primitive *work = NULL;
+	Run *run = NULL;
+
+	aion_authority_assume(&authority);
+	(void) aion_fence_require_adopted();
+	if (budget->turns > 0)
+		run = aion_ready_claim_one_of(keys, count, scratch);
+	if (run != NULL)
+		role = aion_owner_role(run->owner_key);
+	else if (budget->turns > 0)
+		work = claim_work(keys, count, &role);
+	aion_authority_drop(&authority);
+	if (run == NULL && work == NULL)
+		return budget->turns > 0 && aion_primitives_run_errand(0, keys, count);
+	aion_guard_become(OidIsValid(role) ? role : GetUserId(), &outside);
+	if (run != NULL)
+		aion_run_advance(run, budget);
+	else
+		work->execute();
+	aion_guard_leave(&outside);
+	return true;
 }
 
 /*
@@ -175,34 +299,13 @@ run_until_idle(int64 max_turns)
 	MemoryContext scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "aion test", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
-	Oid user = GetUserId();
 	bool more;
 
-	aion_testing_check_deferred(); /* what is pending is the test's, and no activity's failure */
+	check_pending();
 	do
 	{
-		Authority authority;
-		int count;
-		const int64 *keys = aion_wait_started(&count);
-		Primitive *work = NULL;
-		Run *run = NULL;
-		TimestampTz again;
-
 		MemoryContextReset(scratch);
-		aion_authority_assume(&authority);
-		(void) aion_fence_require_adopted();
-		if (budget.turns > 0)
-			run = aion_ready_claim_one_of(keys, count, scratch);
-		if (budget.turns > 0 && run == NULL)
-			work = aion_primitives_claim(aion_owner_key(user), keys, count, &again);
-		aion_authority_drop(&authority);
-		more = run != NULL || work != NULL;
-		if (run != NULL)
-			aion_run_advance(run, &budget);
-		else if (work != NULL)
-			work->execute();
-		else if (budget.turns > 0)
-			more = aion_primitives_run_errand(0, keys, count);
+		more = take_step(&budget, scratch);
 		CHECK_FOR_INTERRUPTS();
 	} while (more);
 	MemoryContextSwitchTo(caller);

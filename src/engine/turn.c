@@ -45,7 +45,6 @@ typedef struct MessageLevels
 	CommandDest destination;
 } MessageLevels;
 
-static Turn *current = NULL;
 static MessageLevels loud;
 
 static RecordedCommand *find_recorded(Turn *turn, const Fingerprint *issued);
@@ -103,11 +102,10 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	bool time_was_up;
 	int open_queries;
 
-	Assert(current == NULL);
+	Assert(aion_guard_turn() == NULL);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(turn->context);
-	current = turn;
-	aion_guard_enter(FRAME_BODY, &outside);
+	aion_guard_enter(FRAME_BODY, turn, &outside);
 	loud = levels;
 	if (turn->run->seen > 0 || turn->run->said > 0)
 		make_quiet(turn);
@@ -128,7 +126,6 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	PG_END_TRY();
 	whereToSendOutput = levels.destination;
 	time_was_up = aion_stopwatch_stop();
-	current = NULL;
 	aion_guard_leave(&outside);
 	if (turn->executed > 0 && !time_was_up && turn->verdict == TURN_RETURNED && !turn->executing &&
 		!turn->spoiled && aion_guard_open_queries() <= open_queries)
@@ -166,6 +163,8 @@ aion_turn_free(Turn *turn)
 Turn *
 aion_turn_current(const char *function)
 {
+	Turn *current = aion_guard_turn();
+
 	if (current == NULL || aion_guard_frame() != FRAME_BODY)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_IN_WORKFLOW),
@@ -185,7 +184,7 @@ aion_turn_current(const char *function)
 Turn *
 aion_turn_peek(void)
 {
-	return current;
+	return aion_guard_turn();
 }
 
 /*

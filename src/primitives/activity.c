@@ -474,7 +474,7 @@ execute_now(Turn *turn, Command *command)
 			return;
 	}
 	aion_turn_begin_activity(turn);
-	aion_guard_enter(FRAME_ACTIVITY, &outside);
+	aion_guard_enter(FRAME_ACTIVITY, &info, &outside);
 	open_queries = aion_guard_open_queries();
 	result = aion_attempt_call(&info, handler, command->fingerprint.input);
 	aion_guard_leave(&outside);

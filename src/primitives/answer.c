@@ -244,11 +244,13 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 	ErrorData *volatile error = NULL;
 	Jsonb *volatile result = NULL;
 	GuardState outside;
+	GuardState session;
 	bool time_was_up;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
-	aion_guard_enter(FRAME_QUERY, &outside);
+	aion_guard_enter(FRAME_QUERY, NULL, &outside);
+	aion_guard_become(owner, &session);
 	SetUserIdAndSecContext(owner, outside.security_context | SECURITY_LOCAL_USERID_CHANGE |
 									  SECURITY_RESTRICTED_OPERATION);
 	PG_TRY();

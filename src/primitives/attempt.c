@@ -32,12 +32,7 @@
 #include "support/statement.h"
 #include "support/stopwatch.h"
 
-static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
-
-static void close_portals(void);
-static AttemptInfo *current = NULL; /* whose code is on the stack */
-
-static void start_stopwatch(void);
+static void start_stopwatch(AttemptInfo *info);
 static void judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *result);
 static AttemptInfo *current_attempt(const char *function);
 
@@ -55,14 +50,14 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
-	aion_guard_enter(FRAME_ACTIVITY, &outside);
+	aion_guard_enter(FRAME_ACTIVITY, info, &outside);
 	PG_TRY();
 	{
 		int open_queries = aion_guard_open_queries();
 
 		result->value = aion_attempt_call(info, handler, input);
 		if (aion_guard_open_queries() > open_queries)
-			close_portals();
+			aion_guard_close_portals();
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);
 		if (info->confirm != NULL)
@@ -96,11 +91,9 @@ aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
 	Jsonb *result;
 	bool entered;
 
-	current = info;
-
 	aion_guard_apply_settings();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	start_stopwatch();
+	start_stopwatch(info);
 	if (handler != NULL)
 		result = aion_handler_call(handler, aion_handler_complete(handler, input), &entered);
 	else
@@ -114,7 +107,6 @@ aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
 	else
 		AfterTriggerFireDeferred();
 	AtEOXact_GUC(false, level);
-	current = NULL;
 	return result;
 }
 
@@ -123,47 +115,25 @@ aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
  * deadline or the next heartbeat.
  */
 static void
-start_stopwatch(void)
+start_stopwatch(AttemptInfo *info)
 {
 	TimestampTz now = aion_clock_now();
-	int64 most = current->background ? PG_INT64_MAX : (int64) aion_turn_timeout * 1000;
+	int64 most = info->background ? PG_INT64_MAX : (int64) aion_turn_timeout * 1000;
 
-	current->limit = NULL;
-	if (current->background && current->heartbeat > 0)
+	info->limit = NULL;
+	if (info->background && info->heartbeat > 0)
 	{
-		most = current->heartbeat;
-		current->limit = "heartbeat_timeout";
+		most = info->heartbeat;
+		info->limit = "heartbeat_timeout";
 	}
-	if (current->deadline != DT_NOEND && current->deadline - now < most)
+	if (info->deadline != DT_NOEND && info->deadline - now < most)
 	{
-		most = current->deadline - now;
-		current->limit =
-			current->deadline_is_last ? "schedule_to_close_timeout" : "start_to_close_timeout";
+		most = info->deadline - now;
+		info->limit =
+			info->deadline_is_last ? "schedule_to_close_timeout" : "start_to_close_timeout";
 	}
 	if (most < PG_INT64_MAX)
 		aion_stopwatch_start(Max(most / 1000, 1));
-}
-
-/*
- * Closes what the activity left open, inside of its subtransaction.
- */
-static void
-close_portals(void)
-{
-	Authority authority;
-	Rows rows;
-
-	aion_authority_assume(&authority);
-	rows = aion_statement_execute(&select_cursors, NULL);
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
-
-		if (portal != NULL && portal->createSubid >= GetCurrentSubTransactionId() &&
-			portal->status == PORTAL_READY)
-			SPI_cursor_close(portal);
-	}
-	aion_authority_drop(&authority);
 }
 
 /*
@@ -202,10 +172,12 @@ judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *resu
 static AttemptInfo *
 current_attempt(const char *function)
 {
-	if (current == NULL || aion_guard_frame() != FRAME_ACTIVITY)
+	AttemptInfo *info = aion_guard_attempt();
+
+	if (info == NULL)
 		ereport(ERROR, (errcode(ERRCODE_NOT_IN_WORKFLOW),
 						errmsg("%s() can only be called in an activity", function)));
-	return current;
+	return info;
 }
 
 /* Functions that SQL calls. */
@@ -257,6 +229,6 @@ aion_heartbeat(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(caller);
 	}
 	if (info->heartbeat > 0)
-		start_stopwatch();
+		start_stopwatch(info);
 	PG_RETURN_BOOL(!info->wanted(info->argument));
 }

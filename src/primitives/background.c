@@ -23,6 +23,7 @@
 #include "engine/due.h"
 #include "engine/failure.h"
 #include "engine/primitive.h"
+#include "engine/testing.h"
 #include "primitives/activity.h"
 #include "primitives/claim.h"
 #include "primitives/front.h"
@@ -274,6 +275,8 @@ attempt(Claim *claim)
 		FlushErrorState();
 	}
 	PG_END_TRY();
+	if (error != NULL)
+		aion_testing_check_session(error);
 	if (error == NULL)
 		note(claim, &info, &result);
 	else

@@ -341,6 +341,40 @@ RESET SESSION AUTHORIZATION;
 SELECT * FROM child_sound();
 ROLLBACK;
 
+SET SESSION AUTHORIZATION child_user;
+-- 11.8 What an activity that failed has left behind in memory is not there for the default of a child's parameter.
+CREATE FUNCTION child_fails() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'it fails'; END $$;
+SELECT aion.register_activity('child_fails', 'child_fails()');
+CREATE FUNCTION child_asks() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	said text;
+BEGIN
+	BEGIN
+		PERFORM aion.activity_info();
+		RETURN 'an activity';
+	EXCEPTION WHEN OTHERS THEN
+		said := SQLSTATE;
+	END;
+	PERFORM aion.heartbeat('1');
+	RETURN 'an activity';
+EXCEPTION WHEN OTHERS THEN
+	RETURN said || ', ' || SQLSTATE;
+END $$;
+CREATE FUNCTION child_asked(a text DEFAULT child_asks()) RETURNS text LANGUAGE sql AS 'SELECT a';
+SELECT aion.register_workflow('child_asked', 'child_asked(text)') IS NOT NULL AS registered;
+CREATE FUNCTION child_catches() RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		PERFORM aion.run('child_fails');
+	EXCEPTION WHEN SQLSTATE 'WA001' THEN
+		RETURN aion.run_child('child_asked');
+	END;
+END $$;
+SELECT aion.register_workflow('child_catches', 'child_catches()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('child_catches', workflow_id => 'catches');
+CALL aion.drive();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'catches';
+
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;
 DROP FUNCTION child_sound();

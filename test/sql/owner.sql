@@ -188,12 +188,168 @@ ROLLBACK TO s;
 SELECT aion_test.mock_activity('act', result => '1', error => '"e"');
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
+
+-- 11.1 What defaults and types leave for later is not executed as whoever starts: whatever it is, there is nothing of it after the start.
+SET SESSION AUTHORIZATION owner_mallory;
+CREATE FUNCTION seize() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RESET ROLE;
+	ALTER ROLE owner_mallory SUPERUSER;
+	RETURN 'seized';
+EXCEPTION WHEN insufficient_privilege THEN
+	RETURN 'not seized';
+END $$;
+CREATE FUNCTION seize_later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM seize(); RETURN NULL; END $$;
+CREATE TABLE bait (a int);
+CREATE CONSTRAINT TRIGGER later AFTER INSERT ON bait DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION seize_later();
+CREATE TABLE trap (statement text);
+GRANT SELECT ON trap TO PUBLIC;
+CREATE FUNCTION trap() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE (SELECT statement FROM trap);
+	RETURN 'trapped';
+END $$;
+CREATE FUNCTION trapped(a text DEFAULT trap()) RETURNS text LANGUAGE sql AS 'SELECT a';
+SELECT aion.register_workflow('trapped', 'trapped(text)') IS NOT NULL AS registered;
+INSERT INTO trap VALUES ('SELECT');
+SELECT aion.create_schedule('trapped', 'trapped', every => '1 day');
+RESET SESSION AUTHORIZATION;
+CREATE TEMP TABLE own (a int); -- so there is a temporary schema
+CREATE PROCEDURE spring(how text, statement text) LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE trap SET statement = spring.statement;
+	COMMIT;
+	BEGIN
+		EXECUTE how;
+		RAISE WARNING 'went through: %', statement;
+	EXCEPTION WHEN OTHERS THEN
+		RAISE WARNING '% %', SQLSTATE, SQLERRM;
+	END;
+	COMMIT;
+END $$;
+DO $$
+DECLARE
+	how text;
+	statement text;
+BEGIN
+	FOREACH how IN ARRAY ARRAY[
+		'SELECT aion.start_workflow(''trapped'', run_as => ''owner_mallory'')',
+		'SELECT * FROM aion.start_workflows(''trapped'', ''{"{}"}'', run_as => ''owner_mallory'')',
+		'SELECT aion.signal_with_start(''trapped'', ''{}'', ''trapped'', ''s'', run_as => ''owner_mallory'')',
+		'SELECT aion.update_schedule(''trapped'', every => ''2 days'')']
+	LOOP
+		RAISE WARNING '%', how;
+		FOREACH statement IN ARRAY ARRAY['INSERT INTO bait VALUES (1)', 'DECLARE held CURSOR WITH HOLD FOR SELECT seize()',
+			'DECLARE open CURSOR FOR SELECT seize()', 'CREATE TEMP VIEW pg_user AS SELECT seize()', 'CREATE TEMP TABLE mine (a int)',
+			'CREATE DOMAIN pg_temp.jsonb AS text CHECK (seize() IS NOT NULL)', 'CREATE TYPE pg_temp.uuid AS (a int)',
+			'CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS ''SELECT 1''', 'PREPARE later AS SELECT seize()', 'LISTEN later', 'SELECT seize()',
+			'SET ROLE NONE', 'SET work_mem = 99']
+		LOOP
+			CALL spring(how, statement);
+		END LOOP;
+	END LOOP;
+END $$;
+SHOW work_mem;
+SELECT name FROM pg_cursors UNION ALL SELECT name FROM pg_prepared_statements WHERE name = 'later' UNION ALL SELECT * FROM pg_listening_channels();
+SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relname <> 'own'
+	UNION ALL SELECT typname FROM pg_type WHERE typnamespace = pg_my_temp_schema() AND typname !~ 'own$'
+	UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = pg_my_temp_schema();
+SELECT rolsuper FROM pg_roles WHERE rolname = 'owner_mallory';
+-- ... a cursor that a default leaves open is closed, and one of the session's own is not
+UPDATE trap SET statement = 'DECLARE open CURSOR FOR SELECT seize()';
+BEGIN;
+DECLARE own CURSOR FOR SELECT 1;
+SELECT aion.start_workflow('trapped', run_as => 'owner_mallory') IS NOT NULL AS started;
+SELECT name FROM pg_cursors;
+COMMIT;
+-- ... also where the session only plays the owner's role
+UPDATE trap SET statement = 'SELECT seize()';
+SET ROLE owner_mallory;
+SELECT aion.start_workflow('trapped', workflow_id => 'played');
+UPDATE trap SET statement = 'INSERT INTO bait VALUES (1)';
+SELECT aion.start_workflow('trapped');
+RESET ROLE;
+SELECT rolsuper FROM pg_roles WHERE rolname = 'owner_mallory';
+-- ... and not as the owner of a parent
+GRANT owner_mallory TO owner_alice;
+SET SESSION AUTHORIZATION owner_alice;
+CREATE FUNCTION trusts() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run_child('trapped', options => '{"run_as": "owner_mallory"}') $$;
+SELECT aion.register_workflow('trusts', 'trusts()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('trusts', workflow_id => 'trusts');
+CALL aion.drive();
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'trusts';
+SELECT attributes #>> '{detail,message}' AS message FROM aion.history('trusts') WHERE event_type = 'WorkflowBlocked';
+SELECT aion.terminate_workflow('trusts');
+RESET SESSION AUTHORIZATION;
+REVOKE owner_mallory FROM owner_alice;
+DROP TABLE own;
+DROP PROCEDURE spring;
+
+
+-- 11.5 Roles change places: each keeps its runs, and can start more, under whichever name.
+RESET SESSION AUTHORIZATION;
+CREATE ROLE owner_app LOGIN;
+CREATE ROLE owner_next LOGIN;
+GRANT owner_app, owner_next TO owner_alice;
+SELECT count(aion.grant_usage(r)) FROM unnest('{owner_app,owner_next}'::name[]) r;
+CREATE FUNCTION places() RETURNS text LANGUAGE sql AS 'SELECT current_user::text';
+SET aion.allow_superuser_workflows = on;
+SELECT aion.register_workflow('places', 'places()') IS NOT NULL AS registered;
+CREATE VIEW places AS SELECT o.name, o.name = r.rolname AS is_so, o.role <> 0 AS is_known FROM aion._owner o LEFT JOIN pg_roles r ON r.oid = o.role
+	WHERE o.name ~ '^owner_(app|next|old|gone)' ORDER BY o.owner_key;
+SELECT aion.start_workflow('places', workflow_id => 'app 1', run_as => 'owner_app'), aion.start_workflow('places', workflow_id => 'next 1', run_as => 'owner_next');
+-- ... one comes into the other's place
+ALTER ROLE owner_app RENAME TO owner_old;
+ALTER ROLE owner_next RENAME TO owner_app;
+SET SESSION AUTHORIZATION owner_app;
+SELECT aion.start_workflow('places', workflow_id => 'next 2');
+RESET SESSION AUTHORIZATION;
+TABLE places;
+-- ... they swap
+ALTER ROLE owner_app RENAME TO owner_x;
+ALTER ROLE owner_old RENAME TO owner_app;
+ALTER ROLE owner_x RENAME TO owner_old;
+SET SESSION AUTHORIZATION owner_app;
+SELECT aion.start_workflow('places', workflow_id => 'app 2');
+SET SESSION AUTHORIZATION owner_old;
+SELECT aion.start_workflow('places', workflow_id => 'next 3');
+CALL aion.drive();
+SELECT workflow_id, owner, result FROM aion.workflow_run WHERE workflow_type = 'places' ORDER BY run_key;
+SET SESSION AUTHORIZATION owner_app;
+CALL aion.drive();
+SELECT workflow_id, owner, result FROM aion.workflow_run WHERE workflow_type = 'places' ORDER BY run_key;
+RESET SESSION AUTHORIZATION;
+TABLE places;
+-- ... a new one is called as another was, and one that is gone
+ALTER ROLE owner_app RENAME TO owner_gone;
+CREATE ROLE owner_app LOGIN;
+SELECT aion.grant_usage('owner_app');
+SELECT aion.start_workflow('places', workflow_id => 'new 1', run_as => 'owner_app');
+TABLE places;
+DROP OWNED BY owner_app;
+DROP ROLE owner_app;
+ALTER ROLE owner_old RENAME TO owner_app;
+SELECT aion.start_workflow('places', workflow_id => 'next 4', run_as => 'owner_app');
+SELECT regexp_replace(name, '\d+', 'N') AS name, is_so, is_known FROM places;
+-- ... and a name that waits for a role of a copied database is left to it
+UPDATE aion._owner SET role = 0 WHERE name = 'owner_gone';
+ALTER ROLE owner_app RENAME TO owner_y;
+ALTER ROLE owner_gone RENAME TO owner_z;
+ALTER ROLE owner_y RENAME TO owner_gone;
+SELECT aion.start_workflow('places', workflow_id => 'next 5', run_as => 'owner_gone');
+SELECT aion.start_workflow('places', workflow_id => 'next 6', run_as => 'owner_gone');
+SELECT regexp_replace(name, '\d+', 'N') AS name, is_so, is_known FROM places;
+DROP VIEW places;
+DROP OWNED BY owner_gone, owner_z;
+DROP ROLE owner_gone, owner_z;
+SET aion.allow_superuser_workflows = off;
+RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;
 DROP EXTENSION aion CASCADE;
-DROP FUNCTION cleans(), cleanup();
+DROP FUNCTION cleans(), cleanup(), places();
 DROP OWNED BY owner_alice, owner_mallory, owner_boss, owner_ops CASCADE;
 DROP ROLE owner_alice, owner_mallory, owner_boss, owner_ops;
 DROP SCHEMA shared CASCADE;
