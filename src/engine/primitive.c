@@ -6,9 +6,12 @@
 
 #include "engine/inbox.h"
 #include "engine/primitive.h"
+#include "engine/turn.h"
 #include "support/extension.h"
 
 static Primitive *primitives = NULL;
+
+static void check_classes(const Primitive *primitive);
 
 /*
  * Takes in a primitive.  Runs before _PG_init(), so it must not use anything of the server.
@@ -25,10 +28,50 @@ aion_primitives_init(void)
 {
 	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
 	{
+		check_classes(primitive);
 		if (primitive->init != NULL)
 			primitive->init();
 	}
 }
+
+/*
+ * Refuses to load a library in which something can be awaited and not answered: what code does with
+ * a handle is not known before it does it.
+ */
+static void
+check_classes(const Primitive *primitive)
+{
+	for (int i = 0; primitive->classes != NULL && primitive->classes[i] != NULL; i++)
+	{
+		const CommandClass *class = primitive->classes[i];
+
+		if (class->record == NULL && class->kind != COMMAND_NONE)
+			elog(FATAL, "aion: a command of primitive \"%s\" has no event", primitive->name);
+		if (class->has_handle && (class->awaiting == NULL || class->answer == NULL ||
+								  class->failure == NULL || class->cancel == NULL))
+			elog(FATAL, "aion: a command of primitive \"%s\" cannot be awaited or cancelled",
+				 primitive->name);
+	}
+}
+
+#ifdef USE_ASSERT_CHECKING
+/*
+ * Tells whether a kind of command is one of those that were checked.
+ */
+bool
+aion_primitive_has_class(const CommandClass *class)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		for (int i = 0; primitive->classes != NULL && primitive->classes[i] != NULL; i++)
+		{
+			if (primitive->classes[i] == class)
+				return true;
+		}
+	}
+	return false;
+}
+#endif
 
 /*
  * Does the next piece of work that commands of a run ask for.

@@ -11,6 +11,7 @@
 #include "engine/run.h"
 
 struct Turn;
+struct CommandClass;
 
 typedef enum Progress
 {
@@ -24,6 +25,9 @@ struct Arrival;
 typedef struct Primitive
 {
 	const char *name;
+
+	/* The kinds of commands that it gives, ended by NULL; NULL: none. */
+	const struct CommandClass *const *classes;
 
 	/* Called once, when the library is loaded. */
 	void (*init)(void);
@@ -134,6 +138,9 @@ typedef struct Primitive
 
 extern void aion_primitive_register(Primitive *primitive);
 extern void aion_primitives_init(void);
+#ifdef USE_ASSERT_CHECKING
+extern bool aion_primitive_has_class(const struct CommandClass *class);
+#endif
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitives_due(Run *run, const char *timer);

@@ -28,6 +28,7 @@
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/patch.h"
+#include "engine/primitive.h"
 #include "engine/receive.h"
 #include "engine/scope.h"
 #include "engine/turn.h"
@@ -198,6 +199,7 @@ aion_turn_command(Turn *turn, const CommandClass *class, const char *name, const
 	Fingerprint issued = {class->kind, name, input};
 	Command *command = palloc0(sizeof(Command));
 
+	Assert(aion_primitive_has_class(class));
 	command->recorded = find_recorded(turn, &issued);
 	command->fingerprint = (Fingerprint){class->kind, NULL, NULL};
 	if (command->recorded != NULL)
@@ -525,7 +527,7 @@ aion_turn_command_of(Turn *turn, const char *handle)
 		either[1] = list_nth(turn->receivers, number - 1);
 	for (int i = 0; i < 2; i++)
 	{
-		if (either[i] != NULL && either[i]->class->awaiting != NULL &&
+		if (either[i] != NULL && either[i]->class->has_handle &&
 			strcmp(aion_turn_handle(either[i]), handle) == 0)
 			return either[i];
 	}

@@ -24,6 +24,10 @@ typedef struct CommandClass
 	CommandKind kind;
 	const char *awaiting; /* what pending_await calls it */
 
+	/* Code gets a handle of it: so it has an answer, a failure and a cancel, whatever is done to
+	 * it. */
+	bool has_handle;
+
 	/*
 	 * Prepares a new command, where code of users has a say in that; without authority.  False: it
 	 * cannot be had yet, nothing of it is recorded, and the run is blocked until that is mended.

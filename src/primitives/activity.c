@@ -52,6 +52,7 @@ static void reopen(Run *run);
 
 static const CommandClass class = {.kind = COMMAND_ACTIVITY,
 								   .awaiting = "activity",
+								   .has_handle = true,
 								   .record = record,
 								   .answer = answer,
 								   .failure = failure_of,
@@ -60,7 +61,9 @@ static const CommandClass class = {.kind = COMMAND_ACTIVITY,
 static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_ACTIVITY, .record = record_cancel};
 static const CommandClass yield_class = {
 	.kind = COMMAND_CANCEL_ACTIVITY, .awaiting = "cancel", .record = record_yield};
+static const CommandClass *const classes[] = {&class, &cancel_class, &yield_class, NULL};
 static Primitive primitive = {.name = "activity",
+							  .classes = classes,
 							  .init = init,
 							  .perform = perform,
 							  .arrive = arrive,

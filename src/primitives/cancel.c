@@ -34,7 +34,14 @@ static void carry_over(Run *run, Run *successor);
 static Event *record_sent(Run *run, Command *command);
 static Jsonb *answer_sent(Turn *turn, Command *command);
 
+static const CommandClass class = {.kind = COMMAND_REQUEST_CANCEL,
+								   .awaiting = "sending",
+								   .record = record_sent,
+								   .answer = answer_sent,
+								   .is_prompt = true};
+static const CommandClass *const classes[] = {&class, NULL};
 static Primitive primitive = {.name = "cancel",
+							  .classes = classes,
 							  .receives = "cancel",
 							  .receive = receive,
 							  .arrive = end_unbegun,
@@ -42,12 +49,6 @@ static Primitive primitive = {.name = "cancel",
 							  .carry_over = carry_over};
 
 AION_REGISTER_PRIMITIVE(primitive);
-
-static const CommandClass class = {.kind = COMMAND_REQUEST_CANCEL,
-								   .awaiting = "sending",
-								   .record = record_sent,
-								   .answer = answer_sent,
-								   .is_prompt = true};
 
 static char *read_reason(FunctionCallInfo fcinfo, int argument);
 static Jsonb *reason_json(const char *reason);

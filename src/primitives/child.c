@@ -57,17 +57,9 @@ static Command *give_cancel(Turn *turn, Command *child);
 static const char *workflow_id_of(const Command *command);
 static Event *record_cancel(Run *run, Command *command);
 
-static Primitive primitive = {.name = "child",
-							  .receives = ARRIVAL_OUTCOME,
-							  .receive = receive,
-							  .ended = part,
-							  .fork = ask_again,
-							  .reopen = ask_again};
-
-AION_REGISTER_PRIMITIVE(primitive);
-
 static const CommandClass class = {.kind = COMMAND_CHILD,
 								   .awaiting = "child",
+								   .has_handle = true,
 								   .admit = admit,
 								   .record = record,
 								   .answer = answer,
@@ -78,6 +70,16 @@ static const CommandClass class = {.kind = COMMAND_CHILD,
 								   .key = workflow_id_of};
 static const CommandClass cancel_class = {
 	.kind = COMMAND_CANCEL_CHILD, .awaiting = "cancel", .record = record_cancel};
+static const CommandClass *const classes[] = {&class, &cancel_class, NULL};
+static Primitive primitive = {.name = "child",
+							  .classes = classes,
+							  .receives = ARRIVAL_OUTCOME,
+							  .receive = receive,
+							  .ended = part,
+							  .fork = ask_again,
+							  .reopen = ask_again};
+
+AION_REGISTER_PRIMITIVE(primitive);
 
 static bool resolve_like_previous(Wish *wish, const Command *previous);
 static Event *refuse(Run *run, Command *command, const Jsonb *error);

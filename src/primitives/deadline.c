@@ -15,6 +15,7 @@
 
 #include "engine/code.h"
 #include "engine/handler.h"
+#include "engine/primitive.h"
 #include "engine/scope.h"
 #include "primitives/timer.h"
 #include "support/duration.h"
@@ -24,6 +25,10 @@
 
 static const CommandClass class = {
 	.kind = COMMAND_DEADLINE, .record = aion_timer_record, .cancel = aion_timer_cancel};
+static const CommandClass *const classes[] = {&class, NULL};
+static Primitive primitive = {.name = "deadline", .classes = classes};
+
+AION_REGISTER_PRIMITIVE(primitive);
 
 static Scope *begin(Turn *turn, const Interval *duration, const char *handler, const char *digest);
 static char *name_of(const Turn *turn, const Command *command);

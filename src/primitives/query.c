@@ -89,7 +89,9 @@ static Difference *compare(Run *run, Turn *turn);
 static void forget(int64 run_key);
 
 static const CommandClass on_query_class = {.kind = COMMAND_ON_QUERY, .record = record_handler};
+static const CommandClass *const classes[] = {&on_query_class, NULL};
 static Primitive query = {.name = "query",
+						  .classes = classes,
 						  .apply = apply,
 						  .save = save,
 						  .carry_over = carry_over,

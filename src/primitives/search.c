@@ -52,7 +52,8 @@ static void save(Run *run);
 
 static const CommandClass upsert_class = {.kind = COMMAND_UPSERT_SEARCH_ATTRIBUTES,
 										  .record = record};
-static Primitive search = {.name = "search", .apply = apply, .save = save};
+static const CommandClass *const classes[] = {&upsert_class, NULL};
+static Primitive search = {.name = "search", .classes = classes, .apply = apply, .save = save};
 AION_REGISTER_PRIMITIVE(search);
 
 static void check_statuses(ArrayType *statuses);

@@ -76,19 +76,9 @@ static Event *record_nothing(Run *run, Command *command);
 static Event *record_sent(Run *run, Command *command);
 static Jsonb *answer_sent(Turn *turn, Command *command);
 
-static Primitive primitive = {.name = "signal",
-							  .receives = "signal",
-							  .receive = record_received,
-							  .receive_late = keep_late,
-							  .carry_over = carry_over,
-							  .fork = know_ids,
-							  .reopen = take_late,
-							  .purge = purge};
-
-AION_REGISTER_PRIMITIVE(primitive);
-
 static const CommandClass receiver_class = {.kind = COMMAND_NONE,
 											.awaiting = "signal",
+											.has_handle = true,
 											.answer = answer_received,
 											.failure = failure_of_receiver,
 											.cancel = cancel_receiver,
@@ -99,6 +89,18 @@ static const CommandClass send_class = {.kind = COMMAND_SEND_SIGNAL,
 										.record = record_sent,
 										.answer = answer_sent,
 										.is_prompt = true};
+static const CommandClass *const classes[] = {&receiver_class, &nothing_class, &send_class, NULL};
+static Primitive primitive = {.name = "signal",
+							  .classes = classes,
+							  .receives = "signal",
+							  .receive = record_received,
+							  .receive_late = keep_late,
+							  .carry_over = carry_over,
+							  .fork = know_ids,
+							  .reopen = take_late,
+							  .purge = purge};
+
+AION_REGISTER_PRIMITIVE(primitive);
 
 static bool keep_id(int64 run_key, int32 owner_key, const char *dedup_id);
 static bool send(const FoundRun *to, const char *name, const Jsonb *payload, const char *dedup_id);

@@ -16,6 +16,7 @@
 #include "engine/definition.h"
 #include "engine/due.h"
 #include "engine/failure.h"
+#include "engine/primitive.h"
 #include "engine/turn.h"
 #include "primitives/timer.h"
 #include "support/clock.h"
@@ -42,6 +43,7 @@ static const CommandClass sleep_class = {.kind = COMMAND_SLEEP,
 										 .cancel = aion_timer_cancel};
 static const CommandClass timer_class = {.kind = COMMAND_TIMER,
 										 .awaiting = "timer",
+										 .has_handle = true,
 										 .record = aion_timer_record,
 										 .answer = answer_timer,
 										 .failure = failure_of,
@@ -53,6 +55,11 @@ static const CommandClass timeout_class = {.kind = COMMAND_TIMEOUT,
 										   .failure = failure_of,
 										   .cancel = aion_timer_cancel};
 static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_TIMER, .record = record_cancel};
+static const CommandClass *const classes[] = {&sleep_class, &timer_class, &timeout_class,
+											  &cancel_class, NULL};
+static Primitive primitive = {.name = "timer", .classes = classes};
+
+AION_REGISTER_PRIMITIVE(primitive);
 
 static Command *start(Turn *turn, const CommandClass *class, const char *name,
 					  const Interval *duration, TimestampTz until, bool refused);

@@ -112,6 +112,53 @@ BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.map('act', '{"a": 1}'); END $$); 
 BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.map('act', '[1]', '{"concurrency": 0}'); END $$); ROLLBACK;
 BEGIN; SELECT * FROM try($$ BEGIN PERFORM aion.await(aion.start_timer('t', '1 s'), '-1 s'); END $$); ROLLBACK;
 SELECT aion.await_all('{}');
+-- 11.6: handles can be guessed. Only what a function gave a handle of can be awaited or cancelled; all else is refused.
+CREATE FUNCTION nothing(input jsonb) RETURNS text LANGUAGE sql AS $$ SELECT 'done'::text $$;
+SELECT aion.register_workflow('nothing', 'nothing(jsonb)') IS NOT NULL;
+CREATE FUNCTION guess(how text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	handle text;
+	accepted text[] = '{}';
+	refused int = 0;
+BEGIN
+	PERFORM aion.sleep('1 ms');
+	PERFORM aion.run('act', '{"what": "a"}');
+	PERFORM aion.start_activity('act', '{"what": "b"}'), aion.start_timer('t', '1 ms'), aion.cancel_timer('none'), aion.next_signal('s');
+	PERFORM aion.cancel(aion.start_timer('u', '1 day'));
+	PERFORM aion.try_receive('s'), aion.upsert_search_attributes('{"a": 1}'), aion.publish('p', '1');
+	PERFORM aion.await(aion.start_timer('v', '1 ms'), '1 day');
+	PERFORM aion.begin_timeout('1 day');
+	PERFORM aion.start_child('nothing', workflow_id => 'guessed child');
+	BEGIN PERFORM aion.send_signal('none', 's'); EXCEPTION WHEN SQLSTATE 'WF001' THEN NULL; END;
+	BEGIN PERFORM aion.request_cancel('none'); EXCEPTION WHEN SQLSTATE 'WF001' THEN NULL; END;
+	FOR handle IN SELECT format('%s:%s:%s', k, i, n) FROM unnest('{activity,timer,timeout,"timeout scope",signal,child,sending,cancel,nothing}'::text[]) k, generate_series(-1, 16) i,
+			unnest('{act,t,u,v,s,none,nothing,guessed child,a,1,2,3,sleep:1,timeout:1,scope:1,""}'::text[]) n ORDER BY i, k, n LOOP
+		BEGIN
+			CASE how
+				WHEN 'await' THEN PERFORM aion.await(handle);
+				WHEN 'await, with a timeout' THEN PERFORM aion.await(handle, '1 ms');
+				WHEN 'await_all' THEN PERFORM aion.await_all(ARRAY[handle]::aion.handle[]);
+				WHEN 'await_settled' THEN PERFORM aion.await_settled(ARRAY[handle]::aion.handle[]);
+				WHEN 'await_first' THEN PERFORM aion.await_first(ARRAY[handle]::aion.handle[], true);
+				WHEN 'cancel' THEN PERFORM aion.cancel(handle);
+			END CASE;
+			accepted := accepted || handle;
+		EXCEPTION
+			WHEN SQLSTATE 'WF014' THEN refused := refused + 1;
+			WHEN SQLSTATE 'WF027' OR SQLSTATE 'WF013' THEN accepted := accepted || handle;
+		END;
+	END LOOP;
+	RETURN jsonb_build_object('accepted', accepted, 'refused', refused);
+END $$;
+SELECT aion.register_workflow('guess', 'guess(text)') IS NOT NULL;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT count(*) FROM (SELECT aion.start_workflow('guess', jsonb_build_object('how', h), workflow_id => h) FROM unnest('{await,"await, with a timeout",await_all,await_settled,await_first,cancel}'::text[]) h) s;
+SELECT aion_test.advance('1 hour') IS NOT NULL;
+SELECT aion.signal_workflow(workflow_id, 's') FROM aion.workflow_run WHERE status = 'running' AND workflow_type = 'guess';
+SELECT aion_test.advance('1 hour') IS NOT NULL;
+SELECT workflow_id, status, blocked, result, error FROM aion.workflow_run WHERE workflow_type = 'guess' ORDER BY run_key;
+ROLLBACK;
 -- Many: one turn asks for all of them, and the time it takes does not grow with the square; what is recorded is not executed again
 -- (invariant 42).
 BEGIN;
