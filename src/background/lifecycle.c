@@ -3,26 +3,38 @@
  *		What happens to databases and extensions, noticed where it happens.
  *
  * Commands that need a database for themselves would fail for the engine's processes in it, and
- * dropping the extension would deadlock with them.  Before such a command the engine is kept out of
- * the database, and let in again when the transaction has ended and everybody can see what it did.
- * An extension that comes or goes is told to the launcher when that commits.  COMMIT PREPARED calls
- * no transaction callbacks, so what such a transaction made ready has to be looked for.
+ * what locks all tables of the extension would deadlock with them.  Before such a command the
+ * engine is kept out of the database, and let in again when the transaction has ended and
+ * everybody can see what it did.  An extension that comes or goes is told to the launcher when
+ * that commits.  COMMIT PREPARED calls no transaction callbacks, so what such a transaction made
+ * ready has to be looked for.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 
@@ -35,8 +47,8 @@
 #include "support/wakeup.h"
 
 /* In this transaction: */
-static bool holding = false;  /* a database */
-static bool creating = false; /* one, which may have the extension from its template */
+static bool holding = false;   /* a database */
+static bool appearing = false; /* one, by CREATE or because it can be connected to again */
 
 static ProcessUtility_hook_type next_process_utility = NULL;
 static object_access_hook_type next_object_access = NULL;
@@ -48,7 +60,16 @@ static void watch_process_utility(PlannedStmt *statement, const char *text, bool
 static void watch_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg);
 static const char *wanted_database(Node *statement);
 static const char *template_of(const CreatedbStmt *statement);
-static bool drops_extension(Node *statement);
+static bool lets_in(Node *statement);
+static bool evicts(const AlterDatabaseStmt *statement);
+static bool has_option(const AlterDatabaseStmt *statement, const char *name, bool value);
+static bool locks_extension(Node *statement);
+static bool drops_any_of(const DropStmt *drop, List *required);
+static bool owns_any_of(List *roles, List *required);
+static bool may_drop(Oid class, Oid object);
+static List *add_required(List *required, Oid class, Oid object);
+static bool is_among(List *required, Oid class, Oid object);
+static Oid owner_of(const ObjectAddress *object);
 static void remove_bells(void);
 static void transaction_ended(XactEvent event, void *argument);
 static bool may_have(Node *statement, Oid database);
@@ -75,11 +96,12 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 	Node *node = statement->utilityStmt;
 	const char *name = wanted_database(node);
 	Oid database = name != NULL ? get_database_oid(name, true) : InvalidOid;
+	bool locks = locks_extension(node);
 
 	if (!may_have(node, database))
 		database = InvalidOid; /* the command will be refused */
 
-	if (OidIsValid(database) || drops_extension(node))
+	if (OidIsValid(database) || locks)
 	{
 		bool already = holding;
 
@@ -87,9 +109,9 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 		if (!already)
 			(void) aion_hold_take(OidIsValid(database) ? database : MyDatabaseId);
 	}
-	if (drops_extension(node))
+	if (locks && (IsA(node, DropStmt) || IsA(node, DropOwnedStmt)))
 		remove_bells();
-	creating = creating || IsA(node, CreatedbStmt);
+	appearing = appearing || lets_in(node);
 	if (next_process_utility != NULL)
 		next_process_utility(statement, text, read_only_tree, context, parameters, environment,
 							 receiver, completion);
@@ -131,7 +153,9 @@ wanted_database(Node *statement)
 				return ((RenameStmt *) statement)->subname;
 			return NULL;
 		case T_AlterDatabaseStmt:
-			return ((AlterDatabaseStmt *) statement)->dbname;
+			return evicts((AlterDatabaseStmt *) statement)
+					   ? ((AlterDatabaseStmt *) statement)->dbname
+					   : NULL;
 		default:
 			return NULL;
 	}
@@ -192,26 +216,213 @@ is_template(Oid database)
 }
 
 /*
- * Tells whether a command drops aion from this database, and may.
+ * Tells whether there may be a database to connect to that could not be connected to before.
  */
 static bool
-drops_extension(Node *statement)
+lets_in(Node *statement)
 {
-	DropStmt *drop = (DropStmt *) statement;
+	const AlterDatabaseStmt *alter = (AlterDatabaseStmt *) statement;
+
+	return IsA(statement, CreatedbStmt) ||
+		   (IsA(statement, AlterDatabaseStmt) && (has_option(alter, "allow_connections", true) ||
+												  has_option(alter, "is_template", false)));
+}
+
+/*
+ * Tells whether ALTER DATABASE sets what is incompatible with sessions in the database.
+ */
+static bool
+evicts(const AlterDatabaseStmt *statement)
+{
 	ListCell *cell;
 
-	if (!IsA(statement, DropStmt) || drop->removeType != OBJECT_EXTENSION)
+	foreach (cell, statement->options)
+	{
+		if (strcmp(lfirst_node(DefElem, cell)->defname, "tablespace") == 0)
+			return true;
+	}
+	return has_option(statement, "allow_connections", false) ||
+		   has_option(statement, "is_template", true);
+}
+
+static bool
+has_option(const AlterDatabaseStmt *statement, const char *name, bool value)
+{
+	ListCell *cell;
+
+	foreach (cell, statement->options)
+	{
+		DefElem *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
+			return defGetBoolean(option) == value;
+	}
+	return false;
+}
+
+/*
+ * Tells whether a command locks the tables of aion one after the other, and may: one that drops the
+ * extension, also by what it requires or by whom it belongs to, and one that changes all of it.
+ */
+static bool
+locks_extension(Node *statement)
+{
+	List *required;
+	Oid extension;
+
+	if (!IsA(statement, DropStmt) && !IsA(statement, DropOwnedStmt) &&
+		!IsA(statement, ReassignOwnedStmt) && !IsA(statement, AlterExtensionStmt))
 		return false;
+	if (IsAbortedTransactionBlockState())
+		return false; /* nothing can be looked up, and the command will be refused */
+	extension = get_extension_oid("aion", true);
+	if (!OidIsValid(extension))
+		return false;
+	required = add_required(NIL, ExtensionRelationId, extension);
+	switch (nodeTag(statement))
+	{
+		case T_DropStmt:
+			return drops_any_of((DropStmt *) statement, required);
+		case T_DropOwnedStmt:
+			return owns_any_of(((DropOwnedStmt *) statement)->roles, required);
+		case T_ReassignOwnedStmt:
+			return owns_any_of(((ReassignOwnedStmt *) statement)->roles, required);
+		default:
+			return strcmp(((AlterExtensionStmt *) statement)->extname, "aion") == 0 &&
+				   may_drop(ExtensionRelationId, extension);
+	}
+}
+
+/*
+ * Tells whether a command drops an extension or a schema that aion requires, or aion itself.
+ * Without CASCADE, too: what it locks is the same, before it is refused.
+ */
+static bool
+drops_any_of(const DropStmt *drop, List *required)
+{
+	ListCell *cell;
+
 	foreach (cell, drop->objects)
 	{
-		if (strcmp(strVal(lfirst(cell)), "aion") == 0)
-		{
-			Oid extension = get_extension_oid("aion", true);
+		Oid class = InvalidOid;
+		Oid object = InvalidOid;
 
-			return OidIsValid(extension) && aion_compat_owns_extension(extension, GetUserId());
+		if (drop->removeType == OBJECT_EXTENSION)
+		{
+			class = ExtensionRelationId;
+			object = get_extension_oid(strVal(lfirst(cell)), true);
+		}
+		else if (drop->removeType == OBJECT_SCHEMA)
+		{
+			class = NamespaceRelationId;
+			object = get_namespace_oid(strVal(lfirst(cell)), true);
+		}
+		if (OidIsValid(object) && is_among(required, class, object) && may_drop(class, object))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Tells whether one of some roles owns one of some objects, and is at the user's disposal.
+ */
+static bool
+owns_any_of(List *roles, List *required)
+{
+	ListCell *role_cell;
+	ListCell *cell;
+
+	foreach (role_cell, roles)
+	{
+		Oid role = get_rolespec_oid(lfirst_node(RoleSpec, role_cell), true);
+
+		foreach (cell, required)
+		{
+			if (OidIsValid(role) && owner_of(lfirst(cell)) == role &&
+				has_privs_of_role(GetUserId(), role))
+				return true;
 		}
 	}
 	return false;
+}
+
+static bool
+may_drop(Oid class, Oid object)
+{
+	return class == ExtensionRelationId ? aion_compat_owns_extension(object, GetUserId())
+										: aion_compat_owns_schema(object, GetUserId());
+}
+
+/*
+ * Adds an object to a list, and all that it depends on, so that it is dropped with them.
+ */
+static List *
+add_required(List *required, Oid class, Oid object)
+{
+	ObjectAddress *added;
+	Relation catalog;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	if (is_among(required, class, object))
+		return required;
+	added = palloc(sizeof(ObjectAddress));
+	ObjectAddressSet(*added, class, object);
+	required = lappend(required, added);
+	catalog = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(class));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(object));
+	scan = systable_beginscan(catalog, DependDependerIndexId, true, NULL, lengthof(keys), keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tuple);
+
+		required = add_required(required, depend->refclassid, depend->refobjid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return required;
+}
+
+static bool
+is_among(List *required, Oid class, Oid object)
+{
+	ListCell *cell;
+
+	foreach (cell, required)
+	{
+		const ObjectAddress *known = lfirst(cell);
+
+		if (known->classId == class && known->objectId == object)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Returns who owns an object; InvalidOid if it is gone, or of a class without owners.
+ */
+static Oid
+owner_of(const ObjectAddress *object)
+{
+	AttrNumber column = get_object_attnum_owner(object->classId);
+	Relation catalog;
+	HeapTuple tuple;
+	Oid owner = InvalidOid;
+	bool isnull;
+
+	if (column == InvalidAttrNumber)
+		return InvalidOid;
+	catalog = table_open(object->classId, AccessShareLock);
+	tuple = get_catalog_object_by_oid(catalog, get_object_attnum_oid(object->classId),
+									  object->objectId);
+	if (HeapTupleIsValid(tuple))
+		owner = DatumGetObjectId(heap_getattr(tuple, column, RelationGetDescr(catalog), &isnull));
+	table_close(catalog, AccessShareLock);
+	return owner;
 }
 
 /*
@@ -259,7 +470,7 @@ transaction_ended(XactEvent event, void *argument)
 		return;
 	if (holding)
 		aion_hold_let_go();
-	else if (creating && event == XACT_EVENT_COMMIT)
+	else if (appearing && event == XACT_EVENT_COMMIT)
 		aion_board_post_databases();
-	holding = creating = false;
+	holding = appearing = false;
 }

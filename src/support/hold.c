@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
@@ -17,16 +19,19 @@
 #include "support/hold.h"
 #include "support/pg_compat.h"
 
-#define LEAVE_MS 30000 /* a turn may take long; then the command that wants the database fails */
+#define ASK_MS 3000	   /* a turn may take long, and code may catch that it is cancelled */
+#define LEAVE_MS 30000 /* then the command that wants the database fails */
 
 static bool own_hold = false;
 
+static void terminate_processes(Oid database);
+static void terminate(int pid);
 static int count_processes(Oid database);
 static void leave_hold(int code, Datum argument);
 
 /*
- * Keeps the engine out of a database, asks its processes to leave and waits until they have; false
- * if they do not.
+ * Keeps the engine out of a database, asks its processes to leave, terminates those that do not,
+ * and waits until they have gone; false if they do not.
  */
 bool
 aion_hold_take(Oid database)
@@ -65,6 +70,8 @@ aion_hold_take(Oid database)
 	LWLockRelease(board->lock);
 	for (int waited = 0; hold != NULL && left > 0 && waited < LEAVE_MS; waited += 10)
 	{
+		if (waited == ASK_MS)
+			terminate_processes(database);
 		left = count_processes(database);
 		if (left > 0)
 		{
@@ -111,6 +118,35 @@ aion_hold_is_on(Oid database)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Terminates the processes of the engine in a database.  What they execute is rolled back, and is
+ * executed again if the database is still there.
+ */
+static void
+terminate_processes(Oid database)
+{
+	Board *board = aion_board_memory();
+	const DatabaseSlot *slot;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	slot = aion_board_database(database);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		if (board->runners[i].database == database)
+			terminate(aion_board_pid(board->runners[i].process));
+	}
+	if (slot != NULL)
+		terminate(aion_board_pid(slot->scheduler));
+	LWLockRelease(board->lock);
+}
+
+static void
+terminate(int pid)
+{
+	if (pid > 0)
+		(void) kill(pid, SIGTERM);
 }
 
 /*

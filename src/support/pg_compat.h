@@ -20,6 +20,8 @@
 #if PG_VERSION_NUM >= 160000
 #define aion_compat_owns_database(db, role) object_ownercheck(DatabaseRelationId, (db), (role))
 #define aion_compat_owns_extension(ext, role) object_ownercheck(ExtensionRelationId, (ext), (role))
+#define aion_compat_owns_schema(schema, role)                                                      \
+	object_ownercheck(NamespaceRelationId, (schema), (role))
 #define aion_compat_may_execute(fn, role)                                                          \
 	(object_aclcheck(ProcedureRelationId, (fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #define aion_compat_may_connect(db, role)                                                          \
@@ -27,6 +29,7 @@
 #else
 #define aion_compat_owns_database(db, role) pg_database_ownercheck((db), (role))
 #define aion_compat_owns_extension(ext, role) pg_extension_ownercheck((ext), (role))
+#define aion_compat_owns_schema(schema, role) pg_namespace_ownercheck((schema), (role))
 #define aion_compat_may_execute(fn, role)                                                          \
 	(pg_proc_aclcheck((fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #define aion_compat_may_connect(db, role)                                                          \
