@@ -3,13 +3,13 @@
  * violation; no rows means sound.
  */
 
-CREATE OR REPLACE VIEW aion._standing AS
+CREATE OR REPLACE VIEW aion._standing WITH (security_invoker) AS
 	SELECT e.* FROM aion._event e
 	WHERE NOT EXISTS (SELECT FROM aion._event r WHERE r.run_key = e.run_key
 		AND r.event_type = 'WorkflowReopened' AND r.attributes -> 'supersedes' @> to_jsonb(e.seq));
 COMMENT ON VIEW aion._standing IS 'the events that no reopen has taken back';
 
-CREATE OR REPLACE VIEW aion._live_timer AS
+CREATE OR REPLACE VIEW aion._live_timer WITH (security_invoker) AS
 	SELECT l.run_key, l.key, l.seq, (l.attributes ->> 'fire_at')::timestamptz AS fire_at
 	FROM (SELECT DISTINCT ON (e.run_key, e.key) e.*
 		FROM aion._standing e
@@ -18,7 +18,7 @@ CREATE OR REPLACE VIEW aion._live_timer AS
 	WHERE l.event_type = 'TimerStarted';
 COMMENT ON VIEW aion._live_timer IS 'the timers that are live as the histories have it';
 
-CREATE OR REPLACE VIEW aion._lifecycle AS
+CREATE OR REPLACE VIEW aion._lifecycle WITH (security_invoker) AS
 	SELECT b.run_key, CASE WHEN p.event_type = 'WorkflowPaused' THEN 'paused'
 		WHEN b.event_type <> 'WorkflowReopened' THEN b.status
 		WHEN EXISTS (SELECT FROM aion._live_timer t WHERE t.run_key = b.run_key AND t.key = 'start:')
@@ -42,7 +42,7 @@ CREATE OR REPLACE VIEW aion._lifecycle AS
 		ORDER BY e.run_key, e.seq DESC) p USING (run_key);
 COMMENT ON VIEW aion._lifecycle IS 'the status of each run as its history has it';
 
-CREATE OR REPLACE VIEW aion._violation AS
+CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 	WITH ending AS (
 		SELECT run_key, seq FROM aion._event
 		WHERE event_type IN ('WorkflowCompleted', 'WorkflowFailed', 'WorkflowCancelled',

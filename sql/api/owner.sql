@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 			AND CASE level
 				WHEN 'admin' THEN p.proname NOT IN ('grant_usage', 'revoke_usage', '_apply_grant', '_functions_of', '_owner_key')
 				WHEN 'user' THEN p.proname NOT IN ('grant_usage', 'revoke_usage', '_apply_grant', '_functions_of', '_owner_key',
-					'adopt_database', 'pause_engine', 'resume_engine', 'check_integrity', 'grant_task_queue', 'pause_task_queue', 'resume_task_queue', 'configure_task_queue')
+					'adopt_database', 'pause_engine', 'resume_engine', 'check_integrity')
 				WHEN 'worker' THEN p.proname IN ('poll_activities', 'complete_activity', 'fail_activity', 'heartbeat_activity', 'wait_for_tasks',
 					'value')
 				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'history', 'explain', 'value',

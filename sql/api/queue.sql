@@ -4,16 +4,16 @@ CREATE OR REPLACE FUNCTION aion.configure_task_queue(name text, max_running int 
 	max_per_key int DEFAULT NULL, rate real DEFAULT NULL) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_configure_task_queue';
 COMMENT ON FUNCTION aion.configure_task_queue(text, int, int, real)
-	IS 'limits how many activities of a task queue run at once, in all and with the same key, and how many begin per second; NULL: no limit';
+	IS 'limits how many activities of a task queue run at once, in all and with the same key, and how many begin per second; NULL: no limit; a role does it for queues that only its runs use, an administrator for all runs';
 
 CREATE OR REPLACE FUNCTION aion.grant_task_queue(role regrole, name text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_grant_task_queue';
 COMMENT ON FUNCTION aion.grant_task_queue(regrole, text)
-	IS 'lets a role claim activities of a task queue, of its own runs or anybody''s';
+	IS 'lets a role claim activities of a task queue: those of all runs, or of the runs of the queue''s owner';
 
 CREATE OR REPLACE FUNCTION aion.pause_task_queue(name text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_pause_task_queue';
-COMMENT ON FUNCTION aion.pause_task_queue(text) IS 'lets nobody claim activities of a task queue until it is resumed';
+COMMENT ON FUNCTION aion.pause_task_queue(text) IS 'holds activities of a task queue until it is resumed';
 
 CREATE OR REPLACE FUNCTION aion.resume_task_queue(name text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_resume_task_queue';
@@ -26,9 +26,10 @@ COMMENT ON FUNCTION aion._queue_pace() IS 'how many activities of task queues be
 CREATE OR REPLACE VIEW aion.stat_queue WITH (security_barrier) AS
 	SELECT q.name AS task_queue, coalesce(c.paused, false) AS paused, c.max_running, c.max_per_key, c.rate,
 		t.waiting, t.delayed, t.claimed, t.oldest, p.started_per_second, p.finished_per_second
-	FROM (SELECT name FROM aion._queue UNION SELECT task_queue FROM aion._queue_pace() UNION SELECT task_queue FROM aion._task
+	FROM (SELECT name FROM aion._queue WHERE owner_key IS NULL OR owner_key = ANY ((SELECT aion._visible_owners(false))::int[])
+			UNION SELECT task_queue FROM aion._queue_pace() UNION SELECT task_queue FROM aion._task
 			WHERE owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) q
-		LEFT JOIN aion._queue c USING (name)
+		LEFT JOIN (SELECT * FROM aion._queue WHERE owner_key IS NULL OR owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) c USING (name)
 		LEFT JOIN (SELECT p.task_queue AS name, sum(p.started) AS started_per_second, sum(p.finished) AS finished_per_second
 			FROM aion._queue_pace() p GROUP BY 1) p USING (name)
 		CROSS JOIN LATERAL (SELECT

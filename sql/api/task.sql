@@ -3,10 +3,11 @@
 CREATE OR REPLACE FUNCTION aion.poll_activities(task_queues text[], worker text, max_tasks int DEFAULT 1,
 	wait interval DEFAULT NULL, activities text[] DEFAULT NULL,
 	OUT task_token text, OUT workflow_id text, OUT run_id uuid, OUT activity text, OUT input jsonb,
-	OUT attempt int, OUT idempotency_key text, OUT heartbeat_details jsonb, OUT deadline timestamptz)
+	OUT attempt int, OUT idempotency_key text, OUT heartbeat_details jsonb, OUT deadline timestamptz,
+	OUT owner text)
 	RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'aion_poll_activities';
 COMMENT ON FUNCTION aion.poll_activities(text[], text, int, interval, text[])
-	IS 'claims activities for a worker; the claim counts when the transaction commits';
+	IS 'claims activities for a worker, and says which role owns the run of each; the claim counts when the transaction commits';
 
 CREATE OR REPLACE FUNCTION aion.complete_activity(task_token text, result jsonb DEFAULT 'null') RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_complete_activity';

@@ -45,9 +45,10 @@ CREATE TABLE aion._queue (
 	paused boolean NOT NULL DEFAULT false,
 	max_running int,
 	max_per_key int,
-	rate real
+	rate real,
+	owner_key int
 );
-COMMENT ON TABLE aion._queue IS 'task queues that somebody has configured';
+COMMENT ON TABLE aion._queue IS 'task queues that were configured, and whose runs that is about; of administrators, about all runs';
 SELECT pg_extension_config_dump('aion._queue', '');
 
 /* A claim in a limited queue takes a permit of each kind; it is free again when its task is, or at a moment. */

@@ -4,12 +4,15 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "engine/fence.h"
+#include "engine/owner.h"
 #include "guc.h"
 #include "support/board.h"
 #include "support/extension.h"
@@ -67,14 +70,23 @@ aion_stat_engine(PG_FUNCTION_ARGS)
 }
 
 /*
- * _stat_runner() -> set of (pid, owner_key, state, since, queued, batches, runs)
+ * _stat_runner() -> set of (pid, owner_key, state, since, queued, batches, runs), of owners whose
+ *		rows the caller may see
  */
 Datum
 aion_stat_runner(PG_FUNCTION_ARGS)
 {
+	Oid user = GetUserId();
 	RosterRunner runner;
+	Authority authority;
+	Datum *owners;
+	int owner_count;
 
 	InitMaterializedSRF(fcinfo, 0);
+	aion_authority_assume(&authority);
+	deconstruct_array(DatumGetArrayTypeP(aion_owner_visible(user, false)), INT4OID, sizeof(int32),
+					  true, TYPALIGN_INT, &owners, NULL, &owner_count);
+	aion_authority_drop(&authority);
 	for (int slot = 0; aion_roster_runner(slot, &runner); slot++)
 	{
 		Datum values[] = {Int32GetDatum(runner.pid),		 Int32GetDatum(runner.owner_key),
@@ -82,8 +94,11 @@ aion_stat_runner(PG_FUNCTION_ARGS)
 						  Int32GetDatum(runner.queued),		 Int64GetDatum((int64) runner.batches),
 						  Int64GetDatum((int64) runner.runs)};
 		bool nulls[lengthof(values)] = {runner.pid == 0};
+		bool seen = false;
 
-		if (runner.database == MyDatabaseId)
+		for (int k = 0; k < owner_count; k++)
+			seen = seen || DatumGetInt32(owners[k]) == runner.owner_key;
+		if (seen && runner.database == MyDatabaseId)
 			put_row(fcinfo, values, nulls);
 	}
 	return (Datum) 0;

@@ -6,7 +6,9 @@
 
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 
+#include "engine/owner.h"
 #include "support/extension.h"
 
 /* Planned for the tables as they are, which it reads as a whole. */
@@ -26,10 +28,15 @@ Datum
 aion_check_integrity(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid user = GetUserId();
 	Authority authority;
 
 	InitMaterializedSRF(fcinfo, 0);
 	aion_authority_assume(&authority);
+	if (aion_owner_access(user) < ACCESS_MONITOR)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only administrators and monitors of aion can check its integrity")));
 	if (SPI_execute(select_violations, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read aion._violation");
 	for (uint64 row = 0; row < SPI_processed; row++)

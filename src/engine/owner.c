@@ -184,6 +184,15 @@ aion_owner_controlled(Oid role)
 }
 
 /*
+ * Returns the keys of the owners whose privileges a role has, whatever it was granted besides.
+ */
+Datum
+aion_owner_subjects(Oid role)
+{
+	return select_keys(role, false, false);
+}
+
+/*
  * Returns the keys of the owners whose runs may depend on what a role does.
  */
 Datum
@@ -333,9 +342,13 @@ Datum
 aion_owner_key_of(PG_FUNCTION_ARGS)
 {
 	Oid role = get_role_oid(NameStr(*PG_GETARG_NAME(0)), false);
+	Oid user = GetUserId();
 	Authority authority;
 	int32 key;
 
+	if (user != aion_extension()->owner && !superuser_arg(user))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("only the owner of extension \"aion\" can make keys of roles")));
 	aion_authority_assume(&authority);
 	aion_fence_settle();
 	key = aion_owner_key(role);

@@ -18,6 +18,7 @@ extern Oid aion_owner_role(int32 owner_key);
 extern AccessLevel aion_owner_access(Oid role);
 extern bool aion_owner_controls(Oid role, int32 owner_key);
 extern Datum aion_owner_controlled(Oid role);
+extern Datum aion_owner_subjects(Oid role);
 extern Datum aion_owner_affected(Oid role);
 extern Datum aion_owner_visible(Oid role, bool payloads);
 extern int32 aion_owner_of_name(Oid role, int32 owner_key, const char *kind, const char *name);

@@ -20,10 +20,12 @@
 #include "support/pace.h"
 #include "support/pg_compat.h"
 
-/* $5: how many with the same key may run at once. */
-#define ROOM_FOR_KEY                                                                               \
-	"($5 IS NULL OR t.key IS NULL OR (SELECT count(*) FROM aion._task c WHERE c.task_queue = $1"   \
-	" AND c.key = t.key AND c.state IN ('claimed', 'cancelled', 'abandoned')) < $5)"
+/* $5: how many with the same key may run at once, of those owners. */
+#define ROOM_FOR_KEY(owners)                                                                       \
+	" AND ($5 IS NULL OR t.key IS NULL OR (SELECT count(*) FROM aion._task c WHERE c.task_queue "  \
+	"= $1"                                                                                         \
+	" AND c.key = t.key AND c.state IN ('claimed', 'cancelled', 'abandoned')"                      \
+	" AND (" owners " IS NULL OR c.owner_key = ANY (" owners "))) < $5)"
 
 /* Which part of a queue is looked at. */
 #define LEVEL(first, last) "t.priority = " first " AND t.next_attempt_at >= " last
@@ -32,20 +34,21 @@
 #define LOCK_WAITING(whose, stretch)                                                               \
 	"SELECT " TASK_COLUMNS ", r.workflow_id, r.run_id,"                                            \
 	" (SELECT e.attributes -> 'input' FROM aion._event e"                                          \
-	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"               \
+	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details,"              \
+	" (SELECT o.name FROM aion._owner o WHERE o.owner_key = t.owner_key)"                          \
 	" FROM aion._task t JOIN aion._run r USING (run_key)"                                          \
 	" WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2 AND " whose      \
 	" AND " stretch " AND ($8 IS NULL OR t.activity = ANY ($8))"                                   \
 	" AND (t.close_by IS NULL OR t.close_by > $2)"                                                 \
-	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)"                                \
-	" AND " ROOM_FOR_KEY " AND ($7 IS NULL OR t.run_key = ANY ($7))"                               \
-	" AND r.blocked IS DISTINCT FROM 'quarantined' AND r.status <> 'paused'"                       \
-	" ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"                           \
-	" LIMIT $6 FOR UPDATE OF t SKIP LOCKED"
+	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)" ROOM_FOR_KEY(                  \
+		"$12") " AND ($7 IS NULL OR t.run_key = ANY ($7))"                                         \
+			   " AND r.blocked IS DISTINCT FROM 'quarantined' AND r.status <> 'paused'"            \
+			   " ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"                \
+			   " LIMIT $6 FOR UPDATE OF t SKIP LOCKED"
 
 #define FIND_WAITING(whose, stretch)                                                               \
 	"SELECT FROM aion._task t WHERE t.task_queue = $1 AND t.state = 'waiting'"                     \
-	" AND t.next_attempt_at <= $2 AND " whose " AND " stretch " AND " ROOM_FOR_KEY " LIMIT 1"
+	" AND t.next_attempt_at <= $2 AND " whose " AND " stretch ROOM_FOR_KEY("$9") " LIMIT 1"
 
 #define WORKERS "NOT t.background AND ($4 OR t.owner_key = ANY ($3))"
 #define BACKGROUND(owner)                                                                          \
@@ -55,24 +58,25 @@
 
 /* Of each the one for a range of priorities and the one for a level. */
 static Statement lock_for_worker[] = {
-	STATEMENT(SELECT, LOCK_WAITING(WORKERS " AND $9 = 0", RANGE("$10", "$11")), LOCK_TYPES,
-			  INT4OID),
+	STATEMENT(SELECT, LOCK_WAITING(WORKERS " AND $9 = 0", RANGE("$10", "$11")), LOCK_TYPES, INT4OID,
+			  INT4ARRAYOID),
 	STATEMENT(SELECT, LOCK_WAITING(WORKERS " AND $9 = 0", LEVEL("$10", "$11")), LOCK_TYPES,
-			  TIMESTAMPTZOID)};
+			  TIMESTAMPTZOID, INT4ARRAYOID)};
 static Statement lock_for_background[] = {
-	STATEMENT(SELECT, LOCK_WAITING(BACKGROUND("$9"), RANGE("$10", "$11")), LOCK_TYPES, INT4OID),
+	STATEMENT(SELECT, LOCK_WAITING(BACKGROUND("$9"), RANGE("$10", "$11")), LOCK_TYPES, INT4OID,
+			  INT4ARRAYOID),
 	STATEMENT(SELECT, LOCK_WAITING(BACKGROUND("$9"), LEVEL("$10", "$11")), LOCK_TYPES,
-			  TIMESTAMPTZOID)};
+			  TIMESTAMPTZOID, INT4ARRAYOID)};
 static Statement find_for_worker[] = {
 	STATEMENT(SELECT, FIND_WAITING(WORKERS " AND $6 = 0", RANGE("$7", "$8")), CLAIM_TYPES, INT4OID,
-			  INT4OID, INT4OID),
+			  INT4OID, INT4OID, INT4ARRAYOID),
 	STATEMENT(SELECT, FIND_WAITING(WORKERS " AND $6 = 0", LEVEL("$7", "$8")), CLAIM_TYPES, INT4OID,
-			  INT4OID, TIMESTAMPTZOID)};
+			  INT4OID, TIMESTAMPTZOID, INT4ARRAYOID)};
 static Statement find_for_background[] = {
 	STATEMENT(SELECT, FIND_WAITING(BACKGROUND("$6"), RANGE("$7", "$8")), CLAIM_TYPES, INT4OID,
-			  INT4OID, INT4OID),
+			  INT4OID, INT4OID, INT4ARRAYOID),
 	STATEMENT(SELECT, FIND_WAITING(BACKGROUND("$6"), LEVEL("$7", "$8")), CLAIM_TYPES, INT4OID,
-			  INT4OID, TIMESTAMPTZOID)};
+			  INT4OID, TIMESTAMPTZOID, INT4ARRAYOID)};
 static Statement claim_task =
 	STATEMENT(UPDATE,
 			  "UPDATE aion._task SET state = 'claimed', attempt = $3, worker = $4, token = $5,"
@@ -90,9 +94,13 @@ static Statement lock_claimed =
 			  " AND token = $3 AND state IN ('claimed', 'cancelled', 'abandoned') FOR UPDATE",
 			  INT8OID, INT4OID, UUIDOID);
 
+static List *claim_ruled(const ClaimWish *wish, Queue *queue, int most);
 static List *claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front,
 						   const Stretch *stretch);
-static bool find(const Queue *queue, Datum owner_keys, int32 background_of);
+static bool may_exist(Queue *queue);
+static bool find(const Queue *queue, int32 background_of);
+static bool has_keys(const Queue *queue);
+static Queue unruled_of(const Queue *queue);
 static Claim *read_claim(Rows rows, uint64 row);
 static void take(const ClaimWish *wish, Claim *claim);
 
@@ -102,21 +110,36 @@ static void take(const ClaimWish *wish, Claim *claim);
 List *
 aion_claim(const ClaimWish *wish, const char *queue_name)
 {
-	List *claims = NIL;
-	int most = wish->most;
-	Stretch stretch;
-	Front *front;
+	List *claims;
+	Queue unruled;
 	Queue queue;
 
 	aion_queue_read(queue_name, wish->owner_keys, &queue);
-	if (!queue.paused && queue.is_limited)
-		most = aion_queue_hold_permits(&queue, most);
-	if (queue.paused || most == 0)
+	claims = claim_ruled(wish, &queue, wish->most);
+	if (queue.ruled.isnull)
+		return claims;
+	unruled = unruled_of(&queue);
+	return list_concat(claims, claim_ruled(wish, &unruled, wish->most - list_length(claims)));
+}
+
+/*
+ * Claims from a queue as it is configured.
+ */
+static List *
+claim_ruled(const ClaimWish *wish, Queue *queue, int most)
+{
+	List *claims = NIL;
+	Stretch stretch;
+	Front *front;
+
+	if (!queue->paused && queue->is_limited)
+		most = aion_queue_hold_permits(queue, most);
+	if (queue->paused || most == 0 || !has_keys(queue))
 		return NIL;
-	front = aion_front_begin(queue_name, wish->background_of);
+	front = aion_front_begin(queue->name, wish->background_of);
 	while (list_length(claims) < most && aion_front_next(front, &stretch))
 		claims = list_concat(
-			claims, claim_stretch(wish, &queue, most - list_length(claims), front, &stretch));
+			claims, claim_stretch(wish, queue, most - list_length(claims), front, &stretch));
 	return claims;
 }
 
@@ -127,7 +150,7 @@ claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front, const
 	List *claims = NIL;
 	NullableDatum args[] = {aion_arg_text(queue->name),
 							aion_arg_timestamp(aion_clock_now()),
-							aion_arg(wish->owner_keys),
+							aion_arg(queue->claimable),
 							aion_arg_bool(queue->granted),
 							queue->max_per_key > 0 ? aion_arg_int32(queue->max_per_key)
 												   : aion_arg_null(),
@@ -136,7 +159,8 @@ claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front, const
 							wish->activities,
 							aion_arg_int32(wish->background_of),
 							stretch->first,
-							stretch->last};
+							stretch->last,
+							queue->ruled};
 	Rows rows = aion_statement_execute(&lock[stretch->is_level], args);
 
 	aion_front_end(front, rows.count);
@@ -160,11 +184,39 @@ claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front, const
 bool
 aion_claim_exists(const char *queue_name, Datum owner_keys)
 {
+	Queue unruled;
 	Queue queue;
 
 	aion_queue_read(queue_name, owner_keys, &queue);
-	return !queue.paused && (!queue.is_limited || aion_queue_hold_permits(&queue, 1) > 0) &&
-		   find(&queue, owner_keys, 0);
+	if (may_exist(&queue))
+		return true;
+	unruled = unruled_of(&queue);
+	return !queue.ruled.isnull && may_exist(&unruled);
+}
+
+static bool
+may_exist(Queue *queue)
+{
+	return !queue->paused && (!queue->is_limited || aion_queue_hold_permits(queue, 1) > 0) &&
+		   has_keys(queue) && find(queue, 0);
+}
+
+/*
+ * Tells whether there are owners whose activities may be claimed.
+ */
+static bool
+has_keys(const Queue *queue)
+{
+	return queue->granted || ARR_NDIM(DatumGetArrayTypeP(queue->claimable)) > 0;
+}
+
+/*
+ * Returns the queue as those activities meet it that its owner does not rule.
+ */
+static Queue
+unruled_of(const Queue *queue)
+{
+	return (Queue){.name = queue->name, .ruled = aion_arg_null(), .claimable = queue->unruled};
 }
 
 /*
@@ -174,13 +226,15 @@ aion_claim_exists(const char *queue_name, Datum owner_keys)
 bool
 aion_claim_is_due(const char *queue_name, int32 background_of)
 {
-	Queue queue = {.name = unconstify(char *, queue_name)};
+	Queue queue = {.name = unconstify(char *, queue_name),
+				   .ruled = aion_arg_null(),
+				   .claimable = PointerGetDatum(construct_empty_array(INT4OID))};
 
-	return find(&queue, PointerGetDatum(construct_empty_array(INT4OID)), background_of);
+	return find(&queue, background_of);
 }
 
 static bool
-find(const Queue *queue, Datum owner_keys, int32 background_of)
+find(const Queue *queue, int32 background_of)
 {
 	Statement *statement = background_of > 0 ? find_for_background : find_for_worker;
 	Front *front = aion_front_begin(queue->name, background_of);
@@ -190,13 +244,14 @@ find(const Queue *queue, Datum owner_keys, int32 background_of)
 	{
 		NullableDatum args[] = {aion_arg_text(queue->name),
 								aion_arg_timestamp(aion_clock_now()),
-								aion_arg(owner_keys),
+								aion_arg(queue->claimable),
 								aion_arg_bool(queue->granted),
 								queue->max_per_key > 0 ? aion_arg_int32(queue->max_per_key)
 													   : aion_arg_null(),
 								aion_arg_int32(background_of),
 								stretch.first,
-								stretch.last};
+								stretch.last,
+								queue->ruled};
 		bool found = aion_statement_execute(&statement[stretch.is_level], args).count > 0;
 
 		aion_front_end(front, found ? 1 : 0);
@@ -258,6 +313,7 @@ read_claim(Rows rows, uint64 row)
 	claim->run_id = aion_row_uuid(rows, row, TASK_COLUMN_COUNT + 2);
 	claim->input = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 3);
 	claim->heartbeat_details = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 4);
+	claim->owner = aion_row_text(rows, row, TASK_COLUMN_COUNT + 5);
 	return claim;
 }
 

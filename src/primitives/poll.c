@@ -128,7 +128,8 @@ put_claim(FunctionCallInfo fcinfo, const Claim *claim)
 		Int32GetDatum(task->attempt),
 		CStringGetTextDatum(aion_claim_idempotency_key(claim)),
 		JsonbPGetDatum(claim->heartbeat_details),
-		TimestampTzGetDatum(task->attempt_by)};
+		TimestampTzGetDatum(task->attempt_by),
+		CStringGetTextDatum(claim->owner)};
 	bool nulls[lengthof(values)] = {false};
 
 	nulls[4] = claim->input == NULL;

@@ -6,6 +6,10 @@
  * may run at once, free again when that one is done, and one for each that may begin within a span,
  * free again after it.  Nobody waits for a permit that somebody else is about to take or to return,
  * so a claim that does not commit holds up no one, and the limits hold all the same.
+ *
+ * A queue belongs to administrators, or to the role that configured it while no runs of others used
+ * it.  What such an owner configures and grants is about the owner's own runs: a queue is a name,
+ * and activities that others put there are claimed as if the queue were not configured.
  */
 #include "postgres.h"
 
@@ -38,7 +42,8 @@
 static Statement select_queue = STATEMENT(
 	SELECT,
 	"SELECT coalesce(q.paused, false), EXISTS (SELECT FROM aion._queue_grant g"
-	" WHERE g.name = $1 AND g.owner_key = ANY ($2)), q.max_running, q.max_per_key, q.rate::float8"
+	" WHERE g.name = $1 AND g.owner_key = ANY ($2)), q.max_running, q.max_per_key, q.rate::float8,"
+	" q.owner_key"
 	" FROM (SELECT 1) AS one LEFT JOIN aion._queue q ON q.name = $1",
 	TEXTOID, INT4ARRAYOID);
 static Statement hold_permits =
@@ -63,8 +68,31 @@ static Statement next_permit = STATEMENT(SELECT,
 static Statement count_key =
 	STATEMENT(SELECT,
 			  "SELECT count(*) FROM aion._task WHERE task_queue = $1 AND key = $2"
-			  " AND state IN ('claimed', 'cancelled', 'abandoned')",
-			  TEXTOID, TEXTOID);
+			  " AND state IN ('claimed', 'cancelled', 'abandoned')"
+			  " AND ($3 IS NULL OR owner_key = ANY ($3))",
+			  TEXTOID, TEXTOID, INT4ARRAYOID);
+static Statement select_control = STATEMENT(
+	SELECT,
+	"SELECT q.owner_key, q.name IS NOT NULL OR"
+	" EXISTS (SELECT FROM aion._queue_grant g WHERE g.name = $1) OR"
+	" EXISTS (SELECT FROM aion._activity a WHERE a.task_queue = $1 AND a.owner_key <> ALL ($2)) OR"
+	" EXISTS (SELECT FROM aion._workflow w WHERE w.task_queue = $1 AND w.owner_key <> ALL ($2)) OR"
+	" EXISTS (SELECT FROM aion._task t WHERE t.task_queue = $1 AND t.state = 'waiting'"
+	" AND NOT t.background AND t.owner_key <> ALL ($2)) OR"
+	" EXISTS (SELECT FROM aion._task t WHERE t.task_queue = $1"
+	" AND t.state IN ('claimed', 'cancelled', 'abandoned') AND t.owner_key <> ALL ($2))"
+	" FROM (SELECT 1) AS one LEFT JOIN aion._queue q ON q.name = $1",
+	TEXTOID, INT4ARRAYOID);
+static Statement own_queue = STATEMENT(INSERT,
+									   "INSERT INTO aion._queue (name, owner_key) VALUES ($1, $2)"
+									   " ON CONFLICT (name) DO NOTHING",
+									   TEXTOID, INT4OID);
+static Statement disown_queue = STATEMENT(UPDATE,
+										  "UPDATE aion._queue SET owner_key = NULL, paused = false "
+										  "WHERE name = $1 AND owner_key IS NOT NULL",
+										  TEXTOID);
+static Statement forget_grants =
+	STATEMENT(DELETE, "DELETE FROM aion._queue_grant WHERE name = $1", TEXTOID);
 static Statement set_limits =
 	STATEMENT(INSERT,
 			  "INSERT INTO aion._queue (name, max_running, max_per_key, rate)"
@@ -88,6 +116,9 @@ static Statement grant_queue =
 	STATEMENT(INSERT, "INSERT INTO aion._queue_grant VALUES ($1, $2) ON CONFLICT DO NOTHING",
 			  TEXTOID, INT4OID);
 
+static void rule(Queue *queue, int32 owner_key, Datum controlled);
+static Datum select_common(Datum keys, Datum of, bool common);
+static void require_control(Oid role, const char *name);
 static int hold(const Queue *queue, const char *kind, int wanted, int32 **numbers);
 static void set_free_at(const char *queue, const char *kind, int32 number, TimestampTz free_at);
 static void provide_permits(const char *name, const char *kind, int count);
@@ -106,7 +137,9 @@ aion_queue_read(const char *name, Datum controlled, Queue *queue)
 
 	*queue = (Queue){.name = pstrdup(name),
 					 .paused = aion_row_bool(rows, 0, 1),
-					 .granted = aion_row_bool(rows, 0, 2)};
+					 .granted = aion_row_bool(rows, 0, 2),
+					 .ruled = aion_arg_null(),
+					 .claimable = controlled};
 	if (!aion_row_isnull(rows, 0, 3))
 		queue->running = palloc0(sizeof(int32));
 	if (!aion_row_isnull(rows, 0, 4))
@@ -117,6 +150,80 @@ aion_queue_read(const char *name, Datum controlled, Queue *queue)
 		queue->rating = palloc0(sizeof(int32));
 	}
 	queue->is_limited = queue->running != NULL || queue->rating != NULL;
+	if (!aion_row_isnull(rows, 0, 6))
+		rule(queue, aion_row_int32(rows, 0, 6), controlled);
+}
+
+/*
+ * Divides what may be claimed of a queue into activities that its owner rules and others.
+ */
+static void
+rule(Queue *queue, int32 owner_key, Datum controlled)
+{
+	Oid owner = aion_owner_role(owner_key);
+	Datum ruled = OidIsValid(owner) ? aion_owner_subjects(owner)
+									: PointerGetDatum(construct_empty_array(INT4OID));
+
+	queue->ruled = aion_arg(ruled);
+	queue->claimable = queue->granted ? ruled : select_common(controlled, ruled, true);
+	queue->unruled = select_common(controlled, ruled, false);
+	queue->granted = false;
+}
+
+/*
+ * Returns the keys that are, or are not, among others as well.
+ */
+static Datum
+select_common(Datum keys, Datum of, bool common)
+{
+	Datum *all;
+	Datum *others;
+	int count;
+	int other_count;
+	int kept = 0;
+
+	deconstruct_array(DatumGetArrayTypeP(keys), INT4OID, sizeof(int32), true, TYPALIGN_INT, &all,
+					  NULL, &count);
+	deconstruct_array(DatumGetArrayTypeP(of), INT4OID, sizeof(int32), true, TYPALIGN_INT, &others,
+					  NULL, &other_count);
+	for (int i = 0; i < count; i++)
+	{
+		bool found = false;
+
+		for (int k = 0; k < other_count && !found; k++)
+			found = DatumGetInt32(all[i]) == DatumGetInt32(others[k]);
+		if (found == common)
+			all[kept++] = all[i];
+	}
+	return PointerGetDatum(construct_array(all, kept, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/*
+ * Refuses what only those who control a queue may do.  A queue that only runs of a role use belongs
+ * to that role once it has asked.
+ */
+static void
+require_control(Oid role, const char *name)
+{
+	NullableDatum args[] = {aion_arg_text(name), aion_arg(aion_owner_subjects(role))};
+	Rows rows;
+
+	if (aion_owner_access(role) == ACCESS_ADMIN)
+		return;
+	rows = aion_statement_execute(&select_control, args);
+	if (aion_row_isnull(rows, 0, 1) && !aion_row_bool(rows, 0, 2))
+	{
+		NullableDatum row[] = {aion_arg_text(name), aion_arg_int32(aion_owner_key(role))};
+
+		(void) aion_statement_execute(&own_queue, row);
+		args[1] = aion_arg(aion_owner_subjects(role));
+		rows = aion_statement_execute(&select_control, args);
+	}
+	if (aion_row_isnull(rows, 0, 1) || !aion_owner_controls(role, aion_row_int32(rows, 0, 1)))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied for task queue \"%s\"", name),
+						errhint("A role controls the queues that only its own runs use; other "
+								"queues need the level \"admin\" of aion.grant_usage().")));
 }
 
 /*
@@ -162,7 +269,7 @@ aion_queue_use_permit(Queue *queue, Task *task)
 bool
 aion_queue_has_room_for(const Queue *queue, const char *key)
 {
-	NullableDatum args[] = {aion_arg_text(queue->name), aion_arg_text(key)};
+	NullableDatum args[] = {aion_arg_text(queue->name), aion_arg_text(key), queue->ruled};
 	LOCKTAG tag;
 
 	if (queue->max_per_key == 0 || key == NULL)
@@ -266,11 +373,13 @@ pause_queue(FunctionCallInfo fcinfo, bool paused)
 {
 	char *name = queue_name(fcinfo, 0);
 	NullableDatum args[] = {aion_arg_text(name), aion_arg_bool(paused)};
+	Oid user = GetUserId();
 	Authority authority;
 
 	aion_guard_client_call(paused ? "aion.pause_task_queue" : "aion.resume_task_queue");
 	aion_authority_assume(&authority);
 	aion_fence_settle();
+	require_control(user, name);
 	(void) aion_statement_execute(&set_paused, args);
 	if (!paused)
 		aion_wakeup_queue(name);
@@ -299,6 +408,7 @@ aion_configure_task_queue(PG_FUNCTION_ARGS)
 							PG_ARGISNULL(1) ? aion_arg_null() : aion_arg_int32(max_running),
 							PG_ARGISNULL(2) ? aion_arg_null() : aion_arg_int32(max_per_key),
 							PG_ARGISNULL(3) ? aion_arg_null() : aion_arg(Float4GetDatum(rate))};
+	Oid user = GetUserId();
 	Authority authority;
 
 	aion_guard_client_call("aion.configure_task_queue");
@@ -307,6 +417,11 @@ aion_configure_task_queue(PG_FUNCTION_ARGS)
 						errmsg("rate must be between 0.0001 and %d per second", PERMITS_MAX)));
 	aion_authority_assume(&authority);
 	aion_fence_settle();
+	require_control(user, name);
+	/* An administrator's limits are for all, but the owner's workers are not for what others do. */
+	if (aion_owner_access(user) == ACCESS_ADMIN &&
+		aion_statement_execute(&disown_queue, args).count > 0)
+		(void) aion_statement_execute(&forget_grants, args);
 	(void) aion_statement_execute(&set_limits, args);
 	provide_permits(name, "running", PG_ARGISNULL(1) ? 0 : max_running);
 	provide_permits(name, "rate", PG_ARGISNULL(3) ? 0 : (int) ceil(rate));
@@ -322,6 +437,7 @@ Datum
 aion_grant_task_queue(PG_FUNCTION_ARGS)
 {
 	char *name = queue_name(fcinfo, 1);
+	Oid user = GetUserId();
 	Authority authority;
 
 	if (PG_ARGISNULL(0) || !OidIsValid(PG_GETARG_OID(0)))
@@ -329,6 +445,7 @@ aion_grant_task_queue(PG_FUNCTION_ARGS)
 	aion_guard_client_call("aion.grant_task_queue");
 	aion_authority_assume(&authority);
 	aion_fence_settle();
+	require_control(user, name);
 	{
 		NullableDatum args[] = {aion_arg_text(name),
 								aion_arg_int32(aion_owner_key(PG_GETARG_OID(0)))};

@@ -12,13 +12,18 @@ typedef struct Queue
 {
 	char *name;
 	bool paused;
-	bool granted;	   /* somebody may claim activities of others */
+	bool granted;	   /* the claimer may claim activities of others */
 	int32 max_per_key; /* 0: no limit */
 	double rate;	   /* 0: no limit; per second */
 	bool is_limited;   /* by permits */
 	int permit_count;  /* that were found free, and are used from the end */
 	int32 *running;	   /* NULL: no limit */
 	int32 *rating;	   /* NULL: no limit */
+
+	/* Of a queue that belongs to an owner; what is configured is about activities of these only. */
+	NullableDatum ruled; /* int4[]: owners that it is about; null: all */
+	Datum claimable;	 /* int4[]: those of them whose activities the claimer may have */
+	Datum unruled;		 /* int4[]: other owners whose activities the claimer may have */
 } Queue;
 
 /* All want the engine's authority. */

@@ -80,13 +80,17 @@ static Statement put_tick = STATEMENT(
 	"INSERT INTO aion._schedule_tick AS t (run_key, nominal_at, owner_key, state, open, decided_at,"
 	" until_at, workflow_id, error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 	" ON CONFLICT (run_key, nominal_at) DO UPDATE SET state = excluded.state, open = excluded.open,"
-	" decided_at = excluded.decided_at, until_at = excluded.until_at, error = excluded.error"
+	" decided_at = excluded.decided_at, until_at = excluded.until_at, error = excluded.error,"
+	" workflow_id = excluded.workflow_id"
 	" WHERE $10 OR t.state IN ('skipped', 'missed', 'failed')",
 	INT8OID, TIMESTAMPTZOID, INT4OID, TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
 	JSONBOID, BOOLOID);
 static Statement select_tick =
 	STATEMENT(SELECT, "SELECT FROM aion._schedule_tick WHERE run_key = $1 AND nominal_at = $2",
 			  INT8OID, TIMESTAMPTZOID);
+static Statement select_holder = STATEMENT(
+	SELECT, "SELECT owner_key FROM aion._run WHERE workflow_id = $1 AND closed_at IS NULL",
+	TEXTOID);
 static Statement select_waiting =
 	STATEMENT(SELECT,
 			  "SELECT nominal_at FROM aion._schedule_tick WHERE run_key = $1 AND state = $2"
@@ -160,9 +164,12 @@ static void decide(Schedule *schedule, TimestampTz tick);
 static int count_open(const Schedule *schedule);
 static void cancel_previous(const Schedule *schedule);
 static void start(Schedule *schedule, TimestampTz tick);
-static Jsonb *try_to_start(const Schedule *schedule, TimestampTz tick);
-static bool put(const Schedule *schedule, TimestampTz tick, const char *state, TimestampTz until,
-				const Jsonb *error, bool always);
+static bool is_held_by_others(const Schedule *schedule, const char *workflow_id);
+static Jsonb *try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id);
+static bool put_as(const Schedule *schedule, TimestampTz tick, const char *state, TimestampTz until,
+				   bool always);
+static bool put(const Schedule *schedule, TimestampTz tick, const char *workflow_id,
+				const char *state, TimestampTz until, const Jsonb *error, bool always);
 static bool is_known(const Schedule *schedule, TimestampTz tick);
 static char *workflow_id_of(const Schedule *schedule, TimestampTz tick);
 static NullableDatum key_array(const int64 *keys, int count);
@@ -320,7 +327,7 @@ serve_waiting(Schedule *schedule, const char *state, int *budget)
 	for (int i = 0; i < count; i++)
 	{
 		if (strcmp(state, "buffered") == 0 && is_used_up(schedule))
-			(void) put(schedule, ticks[i], "skipped", DT_NOEND, NULL, true);
+			(void) put_as(schedule, ticks[i], "skipped", DT_NOEND, true);
 		else
 			start(schedule, ticks[i]);
 	}
@@ -368,12 +375,12 @@ decide_latest(Schedule *schedule, TimestampTz now)
 		last = aion_timetable_latest(table, first, last - 1);
 	if (strcmp(schedule->catch_up, "skip") == 0 && aion_timetable_due(table, last) < now - TIMELY)
 	{
-		(void) put(schedule, first, "missed", last, NULL, false);
+		(void) put_as(schedule, first, "missed", last, false);
 		return last;
 	}
 	if (last > first)
-		(void) put(schedule, first, "missed", aion_timetable_latest(table, first, last - 1), NULL,
-				   false);
+		(void) put_as(schedule, first, "missed", aion_timetable_latest(table, first, last - 1),
+					  false);
 	decide(schedule, last);
 	return last;
 }
@@ -403,7 +410,7 @@ decide(Schedule *schedule, TimestampTz tick)
 		aion_authority_assume(&authority);
 		buffers = buffers && aion_statement_execute(&select_waiting, args).count == 0;
 		aion_authority_drop(&authority);
-		(void) put(schedule, tick, buffers ? "buffered" : "skipped", DT_NOEND, NULL, true);
+		(void) put_as(schedule, tick, buffers ? "buffered" : "skipped", DT_NOEND, true);
 		return;
 	}
 	start(schedule, tick);
@@ -452,16 +459,54 @@ cancel_previous(const Schedule *schedule)
 }
 
 /*
- * Starts the run of a tick, and records that or why it could not be.
+ * Starts the run of a tick, and records that or why it could not be.  Ids of ticks are known in
+ * advance, so one that another role holds must not keep the schedule from starting its run: then
+ * the run gets an id that cannot be known.
  */
 static void
 start(Schedule *schedule, TimestampTz tick)
 {
-	Jsonb *error = try_to_start(schedule, tick);
+	char *workflow_id = workflow_id_of(schedule, tick);
+	Jsonb *error = try_to_start(schedule, tick, workflow_id);
 
-	(void) put(schedule, tick, error == NULL ? "started" : "failed", DT_NOEND, error, true);
+	if (error != NULL && is_held_by_others(schedule, workflow_id))
+	{
+		uint64 chance;
+
+		if (!pg_strong_random(&chance, sizeof(chance)))
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not get random bytes")));
+		workflow_id = psprintf("%s/" UINT64_FORMAT, workflow_id, chance);
+		error = try_to_start(schedule, tick, workflow_id);
+	}
+	(void) put(schedule, tick, workflow_id, error == NULL ? "started" : "failed", DT_NOEND, error,
+			   true);
 	if (error == NULL)
 		schedule->runs++;
+}
+
+/*
+ * Tells whether an open run that the owner of a schedule does not control has a workflow id.
+ */
+static bool
+is_held_by_others(const Schedule *schedule, const char *workflow_id)
+{
+	NullableDatum args[] = {aion_arg_text(workflow_id)};
+	Authority authority;
+	bool held = false;
+	Rows rows;
+	Oid role;
+
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&select_holder, args);
+	if (rows.count > 0)
+	{
+		int32 holder = aion_row_int32(rows, 0, 1);
+
+		role = aion_owner_role(schedule->owner_key);
+		held = !OidIsValid(role) || !aion_owner_controls(role, holder);
+	}
+	aion_authority_drop(&authority);
+	return held;
 }
 
 /*
@@ -477,7 +522,7 @@ is_used_up(const Schedule *schedule)
  * Starts a run; returns why that is not possible, NULL if it was.
  */
 static Jsonb *
-try_to_start(const Schedule *schedule, TimestampTz tick)
+try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -498,7 +543,7 @@ try_to_start(const Schedule *schedule, TimestampTz tick)
 		aion_stopwatch_start(aion_turn_timeout); /* what types and defaults call is the owner's */
 		aion_schedule_prepare(schedule, role, &request);
 		request.scheduled_for = tick;
-		(void) aion_start(&request, schedule->input, workflow_id_of(schedule, tick));
+		(void) aion_start(&request, schedule->input, workflow_id);
 		(void) aion_stopwatch_stop();
 		ReleaseCurrentSubTransaction();
 	}
@@ -521,12 +566,22 @@ try_to_start(const Schedule *schedule, TimestampTz tick)
 }
 
 /*
+ * Records what became of a tick that starts no run, or none yet.
+ */
+static bool
+put_as(const Schedule *schedule, TimestampTz tick, const char *state, TimestampTz until,
+	   bool always)
+{
+	return put(schedule, tick, workflow_id_of(schedule, tick), state, until, NULL, always);
+}
+
+/*
  * Records what became of a tick; returns whether it did.  Unless told to always do so, it leaves
  * alone what has started or will.
  */
 static bool
-put(const Schedule *schedule, TimestampTz tick, const char *state, TimestampTz until,
-	const Jsonb *error, bool always)
+put(const Schedule *schedule, TimestampTz tick, const char *workflow_id, const char *state,
+	TimestampTz until, const Jsonb *error, bool always)
 {
 	NullableDatum args[] = {aion_arg_int64(schedule->key),
 							aion_arg_timestamp(tick),
@@ -535,7 +590,7 @@ put(const Schedule *schedule, TimestampTz tick, const char *state, TimestampTz u
 							aion_arg_bool(strcmp(state, "started") == 0),
 							aion_arg_timestamp(aion_clock_now()),
 							aion_arg_timestamp(until),
-							aion_arg_text(workflow_id_of(schedule, tick)),
+							aion_arg_text(workflow_id),
 							aion_arg_jsonb(error),
 							aion_arg_bool(always)};
 	Authority authority;
@@ -625,7 +680,7 @@ aion_trigger_schedule(PG_FUNCTION_ARGS)
 	schedule = lock_for(fcinfo);
 	while (is_known(schedule, tick))
 		tick++;
-	(void) put(schedule, tick, "pending", DT_NOEND, NULL, false);
+	(void) put_as(schedule, tick, "pending", DT_NOEND, false);
 	aion_authority_assume(&authority);
 	aion_due_wake(schedule->key, schedule->owner_key, TIMER_ASKED_TICK, aion_clock_now());
 	aion_authority_drop(&authority);
@@ -655,11 +710,12 @@ aion_backfill_schedule(PG_FUNCTION_ARGS)
 	for (int count = 0; (tick = aion_timetable_next(&table, count == 0 ? tick - 1 : tick)) <= until;
 		 count++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (count >= MOST_BACKFILLED)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_INPUT), errmsg("there are too many ticks to backfill"),
 					 errhint("Do it in parts of at most %d ticks.", MOST_BACKFILLED)));
-		asked += put(schedule, tick, "pending", DT_NOEND, NULL, false);
+		asked += put_as(schedule, tick, "pending", DT_NOEND, false);
 	}
 	aion_authority_assume(&authority);
 	if (asked > 0)

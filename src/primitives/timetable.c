@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
@@ -19,6 +20,7 @@
 
 #define EPOCH_SECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 #define LATEST_SECOND (END_TIMESTAMP / USECS_PER_SEC - SECS_PER_DAY)
+#define EARLIEST_YEAR 4750		/* BC */
 #define AVERAGE_MONTH 30.436875 /* days */
 
 static TimestampTz next(const Timetable *table, TimestampTz after);
@@ -74,7 +76,10 @@ aion_timetable_latest(const Timetable *table, TimestampTz first, TimestampTz unt
 		if (i < lengthof(windows) && until - first > windows[i] * USECS_PER_SEC)
 			from = until - windows[i] * USECS_PER_SEC;
 		while ((tick = aion_timetable_next(table, from)) <= until)
+		{
+			CHECK_FOR_INTERRUPTS();
 			latest = from = tick;
+		}
 		if (latest != first || from == first)
 			break;
 	}
@@ -139,9 +144,15 @@ next_interval(const Timetable *table, TimestampTz after)
 	int64 n = (int64) (((double) after - (double) table->anchor) / length);
 
 	while (nth(table, n) > after)
+	{
+		CHECK_FOR_INTERRUPTS();
 		n--;
+	}
 	while (nth(table, n) <= after)
+	{
+		CHECK_FOR_INTERRUPTS();
 		n++;
+	}
 	return nth(table, n);
 }
 
@@ -189,7 +200,8 @@ add_months(int64 local, int64 months)
 	count = year * INT64CONST(12) + month - 1 + months;
 	if (count >= INT64CONST(12) * 290000)
 		return LATEST_SECOND + EPOCH_SECONDS + SECS_PER_DAY;
-	count = Max(count, -INT64CONST(12) * 4700);
+	/* Earlier than any timestamp, or there would be no tick before some. */
+	count = Max(count, -INT64CONST(12) * EARLIEST_YEAR);
 	year = (int) (count / 12 - (count % 12 < 0 ? 1 : 0));
 	month = (int) (count - year * INT64CONST(12)) + 1;
 	date = Min(date, day_tab[isleap(year)][month - 1]);

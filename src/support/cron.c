@@ -173,6 +173,7 @@ aion_zone_moment(int64 local, pg_tz *zone)
 		int found = pg_next_dst_boundary(&from, &before, &dst_before, &boundary, &offset_after,
 										 &dst_after, zone);
 
+		CHECK_FOR_INTERRUPTS();
 		if (found <= 0 || local - before < boundary)
 			return Max(local - before, segment);
 		segment = from = boundary;

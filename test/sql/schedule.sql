@@ -271,6 +271,35 @@ SELECT aion.trigger_schedule('mine') IS NOT NULL AS triggered, aion.delete_sched
 ROLLBACK;
 CALL aion.drive();
 SELECT count(*) FROM aion.schedule_tick;
+-- 11.18 Any moment that a client may name is answered within its statement timeout.
+SET statement_timeout = '20 s';
+SELECT aion.create_schedule('monthly', 'nap', every => '1 month'); SELECT aion.create_schedule('aeons', 'nap', every => '5000 years');
+SELECT aion.backfill_schedule('monthly', '4714-12-01 BC', '4700-01-01 BC') > 100 AS many;
+SELECT aion.backfill_schedule('aeons', '4714-11-24 00:00:00+00 BC', now()) < 3 AS few;
+SELECT aion.update_schedule('monthly', start_at => '4714-12-01 BC'), aion.update_schedule('monthly', start_at => '294270-01-01');
+SELECT count(*) FROM aion.next_ticks('monthly', 1000);
+SELECT c, count(*) FROM unnest('{@monthly,@hourly,0 0 29 2 *,* * 1 1 1}'::text[]) c, LATERAL aion._cron_ticks(c, 'Europe/Berlin', '4714-12-01 BC', 1000) GROUP BY 1 ORDER BY 1;
+SELECT aion.delete_schedule(s) FROM unnest('{monthly,aeons}'::text[]) s;
+RESET statement_timeout;
+-- 11.3 Ids of ticks can be known in advance: a role that holds one, or one after the other, keeps no schedule of another role from starting its runs.
+RESET SESSION AUTHORIZATION; BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SET LOCAL SESSION AUTHORIZATION schedule_bob;
+CREATE FUNCTION sits() RETURNS text LANGUAGE sql AS $$ SELECT aion.value(aion.receive('never')) $$;
+SELECT aion.register_workflow('sits', 'sits()') IS NOT NULL AS registered;
+SELECT count(aion.start_workflow('sits', workflow_id => format('known/2026-01-01T00:%s:00Z', m))) FROM unnest('{10,20,40}'::int[]) m;
+SET LOCAL SESSION AUTHORIZATION schedule_ann;
+SELECT aion.start_workflow('nap', workflow_id => 'known/2026-01-01T00:30:00Z', start_at => '2026-01-02');
+SELECT aion.create_schedule('known', 'nap', every => '10 min');
+SELECT aion.trigger_schedule('known');
+SELECT aion_test.advance('45 min') > 0 AS advanced;
+SELECT nominal_at, t.state, t.error ->> 'sqlstate' AS sqlstate, r.owner, regexp_replace(t.workflow_id, 'Z/\d+$', 'Z/...') AS workflow_id
+	FROM aion.schedule_tick t LEFT JOIN aion.workflow_run r USING (workflow_id) WHERE t.schedule = 'known' ORDER BY 1;
+SELECT runs FROM aion.schedule WHERE name = 'known';
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
+SET SESSION AUTHORIZATION schedule_ann;
 -- Not in workflow code, and not outside of it.
 SELECT aion.scheduled_for();
 CREATE FUNCTION meddles() RETURNS text LANGUAGE sql AS $$ SELECT aion.pause_schedule('mine') $$;

@@ -1,0 +1,148 @@
+--
+-- 11.3 What a role cannot do to others, although it was granted EXECUTE on every function and pg_read_all_data. Every function and every relation
+-- of the extension is tried, so one that is new cannot be left out: each has its check in C or row security, whatever is granted.
+--
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE ROLE rights_victim LOGIN; CREATE ROLE rights_sneak LOGIN;
+SELECT aion.grant_usage('rights_victim');
+GRANT USAGE ON SCHEMA aion, aion_test TO rights_sneak;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA aion, aion_test TO rights_sneak;
+GRANT pg_read_all_data TO rights_sneak;
+CREATE SCHEMA rights; GRANT ALL ON SCHEMA rights TO rights_victim, rights_sneak;
+-- What is the victim's is called so, and its payloads say hush.
+SET SESSION AUTHORIZATION rights_victim; SET search_path = rights;
+CREATE FUNCTION victim(what text DEFAULT 'hush') RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.publish('victim', '"hush"');
+	PERFORM aion.start_activity('victim', '"hush"');
+	PERFORM aion.upsert_search_attributes('{"victim": "hush"}');
+	PERFORM aion.start_timer('victim', '1 day');
+	RETURN aion.value(aion.receive('never'));
+END $$;
+SELECT aion.register_workflow('victim', 'victim(text)') IS NOT NULL AS registered;
+CREATE FUNCTION done() RETURNS text LANGUAGE sql AS $$ SELECT 'hush' $$;
+SELECT aion.register_workflow('done', 'done()') IS NOT NULL AS registered;
+SELECT aion.register_activity('victim', mode => 'external', task_queue => 'victim', start_to_close_timeout => '1 day');
+SELECT aion.pause_task_queue('victim'), aion.resume_task_queue('victim');
+SELECT aion.create_schedule('victim', 'victim', every => '1 day', input => '{"what": "hush"}', start_at => '2100-01-01');
+SELECT aion.start_workflow('victim', workflow_id => 'victim', memo => '"hush"'), aion.start_workflow('done', workflow_id => 'victim done');
+CALL aion.drive();
+SELECT aion.signal_workflow('victim', 'victim', '"hush"', dedup_id => 'victim');
+RESET SESSION AUTHORIZATION; RESET search_path;
+SELECT run_id AS victim_run_id FROM aion.workflow_run WHERE workflow_id = 'victim' \gset
+SELECT status, (SELECT count(*) FROM aion.activity_task) AS tasks FROM aion.workflow_run WHERE workflow_id = 'victim';
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.sneak(what text DEFAULT 'mine') RETURNS text LANGUAGE sql AS 'SELECT what';
+SELECT aion.register_workflow('sneak', 'rights.sneak(text)') IS NOT NULL AS registered;
+RESET SESSION AUTHORIZATION;
+
+-- Every relation: there is nothing of the victim in it.
+CREATE FUNCTION rights.seen(relation regclass) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	rows text;
+BEGIN
+	SET LOCAL ROLE rights_sneak;
+	EXECUTE format('SELECT string_agg(t::text, E''\n'') FROM %s t', relation) INTO rows;
+	RESET ROLE;
+	RETURN CASE WHEN rows ~ 'hush|victim' THEN 'shows ' || left(rows, 200) END;
+EXCEPTION WHEN insufficient_privilege OR object_not_in_prerequisite_state THEN
+	RETURN NULL;
+END $$;
+SELECT c.oid::regclass AS relation, s.seen FROM pg_class c, LATERAL rights.seen(c.oid) s(seen)
+	WHERE c.relnamespace IN ('aion'::regnamespace, 'aion_test'::regnamespace, 'aion_code'::regnamespace) AND c.relkind IN ('r', 'v', 'm', 'p', 'f') AND s.seen IS NOT NULL;
+-- ... because tables have row security, and views are executed as the reader or decide by the reader themselves.
+SELECT c.oid::regclass AS unprotected FROM pg_class c
+	WHERE c.relnamespace = 'aion'::regnamespace AND CASE c.relkind WHEN 'r' THEN NOT c.relrowsecurity
+		WHEN 'v' THEN NOT coalesce(c.reloptions::text ~ 'security_invoker' OR c.reloptions::text ~ 'security_barrier' OR c.relname = 'stat_engine', false) ELSE false END;
+
+-- Every function: called with what is the victim's for each argument, it gives away nothing and changes nothing that is not the caller's.
+CREATE FUNCTION rights.state() RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+	state text := '';
+	part text;
+	t record;
+BEGIN
+	FOR t IN SELECT c.oid::regclass AS name, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'owner_key' AND NOT a.attisdropped) AS owned
+			FROM pg_class c WHERE c.relnamespace = 'aion'::regnamespace AND c.relkind = 'r' ORDER BY 1 LOOP
+		EXECUTE format('SELECT coalesce(string_agg(t::text, E''\n'' ORDER BY t::text), '''') FROM %s t', t.name)
+			|| CASE WHEN t.owned THEN ' WHERE t.owner_key IS DISTINCT FROM (SELECT o.owner_key FROM aion._owner o WHERE o.name = ''rights_sneak'')' ELSE '' END INTO part;
+		state := state || t.name || ': ' || part || E'\n';
+	END LOOP;
+	RETURN state;
+END $$;
+CREATE FUNCTION rights.argument(type regtype, name text) RETURNS text LANGUAGE sql AS $$
+	SELECT CASE WHEN name = 'run_as' THEN quote_literal('rights_victim') WHEN name = 'role' THEN quote_literal('rights_sneak')
+		WHEN name = 'if_running' THEN '''terminate_existing''' WHEN name = 'if_closed' THEN '''use_existing''' WHEN name = 'status' THEN '''{running,completed}''' WHEN name = 'filter' THEN '''{"victim": "hush"}'''
+		WHEN name = 'mode' THEN '''inline''' WHEN name = 'on_cancel' THEN '''try''' WHEN name = 'timezone' THEN '''UTC''' WHEN name = 'cron' THEN '''@daily'''
+		WHEN name = 'parent_close' THEN '''terminate''' WHEN name = 'level' THEN '''admin'''
+		ELSE CASE type::text
+		WHEN 'text' THEN quote_literal('victim') WHEN 'name' THEN quote_literal('rights_victim') WHEN 'text[]' THEN '''{victim}''' WHEN 'jsonb' THEN '''{"what": "hush?"}'''
+		WHEN 'jsonb[]' THEN 'ARRAY[''{}'']::jsonb[]' WHEN 'interval' THEN '''1 second''' WHEN 'timestamp with time zone' THEN '''2026-01-01''' WHEN 'regrole' THEN '''rights_sneak'''
+		WHEN 'integer' THEN '1' WHEN 'bigint' THEN '1' WHEN 'real' THEN '1' WHEN 'double precision' THEN '1' WHEN 'boolean' THEN 'true' WHEN 'regprocedure' THEN '''rights.sneak(text)'''
+		WHEN 'uuid' THEN quote_literal(current_setting('rights.run_id')) WHEN 'aion.handle' THEN '''victim''' WHEN 'aion.handle[]' THEN '''{victim}''' WHEN 'aion.scope' THEN '''victim'''
+		WHEN 'aion.event' THEN 'NULL' END END || '::' || type
+$$;
+CREATE FUNCTION rights.try(function regprocedure, all_arguments boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	before text := rights.state();
+	kind "char";
+	arguments text;
+	unknown text;
+	answer text;
+	problem text;
+BEGIN
+	SELECT p.prokind, string_agg(format('%I => %s', a.name, rights.argument(a.type, a.name)), ', ' ORDER BY a.n) FILTER (WHERE a.n IS NOT NULL),
+			string_agg(a.name, ', ') FILTER (WHERE a.n IS NOT NULL AND rights.argument(a.type, a.name) IS NULL)
+		INTO kind, arguments, unknown
+		FROM pg_proc p LEFT JOIN LATERAL (SELECT t.type::regtype, p.proargnames[t.n] AS name, t.n FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS t(type, n)
+			WHERE all_arguments OR t.n <= p.pronargs - p.pronargdefaults) a ON true
+		WHERE p.oid = function GROUP BY p.prokind;
+	IF unknown IS NOT NULL THEN
+		RETURN 'needs a value for ' || unknown;
+	END IF;
+	BEGIN
+		SET LOCAL ROLE rights_sneak;
+		IF kind = 'p' THEN
+			EXECUTE format('CALL %s(%s)', function::regproc, arguments);
+		ELSE
+			EXECUTE format('SELECT string_agg(t::text, E''\n'') FROM %s(%s) t', function::regproc, arguments) INTO answer;
+		END IF;
+		RESET ROLE;
+		IF rights.state() <> before THEN
+			problem := 'changes what is not the caller''s';
+		END IF;
+		RAISE SQLSTATE 'ZZZZZ';
+	EXCEPTION WHEN SQLSTATE 'ZZZZZ' THEN
+		NULL;
+	WHEN OTHERS THEN
+		answer := SQLERRM;
+		IF SQLSTATE ~ '^(XX|0A|42[^5])' THEN
+			problem := format('%s: %s', SQLSTATE, SQLERRM);
+		END IF;
+	END;
+	IF answer ~ 'hush($|[^?])' THEN
+		problem := concat_ws(', ', problem, 'gives away ' || left(answer, 200));
+	END IF;
+	RETURN problem;
+END $$;
+SET client_min_messages = error; -- GRANT and REVOKE warn
+SELECT set_config('rights.run_id', :'victim_run_id', false) IS NOT NULL AS set;
+SELECT p.oid::regprocedure AS function, t.try AS problem
+	FROM pg_proc p, unnest('{false,true}'::boolean[]) a, LATERAL rights.try(p.oid, a) t(try)
+	WHERE p.pronamespace IN ('aion'::regnamespace, 'aion_test'::regnamespace) AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND t.try IS NOT NULL
+	ORDER BY p.pronamespace::regnamespace::text, 1, a;
+SELECT * FROM aion.check_integrity();
+
+-- The test notices what it is for: what a role may do, done by the victim.
+GRANT rights_victim TO rights_sneak;
+SELECT p.oid::regprocedure AS function, left(t.try, 10) AS problem FROM pg_proc p, LATERAL rights.try(p.oid, false) t(try)
+	WHERE p.pronamespace = 'aion'::regnamespace AND p.proname IN ('history', 'cancel_workflow', 'pause_task_queue', 'query_workflow') ORDER BY 1;
+SELECT rights.seen('aion.history_event') IS NOT NULL AS seen;
+
+SELECT count(aion.terminate_workflow(workflow_id)) FROM aion.workflow_run WHERE closed_at IS NULL;
+DROP EXTENSION aion CASCADE;
+DROP SCHEMA rights CASCADE;
+DROP OWNED BY rights_victim, rights_sneak;
+DROP ROLE rights_victim, rights_sneak;
+CREATE EXTENSION aion;
