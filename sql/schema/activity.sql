@@ -6,7 +6,8 @@ CREATE TABLE aion._activity (
 	handler text,
 	mode text NOT NULL CHECK (mode IN ('inline', 'background', 'external')),
 	task_queue text NOT NULL,
-	policy jsonb NOT NULL DEFAULT '{}'
+	policy jsonb NOT NULL DEFAULT '{}',
+	settings jsonb
 );
 COMMENT ON TABLE aion._activity IS 'registered activities: who owns the name, and which function it calls';
 SELECT pg_extension_config_dump('aion._activity', '');

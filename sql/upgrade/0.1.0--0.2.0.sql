@@ -7,3 +7,6 @@
 ALTER TABLE aion._queue ADD COLUMN owner_key int;
 COMMENT ON TABLE aion._queue IS 'task queues that were configured, and whose runs that is about; of administrators, about all runs';
 DROP FUNCTION aion.poll_activities(text[], text, int, interval, text[]);
+
+/* Activities registered before keep the settings of the owner's sessions until they are registered again. */
+ALTER TABLE aion._activity ADD COLUMN settings jsonb;

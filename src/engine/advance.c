@@ -557,7 +557,7 @@ find_code(Run *run, Code *code)
 
 	memset(code, 0, sizeof(Code));
 	code->version = version;
-	code->settings = &version->settings;
+	code->settings = run->settings = &version->settings;
 	code->handler = aion_version_callable(version);
 	if (code->handler == NULL)
 		code->blocked = BLOCKED_MISSING_CODE;

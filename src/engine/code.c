@@ -256,6 +256,25 @@ aion_code_enter_settings(const CodeSettings *settings)
 }
 
 /*
+ * Does so where other settings are in force, which these replace where they have the same name.
+ */
+int
+aion_code_enter_settings_over(const CodeSettings *below, const CodeSettings *settings)
+{
+	CodeSettings both = *below;
+
+	for (int i = 0; i < both.count; i++)
+	{
+		for (int j = 0; j < settings->count; j++)
+		{
+			if (strcmp(both.setting[i].name, settings->setting[j].name) == 0)
+				both.setting[i].value = settings->setting[j].value;
+		}
+	}
+	return aion_code_enter_settings(&both);
+}
+
+/*
  * Restores every setting to what it was, whoever changed it in between.
  */
 void

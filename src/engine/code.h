@@ -34,6 +34,7 @@ extern void aion_code_capture_settings(Oid function, CodeSettings *settings);
 extern Jsonb *aion_code_settings_to_json(const CodeSettings *settings);
 extern void aion_code_settings_from_json(const Jsonb *json, CodeSettings *settings);
 extern int aion_code_enter_settings(const CodeSettings *settings);
+extern int aion_code_enter_settings_over(const CodeSettings *below, const CodeSettings *settings);
 extern void aion_code_leave_settings(int level);
 
 #endif

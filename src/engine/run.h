@@ -49,13 +49,14 @@ typedef struct Run
 	History *history; /* once loaded */
 	int32 loaded;	  /* events there were then */
 	WorkflowStarted started;
-	bool claimed_by_timer; /* some row of aion._timer said that it was due */
-	List *arrivals;		   /* taken out of the inbox and not yet recorded */
-	int performed;		   /* commands before this one have nothing left to do */
-	struct List *outcomes; /* of activities, taken from workers and not yet recorded */
-	bool woken;			   /* the code is to see whatever it was; else only if there is news */
-	bool tasks_settled;	   /* some activity has an outcome that is not in history */
-	bool tasks_due;		   /* the time of some attempt may be up */
+	const CodeSettings *settings; /* of its version, once its code was found */
+	bool claimed_by_timer;		  /* some row of aion._timer said that it was due */
+	List *arrivals;				  /* taken out of the inbox and not yet recorded */
+	int performed;				  /* commands before this one have nothing left to do */
+	struct List *outcomes;		  /* of activities, taken from workers and not yet recorded */
+	bool woken;			/* the code is to see whatever it was; else only if there is news */
+	bool tasks_settled; /* some activity has an outcome that is not in history */
+	bool tasks_due;		/* the time of some attempt may be up */
 	bool knows_tasks;
 	struct Bitmapset *tasks;	 /* activities that have been handed over, once known */
 	struct Published *published; /* by the turns of this share; NULL: nothing */

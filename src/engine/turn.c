@@ -471,11 +471,12 @@ aion_turn_may_execute(const Turn *turn, const Command *command)
 }
 
 /*
- * Leaves the code for an activity: its command is in history, it may write, and it does not see the
- * code's settings.  On error the code's subtransaction is rolled back with all that was done.
+ * Leaves the code for an activity: its command is in history, it may write, and it sees its own
+ * settings and not the code's.  On error the code's subtransaction is rolled back with all that was
+ * done.
  */
 void
-aion_turn_begin_activity(Turn *turn)
+aion_turn_begin_activity(Turn *turn, const CodeSettings *settings)
 {
 	Command *command = turn->commands[turn->command_count - 1];
 	History *history = turn->run->history;
@@ -486,7 +487,7 @@ aion_turn_begin_activity(Turn *turn)
 	(void) command->class->record(turn->run, command);
 	command->recorded = history->commands[history->command_count - 1];
 	XactReadOnly = false;
-	(void) aion_code_enter_settings(&turn->outside);
+	(void) aion_code_enter_settings_over(&turn->outside, settings);
 }
 
 void
@@ -518,7 +519,6 @@ aion_turn_command_of(Turn *turn, const char *handle)
 {
 	const char *colon = handle != NULL ? strchr(handle, ':') : NULL;
 	int number = colon != NULL ? atoi(colon + 1) : 0;
-
 	Command *either[2] = {NULL, NULL};
 
 	if (number >= 1 && number <= turn->command_count)

@@ -147,7 +147,7 @@ struct Turn
 	bool spoiled;		  /* one of them has left what cannot be kept */
 	int executed;		  /* how many have been */
 	int settings_level;	  /* of the code's outermost function */
-	CodeSettings outside; /* what activities are executed under */
+	CodeSettings outside; /* the session's, for activities that have none of their own */
 	Oid user;			  /* as whom */
 };
 
@@ -164,7 +164,7 @@ extern Command *aion_turn_command(Turn *turn, const CommandClass *class, const c
 extern void aion_turn_require_room(Turn *turn);
 extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
 extern bool aion_turn_may_execute(const Turn *turn, const Command *command);
-extern void aion_turn_begin_activity(Turn *turn);
+extern void aion_turn_begin_activity(Turn *turn, const CodeSettings *settings);
 extern void aion_turn_end_activity(Turn *turn, bool is_clean);
 extern const RecordedCommand *aion_turn_next_recorded(const Turn *turn);
 extern const Event *aion_turn_outcome(const Command *command);

@@ -170,6 +170,7 @@ attempt(Run *run, const RecordedCommand *command, const Registration *activity,
 						.run_id = run->run_id,
 						.ordinal = atoi(command->event->key),
 						.activity = command->name,
+						.settings = activity != NULL ? &activity->settings : run->settings,
 						.attempt = 1,
 						.deadline = DT_NOEND};
 	Jsonb *options = aion_event_read_activity_options(command->event);
@@ -476,7 +477,7 @@ execute_now(Turn *turn, Command *command)
 			JB_ROOT_COUNT(activity->policy) > 0)
 			return;
 	}
-	aion_turn_begin_activity(turn);
+	aion_turn_begin_activity(turn, activity != NULL ? &activity->settings : turn->run->settings);
 	aion_guard_enter(FRAME_ACTIVITY, &info, &outside);
 	open_queries = aion_guard_open_queries();
 	result = aion_attempt_call(&info, handler, command->fingerprint.input);

@@ -5,6 +5,7 @@
 #ifndef AION_ACTIVITY_H
 #define AION_ACTIVITY_H
 
+#include "engine/code.h"
 #include "engine/handler.h"
 #include "engine/run.h"
 #include "engine/turn.h"
@@ -20,9 +21,10 @@ typedef struct AttemptInfo
 	int32 ordinal;
 	const char *activity;
 	int32 attempt;
-	TimestampTz deadline;  /* DT_NOEND: none */
-	bool deadline_is_last; /* of all attempts */
-	int64 heartbeat;	   /* microseconds; 0: none is expected */
+	const CodeSettings *settings; /* that are not in force yet; NULL: none */
+	TimestampTz deadline;		  /* DT_NOEND: none */
+	bool deadline_is_last;		  /* of all attempts */
+	int64 heartbeat;			  /* microseconds; 0: none is expected */
 	const Jsonb *heartbeat_details;
 	bool background;		 /* else in a turn */
 	bool (*wanted)(void *);	 /* tells whether it still is; of an attempt in the background */

@@ -2,9 +2,9 @@
  * attempt.c
  *		Executing an activity of this database once.
  *
- * In a subtransaction of its own, as the run's owner: read-write, under the session's settings,
- * with none of what workflow code has set.  Its deferred triggers fire before the subtransaction
- * ends, so a violation is its own failure.
+ * In a subtransaction of its own, as the run's owner: read-write, under the settings of its
+ * registration, or of the workflow if it is a statement, and with none that workflow code has made.
+ * Its deferred triggers fire before the subtransaction ends, so a violation is its own failure.
  */
 #include "postgres.h"
 
@@ -92,6 +92,8 @@ aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
 	bool entered;
 
 	aion_guard_apply_settings();
+	if (info->settings != NULL)
+		(void) aion_code_enter_settings(info->settings);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	start_stopwatch(info);
 	if (handler != NULL)

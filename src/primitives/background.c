@@ -252,10 +252,12 @@ attempt(Claim *claim)
 						.argument = claim};
 	ErrorData *volatile error = NULL;
 	const Handler *handler = NULL;
+	const Registration *activity;
 	Attempt result = {0};
 	Obstacle obstacle;
 
-	if (aion_registration_find(info.activity, &handler, &obstacle) == NULL || handler == NULL)
+	activity = aion_registration_find(info.activity, &handler, &obstacle);
+	if (activity == NULL || handler == NULL)
 	{
 		give_up(claim, aion_failure_make("55000",
 										 handler == NULL && obstacle.message != NULL
@@ -264,6 +266,7 @@ attempt(Claim *claim)
 										 NULL));
 		return;
 	}
+	info.settings = &activity->settings;
 	PG_TRY();
 	{
 		aion_attempt_make(&info, handler, claim->input, &result);

@@ -29,19 +29,20 @@
 #include "support/statement.h"
 
 static Statement select_activity = STATEMENT(
-	SELECT, "SELECT owner_key, handler, mode, policy FROM aion._activity WHERE name = $1", TEXTOID);
+	SELECT, "SELECT owner_key, handler, mode, policy, settings FROM aion._activity WHERE name = $1",
+	TEXTOID);
 static Statement insert_activity =
 	STATEMENT(INSERT,
-			  "INSERT INTO aion._activity (name, owner_key, handler, mode, task_queue, policy)"
-			  " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING",
-			  TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID);
+			  "INSERT INTO aion._activity (name, owner_key, handler, mode, task_queue, policy,"
+			  " settings) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING",
+			  TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID);
 static Statement lock_activity =
 	STATEMENT(SELECT, "SELECT owner_key FROM aion._activity WHERE name = $1 FOR UPDATE", TEXTOID);
 static Statement update_activity =
 	STATEMENT(UPDATE,
 			  "UPDATE aion._activity SET owner_key = $2, handler = $3, mode = $4, task_queue = $5,"
-			  " policy = $6 WHERE name = $1",
-			  TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID);
+			  " policy = $6, settings = $7 WHERE name = $1",
+			  TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID);
 
 static const char *const mode_words[] = {
 	[MODE_INLINE] = "inline", [MODE_BACKGROUND] = "background", [MODE_EXTERNAL] = "external"};
@@ -90,6 +91,7 @@ find(const char *name)
 	activity->signature = aion_row_text(rows, 0, 2);
 	activity->mode = mode_of(aion_row_text(rows, 0, 3));
 	activity->policy = aion_row_jsonb(rows, 0, 4);
+	aion_code_settings_from_json(aion_row_jsonb(rows, 0, 5), &activity->settings);
 	registrations.entries = lappend(registrations.entries, activity);
 	MemoryContextSwitchTo(caller);
 	return activity;
@@ -267,6 +269,8 @@ aion_register_activity(PG_FUNCTION_ARGS)
 	Authority authority;
 	char *signature = NULL;
 	Jsonb *policy;
+	CodeSettings settings;
+	Jsonb *settings_json = NULL;
 
 	aion_guard_client_call("aion.register_activity");
 	aion_name_check(task_queue, AION_NAME_MAX, "task queue");
@@ -281,13 +285,16 @@ aion_register_activity(PG_FUNCTION_ARGS)
 	{
 		aion_handler_check(function, role);
 		signature = aion_handler_signature(function);
+		aion_code_capture_settings(function, &settings);
+		settings_json = aion_code_settings_to_json(&settings);
 	}
 	aion_authority_assume(&authority);
 	aion_fence_settle();
 	{
-		NullableDatum row[] = {aion_arg_text(name),		  aion_arg_int32(aion_owner_key(role)),
-							   aion_arg_text(signature),  aion_arg_text(mode_words[mode]),
-							   aion_arg_text(task_queue), aion_arg_jsonb(policy)};
+		NullableDatum row[] = {aion_arg_text(name),			 aion_arg_int32(aion_owner_key(role)),
+							   aion_arg_text(signature),	 aion_arg_text(mode_words[mode]),
+							   aion_arg_text(task_queue),	 aion_arg_jsonb(policy),
+							   aion_arg_jsonb(settings_json)};
 		Rows rows;
 
 		(void) aion_statement_execute(&insert_activity, row);

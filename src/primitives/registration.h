@@ -5,6 +5,7 @@
 #ifndef AION_REGISTRATION_H
 #define AION_REGISTRATION_H
 
+#include "engine/code.h"
 #include "engine/handler.h"
 #include "utils/jsonb.h"
 
@@ -22,9 +23,10 @@ typedef struct Registration
 	int32 owner_key;
 	ActivityMode mode;
 	Jsonb *policy;
-	char *signature;	  /* NULL: there is no function */
-	uint64 checked_epoch; /* state of the functions that handler holds for */
-	Handler *handler;	  /* NULL: there is no such function */
+	CodeSettings settings; /* that it is executed under; the others are the session's */
+	char *signature;	   /* NULL: there is no function */
+	uint64 checked_epoch;  /* state of the functions that handler holds for */
+	Handler *handler;	   /* NULL: there is no such function */
 } Registration;
 
 /* Why an activity cannot be executed; a registration or a grant can mend it. */

@@ -162,6 +162,33 @@ SELECT jsonb_pretty(result) FROM aion.workflow_run WHERE workflow_id = 'environm
 SHOW work_mem;
 SELECT current_setting('aion_test.mess', true);
 
+-- 11.23: activities of the database read under the settings of their registration, in all modes; a SET clause goes first, and a
+-- statement reads under those of the workflow.
+CREATE FUNCTION reads() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN concat_ws(' ', current_setting('search_path'), '2026-07-01 12:00+00'::timestamptz, '26 h'::interval, 1.0::float8 / 3);
+END $$;
+CREATE FUNCTION reads_so() RETURNS text LANGUAGE sql SET TimeZone = 'Asia/Tokyo' AS $$ SELECT concat_ws(' ', current_setting('search_path'), '2026-07-01 12:00+00'::timestamptz) $$;
+SET search_path = activity_own, public; SET TimeZone = 'Europe/Berlin'; SET DateStyle = 'German'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = -5;
+SELECT aion.register_activity('reads', 'reads()'), aion.register_activity('reads later', 'reads()', mode => 'background'), aion.register_activity('reads so', 'reads_so()');
+SET search_path = public; SET TimeZone = 'America/Lima'; SET DateStyle = 'ISO, DMY'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;
+CREATE FUNCTION asks(n int) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	IF n = 1 THEN PERFORM aion.sleep('1 ms'); END IF; -- goes on step by step
+	RETURN jsonb_build_array(aion.run('reads'), aion.run('reads so'), aion.run_sql('SELECT current_setting($1), $2::timestamptz AS t', '["search_path", "2026-07-01 12:00+00"]'),
+		CASE WHEN n = 2 THEN aion.run('reads later') END, current_setting('search_path'));
+END $$;
+SELECT aion.register_workflow('asks', 'asks(int)') IS NOT NULL;
+RESET search_path; RESET TimeZone; RESET DateStyle; RESET IntervalStyle; RESET extra_float_digits;
+SET search_path = 'pg_catalog';
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('asks', jsonb_build_object('n', n), workflow_id => 'asks ' || n) FROM generate_series(0, 2) n;
+SELECT aion_test.advance('1 s') IS NOT NULL;
+SELECT workflow_id, status, jsonb_pretty(result) FROM aion.workflow_run WHERE workflow_type = 'asks' ORDER BY 1;
+ROLLBACK;
+RESET search_path;
+
 -- T71 in part: whoever drives as somebody else, the code does not find the way back to him.
 CREATE FUNCTION escape(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
