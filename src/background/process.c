@@ -4,8 +4,6 @@
  */
 #include "postgres.h"
 
-#include <limits.h>
-
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "miscadmin.h"
@@ -23,6 +21,8 @@
 #include "engine/guard.h"
 #include "support/pg_compat.h"
 
+#define CLOCK_MS 10000 /* how long nobody looks whether the clock was set */
+
 /* What a role or a database may set for its sessions, and the engine's statements do without. */
 static const struct
 {
@@ -37,6 +37,7 @@ static const struct
 			  {"role", "none", false},
 			  AION_COMPAT_PINNED_SETTINGS{"statement_timeout", "0", true}};
 
+static bool wait_for_latch(long milliseconds);
 static void wait_for_no_standby(int code, Datum argument);
 static void watch_temporary_schema(void);
 
@@ -138,27 +139,59 @@ aion_process_reload(void)
 bool
 aion_process_wait(long milliseconds)
 {
-	int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (milliseconds >= 0 ? WL_TIMEOUT : 0);
-
-	(void) WaitLatch(MyLatch, events, milliseconds, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	QueryCancelPending = false; /* there is no statement to cancel */
-	CHECK_FOR_INTERRUPTS();
+	(void) wait_for_latch(milliseconds);
 	return aion_process_reload();
 }
 
 /*
- * Waits to be woken, at most until a moment; or less, if that is weeks away and no latch can wait
- * so long.
+ * Waits to be woken, at most until a moment.  Latches know nothing of the clock, which may be put
+ * forward, or go on while a machine is suspended: so now and then it is looked at.  Where it was
+ * put back, the caller looks what that means.
  */
 bool
 aion_process_wait_until(TimestampTz moment)
 {
-	long wait = -1;
+	TimestampTz now = GetCurrentTimestamp();
 
-	if (moment != DT_NOEND)
-		wait = Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), moment), INT_MAX);
-	return aion_process_wait(wait);
+	for (;;)
+	{
+		TimestampTz before = now;
+		long left = moment == DT_NOEND ? -1 : TimestampDifferenceMilliseconds(now, moment);
+
+		if (wait_for_latch(Min(left, CLOCK_MS)) || left <= CLOCK_MS)
+			break;
+		now = GetCurrentTimestamp();
+		if (now < before)
+			break;
+	}
+	return aion_process_reload();
+}
+
+/*
+ * Tells whether a moment has come that was at most so far away when it was chosen.  If it is
+ * farther away now, the clock was put back.
+ */
+bool
+aion_process_is_due(TimestampTz moment, int milliseconds)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return moment <= now || moment > TimestampTzPlusMilliseconds(now, milliseconds);
+}
+
+/*
+ * Waits to be woken, at most so long; tells whether it was.
+ */
+static bool
+wait_for_latch(long milliseconds)
+{
+	int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (milliseconds >= 0 ? WL_TIMEOUT : 0);
+
+	events = WaitLatch(MyLatch, events, milliseconds, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	QueryCancelPending = false; /* there is no statement to cancel */
+	CHECK_FOR_INTERRUPTS();
+	return (events & WL_LATCH_SET) != 0;
 }
 
 /*

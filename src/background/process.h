@@ -25,4 +25,6 @@ extern void aion_process_fail_work(ErrorData **error);
 extern bool aion_process_wait(long milliseconds);
 extern bool aion_process_wait_until(TimestampTz moment);
 
+extern bool aion_process_is_due(TimestampTz moment, int milliseconds);
+
 #endif

@@ -438,7 +438,7 @@ serve_owners(void)
 	{
 		Waiting *patient = lfirst(cell);
 
-		if (patient->again_at > GetCurrentTimestamp())
+		if (!aion_process_is_due(patient->again_at, COMPLAIN_MS))
 			continue;
 		again = add_owner(again, patient->owner);
 		pfree(patient);
