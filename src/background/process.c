@@ -6,11 +6,13 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "commands/prepare.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -40,6 +42,7 @@ static const struct
 static bool wait_for_latch(long milliseconds);
 static void wait_for_no_standby(int code, Datum argument);
 static void watch_temporary_schema(void);
+static void clean_session(void);
 
 /*
  * Fills in what is the same for all.
@@ -94,9 +97,13 @@ aion_process_begin_work(const char *activity)
 void
 aion_process_end_work(void)
 {
+	bool clean = aion_guard_session_is_clean();
+
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	watch_temporary_schema();
+	if (!clean)
+		clean_session();
 	(void) pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
@@ -118,6 +125,34 @@ aion_process_fail_work(ErrorData **error)
 	(void) pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	RESUME_INTERRUPTS();
+	if (!aion_guard_session_is_clean())
+		clean_session();
+}
+
+/*
+ * Removes what activities have left in this session and later ones would meet: prepared statements,
+ * locks, temporary objects.  A process that fails to makes room for a new one.
+ */
+static void
+clean_session(void)
+{
+	PG_TRY();
+	{
+		DropAllPreparedStatements();
+		LockReleaseAll(USER_LOCKMETHOD, true);
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		ResetTempTableNamespace();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		EmitErrorReport();
+		proc_exit(1);
+	}
+	PG_END_TRY();
+	aion_guard_session_cleaned();
 }
 
 /*

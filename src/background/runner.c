@@ -26,6 +26,7 @@
 #include "engine/advance.h"
 #include "engine/failure.h"
 #include "engine/fence.h"
+#include "engine/guard.h"
 #include "engine/inbox.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
@@ -447,7 +448,7 @@ static bool
 batch_is_full(TimestampTz until)
 {
 	return MyProc->subxidStatus.count >= SUBTRANSACTIONS || MyProc->subxidStatus.overflowed ||
-		   GetCurrentTimestamp() >= until;
+		   !aion_guard_session_is_clean() || GetCurrentTimestamp() >= until;
 }
 
 /*

@@ -12,6 +12,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
@@ -28,6 +29,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -54,6 +56,18 @@ static const char *const forbidden_prefixes[] = {"lo_",
 												 "pg_replication_",
 												 "pg_try_advisory_",
 												 "set_config"};
+
+/* Those of them that are no part of the transaction, and locks that the session keeps. */
+static const char *const untransactional_prefixes[] = {"pg_advisory_",	  "pg_create_",
+													   "pg_drop_",		  "pg_logical_emit_message",
+													   "pg_replication_", "pg_try_advisory_"};
+static const char *const lock_prefixes[] = {"pg_advisory_lock", "pg_try_advisory_lock"};
+
+/* What is known of a function of the server. */
+#define FUNCTION_KNOWN 1
+#define FUNCTION_FORBIDDEN 2
+#define FUNCTION_UNTRANSACTIONAL 4
+#define FUNCTION_LOCKS 8
 
 /* What a role has set for its sessions, where the engine does without. */
 typedef struct KeptSetting
@@ -88,6 +102,10 @@ static int patience = 0;			  /* ms */
 static List *kept_settings = NIL;	  /* KeptSetting: of the role, and not of the engine */
 static bool settings_changed = false; /* by the workflow code that is being executed */
 
+static uint8 functions[FirstUnpinnedObjectId]; /* what is known of each */
+static uint8 initialised = 0;	  /* what expressions of this transaction have in them */
+static bool session_clean = true; /* code has left nothing in this session */
+
 static int open_queries = 0; /* executed by users' code and not ended: cursors, or failed */
 
 static ExecutorStart_hook_type next_executor_start = NULL;
@@ -111,7 +129,9 @@ static void guard_object_access(ObjectAccessType access, Oid class, Oid object, 
 static bool only_reads(UserFrame frame);
 static const char *frame_name(UserFrame frame);
 static bool is_allowed_in_body(Node *statement);
-static bool is_forbidden_function(Oid function);
+static void renew_expressions(void);
+static uint8 judge_function(Oid function);
+static bool begins_with(const char *name, const char *const *prefixes, size_t count);
 static bool is_temporary(Oid class, Oid object);
 
 void
@@ -148,6 +168,7 @@ aion_guard_enter(UserFrame kind, void *subject, GuardState *outside)
 		frame->turn = subject;
 		settings_changed = false;
 	}
+	renew_expressions();
 	enter_user(outside->userid, outside);
 }
 
@@ -175,6 +196,7 @@ aion_guard_leave(const GuardState *outside)
 {
 	SetUserIdAndSecContext(outside->userid, outside->security_context);
 	set_depth(Min(depth, outside->depth));
+	renew_expressions();
 }
 
 /*
@@ -305,6 +327,21 @@ aion_guard_close_portals(void)
 	aion_authority_drop(&authority);
 }
 
+/*
+ * Tells whether activities have left nothing in this session that a later one would meet.
+ */
+bool
+aion_guard_session_is_clean(void)
+{
+	return session_clean && (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE) == 0;
+}
+
+void
+aion_guard_session_cleaned(void)
+{
+	session_clean = true;
+}
+
 bool
 aion_guard_settings_changed(void)
 {
@@ -386,6 +423,7 @@ end_frames(XactEvent event, void *argument)
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		set_depth(0);
+		initialised = 0;
 		open_queries = 0; /* those that an error ended were never counted down */
 	}
 }
@@ -440,6 +478,9 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 		aion_testing_check_commit((TransactionStmt *) statement->utilityStmt);
 	if (top->kind == FRAME_BODY && IsA(statement->utilityStmt, VariableSetStmt))
 		settings_changed = true;
+	if (top->kind == FRAME_ACTIVITY &&
+		(IsA(statement->utilityStmt, PrepareStmt) || IsA(statement->utilityStmt, ListenStmt)))
+		session_clean = false;
 	if (top->kind == FRAME_ACTIVITY && IsA(statement->utilityStmt, DeclareCursorStmt) &&
 		(((DeclareCursorStmt *) statement->utilityStmt)->options & CURSOR_OPT_HOLD))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
@@ -456,10 +497,19 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 static void
 guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg)
 {
+	uint8 known = 0;
+
 	if (next_object_access != NULL)
 		next_object_access(access, class, object, sub, arg);
-	if (only_reads(top->kind) && access == OAT_FUNCTION_EXECUTE && class == ProcedureRelationId &&
-		is_forbidden_function(object))
+	if (access == OAT_FUNCTION_EXECUTE && class == ProcedureRelationId)
+		known = judge_function(object);
+	if (!only_reads(top->kind))
+	{
+		initialised |= known;
+		if (top->kind == FRAME_ACTIVITY && (known & FUNCTION_LOCKS) != 0)
+			session_clean = false;
+	}
+	else if ((known & FUNCTION_FORBIDDEN) != 0)
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s cannot call %s()", frame_name(top->kind), get_func_name(object)),
 						errhint(HINT)));
@@ -507,17 +557,55 @@ is_allowed_in_body(Node *statement)
 	}
 }
 
-static bool
-is_forbidden_function(Oid function)
+/*
+ * Lets code that must leave nothing initialise its expressions again if any that was initialised
+ * before, in the same transaction, calls what is refused: a function is looked at only then.
+ */
+static void
+renew_expressions(void)
 {
+	uint8 refused = top->kind == FRAME_BODY ? FUNCTION_FORBIDDEN : FUNCTION_UNTRANSACTIONAL;
+
+	if (!only_reads(top->kind) || (initialised & refused) == 0)
+		return;
+	ResetPlanCache();
+	initialised = 0;
+}
+
+/*
+ * Tells what is to be known of a function before it is called; 0 for almost all.
+ */
+static uint8
+judge_function(Oid function)
+{
+	uint8 known = function < FirstUnpinnedObjectId ? functions[function] : 0;
 	char *name;
 
-	if (get_func_namespace(function) != PG_CATALOG_NAMESPACE)
-		return false;
-	name = get_func_name(function);
-	for (size_t i = 0; i < lengthof(forbidden_prefixes); i++)
+	if (known != 0)
+		return known & ~FUNCTION_KNOWN;
+	if (function >= FirstUnpinnedObjectId && !only_reads(top->kind))
+		return 0;
+	if (get_func_namespace(function) == PG_CATALOG_NAMESPACE)
 	{
-		if (strncmp(name, forbidden_prefixes[i], strlen(forbidden_prefixes[i])) == 0)
+		name = get_func_name(function);
+		if (begins_with(name, forbidden_prefixes, lengthof(forbidden_prefixes)))
+			known |= FUNCTION_FORBIDDEN;
+		if (begins_with(name, untransactional_prefixes, lengthof(untransactional_prefixes)))
+			known |= FUNCTION_UNTRANSACTIONAL;
+		if (begins_with(name, lock_prefixes, lengthof(lock_prefixes)))
+			known |= FUNCTION_LOCKS;
+	}
+	if (function < FirstUnpinnedObjectId)
+		functions[function] = known | FUNCTION_KNOWN;
+	return known;
+}
+
+static bool
+begins_with(const char *name, const char *const *prefixes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
 	}
 	return false;

@@ -167,6 +167,40 @@ SELECT count(*) FROM scratch;
 SHOW work_mem;
 ROLLBACK;
 
+-- 11.4 ... whatever an activity, or the session, has called by the same expression in the same transaction.
+CREATE FUNCTION turn_locks(key int) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	locked boolean;
+BEGIN
+	locked := pg_try_advisory_lock(key);
+	RETURN locked;
+END $$;
+CREATE FUNCTION turn_locks_first() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM turn_locks(1101); PERFORM pg_advisory_unlock(1101); END $$;
+SELECT aion.register_activity('turn_locks_first', 'turn_locks_first()');
+CREATE FUNCTION turn_locks_then() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run('turn_locks_first');
+	PERFORM turn_locks(1102);
+	RETURN 'locked';
+EXCEPTION WHEN SQLSTATE 'WF011' THEN
+	RETURN SQLERRM;
+END $$;
+SELECT aion.register_workflow('turn_locks', 'turn_locks_then()') IS NOT NULL AS registered;
+CREATE FUNCTION turn_locks_now() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run('turn_locks_first');
+	PERFORM turn_locks(1103);
+	RETURN 'locked';
+END $$;
+SELECT aion.register_workflow('turn_locks_now', 'turn_locks_now()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('turn_locks', workflow_id => 'locks'), aion.start_workflow('turn_locks_now', workflow_id => 'locks now');
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, status, result, error ->> 'message' AS message FROM aion.workflow_run WHERE workflow_id ~ '^locks' ORDER BY 1;
+SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND objid BETWEEN 1101 AND 1109;
+ROLLBACK;
+
 -- An error of the code fails the run, with all that is known about it.
 CREATE FUNCTION fails(how text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -61,6 +61,43 @@ wait_until($node, 'T106: failures are those of their runs', q{SELECT count(*) = 
 wait_until($node, 'of the code are told to it', q{SELECT count(*) = 4 AND every(result = '"failed"') FROM aion.workflow_run WHERE status = 'completed' AND workflow_type = 'trouble'});
 wait_until($node, 'of the machine are repeated', q{SELECT count(*) = 8 AND every(turn_failures > 1) FROM aion.workflow_run WHERE status = 'running' AND workflow_type = 'trouble'});
 is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT who) FROM alice.effect WHERE who ~ '^y'}), '48|48', 'every effect is there once');
+# T72, 11.4: what an activity leaves in its process (prepared statements, locks, temporary objects) the next one does not meet, be it
+# that of a run in the same batch; in runners and in executors.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION leaves() RETURNS int LANGUAGE plpgsql AS $$
+	BEGIN
+		PREPARE left_over AS SELECT 1;
+		CREATE TEMP TABLE left_over (a int);
+		CREATE FUNCTION pg_temp.left_over() RETURNS int LANGUAGE sql AS 'SELECT 1';
+		PERFORM pg_advisory_lock(pg_backend_pid()), set_config('work_mem', '99MB', false);
+		RETURN pg_backend_pid();
+	END $$;
+	CREATE FUNCTION looks() RETURNS jsonb LANGUAGE sql AS $$
+		SELECT jsonb_build_object('pid', pg_backend_pid(), 'found', (SELECT array_agg(what) FROM (
+			SELECT 'statement ' || name FROM pg_prepared_statements
+			UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objsubid = 1
+			UNION ALL SELECT 'relation ' || relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()
+			UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = pg_my_temp_schema()
+			UNION ALL SELECT 'work_mem' WHERE current_setting('work_mem') = '99MB') f(what))) $$;
+	SELECT aion.register_activity('leaves', 'leaves()'), aion.register_activity('looks', 'looks()'),
+		aion.register_activity('leaves behind', 'leaves()', mode => 'background'), aion.register_activity('looks behind', 'looks()', mode => 'background');
+	CREATE FUNCTION does(what text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run(what); END $$;
+	SELECT aion.register_workflow('does', 'does(text)')}, @alice);
+foreach my $where ('', ' behind')
+{
+	$node->safe_psql('postgres', qq{
+		SELECT aion.start_workflow('does', jsonb_build_object('what', (ARRAY['leaves', 'looks'])[1 + i / 3 % 2] || '$where'), workflow_id => 'does$where ' || i) FROM generate_series(1, 60) i}, @alice);
+	wait_until($node, "T72: all runs complete$where",
+		qq{SELECT count(*) = 60 FROM aion.workflow_run WHERE status = 'completed' AND workflow_type = 'does' AND input ->> 'what' ~ '^(leaves|looks)$where\$'});
+	is($node->safe_psql('postgres', qq{SELECT string_agg(result ->> 'found', ', ') FROM aion.workflow_run WHERE input ->> 'what' = 'looks$where'}), '',
+		"nothing is left over$where");
+	is($node->safe_psql('postgres', qq{
+		SELECT count(DISTINCT l.result) > 0 FROM aion.workflow_run l, aion.workflow_run k
+			WHERE l.input ->> 'what' = 'leaves$where' AND k.input ->> 'what' = 'looks$where' AND k.result -> 'pid' = l.result}), 't',
+		"where something was left$where");
+}
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1}), '0', 'no lock is kept');
+
 all_sound($node, 'in the end');
 $idler->{run}->kill_kill;
 
