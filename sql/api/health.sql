@@ -11,6 +11,11 @@ CREATE OR REPLACE FUNCTION aion._stat_runner(OUT pid int, OUT owner_key int, OUT
 	RETURNS SETOF record LANGUAGE c ROWS 4 AS 'MODULE_PATHNAME', 'aion_stat_runner';
 COMMENT ON FUNCTION aion._stat_runner() IS 'the runners of this database';
 
+CREATE OR REPLACE FUNCTION aion._stat_workers(OUT databases int, OUT needed int, OUT available int,
+	OUT unserved oid[], OUT unserved_count int) RETURNS SETOF record
+	LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_stat_workers';
+COMMENT ON FUNCTION aion._stat_workers() IS 'how many background workers the engine needs in this server, and the databases that wait for one';
+
 CREATE OR REPLACE VIEW aion.stat_engine AS SELECT * FROM aion._stat_engine();
 COMMENT ON VIEW aion.stat_engine IS 'the engine''s processes in this database';
 
@@ -25,10 +30,12 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 	WITH e AS (SELECT * FROM aion._stat_engine()),
 		t AS (SELECT clock_timestamp() - min(t.fire_at) AS late FROM aion.timer t WHERE t.fire_at < clock_timestamp()),
 		c AS (SELECT * FROM aion._missing_bells()),
+		p AS (SELECT w.*, (SELECT string_agg(quote_ident(d.datname), ', ' ORDER BY d.datname) FROM pg_database d WHERE d.oid = ANY (w.unserved)) AS names
+			FROM aion._stat_workers() w),
 		s AS (SELECT count(*) AS stopped FROM aion.schedule s WHERE s.reason IS NOT NULL),
 		b AS (SELECT count(*) AS blocked FROM aion.workflow_run w WHERE w.status = 'blocked')
 	SELECT v."check", v.ok, v.detail, CASE WHEN NOT v.ok THEN v.hint END
-	FROM e, t, b, c, s, pg_extension x, LATERAL (VALUES
+	FROM e, t, b, c, p, s, pg_extension x, LATERAL (VALUES
 		('preload', e.preloaded, CASE WHEN e.preloaded THEN 'the library is preloaded' ELSE 'the library is not preloaded' END,
 			'Add aion to shared_preload_libraries and restart the server; until then use CALL aion.drive().'),
 		('version', e.library_version = x.extversion, format('library %s, extension %s', e.library_version, x.extversion),
@@ -39,6 +46,9 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 			'See the server''s log; max_worker_processes may be too small.'),
 		('runners', e.max_runners > 0, format('%s here, at most %s in this server', e.runners, e.max_runners),
 			'Set aion.max_runners and restart the server.'),
+		('workers', p.needed <= p.available AND p.unserved_count = 0, concat_ws(', ', format('%s of %s needed for databases with aion: %s', p.needed, p.available, p.databases),
+				CASE WHEN p.unserved_count > 0 THEN format('%s not served: %s', p.unserved_count, p.names) END),
+			format('Set max_worker_processes to at least %s, more for parallel queries and other extensions, and restart the server.', greatest(p.needed, p.available + p.unserved_count))),
 		('fence', e.fence IN ('adopted', 'new'), e.fence || ', aion.execution is ' || e.execution,
 			CASE WHEN e.fence = 'copy' THEN 'If the original no longer executes workflows, use SELECT aion.adopt_database().'
 				ELSE 'See the setting aion.execution.' END),

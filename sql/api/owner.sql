@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 				WHEN 'worker' THEN p.proname IN ('poll_activities', 'complete_activity', 'fail_activity', 'heartbeat_activity', 'wait_for_tasks',
 					'value')
 				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'history', 'explain', 'value',
-					'check_integrity', 'health', '_find_run', '_missing_bells', '_queue_pace', '_stat_engine', '_stat_runner', '_visible_owners', '_abbreviate',
+					'check_integrity', 'health', '_find_run', '_missing_bells', '_queue_pace', '_stat_engine', '_stat_runner', '_stat_workers', '_visible_owners', '_abbreviate',
 					'_narrate')
 				ELSE false END
 $$;

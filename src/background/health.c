@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -25,6 +27,7 @@ static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
 PG_FUNCTION_INFO_V1(aion_stat_engine);
 PG_FUNCTION_INFO_V1(aion_stat_runner);
+PG_FUNCTION_INFO_V1(aion_stat_workers);
 
 /*
  * _stat_engine() -> (library_version, preloaded, launcher_pid, scheduler_pid, runners, max_runners,
@@ -101,6 +104,31 @@ aion_stat_runner(PG_FUNCTION_ARGS)
 		if (seen && runner.database == MyDatabaseId)
 			put_row(fcinfo, values, nulls);
 	}
+	return (Datum) 0;
+}
+
+/*
+ * _stat_workers() -> (databases, needed, available, unserved, unserved_count)
+ */
+Datum
+aion_stat_workers(PG_FUNCTION_ARGS)
+{
+	WorkerNeeds needs = aion_service_worker_needs();
+	Datum *unserved = palloc(Max(list_length(needs.unserved), 1) * sizeof(Datum));
+	Datum values[5];
+	bool nulls[5] = {false};
+	ListCell *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach (cell, needs.unserved)
+		unserved[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
+	values[0] = Int32GetDatum(needs.databases);
+	values[1] = Int32GetDatum(needs.processes);
+	values[2] = Int32GetDatum(max_worker_processes);
+	values[3] = PointerGetDatum(construct_array(unserved, list_length(needs.unserved), OIDOID,
+												sizeof(Oid), true, TYPALIGN_INT));
+	values[4] = Int32GetDatum(needs.unserved_count);
+	put_row(fcinfo, values, nulls);
 	return (Datum) 0;
 }
 

@@ -36,6 +36,8 @@
 #define AGAIN_MAX_MS (60 * 1000)
 #define STABLE_MS (60 * 1000)
 #define PROBE_MS 10000
+#define NO_ROOM_MAX_MS (10 * 1000) /* nobody tells that there is room */
+#define COMPLAIN_MS (60 * 1000)
 
 /* A database that has a scheduler, or had one and shall have another. */
 typedef struct Served
@@ -44,8 +46,9 @@ typedef struct Served
 	BackgroundWorkerHandle *handle; /* NULL: none at the moment */
 	TimestampTz started_at;
 	TimestampTz again_at;
-	int delay;	/* ms */
-	bool asked; /* while it had one: look again if that finds nothing to serve */
+	int delay;	  /* ms */
+	bool no_room; /* for a scheduler, which it may need */
+	bool asked;	  /* while it had one: look again if that finds nothing to serve */
 } Served;
 
 static List *served = NIL;
@@ -53,6 +56,7 @@ static List *served = NIL;
 static List *list_databases(void);
 static void look_into(Oid database);
 static void start_scheduler(Served *database);
+static void report_unserved(void);
 static TimestampTz look_after(void);
 static bool exists(Oid database);
 static bool has_ended(const Served *database);
@@ -171,18 +175,55 @@ static void
 start_scheduler(Served *database)
 {
 	BackgroundWorker worker;
+	Offer offer;
 
 	database->started_at = GetCurrentTimestamp();
 	database->again_at = TimestampTzPlusMilliseconds(database->started_at, database->delay);
-	if (!aion_service_offer(database->database))
+	if (database->no_room && !aion_service_has_room())
+		return;
+	offer = aion_service_offer(database->database);
+	database->no_room = offer == OFFER_NO_ROOM;
+	if (offer != OFFER_MADE)
 		return;
 	aion_scheduler_describe(&worker, database->database);
 	if (RegisterDynamicBackgroundWorker(&worker, &database->handle))
 		return;
-	ereport(LOG, (errmsg("aion could not start a scheduler"),
-				  errhint("You might need to increase max_worker_processes.")));
-	(void) aion_service_withdraw(database->database);
+	(void) aion_service_withdraw(database->database, &database->no_room);
+	database->no_room = true;
 	database->handle = NULL;
+	database->delay = Min(database->delay * 2, NO_ROOM_MAX_MS);
+}
+
+/*
+ * Says for how many databases there is no room: to who looks, and at times in the log.
+ */
+static void
+report_unserved(void)
+{
+	static TimestampTz complained_at = 0;
+	List *unserved = NIL;
+	ListCell *cell;
+
+	foreach (cell, served)
+	{
+		const Served *database = lfirst(cell);
+
+		if (database->no_room)
+			unserved = lappend_oid(unserved, database->database);
+	}
+	aion_service_set_unserved(unserved);
+	if (unserved != NIL &&
+		aion_process_is_due(complained_at + COMPLAIN_MS * INT64CONST(1000), COMPLAIN_MS))
+	{
+		complained_at = GetCurrentTimestamp();
+		ereport(LOG, (errmsg_plural(
+						  "could not start aion scheduler of %d database: no free worker slot",
+						  "could not start aion schedulers of %d databases: no free worker slot",
+						  list_length(unserved), list_length(unserved)),
+					  errdetail("The function aion.health() of any database with aion names them."),
+					  errhint("You might need to increase max_worker_processes.")));
+	}
+	list_free(unserved);
 }
 
 /*
@@ -203,7 +244,7 @@ look_after(void)
 		{
 			pfree(database->handle);
 			database->handle = NULL;
-			if (!aion_service_withdraw(database->database) && !database->asked)
+			if (!aion_service_withdraw(database->database, &database->no_room) && !database->asked)
 			{
 				pfree(database);
 				served = foreach_delete_current(served, cell);
@@ -219,7 +260,7 @@ look_after(void)
 		if (database->handle != NULL || aion_service_is_served(database->database))
 			continue; /* by one that an earlier launcher has started, perhaps: it tells when it ends
 					   */
-		if (database->again_at <= GetCurrentTimestamp())
+		if (aion_process_is_due(database->again_at, AGAIN_MAX_MS))
 		{
 			if (!exists(database->database))
 			{
@@ -232,6 +273,7 @@ look_after(void)
 		if (database->handle == NULL)
 			next = Min(next, database->again_at);
 	}
+	report_unserved();
 	return next;
 }
 

@@ -39,11 +39,13 @@
 #include "utils/syscache.h"
 
 #include "background/lifecycle.h"
+#include "guc.h"
 #include "primitives/bell.h"
 #include "support/board.h"
 #include "support/extension.h"
 #include "support/hold.h"
 #include "support/pg_compat.h"
+#include "support/service.h"
 #include "support/wakeup.h"
 
 /* In this transaction: */
@@ -71,6 +73,7 @@ static List *add_required(List *required, Oid class, Oid object);
 static bool is_among(List *required, Oid class, Oid object);
 static Oid owner_of(const ObjectAddress *object);
 static void remove_bells(void);
+static void warn_of_workers(void);
 static void transaction_ended(XactEvent event, void *argument);
 static bool may_have(Node *statement, Oid database);
 static bool is_template(Oid database);
@@ -118,6 +121,9 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 	else
 		standard_ProcessUtility(statement, text, read_only_tree, context, parameters, environment,
 								receiver, completion);
+	if (IsA(node, CreateExtensionStmt) &&
+		strcmp(((CreateExtensionStmt *) node)->extname, "aion") == 0)
+		warn_of_workers();
 	if (IsA(node, TransactionStmt) &&
 		((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED)
 	{
@@ -461,6 +467,25 @@ remove_bells(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
+}
+
+/*
+ * Says where an extension is created that the server has too few processes for all that have it.
+ */
+static void
+warn_of_workers(void)
+{
+	WorkerNeeds needs = aion_service_worker_needs();
+
+	if (needs.processes <= max_worker_processes)
+		return;
+	ereport(
+		WARNING,
+		(errmsg("max_worker_processes is %d, but %d are needed", max_worker_processes,
+				needs.processes),
+		 errdetail("Databases with aion: %d; each has a scheduler, and they share %d runners.",
+				   needs.databases, aion_max_runners),
+		 errhint("Increase max_worker_processes and restart the server, or see aion.health().")));
 }
 
 static void

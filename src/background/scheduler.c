@@ -107,6 +107,7 @@ static List *add_owner(List *owners, BoardOwner owner);
 static void try_to_serve(BoardOwner owner);
 static void serve(BoardOwner owner);
 static void start_process(BoardOwner owner, Oid role);
+static void complain(void);
 static void wait_with(BoardOwner owner, int milliseconds);
 static const BoardTimer *first_timer(void);
 static void read_again_from(TimestampTz moment);
@@ -556,10 +557,7 @@ start_process(BoardOwner owner, Oid role)
 		aion_roster_free_runner(slot, generation);
 		if (aion_roster_count(owner) > 0)
 			return;
-		if (TimestampDifferenceExceeds(complained_at, GetCurrentTimestamp(), COMPLAIN_MS))
-			ereport(WARNING, (errmsg("aion has no room to start a runner"),
-							  errhint("You might need to increase max_worker_processes.")));
-		complained_at = GetCurrentTimestamp();
+		complain();
 		aion_roster_make_room();
 		wait_with(owner, NO_PROCESS_MS);
 		return;
@@ -567,6 +565,19 @@ start_process(BoardOwner owner, Oid role)
 	started = palloc(sizeof(Starting));
 	*started = (Starting){handle, slot, generation, owner};
 	starting = lappend(starting, started);
+}
+
+/*
+ * Says in the log, once in a while, that processes cannot be started.
+ */
+static void
+complain(void)
+{
+	if (!aion_process_is_due(TimestampTzPlusMilliseconds(complained_at, COMPLAIN_MS), COMPLAIN_MS))
+		return;
+	complained_at = GetCurrentTimestamp();
+	ereport(WARNING, (errmsg("could not start aion runner: no free worker slot"),
+					  errhint("You might need to increase max_worker_processes.")));
 }
 
 /*

@@ -15,6 +15,7 @@
 #include <signal.h>
 
 #include "miscadmin.h"
+#include "replication/logicallauncher.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
@@ -30,6 +31,8 @@ static Board *board = NULL;
 static shmem_request_hook_type next_shmem_request = NULL;
 static shmem_startup_hook_type next_shmem_startup = NULL;
 
+static int count_slots(void);
+static Size runners_size(void);
 static Size board_size(void);
 static void request_memory(void);
 static void attach_memory(void);
@@ -215,7 +218,7 @@ aion_board_post_extension(Oid database)
 	if (board == NULL)
 		return;
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	if (board->asked_count == DATABASES)
+	if (board->asked_count == ASKED)
 		board->ask_all = true;
 	else
 		board->asked[board->asked_count++] = database;
@@ -370,10 +373,28 @@ aion_board_scan_owner(BoardOwner owner)
 	LWLockRelease(board->lock);
 }
 
+/*
+ * Each database that is served has a scheduler.  Besides these there are the launcher, PostgreSQL's
+ * launcher of logical replication, and one runner at least, without which nothing would be
+ * executed. One slot more is for looking into databases.
+ */
+static int
+count_slots(void)
+{
+	return Max(max_worker_processes - 2 - (max_logical_replication_workers > 0), 1) + 1;
+}
+
+static Size
+runners_size(void)
+{
+	return MAXALIGN(
+		add_size(offsetof(Board, runners), mul_size(aion_max_runners, sizeof(RunnerSlot))));
+}
+
 static Size
 board_size(void)
 {
-	return add_size(offsetof(Board, runners), mul_size(aion_max_runners, sizeof(RunnerSlot)));
+	return add_size(runners_size(), mul_size(count_slots(), sizeof(DatabaseSlot)));
 }
 
 static void
@@ -400,9 +421,11 @@ attach_memory(void)
 		board->lock = &GetNamedLWLockTranche("aion_board")->lock;
 		board->launcher = -1;
 		board->runner_count = aion_max_runners;
+		board->database_count = count_slots();
+		board->databases = (DatabaseSlot *) ((char *) board + runners_size());
 		if (aion_max_runners > 0)
 			aion_inflight_collect(board->casualties);
-		for (int i = 0; i < DATABASES; i++)
+		for (int i = 0; i < board->database_count; i++)
 			board->databases[i].scheduler = -1;
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -427,7 +450,7 @@ aion_board_set_latch(int process)
 DatabaseSlot *
 aion_board_database(Oid database)
 {
-	for (int i = 0; i < DATABASES; i++)
+	for (int i = 0; i < board->database_count; i++)
 	{
 		if (board->databases[i].database == database)
 			return &board->databases[i];

@@ -9,9 +9,9 @@
 #include "support/board.h"
 #include "support/inflight.h"
 
-#define DATABASES 32 /* with the extension, in one server */
-#define OWNERS 64	 /* of one database that want a runner */
-#define TIMERS 1024	 /* a power of 2, as the next one */
+#define ASKED 32	/* databases that the launcher is told of at once */
+#define OWNERS 64	/* of one database that want a runner */
+#define TIMERS 1024 /* a power of 2, as the next one */
 #define RUNS 4096
 #define HOLDERS 8
 
@@ -20,6 +20,7 @@ typedef struct DatabaseSlot
 	Oid database;  /* InvalidOid: free */
 	int scheduler; /* number of its process, -1: none */
 	bool absent;   /* there is no extension */
+	bool crowded;  /* there is no room for its scheduler */
 	bool scan;
 	TimestampTz horizon; /* the scheduler knows the timers before it */
 	TimestampTz next_wake;
@@ -66,9 +67,12 @@ typedef struct Board
 	int launcher; /* number of its process, -1: none */
 	bool ask_all;
 	int asked_count;
-	Oid asked[DATABASES]; /* databases where the extension may have come or gone */
+	Oid asked[ASKED]; /* databases where the extension may have come or gone */
 	Hold holds[HOLDERS];
-	DatabaseSlot databases[DATABASES];
+	int unserved_count; /* of databases for whose scheduler there is no room */
+	Oid unserved[ASKED];
+	int database_count;
+	DatabaseSlot *databases;				/* behind the runners */
 	InflightRun casualties[INFLIGHT_SLOTS]; /* what the server crashed on before it started */
 	int runner_count;
 	RunnerSlot runners[FLEXIBLE_ARRAY_MEMBER];

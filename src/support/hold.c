@@ -159,7 +159,7 @@ count_processes(Oid database)
 	int count = 0;
 
 	LWLockAcquire(board->lock, LW_SHARED);
-	for (int i = 0; i < DATABASES; i++)
+	for (int i = 0; i < board->database_count; i++)
 		count += board->databases[i].database == database;
 	for (int i = 0; i < board->runner_count; i++)
 		count += board->runners[i].database == database;

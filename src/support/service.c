@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "replication/logicallauncher.h"
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
@@ -19,6 +20,7 @@
 
 static bool own_scheduler = false;
 
+static bool has_room(const Board *board);
 static void leave_launcher(int code, Datum argument);
 static void leave_scheduler(int code, Datum argument);
 
@@ -35,24 +37,26 @@ aion_service_launcher_begin(void)
 }
 
 /*
- * Makes room for the scheduler of a database; false if there is none, or somebody holds it.
+ * Makes room for the scheduler of a database, unless there is none, or somebody holds the database.
  */
-bool
+Offer
 aion_service_offer(Oid database)
 {
 	Board *board = aion_board_memory();
+	Offer offer = OFFER_NOT_NEEDED;
 	DatabaseSlot *slot;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(database);
 	if (slot == NULL)
 		slot = aion_board_database(InvalidOid);
-	else if (slot->scheduler >= 0)
-		slot = NULL; /* which an earlier launcher has started */
 	if (aion_hold_is_on(database))
-		slot = NULL;
-	if (slot != NULL)
+		offer = OFFER_NOT_NEEDED;
+	else if (slot == NULL)
+		offer = OFFER_NO_ROOM;
+	else if (slot->scheduler < 0) /* else an earlier launcher has started it */
 	{
+		offer = OFFER_MADE;
 		memset(slot, 0, sizeof(DatabaseSlot));
 		slot->database = database;
 		slot->scheduler = -1;
@@ -61,7 +65,52 @@ aion_service_offer(Oid database)
 		slot->next_wake = DT_NOEND;
 	}
 	LWLockRelease(board->lock);
-	return slot != NULL;
+	return offer;
+}
+
+/*
+ * Tells whether one more database can be served.
+ */
+bool
+aion_service_has_room(void)
+{
+	Board *board = aion_board_memory();
+	bool room;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	room = has_room(board);
+	LWLockRelease(board->lock);
+	return room;
+}
+
+static bool
+has_room(const Board *board)
+{
+	int schedulers = 0;
+
+	for (int i = 0; i < board->database_count; i++)
+		schedulers +=
+			OidIsValid(board->databases[i].database) && board->databases[i].scheduler >= 0;
+	return schedulers < board->database_count - 1;
+}
+
+/*
+ * Says for which databases there is no room.
+ */
+void
+aion_service_set_unserved(List *databases)
+{
+	Board *board = aion_board_memory();
+	ListCell *cell;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	board->unserved_count = list_length(databases);
+	foreach (cell, databases)
+	{
+		if (foreach_current_index(cell) < ASKED)
+			board->unserved[foreach_current_index(cell)] = lfirst_oid(cell);
+	}
+	LWLockRelease(board->lock);
 }
 
 /*
@@ -86,7 +135,7 @@ aion_service_is_served(Oid database)
  * another one: it ended for some other reason than that there is nothing to serve.
  */
 bool
-aion_service_withdraw(Oid database)
+aion_service_withdraw(Oid database, bool *no_room)
 {
 	Board *board = aion_board_memory();
 	DatabaseSlot *slot;
@@ -95,6 +144,7 @@ aion_service_withdraw(Oid database)
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(database);
 	again = (slot == NULL || !slot->absent) && !aion_hold_is_on(database);
+	*no_room = slot != NULL && slot->crowded;
 	if (slot != NULL && slot->scheduler < 0)
 		slot->database = InvalidOid;
 	LWLockRelease(board->lock);
@@ -102,7 +152,8 @@ aion_service_withdraw(Oid database)
 }
 
 /*
- * Makes this process the scheduler of its database; false if it has one, or somebody holds it.
+ * Makes this process the scheduler of its database; false if it has one, or somebody holds it, or
+ * there is no room for one more.
  */
 bool
 aion_service_scheduler_begin(void)
@@ -114,6 +165,11 @@ aion_service_scheduler_begin(void)
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(MyDatabaseId);
 	own_scheduler = slot != NULL && slot->scheduler < 0 && !aion_hold_is_on(MyDatabaseId);
+	if (own_scheduler && !has_room(board))
+	{
+		slot->crowded = true;
+		own_scheduler = false;
+	}
 	if (own_scheduler)
 		slot->scheduler = AION_COMPAT_MY_PROC_NUMBER;
 	LWLockRelease(board->lock);
@@ -165,6 +221,40 @@ aion_service_scheduler_pid(void)
 		pid = aion_board_pid(slot->scheduler);
 	LWLockRelease(board->lock);
 	return pid;
+}
+
+/*
+ * Returns how many processes the engine needs for the databases that have the extension, as this
+ * one has, or is about to.
+ */
+WorkerNeeds
+aion_service_worker_needs(void)
+{
+	Board *board = aion_board_memory();
+	WorkerNeeds needs = {0};
+	bool counted = false;
+
+	if (board == NULL || board->runner_count == 0)
+		return needs;
+	LWLockAcquire(board->lock, LW_SHARED);
+	for (int i = 0; i < board->database_count; i++)
+	{
+		const DatabaseSlot *slot = &board->databases[i];
+
+		if (!OidIsValid(slot->database) || slot->scheduler < 0)
+			continue;
+		needs.databases++;
+		counted = counted || slot->database == MyDatabaseId;
+	}
+	needs.unserved_count = board->unserved_count;
+	for (int i = 0; i < Min(needs.unserved_count, ASKED); i++)
+		needs.unserved = lappend_oid(needs.unserved, board->unserved[i]);
+	LWLockRelease(board->lock);
+	counted = counted || list_member_oid(needs.unserved, MyDatabaseId);
+	needs.databases += needs.unserved_count + (counted ? 0 : 1);
+	needs.processes =
+		1 + needs.databases + board->runner_count + (max_logical_replication_workers > 0);
+	return needs;
 }
 
 static void

@@ -26,7 +26,7 @@ sub failing { return $_[0]->safe_psql('postgres', 'SELECT string_agg("check", $$
 my $none = new_node('none', 'aion.max_runners = 2', 'max_worker_processes = 0');
 setup($none);
 start($none, 3, 1, 'w');
-is(failing($none), 'launcher scheduler', 'T30: health() says that there is no process');
+is(failing($none), 'launcher scheduler workers', 'T30: health() says that there is no process');
 $none->safe_psql('postgres', 'CALL aion.drive(); SELECT pg_sleep(0.01); CALL aion.drive()', connstr => $none->connstr('postgres') . ' user=alice');
 is($none->safe_psql('postgres', 'SELECT DISTINCT status FROM aion.workflow_run'), 'completed', 'T30: drive() works all the same');
 
@@ -38,6 +38,38 @@ start($few, 10, 3, 'w');
 $few->safe_psql('postgres', q{SELECT aion.start_workflow('steps', '{"n": 2}', workflow_id => 'of bob')}, connstr => $few->connstr('postgres') . ' user=bob');
 wait_until($few, 'T29: all runs end with one runner at a time', q{SELECT count(*) = 11 AND every(status = 'completed') FROM aion.workflow_run});
 is($few->safe_psql('postgres', 'SELECT 1'), '1', 'T29: and nobody else is affected');
+
+# 11.19: more databases than there are worker processes for, and than fit into any fixed number: those that can be served are, health() names
+# the others wherever it is called, and the log is not filled.
+my $many = new_node('many', 'aion.max_runners = 1', 'max_worker_processes = 8', 'autovacuum = off');
+install($many);
+$many->safe_psql('postgres', "CREATE DATABASE db$_ TEMPLATE postgres") for 2 .. 5;
+wait_until($many, 'five databases are served', q{SELECT count(DISTINCT datname) = 5 FROM pg_stat_activity WHERE backend_type = 'aion scheduler'});
+is(failing($many), '', 'health() finds all well');
+$many->safe_psql('postgres', 'CREATE DATABASE db6; CREATE DATABASE empty7');
+my ($code, $out, $err) = $many->psql('db6', 'CREATE EXTENSION aion');
+like($err, qr/WARNING:  max_worker_processes is 8, but 9 are needed/, 'CREATE EXTENSION warns where there are too few processes');
+my $workers = q{SELECT detail FROM aion.health() WHERE "check" = 'workers' AND NOT ok};
+for my $database ('db6', 'postgres', 'db2')
+{
+	ok($many->poll_query_until($database, "SELECT ($workers) = '9 of 8 needed for databases with aion: 6, 1 not served: db6'"), "health() in $database names the one that is not served");
+}
+add_steps($many);
+start($many, 3, 1, 'w');
+wait_until($many, 'there is room for a runner', q{SELECT count(*) = 3 AND every(status = 'completed') FROM aion.workflow_run});
+$many->restart;
+wait_until($many, 'five databases are served again', q{SELECT count(DISTINCT datname) = 5 FROM pg_stat_activity WHERE backend_type = 'aion scheduler'});
+wait_until($many, 'and one is not', "SELECT ($workers) ~ ', 1 not served: '");
+my @lines = slurp_file($many->logfile) =~ /could not start aion scheduler/g;
+cmp_ok(scalar(@lines), '<=', 4, 'the log says it, and not often');
+cmp_ok(scalar(@lines), '>=', 1, 'at least once');
+$many->append_conf('postgresql.conf', "max_worker_processes = 45");
+$many->restart;
+wait_until($many, 'with more processes', q{SELECT count(DISTINCT datname) = 6 FROM pg_stat_activity WHERE backend_type = 'aion scheduler'});
+$many->safe_psql('empty7', "CREATE DATABASE db$_ TEMPLATE db6") for 7 .. 35;
+wait_until($many, 'many databases are served', q{SELECT count(DISTINCT datname) = 35 FROM pg_stat_activity WHERE backend_type = 'aion scheduler'});
+is(failing($many), '', 'and all is well');
+$many->stop;
 
 # Maintenance, locks and publications while runs are executed.
 my $node = new_node('main', 'aion.max_runners = 3', 'max_worker_processes = 20', 'wal_level = logical');
