@@ -88,7 +88,7 @@ aion_board_post_run(int32 owner_key, int64 run_key)
 		}
 		push_run(chosen, run_key);
 	}
-	if (database != NULL && (chosen == NULL || chosen->run_count == CROWD))
+	if (chosen == NULL || chosen->run_count == CROWD)
 		aion_board_want(database, (BoardOwner){owner_key, false});
 	LWLockRelease(board->lock);
 }
@@ -118,7 +118,7 @@ aion_board_post_task(int32 owner_key)
 		if (found)
 			aion_board_set_latch(runner->process);
 	}
-	if (database != NULL && !found)
+	if (!found)
 		aion_board_want(database, (BoardOwner){owner_key, true});
 	LWLockRelease(board->lock);
 }
@@ -489,9 +489,15 @@ aion_board_stop(const RunnerSlot *runner)
 		(void) kill(ProcGlobal->allProcs[runner->process].pid, SIGINT);
 }
 
+/*
+ * Asks the scheduler of a database for a process of an owner; with the lock.  Without a scheduler
+ * (NULL) there is nothing to say: the next one begins with a scan.
+ */
 void
 aion_board_want(DatabaseSlot *slot, BoardOwner owner)
 {
+	if (slot == NULL)
+		return;
 	for (int i = 0; i < slot->owner_count; i++)
 	{
 		if (slot->owners[i].owner_key == owner.owner_key &&

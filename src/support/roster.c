@@ -19,6 +19,17 @@
 
 static RunnerSlot *own_runner = NULL;
 
+/* A run that may have something to do, and where it stands among the hints. */
+typedef struct Hint
+{
+	int64 key;
+	int position;
+	bool is_first; /* of its key */
+} Hint;
+
+static int remove_duplicates(int64 *keys, int count);
+static int compare_hints(const void *a, const void *b);
+static int compare_positions(const void *a, const void *b);
 static int patience_of(const RunnerSlot *runner);
 static bool is_like(const RunnerSlot *runner, BoardOwner owner);
 static void leave_runner(int code, Datum argument);
@@ -261,15 +272,7 @@ aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	for (; count < most && own_runner->run_count > 0; own_runner->run_count--)
-	{
-		int known = 0;
-
-		run_keys[count] = own_runner->runs[own_runner->first_run++ % RUNS];
-		while (run_keys[known] != run_keys[count])
-			known++;
-		if (known == count)
-			count++;
-	}
+		run_keys[count++] = own_runner->runs[own_runner->first_run++ % RUNS];
 	*scan = own_runner->scan;
 	own_runner->scan = false;
 	runner->count = 0;
@@ -280,7 +283,48 @@ aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner
 		runner->count += aion_board_serves(&board->runners[i], runner->database, runner->owner_key);
 	}
 	LWLockRelease(board->lock);
-	return count;
+	return remove_duplicates(run_keys, count); /* not under the lock, which every commit takes */
+}
+
+/*
+ * Keeps the first of equal keys, in their order; returns how many are left.
+ */
+static int
+remove_duplicates(int64 *keys, int count)
+{
+	Hint *hints = palloc(Max(count, 1) * sizeof(Hint));
+	int kept = 0;
+
+	for (int i = 0; i < count; i++)
+		hints[i] = (Hint){keys[i], i, false};
+	qsort(hints, count, sizeof(Hint), compare_hints);
+	for (int i = 0; i < count; i++)
+		hints[i].is_first = i == 0 || hints[i].key != hints[i - 1].key;
+	qsort(hints, count, sizeof(Hint), compare_positions);
+	for (int i = 0; i < count; i++)
+	{
+		if (hints[i].is_first)
+			keys[kept++] = hints[i].key;
+	}
+	pfree(hints);
+	return kept;
+}
+
+static int
+compare_hints(const void *a, const void *b)
+{
+	const Hint *left = a;
+	const Hint *right = b;
+
+	if (left->key != right->key)
+		return left->key < right->key ? -1 : 1;
+	return left->position - right->position;
+}
+
+static int
+compare_positions(const void *a, const void *b)
+{
+	return ((const Hint *) a)->position - ((const Hint *) b)->position;
 }
 
 /*
@@ -290,12 +334,10 @@ void
 aion_roster_want_another(void)
 {
 	Board *board = aion_board_memory();
-	DatabaseSlot *slot;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	slot = aion_board_database(MyDatabaseId);
-	if (slot != NULL)
-		aion_board_want(slot, (BoardOwner){own_runner->owner_key, own_runner->executor});
+	aion_board_want(aion_board_database(MyDatabaseId),
+					(BoardOwner){own_runner->owner_key, own_runner->executor});
 	LWLockRelease(board->lock);
 }
 
@@ -313,7 +355,6 @@ void
 aion_roster_set_engaged(bool engaged)
 {
 	Board *board = aion_board_memory();
-	DatabaseSlot *slot;
 	int others = 0;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
@@ -322,9 +363,9 @@ aion_roster_set_engaged(bool engaged)
 	for (int i = 0; i < board->runner_count; i++)
 		others += aion_board_serves(&board->runners[i], MyDatabaseId, own_runner->owner_key);
 	aion_board_reshare(MyDatabaseId, own_runner->owner_key);
-	slot = aion_board_database(MyDatabaseId);
-	if (others == 0 && slot != NULL)
-		aion_board_want(slot, (BoardOwner){own_runner->owner_key, own_runner->executor});
+	if (others == 0)
+		aion_board_want(aion_board_database(MyDatabaseId),
+						(BoardOwner){own_runner->owner_key, own_runner->executor});
 	LWLockRelease(board->lock);
 }
 
