@@ -1,7 +1,6 @@
 /*
  * event.c
- *		The kinds of events a history is made of, and what each carries: the only encoder and
- *		decoder.
+ *		What events carry: the only encoder and decoder.
  *
  * Encoding is additive: an attribute that an old row lacks reads as a default that means what was
  * true when such rows were written.  Attributes that say nothing are left out, and an event
@@ -9,63 +8,15 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_enum.h"
-#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
-#include "utils/syscache.h"
 
 #include "history/event.h"
 #include "history/kinship.h"
-#include "support/extension.h"
 #include "support/payload.h"
 
 #define MOST_EVENTS 50000 /* of a run that says nothing else */
-
-typedef struct EventKind
-{
-	const char *label;
-	EventRole role;
-	EventFamily family;
-} EventKind;
-
-static const EventKind kinds[EVENT_TYPES] = {
-	[EVENT_WORKFLOW_STARTED] = {"WorkflowStarted", ROLE_START, FAMILY_NONE},
-	[EVENT_WORKFLOW_COMPLETED] = {"WorkflowCompleted", ROLE_TERMINAL, FAMILY_NONE},
-	[EVENT_WORKFLOW_FAILED] = {"WorkflowFailed", ROLE_TERMINAL, FAMILY_NONE},
-	[EVENT_WORKFLOW_CANCELLED] = {"WorkflowCancelled", ROLE_TERMINAL, FAMILY_NONE},
-	[EVENT_WORKFLOW_TERMINATED] = {"WorkflowTerminated", ROLE_TERMINAL, FAMILY_NONE},
-	[EVENT_WORKFLOW_TIMED_OUT] = {"WorkflowTimedOut", ROLE_TERMINAL, FAMILY_NONE},
-	[EVENT_WORKFLOW_BLOCKED] = {"WorkflowBlocked", ROLE_MARK, FAMILY_NONE},
-	[EVENT_WORKFLOW_UNBLOCKED] = {"WorkflowUnblocked", ROLE_MARK, FAMILY_NONE},
-	[EVENT_VERSION_CHANGED] = {"VersionChanged", ROLE_MARK, FAMILY_NONE},
-	[EVENT_COMMAND_ANSWERED] = {"CommandAnswered", ROLE_COMMAND, FAMILY_NONE},
-	[EVENT_ACTIVITY_SCHEDULED] = {"ActivityScheduled", ROLE_COMMAND, FAMILY_ACTIVITY},
-	[EVENT_ACTIVITY_COMPLETED] = {"ActivityCompleted", ROLE_OUTCOME, FAMILY_ACTIVITY},
-	[EVENT_ACTIVITY_FAILED] = {"ActivityFailed", ROLE_OUTCOME, FAMILY_ACTIVITY},
-	[EVENT_ACTIVITY_CANCELLED] = {"ActivityCancelled", ROLE_OUTCOME, FAMILY_ACTIVITY},
-	[EVENT_TIMER_STARTED] = {"TimerStarted", ROLE_COMMAND, FAMILY_TIMER},
-	[EVENT_TIMER_FIRED] = {"TimerFired", ROLE_OUTCOME, FAMILY_TIMER},
-	[EVENT_TIMER_CANCELLED] = {"TimerCancelled", ROLE_OUTCOME, FAMILY_TIMER},
-	[EVENT_SIGNAL_RECEIVED] = {"SignalReceived", ROLE_SIGNAL, FAMILY_NONE},
-	[EVENT_SIGNAL_SENT] = {"SignalSent", ROLE_COMMAND, FAMILY_NONE},
-	[EVENT_WORKFLOW_PAUSED] = {"WorkflowPaused", ROLE_MARK, FAMILY_NONE},
-	[EVENT_WORKFLOW_RESUMED] = {"WorkflowResumed", ROLE_MARK, FAMILY_NONE},
-	[EVENT_WORKFLOW_REOPENED] = {"WorkflowReopened", ROLE_REOPEN, FAMILY_NONE},
-	[EVENT_SEARCH_ATTRIBUTES_UPDATED] = {"SearchAttributesUpdated", ROLE_COMMAND, FAMILY_NONE},
-	[EVENT_VERSION_MARKED] = {"VersionMarked", ROLE_PATCH, FAMILY_NONE},
-	[EVENT_WORKFLOW_CANCEL_REQUESTED] = {"WorkflowCancelRequested", ROLE_REQUEST, FAMILY_NONE},
-	[EVENT_CANCEL_REQUEST_SENT] = {"CancelRequestSent", ROLE_COMMAND, FAMILY_NONE},
-	[EVENT_ACTIVITY_CANCEL_REQUESTED] = {"ActivityCancelRequested", ROLE_COMMAND, FAMILY_NONE},
-	[EVENT_CHILD_WORKFLOW_STARTED] = {"ChildWorkflowStarted", ROLE_COMMAND, FAMILY_CHILD},
-	[EVENT_CHILD_WORKFLOW_COMPLETED] = {"ChildWorkflowCompleted", ROLE_OUTCOME, FAMILY_CHILD},
-	[EVENT_CHILD_WORKFLOW_FAILED] = {"ChildWorkflowFailed", ROLE_OUTCOME, FAMILY_CHILD},
-	[EVENT_CHILD_CANCEL_REQUESTED] = {"ChildCancelRequested", ROLE_COMMAND, FAMILY_NONE},
-	[EVENT_WORKFLOW_CONTINUED_AS_NEW] = {"WorkflowContinuedAsNew", ROLE_TERMINAL, FAMILY_NONE},
-	[EVENT_WORKFLOW_WATCHED] = {"WorkflowWatched", ROLE_MARK, FAMILY_NONE},
-};
 
 /* What commands are called in messages and in CommandAnswered. */
 static const char *const command_words[COMMAND_KINDS] = {
@@ -86,10 +37,6 @@ static const char *const command_words[COMMAND_KINDS] = {
 	[COMMAND_CANCEL_CHILD] = "cancel_child",
 };
 
-static Oid label_oids[EVENT_TYPES];
-static uint64 labels_known_of = 0; /* generation of the extension that label_oids belong to */
-
-static void know_labels(void);
 static bool has_prefix(const char *text, const char *prefix);
 static Jsonb *timer_wish(const Event *event);
 static Jsonb *child_wish(const Event *event);
@@ -97,46 +44,6 @@ static CommandKind command_of_word(const char *word);
 static void put_end(JsonObject *object, List *ended_on, bool went_on);
 static Jsonb *numbers(List *values);
 static List *read_numbers(const Jsonb *array);
-
-const char *
-aion_event_label(EventType type)
-{
-	return kinds[type].label;
-}
-
-/*
- * Finds the type of an event by the oid of its label in aion.event_type.
- */
-EventType
-aion_event_type(Oid label)
-{
-	know_labels();
-	for (int i = 0; i < EVENT_TYPES; i++)
-	{
-		if (label_oids[i] == label)
-			return (EventType) i;
-	}
-	elog(ERROR, "unknown event type %u", label);
-}
-
-Oid
-aion_event_label_oid(EventType type)
-{
-	know_labels();
-	return label_oids[type];
-}
-
-EventRole
-aion_event_role(const Event *event)
-{
-	return kinds[event->type].role;
-}
-
-EventFamily
-aion_event_family(const Event *event)
-{
-	return kinds[event->type].family;
-}
 
 /*
  * Tells whether an event records something the code asked for, and what that was.
@@ -673,26 +580,6 @@ Jsonb *
 aion_event_read_search_attributes(const Event *event)
 {
 	return aion_json_member(event->attributes, "search_attributes");
-}
-
-static void
-know_labels(void)
-{
-	const Extension *ext = aion_extension();
-	Oid type;
-
-	if (labels_known_of == ext->generation)
-		return;
-	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("event_type"),
-						   ObjectIdGetDatum(ext->schema));
-	for (int i = 0; i < EVENT_TYPES; i++)
-	{
-		label_oids[i] = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type),
-										CStringGetDatum(kinds[i].label));
-		if (!OidIsValid(label_oids[i]))
-			elog(ERROR, "aion.event_type has no label \"%s\"", kinds[i].label);
-	}
-	labels_known_of = ext->generation;
 }
 
 static bool

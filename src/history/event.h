@@ -71,6 +71,27 @@ typedef enum EventFamily
 	FAMILY_CHILD
 } EventFamily;
 
+/* What readers rely on in a member of an event's attributes. */
+typedef enum MemberType
+{
+	MEMBER_ANY,
+	MEMBER_TEXT,
+	MEMBER_INT,
+	MEMBER_MOMENT,
+	MEMBER_OBJECT,
+	MEMBER_OBJECTS, /* an array of them */
+	MEMBER_ORIGINS, /* the same, of Origin */
+	MEMBER_EVENTS,	/* an array of the numbers of earlier events */
+	MEMBER_FAILURE
+} MemberType;
+
+typedef struct EventMember
+{
+	const char *name;
+	MemberType type;
+	bool required; /* also in the oldest rows */
+} EventMember;
+
 /* What code can ask for. */
 typedef enum CommandKind
 {
@@ -170,6 +191,7 @@ extern EventType aion_event_type(Oid label);
 extern Oid aion_event_label_oid(EventType type);
 extern EventRole aion_event_role(const Event *event);
 extern EventFamily aion_event_family(const Event *event);
+extern const EventMember *aion_event_members(EventType type);
 extern bool aion_event_fingerprint(const Event *event, Fingerprint *fingerprint);
 extern const char *aion_command_word(CommandKind kind);
 

@@ -3,11 +3,13 @@
  *		Histories that come from elsewhere.
  *
  * What reads the engine's own events trusts them.  An exported history may have been edited, or
- * made up, so every event is checked here to carry what its type promises, in the type that readers
- * expect.  What it lacks otherwise reads as in old rows.
+ * made up, so every event is checked here to carry what its type promises (history/event_type.c).
+ * What it lacks otherwise reads as in old rows.
  */
 #include "postgres.h"
 
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "history/import.h"
@@ -17,49 +19,22 @@
 
 #define EXPORT_FORMAT 1
 
-typedef enum MemberType
+/* Which event is being read, for what PostgreSQL says about a value that it cannot read. */
+typedef struct Position
 {
-	MEMBER_TEXT,
-	MEMBER_OBJECT,
-	MEMBER_FAILURE,
-	MEMBER_NUMBERS, /* an array of them */
-	MEMBER_ORIGINS,
-	MEMBER_ANY
-} MemberType;
-
-typedef struct Member
-{
-	EventType event;
-	const char *name;
-	MemberType type;
-	bool required;
-} Member;
-
-/* What readers of events rely on: an event that says something new has its say here. */
-static const Member members[] = {
-	{EVENT_WORKFLOW_STARTED, "workflow_type", MEMBER_TEXT, true},
-	{EVENT_WORKFLOW_STARTED, "version", MEMBER_TEXT, true},
-	{EVENT_WORKFLOW_STARTED, "search_attributes", MEMBER_OBJECT, false},
-	{EVENT_WORKFLOW_STARTED, "origins", MEMBER_ORIGINS, false},
-	{EVENT_WORKFLOW_FAILED, "error", MEMBER_FAILURE, true},
-	{EVENT_WORKFLOW_FAILED, "ended_on", MEMBER_NUMBERS, false},
-	{EVENT_WORKFLOW_REOPENED, "supersedes", MEMBER_NUMBERS, true},
-	{EVENT_COMMAND_ANSWERED, "command", MEMBER_TEXT, true},
-	{EVENT_COMMAND_ANSWERED, "error", MEMBER_FAILURE, false},
-	{EVENT_ACTIVITY_SCHEDULED, "activity", MEMBER_TEXT, true},
-	{EVENT_ACTIVITY_FAILED, "error", MEMBER_FAILURE, true},
-	{EVENT_TIMER_STARTED, "fire_at", MEMBER_TEXT, true},
-	{EVENT_SIGNAL_RECEIVED, "payload", MEMBER_ANY, true},
-	{EVENT_SIGNAL_SENT, "workflow_id", MEMBER_TEXT, true},
-	{EVENT_SEARCH_ATTRIBUTES_UPDATED, "search_attributes", MEMBER_OBJECT, true},
-};
+	int32 seq;
+} Position;
 
 static Event *read_event(const Jsonb *exported, int32 seq);
 static EventType type_of_label(const char *label, int32 seq);
 static bool has_key(const Event *event);
 static void check_attributes(const Event *event);
-static bool fits(const Jsonb *value, MemberType type);
-static bool is_array_of(const Jsonb *value, MemberType element);
+static bool fits(const Jsonb *value, MemberType type, int32 seq);
+static TimestampTz read_moment(const JsonbValue *string);
+static bool is_failure(const Jsonb *value);
+static bool is_integer(const JsonbValue *value, int64 least, int64 most);
+static bool is_array_of(const Jsonb *value, MemberType element, int32 seq);
+static void blame_event(void *position);
 pg_noreturn static void refuse(int32 seq, const char *what);
 
 /*
@@ -70,8 +45,12 @@ aion_history_import(const Jsonb *exported, MemoryContext parent)
 {
 	History *history = aion_history_create(0, 0, parent);
 	Jsonb *events = aion_json_member(exported, "events");
+	char *run_id = aion_json_text(exported, "run_id");
 	MemoryContext caller = MemoryContextSwitchTo(history->context);
+	Position position = {0};
+	ErrorContextCallback context = {error_context_stack, blame_event, &position};
 
+	error_context_stack = &context;
 	if (aion_json_int(exported, "format", 0) != EXPORT_FORMAT)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("not an exported history"),
 						errhint("Use what aion.export_history() returns.")));
@@ -81,12 +60,19 @@ aion_history_import(const Jsonb *exported, MemoryContext parent)
 	for (uint32 i = 0; i < JB_ROOT_COUNT(events); i++)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(&events->root, i);
-		Event *event = read_event(JsonbValueToJsonb(element), i + 1);
+		Event *event;
+
+		position.seq = i + 1;
+		event = read_event(JsonbValueToJsonb(element), position.seq);
 
 		if (i > 0 && event->recorded_at < aion_history_last(history)->recorded_at)
 			refuse(event->seq, "is recorded before the one before it");
 		aion_history_add(history, event);
 	}
+	position.seq = 0;
+	if (run_id != NULL)
+		(void) DirectFunctionCall1(uuid_in, CStringGetDatum(run_id));
+	error_context_stack = context.previous;
 	MemoryContextSwitchTo(caller);
 	history->written = history->count;
 	return history;
@@ -146,15 +132,12 @@ check_attributes(const Event *event)
 
 	if (event->attributes != NULL && !aion_json_is_object(event->attributes))
 		refuse(event->seq, "has attributes that are no object");
-	for (size_t i = 0; i < lengthof(members); i++)
+	for (const EventMember *member = aion_event_members(event->type); member->name != NULL;
+		 member++)
 	{
-		const Member *member = &members[i];
-		Jsonb *value;
+		Jsonb *value = aion_json_member(event->attributes, member->name);
 
-		if (member->event != event->type)
-			continue;
-		value = aion_json_member(event->attributes, member->name);
-		if (value == NULL ? member->required : !fits(value, member->type))
+		if (value == NULL ? member->required : !fits(value, member->type, event->seq))
 			refuse(event->seq, psprintf("has no valid attribute \"%s\"", member->name));
 	}
 	if (event->type == EVENT_COMMAND_ANSWERED && aion_event_fingerprint(event, &fingerprint) &&
@@ -163,7 +146,7 @@ check_attributes(const Event *event)
 }
 
 static bool
-fits(const Jsonb *value, MemberType type)
+fits(const Jsonb *value, MemberType type, int32 seq)
 {
 	JsonbValue scalar;
 	bool is_scalar = JB_ROOT_IS_SCALAR(value) &&
@@ -173,39 +156,95 @@ fits(const Jsonb *value, MemberType type)
 	{
 		case MEMBER_TEXT:
 			return is_scalar && scalar.type == jbvString;
+		case MEMBER_INT:
+			return is_scalar && is_integer(&scalar, PG_INT64_MIN, PG_INT64_MAX);
+		case MEMBER_MOMENT:
+			return is_scalar && scalar.type == jbvString &&
+				   !TIMESTAMP_NOT_FINITE(read_moment(&scalar));
 		case MEMBER_OBJECT:
 			return aion_json_is_object(value);
 		case MEMBER_FAILURE:
-			return aion_json_text(value, "sqlstate") != NULL &&
-				   aion_json_text(value, "message") != NULL;
-		case MEMBER_NUMBERS:
+			return is_failure(value);
+		case MEMBER_EVENTS:
+		case MEMBER_OBJECTS:
 		case MEMBER_ORIGINS:
-			return !is_scalar && JB_ROOT_IS_ARRAY(value) && is_array_of(value, type);
+			return !is_scalar && JB_ROOT_IS_ARRAY(value) && is_array_of(value, type, seq);
 		case MEMBER_ANY:
 			break;
 	}
 	return true;
 }
 
+static TimestampTz
+read_moment(const JsonbValue *string)
+{
+	char *text = pnstrdup(string->val.string.val, string->val.string.len);
+
+	return DatumGetTimestampTz(DirectFunctionCall3(
+		timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+/*
+ * Tells whether a value is what a failure is kept as: SQLSTATEs have five letters or digits.
+ */
 static bool
-is_array_of(const Jsonb *value, MemberType element)
+is_failure(const Jsonb *value)
+{
+	char *sqlstate = aion_json_text(value, "sqlstate");
+
+	return sqlstate != NULL && strlen(sqlstate) == 5 &&
+		   strspn(sqlstate, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
+		   aion_json_text(value, "message") != NULL;
+}
+
+static bool
+is_integer(const JsonbValue *value, int64 least, int64 most)
+{
+	int64 number;
+
+	if (value->type != jbvNumeric || numeric_is_nan(value->val.numeric) ||
+		numeric_is_inf(value->val.numeric))
+		return false;
+	number = DatumGetInt64(
+		DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric))); /* or 22003 */
+	return number >= least && number <= most;
+}
+
+static bool
+is_array_of(const Jsonb *value, MemberType element, int32 seq)
 {
 	for (uint32 i = 0; i < JB_ROOT_COUNT(value); i++)
 	{
 		JsonbValue *item =
 			getIthJsonbValueFromContainer(unconstify(JsonbContainer *, &value->root), i);
-		Jsonb *origin;
+		Jsonb *object;
 
-		if (element == MEMBER_NUMBERS && item->type != jbvNumeric)
+		if (element == MEMBER_EVENTS && !is_integer(item, 1, seq - 1))
 			return false;
-		if (element == MEMBER_NUMBERS)
+		if (element == MEMBER_EVENTS)
 			continue;
-		origin = JsonbValueToJsonb(item);
-		if (aion_json_text(origin, "workflow_id") == NULL ||
-			aion_json_text(origin, "run_id") == NULL)
+		object = JsonbValueToJsonb(item);
+		if (!aion_json_is_object(object) ||
+			(element == MEMBER_ORIGINS && (aion_json_text(object, "workflow_id") == NULL ||
+										   aion_json_text(object, "run_id") == NULL)))
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Makes an error of what a value could not be read as one of the history that has it.
+ */
+static void
+blame_event(void *position)
+{
+	int code = geterrcode();
+
+	if (ERRCODE_TO_CATEGORY(code) == ERRCODE_DATA_EXCEPTION ||
+		ERRCODE_TO_CATEGORY(code) == ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+		errcode(ERRCODE_INVALID_INPUT);
+	if (((Position *) position)->seq > 0)
+		errcontext("event %d of the exported history", ((Position *) position)->seq);
 }
 
 static void
