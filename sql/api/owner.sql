@@ -11,6 +11,7 @@ CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 					'adopt_database', 'pause_engine', 'resume_engine', 'check_integrity')
 				WHEN 'worker' THEN p.proname IN ('poll_activities', 'complete_activity', 'fail_activity', 'heartbeat_activity', 'wait_for_tasks',
 					'value')
+				WHEN 'start' THEN p.proname IN ('start_workflow', 'start_workflows')
 				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'history', 'explain', 'value',
 					'check_integrity', 'health', '_find_run', '_missing_bells', '_queue_pace', '_stat_engine', '_stat_runner', '_stat_workers', '_visible_owners', '_abbreviate',
 					'_narrate')
@@ -32,7 +33,7 @@ BEGIN
 	FOR object IN SELECT f.oid::regprocedure AS name FROM aion._functions_of(level) AS f(oid) LOOP
 		EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', object.name, role);
 	END LOOP;
-	IF level <> 'worker' THEN
+	IF level NOT IN ('worker', 'start') THEN
 		FOR object IN SELECT c.oid::regclass AS name FROM pg_class c
 				WHERE c.relnamespace = 'aion'::regnamespace AND c.relkind = 'v' AND c.relname !~ '^_' LOOP
 			EXECUTE format('GRANT SELECT ON %s TO %I', object.name, role);
@@ -68,5 +69,15 @@ BEGIN
 	EXECUTE format('REVOKE ALL ON TYPE aion.handle, aion.scope, aion.event FROM %I', role);
 	EXECUTE format('REVOKE ALL ON SCHEMA aion, aion_test FROM %I', role);
 	DELETE FROM aion._grant g WHERE g.owner_key = aion._owner_key(role);
+	DELETE FROM aion._start_grant g WHERE g.grantee_key = aion._owner_key(role);
 END $$;
 COMMENT ON FUNCTION aion.revoke_usage(name) IS 'takes back all that aion.grant_usage() has granted to a role';
+
+CREATE OR REPLACE FUNCTION aion.grant_start(role name, workflow_type text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_grant_start';
+COMMENT ON FUNCTION aion.grant_start(name, text)
+	IS 'lets a role start a workflow as the owner of that workflow, in its own transaction, and nothing else';
+
+CREATE OR REPLACE FUNCTION aion.revoke_start(role name, workflow_type text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_revoke_start';
+COMMENT ON FUNCTION aion.revoke_start(name, text) IS 'takes back what aion.grant_start() has granted; runs go on';

@@ -19,6 +19,16 @@ SELECT pg_extension_config_dump('aion._owner', '');
 SELECT pg_extension_config_dump('aion._owner_owner_key_seq', '');
 SELECT pg_extension_config_dump('aion._grant', '');
 
+CREATE TABLE aion._start_grant (
+	workflow_type text NOT NULL,
+	owner_key int NOT NULL,
+	grantee_key int NOT NULL,
+	PRIMARY KEY (workflow_type, owner_key, grantee_key)
+);
+COMMENT ON TABLE aion._start_grant IS 'who may start which workflow as its owner; void where the workflow has another owner now';
+SELECT pg_extension_config_dump('aion._start_grant', '');
+ALTER TABLE aion._start_grant ENABLE ROW LEVEL SECURITY;
+
 CREATE FUNCTION aion._visible_owners(payloads boolean) RETURNS int[]
 	LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'aion_visible_owners';
 COMMENT ON FUNCTION aion._visible_owners(boolean) IS 'keys of the owners whose rows the current user may see';

@@ -10,3 +10,14 @@ DROP FUNCTION aion.poll_activities(text[], text, int, interval, text[]);
 
 /* Activities registered before keep the settings of the owner's sessions until they are registered again. */
 ALTER TABLE aion._activity ADD COLUMN settings jsonb;
+
+/* Roles that may start workflows of others. */
+CREATE TABLE aion._start_grant (
+	workflow_type text NOT NULL,
+	owner_key int NOT NULL,
+	grantee_key int NOT NULL,
+	PRIMARY KEY (workflow_type, owner_key, grantee_key)
+);
+COMMENT ON TABLE aion._start_grant IS 'who may start which workflow as its owner; void where the workflow has another owner now';
+SELECT pg_extension_config_dump('aion._start_grant', '');
+ALTER TABLE aion._start_grant ENABLE ROW LEVEL SECURITY;

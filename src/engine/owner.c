@@ -62,7 +62,9 @@ static Statement resolve_names = STATEMENT(
 			" WHERE r.rolname = o.name), 0)");
 
 static Statement repeat_grants =
-	STATEMENT(SELECT, "SELECT aion._apply_grant(r.rolname, g.level) FROM aion._grant g"
+	STATEMENT(SELECT, "SELECT aion._apply_grant(r.rolname, g.level) FROM"
+					  " (SELECT owner_key, level FROM aion._grant UNION"
+					  " SELECT grantee_key, 'start' FROM aion._start_grant) g"
 					  " JOIN aion._owner o USING (owner_key)"
 					  " JOIN pg_catalog.pg_roles r ON r.oid = o.role");
 

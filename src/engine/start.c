@@ -26,6 +26,7 @@
 #include "engine/deploy.h"
 #include "engine/due.h"
 #include "engine/fence.h"
+#include "engine/grant.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
 #include "engine/run.h"
@@ -87,7 +88,7 @@ typedef enum StartOutcome
 
 static Jsonb *check_input(StartRequest *request, const Jsonb *input);
 static Jsonb *check_input_of_other(StartRequest *request, const Jsonb *input);
-static void check_definer_frame(void);
+static void check_definer_frame(const StartRequest *request);
 static Run *make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id);
 static StartOutcome answer_for_open(const StartRequest *request, const char *workflow_id,
 									StartRefusal *refusal);
@@ -108,7 +109,7 @@ void
 aion_start_prepare(StartRequest *request)
 {
 	aion_guard_client_call("aion.start_workflow");
-	check_definer_frame();
+	check_definer_frame(request);
 	aion_start_resolve(request);
 }
 
@@ -122,17 +123,23 @@ aion_start_resolve(StartRequest *request)
 	Workflow *workflow;
 	Version *version;
 
+	if (request->may_be_granted && aion_owner_ineligible(request->owner) != NULL)
+		(void) aion_grant_apply(request, InvalidOid);
 	aion_owner_check_eligible(request->owner);
 
 	aion_authority_assume(&authority);
 	aion_fence_settle();
 	workflow = aion_workflow_find(request->workflow_type);
-	if (workflow == NULL || !aion_registered_for(workflow->owner_key, request->owner))
+	if (workflow == NULL || (!aion_registered_for(workflow->owner_key, request->owner) &&
+							 !(request->may_be_granted && aion_grant_apply(request, InvalidOid))))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
 				 errmsg("workflow type \"%s\" does not exist", request->workflow_type),
 				 errhint("A run uses names registered by its owner, by a role that its owner is a "
-						 "member of, or by a superuser. Use aion.register_workflow().")));
+						 "member of, or by a superuser. Use aion.register_workflow()%s.",
+						 request->may_be_granted
+							 ? ", or let the owner of the workflow use aion.grant_start()"
+							 : "")));
 	aion_workflow_deploy_if_changed(workflow, true);
 	do
 	{
@@ -296,18 +303,21 @@ check_input_of_other(StartRequest *request, const Jsonb *input)
  * caller has chosen.
  */
 static void
-check_definer_frame(void)
+check_definer_frame(const StartRequest *request)
 {
 	Oid caller = OidIsValid(aion_guard_user()) ? aion_guard_user() : GetOuterUserId();
 
 	if (aion_allow_definer_start || !InLocalUserIdChange() || GetUserId() == caller)
 		return;
+	if (request->may_be_granted &&
+		aion_grant_owner(request->workflow_type, caller) == request->owner)
+		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("cannot start a workflow inside a security-definer function"),
 					errdetail("The run would belong to role \"%s\".",
 							  GetUserNameFromId(GetUserId(), false)),
-					errhint("Make the function SECURITY INVOKER, or set "
-							"aion.allow_definer_start.")));
+					errhint("Let the owner of the workflow use aion.grant_start(), make the "
+							"function SECURITY INVOKER, or set aion.allow_definer_start.")));
 }
 
 /*
@@ -602,7 +612,7 @@ aion_start_read_options(const Jsonb *options, bool of_child, StartRequest *reque
 		request->if_closed = policy_of(aion_json_text(options, "if_closed"), true);
 	if (aion_json_has_member(options, "timeout"))
 	{
-		request->timeout = aion_duration_parse(aion_json_text(options, "timeout"));
+		request->timeout = aion_duration_parse(aion_json_text(options, "timeout"), "timeout");
 		aion_duration_check(request->timeout, false, "timeout");
 	}
 	request->task_queue = aion_json_text(options, "task_queue");
@@ -641,7 +651,8 @@ check_start_at(const StartRequest *request)
  * Reads the arguments that all functions that start have in common, from if_running on.
  */
 void
-aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request)
+aion_start_read_request(FunctionCallInfo fcinfo, int first, bool may_be_granted,
+						StartRequest *request)
 {
 #define TEXT_ARG(n) (PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n)))
 #define JSONB_ARG(n) (PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n))
@@ -666,6 +677,7 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *reques
 	check_attributes(request);
 	request->version = TEXT_ARG(first + 7);
 	request->owner = GetUserId();
+	request->may_be_granted = may_be_granted;
 	if (!PG_ARGISNULL(first + 8))
 		aion_start_choose_owner(NameStr(*PG_GETARG_NAME(first + 8)), request);
 }
@@ -676,9 +688,14 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *reques
 void
 aion_start_choose_owner(const char *role, StartRequest *request)
 {
-	request->owner = get_role_oid(role, false);
-	if (!has_privs_of_role(GetUserId(), request->owner) ||
-		!aion_compat_may_become(GetUserId(), request->owner))
+	Oid owner = get_role_oid(role, false);
+	bool may_become =
+		has_privs_of_role(GetUserId(), owner) && aion_compat_may_become(GetUserId(), owner);
+
+	if (!may_become && request->may_be_granted && aion_grant_apply(request, owner))
+		return;
+	request->owner = owner;
+	if (!may_become)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("must have the privileges of role \"%s\" to start a workflow as it",
 							   role)));
@@ -697,7 +714,7 @@ aion_start_workflow(PG_FUNCTION_ARGS)
 {
 	StartRequest request;
 
-	aion_start_read_request(fcinfo, 3, &request);
+	aion_start_read_request(fcinfo, 3, true, &request);
 	aion_start_prepare(&request);
 	PG_RETURN_TEXT_P(cstring_to_text(aion_start(&request, JSONB_ARG(1), TEXT_ARG(2))));
 }
@@ -717,7 +734,7 @@ aion_start_workflows(PG_FUNCTION_ARGS)
 	int id_count = 0;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	aion_start_read_request(fcinfo, 3, &request);
+	aion_start_read_request(fcinfo, 3, true, &request);
 	if (!PG_ARGISNULL(1))
 		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONBOID, -1, false, TYPALIGN_INT, &inputs,
 						  &input_nulls, &count);

@@ -30,6 +30,7 @@ typedef struct StartRequest
 	Jsonb *memo;
 	const char *version; /* NULL: the routed one */
 	Oid owner;
+	bool may_be_granted;  /* the owner may be one who has granted this start */
 	Jsonb *parents;		  /* of a child; else NULL */
 	const char *schedule; /* whose tick this is; NULL: nobody's */
 	TimestampTz scheduled_for;
@@ -59,7 +60,8 @@ typedef struct StartRefusal
 
 extern const char *aion_start_read_options(const Jsonb *options, bool of_child,
 										   StartRequest *request);
-extern void aion_start_read_request(FunctionCallInfo fcinfo, int first, StartRequest *request);
+extern void aion_start_read_request(FunctionCallInfo fcinfo, int first, bool may_be_granted,
+									StartRequest *request);
 extern void aion_start_choose_owner(const char *role, StartRequest *request);
 extern void aion_start_prepare(StartRequest *request);
 extern Jsonb *aion_start_check(StartRequest *request, const Jsonb *input);

@@ -131,7 +131,7 @@ read_retry(const Jsonb *retry, int32 attempts, Policy *policy)
 	policy->coefficient = coefficient != NULL ? atof(aion_json_cstring(coefficient)) : 2;
 	policy->non_retryable = aion_json_member(retry, "non_retryable");
 	check_word(policy->backoff, "retry option", "backoff", backoffs, lengthof(backoffs));
-	if (policy->coefficient < 1)
+	if (!(policy->coefficient >= 1)) /* nor what is no number */
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 						errmsg("invalid value for retry option \"%s\"", "coefficient"),
 						errdetail("It must be a number that is at least 1.")));
@@ -194,8 +194,7 @@ read_interval(const Jsonb *json, const char *key, int64 absent)
 		return absent;
 	if (text == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("%s must be an interval", key)));
-	interval = DatumGetIntervalP(DirectFunctionCall3(
-		interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	interval = aion_duration_parse(text, key);
 	aion_duration_check(interval, false, key);
 	return aion_duration_after(start, interval, key) - start;
 }

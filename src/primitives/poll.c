@@ -194,10 +194,15 @@ hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
 	int ordinal;
 	int length;
 	pg_uuid_t *uuid;
+	bool is_uuid = true;
 
 	if (token == NULL || strlen(token) > 100 ||
 		sscanf(token, "%lld.%d.%36[0-9a-f-]%n", &run_key, &ordinal, id, &length) != 3 ||
 		strlen(id) != 36 || token[length] != '\0')
+		refuse_token();
+	for (int i = 0; i < 36; i++)
+		is_uuid = is_uuid && (id[i] == '-') == (i == 8 || i == 13 || i == 18 || i == 23);
+	if (!is_uuid)
 		refuse_token();
 	uuid = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(id)));
 	if (!aion_claim_hold(run_key, ordinal, uuid, even_cancelled, task) || task->background)
@@ -287,6 +292,9 @@ aion_fail_activity(PG_FUNCTION_ARGS)
 	aion_payload_check(details, "details");
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("message must not be null")));
+	aion_payload_check_size(VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(1)), "message");
+	if (!PG_ARGISNULL(2))
+		aion_payload_check_size(VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(2)), "kind");
 	if (!PG_ARGISNULL(4))
 	{
 		aion_duration_check(PG_GETARG_INTERVAL_P(4), true, "retry_after");

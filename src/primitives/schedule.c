@@ -269,6 +269,11 @@ read_limits(FunctionCallInfo fcinfo, Schedule *schedule)
 		aion_duration_check(schedule->jitter, true, "jitter");
 		(void) aion_duration_after(0, schedule->jitter, "jitter");
 	}
+	if (schedule->jitter != NULL && schedule->every != NULL &&
+		aion_duration_after(0, schedule->jitter, "jitter") >
+			aion_duration_after(0, schedule->every, "every"))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_INPUT), errmsg("jitter must not be longer than every")));
 	if (!PG_ARGISNULL(ARG_START_AT))
 		schedule->start_at = PG_GETARG_TIMESTAMPTZ(ARG_START_AT);
 	if (schedule->start_at == DT_NOEND)

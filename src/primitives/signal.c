@@ -426,7 +426,7 @@ aion_signal_with_start(PG_FUNCTION_ARGS)
 	Authority authority;
 	FoundRun to;
 
-	aion_start_read_request(fcinfo, 6, &request);
+	aion_start_read_request(fcinfo, 6, false, &request);
 	aion_start_prepare(&request);
 	do
 	{

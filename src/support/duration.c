@@ -53,13 +53,31 @@ aion_duration_after(TimestampTz start, const Interval *duration, const char *wha
 }
 
 /*
- * Reads an interval.
+ * Reads an interval; what is none is refused under the name of what it is for.
  */
 Interval *
-aion_duration_parse(const char *text)
+aion_duration_parse(const char *text, const char *what)
 {
-	return DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
-												 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	MemoryContext caller = CurrentMemoryContext;
+	Interval *volatile interval = NULL;
+
+	PG_TRY();
+	{
+		interval = DatumGetIntervalP(DirectFunctionCall3(
+			interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	}
+	PG_CATCH();
+	{
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState(); /* reading text takes no resources */
+	}
+	PG_END_TRY();
+	if (interval == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("%s must be an interval", what),
+						errdetail("The value is \"%s\".", pnstrdup(text, strnlen(text, 100)))));
+	return interval;
 }
 
 /*

@@ -120,6 +120,20 @@ SET SESSION AUTHORIZATION bob;
 SELECT task_queue, waiting FROM aion.stat_queue;
 RESET SESSION AUTHORIZATION;
 SELECT aion.terminate_workflow('w');
+-- 11.25 Bad values are WF014 and name the key, what is too large is WF015, and a token that is none is WF018.
+\set VERBOSITY default
+SELECT aion.register_activity('bad', mode => 'external', start_to_close_timeout => '1 s', retry => '{"initial_interval": "soon"}');
+SELECT aion.register_activity('bad', mode => 'external', start_to_close_timeout => '1 s', retry => '{"max_interval": "99999999999999999999 days"}');
+SELECT aion.register_activity('bad', mode => 'external', start_to_close_timeout => '1 s', retry => '{"coefficient": "nan"}');
+\set VERBOSITY sqlstate
+SELECT aion.complete_activity('1.1.------------------------------------');
+SELECT aion.complete_activity('1.1.0123456789abcdef0123456789abcdef0123');
+SELECT aion.complete_activity('99999999999999999999999.1.01234567-89ab-cdef-0123-456789abcdef');
+SELECT aion.fail_activity('1.1.01234567-89ab-cdef-0123-456789abcdef', repeat('x', 70000000));
+SELECT aion.fail_activity('1.1.01234567-89ab-cdef-0123-456789abcdef', 'x', repeat('x', 70000000));
+\set VERBOSITY terse
+SELECT aion.create_schedule('bad', 'fan', every => '1 min', jitter => '2 min');
+
 -- 11.3, 11.29 A role limits, pauses and grants the queues that only its own runs use, and nothing of others.
 RESET SESSION AUTHORIZATION; RESET search_path;
 CREATE ROLE queue_worker LOGIN; SELECT aion.grant_usage('queue_worker', 'worker');

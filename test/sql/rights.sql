@@ -140,9 +140,49 @@ SELECT p.oid::regprocedure AS function, left(t.try, 10) AS problem FROM pg_proc 
 	WHERE p.pronamespace = 'aion'::regnamespace AND p.proname IN ('history', 'cancel_workflow', 'pause_task_queue', 'query_workflow') ORDER BY 1;
 SELECT rights.seen('aion.history_event') IS NOT NULL AS seen;
 
+
+-- 11.29 An outbox: a trigger of one role starts a workflow of another one, in its own transaction, and can do nothing else to that.
+CREATE ROLE rights_web LOGIN;
+CREATE TABLE rights.orders (n int PRIMARY KEY); GRANT ALL ON rights.orders TO rights_web; GRANT USAGE ON SCHEMA rights TO rights_web;
+CREATE FUNCTION rights.place_order() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.start_workflow('victim', jsonb_build_object('what', new.n::text), workflow_id => 'order ' || new.n); RETURN new; END $$;
+CREATE TRIGGER outbox AFTER INSERT ON rights.orders FOR EACH ROW EXECUTE FUNCTION rights.place_order();
+SET SESSION AUTHORIZATION rights_victim; SET search_path = rights;
+CREATE FUNCTION rights.place_as_owner(n int) RETURNS text SECURITY DEFINER LANGUAGE sql AS $$ SELECT aion.start_workflow('victim', workflow_id => 'definer ' || n, if_running => 'terminate_existing') $$;
+RESET SESSION AUTHORIZATION; RESET search_path;
+SELECT aion.grant_usage('rights_web'); SET SESSION AUTHORIZATION rights_web;
+INSERT INTO rights.orders VALUES (1);
+SELECT rights.place_as_owner(1);
+SELECT aion.grant_start('rights_web', 'victim');
+RESET SESSION AUTHORIZATION; SELECT aion.revoke_usage('rights_web');
+SET SESSION AUTHORIZATION rights_victim;
+SELECT aion.grant_start('nobody_at_all', 'victim'); SELECT aion.grant_start('rights_web', 'unknown'); SELECT aion.grant_start(NULL, 'victim');
+SELECT aion.grant_start('rights_web', 'victim');
+SET SESSION AUTHORIZATION rights_web;
+BEGIN; INSERT INTO rights.orders VALUES (2); ROLLBACK;
+INSERT INTO rights.orders VALUES (3);
+SELECT rights.place_as_owner(1), aion.start_workflow('victim', workflow_id => 'named', run_as => 'rights_victim'), aion.start_workflow('victim', workflow_id => 'named', if_running => 'use_existing');
+SELECT count(*) FROM aion.start_workflows('victim', ARRAY['{}', '{}']::jsonb[]);
+SELECT aion.start_workflow('victim', workflow_id => 'named', if_running => 'terminate_existing');
+SELECT aion.start_workflow('victim', task_queue => 'q');
+SELECT aion.start_workflow('victim', version => 'v');
+SELECT aion.start_workflow('done');
+SELECT aion.start_workflow('victim', run_as => 'rights_sneak');
+SELECT aion.signal_with_start('victim', '{}', 'named', 'never');
+RESET SESSION AUTHORIZATION; SELECT aion.grant_usage('rights_web'); SET SESSION AUTHORIZATION rights_web;
+SELECT aion.signal_with_start('victim', '{}', 'named', 'never', run_as => 'rights_victim');
+SELECT aion.create_schedule('web', 'victim', every => '1 day');
+SELECT aion.terminate_workflow('named');
+SELECT count(*) FROM aion.workflow_run;
+RESET SESSION AUTHORIZATION;
+SELECT regexp_replace(r.workflow_id, '^[0-9a-f-]{36}$', '...') AS workflow_id, r.owner, r.input ->> 'what' AS what, (SELECT attributes ->> 'started_by' FROM aion.history(r.workflow_id) WHERE seq = 1) AS started_by
+	FROM aion.workflow_run r WHERE workflow_type = 'victim' AND workflow_id <> 'victim' ORDER BY run_key;
+SET SESSION AUTHORIZATION rights_victim; SELECT aion.revoke_start('rights_web', 'victim'); SET SESSION AUTHORIZATION rights_web;
+INSERT INTO rights.orders VALUES (4);
+RESET SESSION AUTHORIZATION;
+SELECT * FROM aion.check_integrity();
 SELECT count(aion.terminate_workflow(workflow_id)) FROM aion.workflow_run WHERE closed_at IS NULL;
 DROP EXTENSION aion CASCADE;
 DROP SCHEMA rights CASCADE;
-DROP OWNED BY rights_victim, rights_sneak;
-DROP ROLE rights_victim, rights_sneak;
+DROP OWNED BY rights_victim, rights_sneak, rights_web;
+DROP ROLE rights_victim, rights_sneak, rights_web;
 CREATE EXTENSION aion;

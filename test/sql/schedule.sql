@@ -157,7 +157,7 @@ ROLLBACK;
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT aion.create_schedule('j' || n, 'nap', every => '10 min', jitter => '5 min') FROM generate_series(1, 3) n;
-SELECT aion.create_schedule('k', 'nap', every => '1 min', jitter => '2 days', overlap => 'allow_all');
+SELECT aion.create_schedule('k', 'nap', every => '1 min', jitter => '1 min', overlap => 'allow_all');
 SELECT aion_test.advance('2 hours');
 SELECT schedule, count(*), count(DISTINCT decided_at - nominal_at) AS different, bool_and(decided_at >= nominal_at AND decided_at < nominal_at + '5 min') AS bounded FROM aion.schedule_tick GROUP BY schedule ORDER BY schedule;
 SELECT count(DISTINCT decided_at) FROM aion.schedule_tick WHERE nominal_at = '2026-01-01 01:00+00';
@@ -316,7 +316,8 @@ SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^mine/';
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 SELECT count(*) FROM aion._timer WHERE name ~ '^schedule:';
-SELECT count(aion.terminate_workflow(workflow_id)) FROM aion.workflow_run WHERE closed_at IS NULL;
+-- One that sleeps is open, unless this took long.
+SELECT count(aion.terminate_workflow(workflow_id)) < 2 AS ended FROM aion.workflow_run WHERE closed_at IS NULL;
 SELECT aion.purge_workflows('0') > 0 AS purged;
 SET client_min_messages = warning;
 DROP OWNED BY schedule_ann, schedule_bob CASCADE;

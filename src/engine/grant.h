@@ -1,0 +1,13 @@
+/*
+ * grant.h
+ *		Starting workflows of other roles.
+ */
+#ifndef AION_GRANT_H
+#define AION_GRANT_H
+
+#include "engine/start.h"
+
+extern Oid aion_grant_owner(const char *workflow_type, Oid grantee);
+extern bool aion_grant_apply(StartRequest *request, Oid owner);
+
+#endif
