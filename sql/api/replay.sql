@@ -24,3 +24,25 @@ CREATE OR REPLACE FUNCTION aion_test.replay(history jsonb, version text DEFAULT 
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_test_replay_exported';
 COMMENT ON FUNCTION aion_test.replay(jsonb, text)
 	IS 'executes the code that new starts use, or that of a version, against a history that aion.export_history() has given';
+
+CREATE OR REPLACE FUNCTION aion_test._assert_replay(line text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF line !~ '^ok' THEN
+		RAISE EXCEPTION USING ERRCODE = 'WF012', MESSAGE = 'the code does not agree with the history', DETAIL = line;
+	END IF;
+	RETURN line;
+END $$;
+COMMENT ON FUNCTION aion_test._assert_replay(text) IS 'raises what aion_test.replay() says unless it is ok';
+
+CREATE OR REPLACE FUNCTION aion_test.assert_replay(workflow_id text, version text DEFAULT NULL) RETURNS text
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT aion_test._assert_replay(aion_test.replay($1, $2)) $$;
+COMMENT ON FUNCTION aion_test.assert_replay(text, text)
+	IS 'like aion_test.replay(), but raises WF012 where code and history differ';
+
+CREATE OR REPLACE FUNCTION aion_test.assert_replay(history jsonb, version text DEFAULT NULL) RETURNS text
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT aion_test._assert_replay(aion_test.replay($1, $2)) $$;
+COMMENT ON FUNCTION aion_test.assert_replay(jsonb, text)
+	IS 'like aion_test.replay() of an exported history, but raises WF012 where code and history differ';

@@ -596,7 +596,7 @@ aion_start_read_options(const Jsonb *options, bool of_child, StartRequest *reque
 			is_known = is_known || strcmp(name, known[i]) == 0;
 		if (!is_known)
 			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_INPUT), errmsg("option \"%s\" is not known", name),
+					(errcode(ERRCODE_INVALID_INPUT), errmsg("unknown option: \"%s\"", name),
 					 errhint("Possible options are: if_running, if_closed, timeout, task_queue, "
 							 "search_attributes, memo, version%s.",
 							 of_child ? ", start_at, run_as" : "")));

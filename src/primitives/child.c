@@ -232,9 +232,15 @@ record(Run *run, Command *command)
 		return refuse(run, command, aion_failure_of(wish->wanted.error, NULL));
 	request->parents = aion_json_array(&link, 1);
 	if (!aion_start_attempt(request, wish->wanted.input, wish->workflow_id, &started, &refusal))
+	{
+		if (refusal.sqlerrcode == ERRCODE_WORKFLOW_RUNNING)
+			refusal.hint = "Choose another workflow id, or see the option if_running.";
+		else if (refusal.sqlerrcode == ERRCODE_WORKFLOW_CLOSED)
+			refusal.hint = "Choose another workflow id, or see the option if_closed.";
 		return refuse(
 			run, command,
 			aion_failure_make(unpack_sql_state(refusal.sqlerrcode), refusal.message, refusal.hint));
+	}
 	CRASH_POINT("child started, not recorded");
 	child.version = request->code->version;
 	child.workflow_id = started.workflow_id;

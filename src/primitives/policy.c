@@ -32,7 +32,6 @@ static const char *const keys[] = {"task_queue",
 								   "schedule_to_start_timeout",
 								   "schedule_to_close_timeout",
 								   "heartbeat_timeout",
-								   "on_cancel",
 								   "retry"};
 static const char *const retry_keys[] = {"max_attempts", "initial_interval", "backoff",
 										 "coefficient",	 "max_interval",	 "non_retryable"};
@@ -41,6 +40,7 @@ static const char *const on_cancels[] = {"try", "wait", "abandon"};
 
 static void check_keys(const Jsonb *json, const char *const *known, int count, const char *what);
 static void read_retry(const Jsonb *retry, int32 attempts, Policy *policy);
+static char *list_keys(const char *const *known, int count);
 static void check_word(const char *value, const char *what, const char *key,
 					   const char *const *words, int count);
 static int64 read_interval(const Jsonb *json, const char *key, int64 absent);
@@ -162,8 +162,20 @@ check_keys(const Jsonb *json, const char *const *known, int count, const char *w
 		if (!found)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 							errmsg("unknown %s: \"%s\"", what,
-								   pnstrdup(value.val.string.val, value.val.string.len))));
+								   pnstrdup(value.val.string.val, value.val.string.len)),
+							errhint("Possible %ss are: %s.", what, list_keys(known, count))));
 	}
+}
+
+static char *
+list_keys(const char *const *known, int count)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", known[i]);
+	return list.data;
 }
 
 /*

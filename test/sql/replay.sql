@@ -276,6 +276,7 @@ SELECT error ->> 'message' AS error FROM aion.workflow_run WHERE workflow_id = '
 SELECT aion.fork_workflow('every', 20, 'fork');
 SELECT aion_test.run_until_idle() > 0 AS ran;
 SELECT aion_test.replay(w), aion_test.replay(aion.export_history(w)) FROM unnest('{every,fork}'::text[]) w;
+SELECT aion_test.assert_replay(w), aion_test.assert_replay(aion.export_history(w)) FROM unnest('{every,fork}'::text[]) w;
 SELECT status, (SELECT count(*) FROM aion.history('fork')) AS events FROM aion.workflow_run WHERE workflow_id = 'fork';
 SELECT string_agg(DISTINCT event_type, ' ' ORDER BY event_type) AS types FROM aion.history_event WHERE workflow_id IN ('every', 'fork');
 WITH RECURSIVE whole(h) AS (SELECT aion.export_history(w) FROM unnest('{every,fork}'::text[]) w),
@@ -285,6 +286,9 @@ WITH RECURSIVE whole(h) AS (SELECT aion.export_history(w) FROM unnest('{every,fo
 SELECT count(*) > 1500 AS tried, string_agg(DISTINCT CASE WHEN said ~ '^(ok|not ok)' THEN 'said' ELSE left(said, 5) END, ' ') AS answers
 	FROM (SELECT replay_try(jsonb_set(h, path, v)) AS said FROM part, unnest('{"null","7","\"x\"","[\"x\"]","{\"x\": {}}","[[7]]"}'::jsonb[]) v WHERE path <> '{}' UNION ALL SELECT replay_try(h #- path) FROM part WHERE path <> '{}') tries;
 ROLLBACK;
+
+-- 11.27 where they differ it can be an error, which ends a script.
+SELECT aion_test.assert_replay(jsonb_set(history, '{events,1,attributes,activity}', '"other"')) FROM exported WHERE workflow_id = 'fails';
 
 -- replay is for the owner, whose rights the code would have.
 RESET SESSION AUTHORIZATION;

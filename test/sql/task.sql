@@ -185,7 +185,7 @@ SELECT aion_test.run_until_idle();
 SELECT input FROM poll(most => 2);
 SELECT input FROM poll(most => 2);
 SELECT input FROM poll('other');
-SELECT workflow_id, outcome ->> 'sqlstate', outcome ->> 'message' FROM outcome WHERE workflow_id IN ('unknown', 'bad') ORDER BY 1;
+SELECT workflow_id, outcome ->> 'sqlstate', outcome ->> 'message', outcome ->> 'hint' AS hint FROM outcome WHERE workflow_id IN ('unknown', 'bad') ORDER BY 1;
 ROLLBACK;
 
 -- What is no longer wanted: cancelled by the code, before and after it was claimed; by the end of the run.
