@@ -21,6 +21,7 @@
 #include "engine/continue.h"
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/mistake.h"
 #include "engine/testing.h"
 #include "guc.h"
 #include "support/errors.h"
@@ -33,7 +34,8 @@ static Jsonb *detail_of(const WantedStart *wanted, const ErrorData *error);
 
 /*
  * Prepares what a turn newly asks for.  Where something cannot be had, the commands from there on
- * are left out, and so is how the turn ended.
+ * are left out, and so is how the turn ended: the code is executed again to be told, or the run is
+ * blocked.
  */
 void
 aion_admit_turn(Run *run, Turn *turn, Hindrance *hindrance)
@@ -45,8 +47,17 @@ aion_admit_turn(Run *run, Turn *turn, Hindrance *hindrance)
 		Command *command = turn->commands[i];
 
 		if (command->recorded != NULL || command->class->admit == NULL ||
-			command->class->admit(run, command, hindrance))
+			(command->mistake != NULL && command->mistake->told))
 			continue;
+		if (command->mistake != NULL)
+			*hindrance = command->mistake->hindrance; /* it is told when it is awaited */
+		else if (command->class->admit(run, command, hindrance))
+			continue;
+		else if (hindrance->failure != NULL)
+		{
+			(void) aion_mistake_note(run, command->number, EVENT_COMMAND_ANSWERED, NULL, hindrance);
+			hindrance->is_new = true;
+		}
 		turn->command_count = i;
 		return;
 	}
@@ -97,9 +108,10 @@ aion_admit(WantedStart *wanted, Hindrance *hindrance)
 	else
 	{
 		hindrance->reason = reason_of(error);
-		wanted->error = error;
 		if (hindrance->reason == NULL)
-			return true;
+			hindrance->reason = BLOCKED_INVALID_INPUT;
+		if (error->sqlerrcode != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
+			hindrance->failure = aion_mistake_failure(error);
 	}
 	if (hindrance->reason == NULL)
 		ReThrowError(error);

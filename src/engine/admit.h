@@ -15,7 +15,6 @@ typedef struct WantedStart
 	const char *run_as; /* NULL: the owner of the run */
 	const Jsonb *input; /* completed once it is admitted */
 	bool is_resolved;	/* the code was found already */
-	ErrorData *error;	/* why the input does not fit; NULL: it does */
 } WantedStart;
 
 /* Without authority; false if it cannot be had yet. */

@@ -28,6 +28,7 @@
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/inbox.h"
+#include "engine/mistake.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
@@ -62,6 +63,7 @@ static bool work(Run *run, const Code *code, Budget *budget);
 static bool is_interrupted(const Run *run);
 static Progress perform(Run *run, const Budget *budget);
 static bool take_turn(Run *run, const Code *code);
+static void block_for_mistakes(Run *run);
 static Turn *execute_code(Run *run, const Code *code);
 static bool hears_more(Run *run, const Turn *turn);
 static bool is_executable(const Run *run);
@@ -248,7 +250,10 @@ work(Run *run, const Code *code, Budget *budget)
 		if (progress == PROGRESS_BLOCKED)
 			return false;
 		if (progress == PROGRESS_NONE && !must_run && !answered)
+		{
+			block_for_mistakes(run);
 			return false;
+		}
 		if (budget->turns <= 0 || (!must_run && time_is_up(budget)))
 			return true;
 		answered = take_turn(run, code);
@@ -357,9 +362,10 @@ try_turn(Run *run, const Code *code)
 static bool
 take_turn(Run *run, const Code *code)
 {
-	bool answered = false;
+	bool answered;
 	Turn *turn = execute_code(run, code);
-	Hindrance hindrance = {NULL, NULL};
+	Hindrance hindrance = {NULL};
+	const Mistake *mistake;
 	Authority authority;
 
 	for (int i = 0; i < MAX_HEARINGS && hears_more(run, turn); i++)
@@ -369,7 +375,14 @@ take_turn(Run *run, const Code *code)
 			return false; /* that is what it heard */
 		turn = execute_code(run, code);
 	}
-	aion_admit_turn(run, turn, &hindrance);
+	mistake = aion_mistake_uncaught(turn);
+	if (mistake != NULL)
+	{
+		hindrance = mistake->hindrance;
+		turn->command_count = Min(turn->command_count, Max(turn->known, mistake->number - 1));
+	}
+	else
+		aion_admit_turn(run, turn, &hindrance);
 	aion_authority_assume(&authority);
 	if (hindrance.reason != NULL)
 		aion_decision_stop_short(run, turn, &hindrance);
@@ -377,10 +390,21 @@ take_turn(Run *run, const Code *code)
 		aion_decision_apply(run, turn);
 	aion_authority_drop(&authority);
 	CRASH_POINT("turn applied");
+	answered = hindrance.is_new;
 	for (int i = 0; i < turn->awaited_count && !answered; i++)
 		answered = aion_turn_is_settled(turn->awaited[i]);
 	aion_turn_free(turn);
 	return answered;
+}
+
+static void
+block_for_mistakes(Run *run)
+{
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	aion_mistakes_block(run);
+	aion_authority_drop(&authority);
 }
 
 static Turn *
@@ -391,7 +415,7 @@ execute_code(Run *run, const Code *code)
 
 	CHECK_FOR_INTERRUPTS();
 	aion_interruption_check();
-	if (is_promising(code->version))
+	if (run->mistakes == NIL && is_promising(code->version))
 		turn = try_turn(run, code);
 	if (turn == NULL)
 	{

@@ -50,10 +50,7 @@ aion_continue_admit(Run *run, Turn *turn, Hindrance *hindrance)
 
 	if (wanted->request.workflow_type == NULL)
 		wanted->request.workflow_type = run->started.workflow_type;
-	if (!aion_admit(wanted, hindrance) || wanted->error == NULL)
-		return;
-	turn->error = wanted->error;
-	turn->verdict = TURN_RAISED;
+	(void) aion_admit(wanted, hindrance);
 }
 
 /*

@@ -13,6 +13,7 @@
 #include "engine/continue.h"
 #include "engine/decision.h"
 #include "engine/failure.h"
+#include "engine/mistake.h"
 #include "engine/patch.h"
 #include "engine/primitive.h"
 #include "engine/receive.h"
@@ -31,13 +32,15 @@ static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
 
 /*
- * Records what a turn asked for before what it cannot have, and blocks the run.
+ * Records what a turn asked for before what it cannot have, and blocks the run unless the code can
+ * be told.
  */
 void
 aion_decision_stop_short(Run *run, Turn *turn, const Hindrance *hindrance)
 {
 	record_commands(run, turn);
-	aion_run_block(run, hindrance->reason, hindrance->detail);
+	if (!hindrance->is_new)
+		aion_run_block(run, hindrance->reason, hindrance->detail);
 	turn->awaited_count = 0;
 }
 
@@ -60,7 +63,9 @@ aion_decision_apply(Run *run, Turn *turn)
 		default:
 			break;
 	}
-	aion_run_unblock(run);
+	aion_mistakes_record(run);
+	if (run->mistakes == NIL)
+		aion_run_unblock(run);
 	aion_run_forget_failures(run);
 	aion_receivers_keep(turn);
 	record_commands(run, turn);
@@ -176,6 +181,9 @@ record_commands(Run *run, Turn *turn)
 		if (command->recorded != NULL)
 			continue; /* and executed */
 		aion_patches_record(turn, i);
+		if (command->mistake != NULL)
+			run->history->stamp = Max(command->mistake->outcome.recorded_at,
+									  aion_history_last(run->history)->recorded_at);
 		(void) command->class->record(run, command);
 		if (run->history->command_count != ++known)
 			elog(ERROR, "command %d of run " INT64_FORMAT " was not recorded once", i + 1,

@@ -71,14 +71,14 @@ static Statement select_holders =
 			  "SELECT workflow_id, owner_key FROM aion._run"
 			  " WHERE version_key = $1 AND closed_at IS NULL ORDER BY run_key",
 			  INT4OID);
-static Statement wake_blocked = STATEMENT(
-	UPDATE,
-	"UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
-	" (SELECT run_key FROM aion._run"
-	" WHERE blocked IN ('mismatch', 'missing code', 'missing right') AND status = 'blocked'"
-	" AND owner_key = ANY ($2)"
-	" FOR UPDATE SKIP LOCKED)",
-	TIMESTAMPTZOID, INT4ARRAYOID);
+static Statement wake_blocked = STATEMENT(UPDATE,
+										  "UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
+										  " (SELECT run_key FROM aion._run"
+										  " WHERE blocked IN ('mismatch', 'missing code', 'missing "
+										  "right', 'invalid input') AND status = 'blocked'"
+										  " AND owner_key = ANY ($2)"
+										  " FOR UPDATE SKIP LOCKED)",
+										  TIMESTAMPTZOID, INT4ARRAYOID);
 static Statement select_deployed =
 	STATEMENT(SELECT, "SELECT name FROM aion._workflow WHERE handler = $1", TEXTOID);
 static Statement select_changed =

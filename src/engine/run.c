@@ -99,7 +99,6 @@ static void read_start(Run *run);
 static RunStatus begun_status(const Run *run);
 static RunStatus status_of_name(const char *name);
 static void set_status(Run *run, RunStatus to);
-static bool is_blocked_so(const Run *run, const char *reason, const Jsonb *detail);
 
 const char *
 aion_status_name(RunStatus status)
@@ -344,7 +343,7 @@ aion_run_begin(Run *run)
 void
 aion_run_block(Run *run, const char *reason, const Jsonb *detail)
 {
-	if (!is_blocked_so(run, reason, detail))
+	if (!aion_run_is_blocked_so(run, reason, detail))
 	{
 		aion_recorder_append(run->history, EVENT_WORKFLOW_BLOCKED, NULL,
 							 aion_event_blocked(reason, detail));
@@ -704,8 +703,8 @@ set_status(Run *run, RunStatus to)
  * Tells whether the history says already that the run is blocked, and by exactly this.  The same
  * difference may be met in other words of its context.
  */
-static bool
-is_blocked_so(const Run *run, const char *reason, const Jsonb *detail)
+bool
+aion_run_is_blocked_so(const Run *run, const char *reason, const Jsonb *detail)
 {
 	if (run->blocked == NULL || strcmp(run->blocked, reason) != 0)
 		return false;

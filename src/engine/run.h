@@ -52,6 +52,7 @@ typedef struct Run
 	const CodeSettings *settings; /* of its version, once its code was found */
 	bool claimed_by_timer;		  /* some row of aion._timer said that it was due */
 	List *arrivals;				  /* taken out of the inbox and not yet recorded */
+	struct List *mistakes;		  /* what the code has asked for and cannot have, see mistake.c */
 	int performed;				  /* commands before this one have nothing left to do */
 	struct List *outcomes;		  /* of activities, taken from workers and not yet recorded */
 	bool woken;			/* the code is to see whatever it was; else only if there is news */
@@ -78,6 +79,7 @@ typedef struct FoundRun
 
 /* Why a run is blocked. */
 #define BLOCKED_ERROR "error"
+#define BLOCKED_INVALID_INPUT "invalid input"
 #define BLOCKED_MISMATCH "mismatch"
 #define BLOCKED_MISSING_CODE "missing code"
 #define BLOCKED_MISSING_RIGHT "missing right"
@@ -107,6 +109,7 @@ pg_noreturn extern void aion_run_not_found(const char *workflow_id);
 extern void aion_run_load(Run *run);
 extern void aion_run_begin(Run *run);
 extern void aion_run_block(Run *run, const char *reason, const Jsonb *detail);
+extern bool aion_run_is_blocked_so(const Run *run, const char *reason, const Jsonb *detail);
 extern bool aion_run_note_crash(int64 run_key);
 extern void aion_run_unblock(Run *run);
 extern void aion_run_pause(Run *run, const Jsonb *attributes);

@@ -27,6 +27,7 @@
 
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/mistake.h"
 #include "engine/patch.h"
 #include "engine/primitive.h"
 #include "engine/receive.h"
@@ -77,6 +78,7 @@ aion_turn_create(Run *run)
 	turn->run = run;
 	turn->known = run->history->command_count;
 	turn->now = started->recorded_at;
+	aion_mistakes_begin(run);
 	if (run->started.origins != NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context);
@@ -213,6 +215,7 @@ aion_turn_command(Turn *turn, const CommandClass *class, const char *name, const
 	}
 	command->class = class;
 	command->number = turn->command_count + 1;
+	command->mistake = aion_mistake_of(turn->run, command->number);
 	command->previous = turn->latest[class->kind];
 	turn->latest[class->kind] = command;
 	turn->ordinals[class->kind]++;
@@ -257,7 +260,9 @@ aion_turn_outcome(const Command *command)
 {
 	if (command->received != NULL)
 		return command->offered;
-	return command->recorded != NULL ? command->recorded->outcome : NULL;
+	if (command->recorded != NULL && command->recorded->outcome != NULL)
+		return command->recorded->outcome;
+	return aion_mistake_tell(command);
 }
 
 bool
@@ -499,41 +504,6 @@ aion_turn_end_activity(Turn *turn, bool is_clean)
 	if (aion_stopwatch_stop() || !is_clean)
 		turn->spoiled = true;
 	aion_stopwatch_start(aion_turn_timeout);
-}
-
-/*
- * Returns the text by which code refers to a command: its kind, number and name.
- */
-char *
-aion_turn_handle(const Command *command)
-{
-	return psprintf("%s:%d:%s", command->class->awaiting, command->number,
-					command->fingerprint.name);
-}
-
-/*
- * Finds the command that a handle of this run stands for.
- */
-Command *
-aion_turn_command_of(Turn *turn, const char *handle)
-{
-	const char *colon = handle != NULL ? strchr(handle, ':') : NULL;
-	int number = colon != NULL ? atoi(colon + 1) : 0;
-	Command *either[2] = {NULL, NULL};
-
-	if (number >= 1 && number <= turn->command_count)
-		either[0] = turn->commands[number - 1];
-	if (number >= 1 && number <= list_length(turn->receivers))
-		either[1] = list_nth(turn->receivers, number - 1);
-	for (int i = 0; i < 2; i++)
-	{
-		if (either[i] != NULL && either[i]->class->has_handle &&
-			strcmp(aion_turn_handle(either[i]), handle) == 0)
-			return either[i];
-	}
-	ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
-					errmsg("\"%s\" is not a handle of this run", handle != NULL ? handle : "NULL"),
-					errhint("Handles come from functions like aion.start_timer().")));
 }
 
 /*

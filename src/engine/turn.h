@@ -14,8 +14,10 @@ typedef struct ReceivedState ReceivedState;
 /* Why something cannot be had yet. */
 typedef struct Hindrance
 {
-	const char *reason; /* BLOCKED_MISSING_CODE or BLOCKED_MISSING_RIGHT; NULL: it can */
+	const char *reason; /* what the run is blocked for; NULL: it can */
 	Jsonb *detail;
+	Jsonb *failure; /* what the code is told if that is a mistake of its own; else NULL */
+	bool is_new;	/* the code has not been told yet */
 } Hindrance;
 
 /* What a primitive says about a kind of command. */
@@ -30,7 +32,7 @@ typedef struct CommandClass
 
 	/*
 	 * Prepares a new command, where code of users has a say in that; without authority.  False: it
-	 * cannot be had yet, nothing of it is recorded, and the run is blocked until that is mended.
+	 * cannot be had yet and nothing of it is recorded.
 	 */
 	bool (*admit)(Run *run, Command *command, Hindrance *hindrance);
 
@@ -74,6 +76,7 @@ struct Command
 	Command *previous;		   /* of the same kind */
 	int known_at;			   /* commands given when the code first knew its outcome, 0: never */
 	const void *detail;		   /* the primitive's own */
+	struct Mistake *mistake;   /* it cannot be had; NULL: as far as is known it can */
 
 	/* Of a receiver, which is never recorded: */
 	struct Received *received; /* the signals it waits for; NULL: it is a command */

@@ -14,6 +14,7 @@
 
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/mistake.h"
 #include "engine/primitive.h"
 #include "engine/testing.h"
 #include "engine/turn.h"
@@ -76,14 +77,16 @@ static Primitive primitive = {.name = "activity",
 
 AION_REGISTER_PRIMITIVE(primitive);
 
-static void block(Run *run, const char *name, const Obstacle *obstacle);
+static bool note_obstacle(Run *run, const RecordedCommand *command, int position,
+						  const Obstacle *obstacle);
+static bool note_misfit(Run *run, const RecordedCommand *command, int position, Jsonb *failure);
 static void execute_now(Turn *turn, Command *command);
 static Jsonb *run_and_await(Turn *turn, const char *name, const Jsonb *input, const Jsonb *options);
-static Progress perform_one(Run *run, RecordedCommand *command);
+static bool perform_one(Run *run, RecordedCommand *command, int position);
 static bool attempt(Run *run, const RecordedCommand *command, const Registration *activity,
 					const Handler *handler, Attempt *result);
 static bool is_handed_over(Run *run, const RecordedCommand *command);
-static bool is_unwanted(const Run *run, const RecordedCommand *command);
+static bool is_unwanted(const Run *run, const RecordedCommand *command, int position);
 static void hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy,
 					  bool background, const Jsonb *error);
 
@@ -102,23 +105,29 @@ perform(Run *run)
 {
 	History *history = run->history;
 
-	for (; run->performed < history->command_count; run->performed++)
+	for (int i = run->performed; i < history->command_count; i++)
 	{
-		RecordedCommand *command = history->commands[run->performed];
-		Progress progress;
+		RecordedCommand *command = history->commands[i];
 
-		if (command->kind != COMMAND_ACTIVITY || command->outcome != NULL ||
-			(command->event->seq <= run->loaded && is_handed_over(run, command)))
-			continue;
-		progress = perform_one(run, command);
-		if (progress != PROGRESS_NONE)
-			return progress;
+		if (command->kind == COMMAND_ACTIVITY && command->outcome == NULL &&
+			!(command->event->seq <= run->loaded && is_handed_over(run, command)))
+		{
+			if (aion_mistake_of(run, i + 1) != NULL)
+				continue;
+			if (perform_one(run, command, i))
+				return PROGRESS_MADE;
+		}
+		if (i == run->performed)
+			run->performed++;
 	}
 	return PROGRESS_NONE;
 }
 
-static Progress
-perform_one(Run *run, RecordedCommand *command)
+/*
+ * Executes an activity, or hands it over.  Returns whether there is something to tell the code.
+ */
+static bool
+perform_one(Run *run, RecordedCommand *command, int position)
 {
 	const Handler *handler = NULL;
 	Attempt result = {0};
@@ -127,7 +136,7 @@ perform_one(Run *run, RecordedCommand *command)
 	Authority authority;
 	char *name = pstrdup(command->name);
 
-	if (is_unwanted(run, command))
+	if (is_unwanted(run, command, position))
 	{
 		result.failed = true;
 		result.value = aion_task_cancelled(name);
@@ -138,13 +147,12 @@ perform_one(Run *run, RecordedCommand *command)
 		{
 			activity = aion_registration_find(name, &handler, &obstacle);
 			if (activity == NULL)
-			{
-				block(run, name, &obstacle);
-				return PROGRESS_BLOCKED;
-			}
+				return note_obstacle(run, command, position, &obstacle);
 		}
 		if (!attempt(run, command, activity, handler, &result))
-			return PROGRESS_NONE;
+			return false;
+		if (result.misfit)
+			return note_misfit(run, command, position, result.value);
 	}
 
 	aion_authority_assume(&authority);
@@ -155,7 +163,7 @@ perform_one(Run *run, RecordedCommand *command)
 		result.failed ? aion_event_error(result.value) : aion_event_result(result.value));
 	aion_authority_drop(&authority);
 	CRASH_POINT("outcome recorded");
-	return PROGRESS_MADE;
+	return true;
 }
 
 /*
@@ -181,8 +189,13 @@ attempt(Run *run, const RecordedCommand *command, const Registration *activity,
 		json = aion_policy_merge(activity->policy, options);
 	if (activity != NULL && activity->mode != MODE_INLINE)
 	{
-		hand_over(run, command, json, activity->mode == MODE_BACKGROUND, NULL);
-		return false;
+		info.only_fits = true;
+		if (activity->mode == MODE_BACKGROUND)
+			aion_attempt_make(&info, handler, aion_event_read_activity_input(command->event),
+							  result);
+		if (!result->misfit)
+			hand_over(run, command, json, activity->mode == MODE_BACKGROUND, NULL);
+		return result->misfit;
 	}
 	if (json != NULL && JB_ROOT_COUNT(json) > 0)
 	{
@@ -191,7 +204,7 @@ attempt(Run *run, const RecordedCommand *command, const Registration *activity,
 			info.deadline = aion_clock_now() + policy.start_to_close;
 	}
 	aion_attempt_make(&info, handler, aion_event_read_activity_input(command->event), result);
-	if (!result->failed || json == NULL || JB_ROOT_COUNT(json) == 0 ||
+	if (!result->failed || result->misfit || json == NULL || JB_ROOT_COUNT(json) == 0 ||
 		!aion_policy_retries(&policy, 1, result->value))
 		return true;
 	hand_over(run, command, json, true, result->value);
@@ -221,13 +234,13 @@ is_handed_over(Run *run, const RecordedCommand *command)
  * end.
  */
 static bool
-is_unwanted(const Run *run, const RecordedCommand *command)
+is_unwanted(const Run *run, const RecordedCommand *command, int position)
 {
 	const History *history = run->history;
 
 	if (history->cancel_requests == NIL || command->event->seq > run->loaded)
 		return false;
-	for (int i = run->performed + 1; i < history->command_count; i++)
+	for (int i = position + 1; i < history->command_count; i++)
 	{
 		const Event *event = history->commands[i]->event;
 
@@ -323,6 +336,8 @@ answer(Turn *turn, Command *command)
 		sqlerrcode = ERRCODE_ACTIVITY_TIMED_OUT;
 	else if (kind != NULL && strcmp(kind, "cancelled") == 0)
 		sqlerrcode = ERRCODE_ACTIVITY_CANCELLED;
+	else if (kind != NULL && strcmp(kind, KIND_MISTAKE) == 0)
+		sqlerrcode = aion_failure_errcode(failure);
 	aion_failure_raise(sqlerrcode, failure);
 }
 
@@ -430,19 +445,53 @@ key_of(const Command *command, char key[12])
 		snprintf(key, 12, "%d", ((const Wish *) command->detail)->ordinal);
 }
 
-static void
-block(Run *run, const char *name, const Obstacle *obstacle)
+/*
+ * Notes that an activity is not there for the run, or not for its owner.  Returns whether that is
+ * news.
+ */
+static bool
+note_obstacle(Run *run, const RecordedCommand *command, int position, const Obstacle *obstacle)
 {
-	Authority authority;
+	bool is_right = strcmp(obstacle->reason, BLOCKED_MISSING_RIGHT) == 0;
+	Hindrance hindrance = {.reason = obstacle->reason};
 	JsonObject object;
 
 	aion_object_begin(&object);
-	aion_object_text(&object, "activity", name);
+	aion_object_text(&object, "activity", command->name);
 	aion_object_text(&object, "function", obstacle->signature);
 	aion_object_text(&object, "message", obstacle->message);
-	aion_authority_assume(&authority);
-	aion_run_block(run, obstacle->reason, aion_object_end(&object));
-	aion_authority_drop(&authority);
+	hindrance.detail = aion_object_end(&object);
+	aion_object_begin(&object);
+	aion_object_text(&object, "kind", KIND_MISTAKE);
+	aion_object_text(&object, "activity", command->name);
+	aion_object_text(
+		&object, "sqlstate",
+		unpack_sql_state(is_right ? ERRCODE_INSUFFICIENT_PRIVILEGE : ERRCODE_UNKNOWN_ACTIVITY));
+	aion_object_text(
+		&object, "message",
+		psprintf("activity \"%s\" cannot be executed: %s", command->name, obstacle->message));
+	aion_object_text(&object, "hint", "Use aion.register_activity(), or mend its function.");
+	hindrance.failure = aion_object_end(&object);
+	return aion_mistake_note(run, position + 1, EVENT_ACTIVITY_FAILED, command->event->key,
+							 &hindrance);
+}
+
+/*
+ * Notes that an activity does not take the input.  Returns whether that is news.
+ */
+static bool
+note_misfit(Run *run, const RecordedCommand *command, int position, Jsonb *failure)
+{
+	Hindrance hindrance = {.reason = BLOCKED_INVALID_INPUT, .failure = failure};
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_text(&object, "activity", command->name);
+	aion_object_text(&object, "message", aion_json_text(failure, "message"));
+	aion_object_text(&object, "hint", aion_json_text(failure, "hint"));
+	hindrance.detail = aion_object_end(&object);
+	return aion_mistake_note(run, position + 1, EVENT_ACTIVITY_FAILED, command->event->key,
+							 &hindrance);
 }
 
 /*

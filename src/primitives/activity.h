@@ -30,6 +30,8 @@ typedef struct AttemptInfo
 	bool (*wanted)(void *);	 /* tells whether it still is; of an attempt in the background */
 	void (*confirm)(void *); /* called when all is done and may still be undone; NULL: nothing is */
 	void *argument;
+	bool only_fits; /* only whether the input fits is found out */
+	bool entered;	/* out: the input fit, and the function began */
 	const char
 		*limit;		/* out: what its time was limited by the last time; NULL: aion.turn_timeout */
 	Jsonb *details; /* out: what its last heartbeat said; NULL: nothing */
@@ -39,6 +41,7 @@ typedef struct AttemptInfo
 typedef struct Attempt
 {
 	bool failed;
+	bool misfit;  /* the input is none that the function takes */
 	Jsonb *value; /* result, or what is known about the failure */
 } Attempt;
 

@@ -20,6 +20,7 @@
 
 #include "engine/failure.h"
 #include "engine/guard.h"
+#include "engine/mistake.h"
 #include "engine/testing.h"
 #include "guc.h"
 #include "primitives/activity.h"
@@ -88,18 +89,20 @@ Jsonb *
 aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
 {
 	int level = NewGUCNestLevel();
-	Jsonb *result;
-	bool entered;
+	Jsonb *result = NULL;
 
 	aion_guard_apply_settings();
 	if (info->settings != NULL)
 		(void) aion_code_enter_settings(info->settings);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	start_stopwatch(info);
-	if (handler != NULL)
-		result = aion_handler_call(handler, aion_handler_complete(handler, input), &entered);
-	else
+	info->entered = handler == NULL;
+	if (handler == NULL)
 		result = aion_sql_execute(input);
+	else if (info->only_fits)
+		aion_handler_check_input(handler, aion_handler_complete(handler, input));
+	else
+		result = aion_handler_call(handler, aion_handler_complete(handler, input), &info->entered);
 	aion_payload_check(result, "result");
 	CRASH_POINT("activity executed");
 	PopActiveSnapshot();
@@ -163,6 +166,11 @@ judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *resu
 	}
 	else if (aion_failure_is_cancel(error) || aion_failure_is_machine(error))
 		ReThrowError(error); /* it did not happen; it is made again */
+	else if (!info->entered)
+	{
+		result->misfit = true;
+		result->value = aion_mistake_failure(error);
+	}
 	else
 		result->value = aion_failure_of(error, aion_object_end(&object));
 	result->failed = true;

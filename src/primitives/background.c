@@ -280,7 +280,9 @@ attempt(Claim *claim)
 	PG_END_TRY();
 	if (error != NULL)
 		aion_testing_check_session(error);
-	if (error == NULL)
+	if (error == NULL && result.misfit)
+		give_up(claim, result.value);
+	else if (error == NULL)
 		note(claim, &info, &result);
 	else
 		give_up(claim, aion_failure_of(error, NULL));

@@ -21,6 +21,7 @@
 #include "engine/admit.h"
 #include "engine/failure.h"
 #include "engine/inbox.h"
+#include "engine/mistake.h"
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "history/kinship.h"
@@ -205,7 +206,7 @@ resolve_like_previous(Wish *wish, const Command *previous)
 	if (previous == NULL || previous->recorded != NULL || wish->has_options)
 		return false;
 	other = previous->detail;
-	if (other->has_options || other->wanted.error != NULL ||
+	if (other->has_options || previous->mistake != NULL ||
 		strcmp(other->wanted.request.workflow_type, wish->wanted.request.workflow_type) != 0)
 		return false;
 	wish->wanted.request = other->wanted.request;
@@ -228,8 +229,8 @@ record(Run *run, Command *command)
 	StartRefusal refusal;
 	Started started;
 
-	if (wish->wanted.error != NULL)
-		return refuse(run, command, aion_failure_of(wish->wanted.error, NULL));
+	if (command->mistake != NULL)
+		return refuse(run, command, command->mistake->hindrance.failure);
 	request->parents = aion_json_array(&link, 1);
 	if (!aion_start_attempt(request, wish->wanted.input, wish->workflow_id, &started, &refusal))
 	{

@@ -261,12 +261,12 @@ ROLLBACK TO s;
 SET CONSTRAINTS ALL IMMEDIATE;
 ROLLBACK;
 
--- What a deploy or a grant mends is not told to the code: the run is blocked, and goes on by itself (C8).
+-- What a deploy or a grant mends is no failure of an activity: the run is blocked, and goes on by itself (C8).
 CREATE FUNCTION later() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM aion.run('look');
 	RETURN aion.run('not yet') ->> 0;
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN SQLSTATE 'WA000' THEN
 	RETURN 'the code saw ' || SQLERRM;
 END $$;
 SELECT aion.register_workflow('later', 'later()') IS NOT NULL AS registered;
@@ -302,6 +302,72 @@ SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'definer';
 ALTER FUNCTION not_yet SECURITY INVOKER;
 CALL aion.drive();
 SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'definer';
+
+-- 11.22: mistakes of the program. Where the code does not catch one nothing of it is recorded, and the run is blocked until it is mended.
+CREATE DOMAIN even AS int CHECK (VALUE % 2 = 0);
+CREATE FUNCTION picky(n even, t text DEFAULT 'x') RETURNS int LANGUAGE sql AS 'SELECT n::int';
+SELECT aion.register_activity('picky', 'picky(even, text)'), aion.register_activity('picky later', 'picky(even, text)', mode => 'background');
+CREATE FUNCTION mistaken(activity text, input jsonb, how text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	said text;
+	handle aion.handle;
+BEGIN
+	PERFORM aion.run('look');
+	IF how = 'wait first' THEN
+		handle := aion.start_activity(activity, input);
+		PERFORM aion.sleep('1 h');
+		RETURN aion.await(handle);
+	ELSIF how = 'settle' THEN
+		RETURN (SELECT jsonb_agg(o #> '{error,sqlstate}') FROM jsonb_array_elements(aion.await_settled(ARRAY[aion.start_activity(activity, input), aion.start_activity('look'), aion.start_activity(activity, input)])) o);
+	ELSIF how = 'failures' THEN
+		BEGIN RETURN aion.run(activity, input); EXCEPTION WHEN SQLSTATE 'WA000' THEN RETURN '"taken for a failure"'; END;
+	ELSIF how = 'all' THEN
+		BEGIN
+			RETURN aion.run(activity, input);
+		EXCEPTION WHEN OTHERS THEN
+			said := SQLSTATE || ' ' || SQLERRM;
+		END;
+		PERFORM aion.run_sql('SELECT 1');
+		RETURN jsonb_build_array(said, aion.failure() - 'context', aion.now() > now() - interval '100 years');
+	ELSIF how = 'all, and raise' THEN
+		BEGIN
+			RETURN aion.run(activity, input);
+		EXCEPTION WHEN OTHERS THEN
+			RAISE;
+		END;
+	ELSIF how = 'all, undo and raise' THEN
+		BEGIN
+			RETURN aion.run(activity, input);
+		EXCEPTION WHEN OTHERS THEN
+			PERFORM aion.run_sql('SELECT 1');
+			RAISE;
+		END;
+	END IF;
+	RETURN aion.run(activity, input);
+END $$;
+SELECT aion.register_workflow('mistaken', 'mistaken(text, jsonb, text)') IS NOT NULL AS registered;
+CREATE VIEW mistakes AS SELECT workflow_id, status, blocked, coalesce(result, error - 'context') AS outcome,
+	(SELECT string_agg(event_type || coalesce(' ' || key, ''), ', ' ORDER BY seq) FROM aion.history(w.workflow_id) WHERE event_type NOT IN ('WorkflowStarted', 'ActivityScheduled')) AS events,
+	left(aion_test.replay(workflow_id), 2) AS replay FROM aion.workflow_run w WHERE workflow_type = 'mistaken';
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT count(aion.start_workflow('mistaken', jsonb_build_object('activity', a, 'input', i::jsonb, 'how', how), workflow_id => concat_ws(': ', how, a, i)))
+	FROM unnest('{nothing,failures,all,"all, and raise","all, undo and raise",settle,wait first}'::text[]) how, (VALUES ('none such', '{}'), ('picky', '{"n": 2, "m": 1}'), ('picky', '{}'), ('picky', '{"n": 3}'), ('picky', '{"n": "x"}'), ('picky later', '{"n": 3}')) v(a, i)
+	WHERE how NOT IN ('wait first', 'all, and raise') OR a = 'none such' OR i = '{"n": 3}';
+SELECT aion_test.run_until_idle() > 0;
+SELECT * FROM mistakes ORDER BY 1;
+-- Looked at again nothing is told twice, and nothing is recorded.
+SELECT aion_test.advance('3 h') > 0;
+SELECT workflow_id, count(*) FILTER (WHERE event_type = 'WorkflowBlocked') AS blocked, count(*) FILTER (WHERE event_type = 'WorkflowUnblocked') AS unblocked
+	FROM aion.history_event WHERE event_type IN ('WorkflowBlocked', 'WorkflowUnblocked') AND workflow_id ~ ':' GROUP BY 1 HAVING count(*) <> 1 ORDER BY 1;
+-- Mended, those that wait go on: a registration, a function that takes more.
+SELECT aion.register_activity('none such', 'look()');
+CREATE FUNCTION picky_no_more(input jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT input';
+SELECT aion.register_activity('picky', 'picky_no_more(jsonb)'), aion.register_activity('picky later', 'picky_no_more(jsonb)', mode => 'background');
+SELECT aion_test.advance('3 h') > 0;
+SELECT workflow_id, status, replay FROM mistakes WHERE blocked IS NOT NULL OR status <> 'completed' OR replay <> 'ok' ORDER BY 1;
+SELECT count(*) FROM mistakes WHERE status = 'completed';
+ROLLBACK;
 
 -- Names are owned (WF009), and nobody's code runs for somebody who does not trust him (T109).
 SET SESSION AUTHORIZATION activity_other;

@@ -342,6 +342,45 @@ SELECT * FROM child_sound();
 ROLLBACK;
 
 SET SESSION AUTHORIZATION child_user;
+-- 11.22: a child of no known type, or with an input that does not fit, is a mistake: told to code that catches it, else the run is blocked until it is mended.
+CREATE FUNCTION child_takes(n int) RETURNS int LANGUAGE sql AS 'SELECT n';
+SELECT aion.register_workflow('child_takes', 'child_takes(int)') IS NOT NULL AS registered;
+CREATE FUNCTION child_mistaken(type text, input jsonb, how text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	said text;
+BEGIN
+	IF how = 'catch' THEN
+		BEGIN
+			RETURN aion.run_child(type, input);
+		EXCEPTION WHEN OTHERS THEN
+			said := SQLSTATE || ' ' || SQLERRM;
+		END;
+		RETURN jsonb_build_array(said, aion.run_child('child_takes', '{"n": 1}'), aion.failure() ->> 'kind');
+	ELSIF how = 'never await' THEN
+		PERFORM aion.start_child(type, input);
+		RETURN '"did not look"';
+	ELSIF how = 'go on' THEN
+		PERFORM aion.start_child(type, input);
+		PERFORM aion.sleep('1 h');
+	END IF;
+	RETURN aion.run_child(type, input);
+END $$;
+SELECT aion.register_workflow('child_mistaken', 'child_mistaken(text, jsonb, text)') IS NOT NULL AS registered;
+CREATE VIEW child_mistakes AS SELECT workflow_id, status, blocked, coalesce(result, error - 'context') AS outcome, left(aion_test.replay(workflow_id), 2) AS replay,
+	(SELECT string_agg(event_type || coalesce(' ' || key, ''), ', ' ORDER BY seq) FROM aion.history(w.workflow_id) WHERE event_type <> 'WorkflowStarted') AS events
+	FROM aion.workflow_run w WHERE workflow_type = 'child_mistaken';
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL AS began;
+SELECT count(aion.start_workflow('child_mistaken', jsonb_build_object('type', t, 'input', i::jsonb, 'how', how), workflow_id => concat_ws(': ', how, t, i)))
+	FROM unnest('{nothing,catch,never await,go on}'::text[]) how, (VALUES ('child_none', '{}'), ('child_takes', '{"m": 1}'), ('child_takes', '{"n": "x"}')) v(t, i);
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT * FROM child_mistakes ORDER BY 1;
+CREATE FUNCTION child_takes_all(input jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT input';
+SELECT aion.register_workflow('child_none', 'child_takes_all(jsonb)') IS NOT NULL, aion.register_workflow('child_takes', 'child_takes_all(jsonb)') IS NOT NULL;
+SELECT aion_test.advance('2 h') > 0 AS went_on;
+SELECT workflow_id, status, outcome, replay FROM child_mistakes ORDER BY 1;
+ROLLBACK;
+
 -- 11.8 What an activity that failed has left behind in memory is not there for the default of a child's parameter.
 CREATE FUNCTION child_fails() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'it fails'; END $$;
 SELECT aion.register_activity('child_fails', 'child_fails()');

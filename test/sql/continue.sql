@@ -100,10 +100,10 @@ SELECT attributes #>> '{detail,message}' FROM aion.history('v') WHERE event_type
 CREATE FUNCTION something_else(k int) RETURNS int LANGUAGE sql AS $$ SELECT k $$;
 SELECT aion.register_workflow('continue_else', 'something_else(int)') IS NOT NULL AS registered;
 SELECT pass('0');
-SELECT workflow_type, status, input, error ->> 'sqlstate' AS sqlstate, error ->> 'message' AS message FROM aion.workflow_run WHERE workflow_id = 'v' ORDER BY run_key;
+-- 11.22: neither fails the run, which goes on when it is mended.
+SELECT workflow_type, status, blocked, input FROM aion.workflow_run WHERE workflow_id = 'v' ORDER BY run_key;
 CREATE FUNCTION something_else_again(m int) RETURNS int LANGUAGE sql AS $$ SELECT m $$;
 SELECT aion.register_workflow('continue_else', 'something_else_again(int)') IS NOT NULL AS registered;
-SELECT aion.reopen_workflow('v');
 SELECT pass('0');
 SELECT workflow_type, status, result FROM aion.workflow_run WHERE workflow_id = 'v' ORDER BY run_key;
 SELECT run_key - min(run_key) OVER () + 1 AS run, seq, event FROM continue_events WHERE workflow_id = 'v' ORDER BY 1, 2;
