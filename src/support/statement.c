@@ -8,13 +8,18 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "optimizer/plancat.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/resowner.h"
 #include "utils/selfuncs.h"
 
+#include "support/extension.h"
 #include "support/statement.h"
 
 /* What the planner is told of every table. */
@@ -26,6 +31,8 @@ static bool planning = false;
 static get_relation_info_hook_type next_relation_info = NULL;
 static get_relation_stats_hook_type next_relation_stats = NULL;
 
+static void lock_as_writer(const Statement *statement);
+static void note_tables(Statement *statement);
 static void tell_size(PlannerInfo *root, Oid relation, bool is_parent, RelOptInfo *info);
 static bool withhold_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber column,
 						   VariableStatData *stats);
@@ -57,6 +64,8 @@ aion_statement_execute(Statement *statement, const NullableDatum *args)
 		prepare(statement);
 	else if (!SPI_plan_is_valid(statement->plan))
 		make_plan(statement);
+	if (statement->expected == SPI_OK_SELECT && !XactReadOnly)
+		lock_as_writer(statement);
 	for (int i = 0; i < statement->nargs; i++)
 	{
 		values[i] = args[i].value;
@@ -67,6 +76,39 @@ aion_statement_execute(Statement *statement, const NullableDatum *args)
 		elog(ERROR, "\"%s\" returned %s", statement->text, SPI_result_code_string(result));
 	MemoryContextSwitchTo(caller);
 	return (Rows){SPI_processed, SPI_tuptable};
+}
+
+/*
+ * Locks the tables that a statement reads as if it wrote them, since the transaction is likely to:
+ * otherwise REINDEX, which locks a table against writing and then an index against reading, would
+ * get in between, and wait for this transaction as this one for it.
+ */
+static void
+lock_as_writer(const Statement *statement)
+{
+	for (int i = 0; i < statement->table_count; i++)
+		LockRelationOid(statement->tables[i], RowExclusiveLock);
+}
+
+/*
+ * Notes which tables of the engine a statement reads.
+ */
+static void
+note_tables(Statement *statement)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(statement->plan));
+	ListCell *cell;
+
+	statement->table_count = 0;
+	foreach (cell, source->relationOids)
+	{
+		Oid table = lfirst_oid(cell);
+
+		if (get_rel_relkind(table) == RELKIND_RELATION &&
+			get_rel_namespace(table) == aion_extension()->schema &&
+			statement->table_count < STATEMENT_MAX_TABLES)
+			statement->tables[statement->table_count++] = table;
+	}
 }
 
 static void
@@ -120,6 +162,7 @@ make_plan(Statement *statement)
 	if (plan != NULL)
 		ReleaseCachedPlan(plan, CurrentResourceOwner);
 	AtEOXact_GUC(true, level);
+	note_tables(statement);
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "utils/uuid.h"
 
 #define STATEMENT_MAX_ARGS 16
+#define STATEMENT_MAX_TABLES 8
 
 typedef struct Statement
 {
@@ -20,6 +21,8 @@ typedef struct Statement
 	bool by_bitmap;						  /* uses an index that can be scanned in no other way */
 	int nargs;							  /* counted when it is prepared */
 	SPIPlanPtr plan;
+	int table_count; /* of the engine, that it reads or writes */
+	Oid tables[STATEMENT_MAX_TABLES];
 } Statement;
 
 /* What it does (SELECT, INSERT, DELETE_RETURNING, ...), its text, the types of its parameters. */

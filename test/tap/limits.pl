@@ -79,7 +79,9 @@ start($node, 20, 60, 'w');
 $node->safe_psql('postgres', $_) for
 	'VACUUM FULL aion._run', 'VACUUM FULL aion._event', 'VACUUM FULL aion._timer', 'REINDEX TABLE aion._run', 'REINDEX TABLE CONCURRENTLY aion._timer', 'CLUSTER aion._event USING _event_pkey', 'ANALYZE',
 	'ALTER TABLE aion._run SET (fillfactor = 70)', 'VACUUM FULL aion._version', 'VACUUM FULL aion._owner', 'VACUUM FULL aion._workflow';
-pass('T36: tables are maintained under load');
+$node->safe_psql('postgres', "REINDEX TABLE $_")
+	for split /\n/, $node->safe_psql('postgres', q{SELECT oid::regclass FROM pg_class WHERE relnamespace = 'aion'::regnamespace AND relkind = 'r'});
+pass('T36, 11.20: tables are maintained under load');
 for my $table (qw(_run _event _timer _owner _version _workflow _activity _adoption))
 {
 	$node->safe_psql('postgres', "BEGIN; LOCK TABLE aion.$table IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.1); COMMIT");
