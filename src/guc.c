@@ -25,6 +25,7 @@ char *aion_execution = "on";
 int aion_max_history_events = 50000;
 int aion_max_payload_size = 16 * 1024;
 int aion_max_runners = 4;
+int aion_max_runners_per_owner = 0;
 bool aion_optimistic_turns = true;
 int aion_retention = 90 * SECS_PER_DAY;
 int aion_runner_idle_timeout = 5 * 60 * 1000;
@@ -78,6 +79,13 @@ aion_guc_define(void)
 		"0 leaves all execution to aion.drive().", &aion_max_runners, 4, 0, 1000,
 		process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP, 0, NULL, NULL,
 		NULL);
+	DefineCustomIntVariable("aion.max_runners_per_owner",
+							"Sets how many of the background workers may execute turns of one "
+							"owner, and how many activities.",
+							"0 sets no limit. Can be set for a role; it holds for workers that "
+							"begin after that.",
+							&aion_max_runners_per_owner, 0, 0, 1000, PGC_SUSET, 0, NULL, NULL,
+							NULL);
 	DefineCustomBoolVariable("aion.optimistic_turns",
 							 "Executes inline activities where workflow code calls them, if all "
 							 "of the turn can be kept.",

@@ -15,6 +15,7 @@ extern int aion_batch_turns;
 extern int aion_max_history_events;
 extern int aion_max_payload_size; /* kB */
 extern int aion_max_runners;
+extern int aion_max_runners_per_owner; /* 0: no limit */
 extern bool aion_optimistic_turns;
 extern int aion_retention;			 /* s; -1: for ever */
 extern int aion_runner_idle_timeout; /* ms */

@@ -64,7 +64,8 @@ aion_executor_main(Datum argument)
 
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
-		(void) aion_process_reload();
+		if (aion_process_reload())
+			aion_roster_set_limit(aion_max_runners_per_owner);
 		if (aion_roster_must_leave() || strcmp(aion_execution, execution) != 0)
 			proc_exit(0); /* the scheduler knows whether there shall be another */
 		(void) aion_roster_look(&left_over);

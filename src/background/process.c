@@ -35,7 +35,7 @@ static const struct
 			  {"default_transaction_isolation", "read committed", true},
 			  {"default_transaction_read_only", "off", true},
 			  {"idle_in_transaction_session_timeout", "0", true},
-			  {"lock_timeout", "0", true},
+			  {"lock_timeout", "1s", true},
 			  {"role", "none", false},
 			  AION_COMPAT_PINNED_SETTINGS{"statement_timeout", "0", true}};
 

@@ -8,12 +8,17 @@
  * the runners of one owner divide the runs by their keys, so that they seldom meet.  A run that
  * somebody else has locked is looked at again soon, since nobody tells when he lets go.
  *
+ * Nobody waits for one that is slow.  A run that waits for a lock, or takes long, leaves its batch
+ * and is executed alone, and before that the runner gives all else that it has to do to the others
+ * of its owner.  One that waits too long even then is tried again later, ever more rarely.
+ *
  * A crash at any point leaves what the last commit left.  A batch that cannot commit is repeated
  * one run at a time, so that the one that is to blame is found.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
@@ -42,6 +47,11 @@
 #define SCAN_CROWD 64 /* ready runs found at once at which another runner is wanted */
 #define TAKEN_FIRST_MS 5
 #define TAKEN_MAX_MS 1000
+#define LONG_SHARE 5		 /* times what a batch may take */
+#define LOCK_WAIT_MS 300	 /* of a run that is executed alone, where others take the rest */
+#define LOCK_WAIT_ONLY_MS 20 /* where there are no others */
+#define SLOW_VERSIONS 32
+#define SLOW_FOR_MS 60000
 #define SUBTRANSACTIONS 50 /* more than 64 overflow what other backends' snapshots hold */
 
 /* A run that somebody else had. */
@@ -53,15 +63,32 @@ typedef struct Taken
 	bool waiting; /* else it is only remembered, so that the delay grows */
 } Taken;
 
+/* A run that did not get through in a batch. */
+typedef struct Alone
+{
+	int64 run_key;
+	bool slow; /* else it waited for a lock */
+} Alone;
+
+/* A version of which a run took long lately. */
+typedef struct SlowVersion
+{
+	int32 version_key;
+	TimestampTz until;
+} SlowVersion;
+
 static RosterEntry self;
 static int64 queue[QUEUE];
 static int queued = 0;
 static Taken taken[QUEUE];
 static int taken_count = 0;
-static int64 alone[QUEUE]; /* to be executed in a transaction of their own */
+static Alone alone[QUEUE]; /* to be executed in a transaction of their own */
 static int alone_count = 0;
+static SlowVersion slow_versions[SLOW_VERSIONS]; /* in a circle */
+static int slow_count = 0;
 static int64 errands[QUEUE]; /* that are no runs; each in a transaction of its own, too */
 static int errand_count = 0;
+static int64 alone_run = 0; /* that this runner is busy with alone; 0: none */
 static ReadyScan scan;
 static bool scanning = false;
 static bool scan_is_new = false;
@@ -71,14 +98,22 @@ static void scan_from_start(void);
 static void scan_more(void);
 static TimestampTz requeue_taken(void);
 static void note_taken(int64 run_key);
+static bool was_taken(int64 run_key);
 static void execute_batch(void);
 static void execute_alone(void);
 static void run_errands(void);
 static bool try_errand(int64 key);
-static void execute_one(int64 run_key, MemoryContext context);
-static ErrorData *try_to_execute(const int64 *run_keys, int count, int patience,
+static void note_alone(int64 run_key, bool slow);
+static RosterEngagement engage(const Alone *run);
+static void note_slow(int32 version_key, bool slow);
+static bool took_long(const Budget *budget);
+static bool is_slow(int32 version_key);
+static void execute_one(int64 run_key, int lock_wait, MemoryContext context);
+static ErrorData *try_to_execute(const int64 *run_keys, int count, int lock_wait,
 								 MemoryContext context);
-static void execute(const int64 *run_keys, int count, int patience, MemoryContext context);
+static void execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context);
+static void end_watch(void);
+static void execute_share(Run *run, Budget *budget);
 static bool batch_is_full(TimestampTz until);
 static void note_errands(const int64 *run_keys, int count);
 static void give_back(const int64 *run_keys, int count, List *runs);
@@ -114,6 +149,7 @@ aion_runner_begin(int slot, const char *name, RosterEntry *entry)
 											  AION_COMPAT_BYPASS_ROLE_LOGIN);
 	pgstat_report_appname(name);
 	aion_process_pin_settings();
+	aion_roster_set_limit(aion_max_runners_per_owner);
 	aion_inflight_attach(slot);
 }
 
@@ -133,11 +169,12 @@ aion_runner_main(Datum argument)
 
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
-		(void) aion_process_reload();
+		if (aion_process_reload())
+			aion_roster_set_limit(aion_max_runners_per_owner);
 		if (aion_roster_must_leave() || strcmp(aion_execution, execution) != 0)
 			proc_exit(0); /* the scheduler knows whether there shall be another */
 		again = requeue_taken();
-		if (fill_queue())
+		if (fill_queue() || alone_count > 0)
 		{
 			execute_batch();
 			execute_alone();
@@ -252,7 +289,20 @@ note_taken(int64 run_key)
 		taken[taken_count++] = (Taken){run_key, 0, TAKEN_FIRST_MS / 2, false};
 	taken[i].delay = Min(taken[i].delay * 2, TAKEN_MAX_MS);
 	taken[i].waiting = true;
-	taken[i].again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), taken[i].delay);
+	taken[i].again_at = TimestampTzPlusMilliseconds(
+		GetCurrentTimestamp(),
+		taken[i].delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, taken[i].delay));
+}
+
+static bool
+was_taken(int64 run_key)
+{
+	for (int i = 0; i < taken_count; i++)
+	{
+		if (taken[i].run_key == run_key)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -270,38 +320,129 @@ execute_batch(void)
 	memcpy(run_keys, queue, count * sizeof(int64));
 	queued -= count;
 	memmove(queue, queue + count, queued * sizeof(int64));
-	error = try_to_execute(run_keys, count, aion_batch_lock_timeout, context);
+	error = count == 0 ? NULL : try_to_execute(run_keys, count, aion_batch_lock_timeout, context);
 	if (error != NULL)
 	{
+		bool locked = aion_failure_is_contention(error);
+
 		FreeErrorData(error);
 		for (int i = 0; i < count; i++)
-			execute_one(run_keys[i], context);
+		{
+			if (locked)
+				note_alone(run_keys[i], false);
+			else
+				execute_one(run_keys[i], aion_batch_lock_timeout, context);
+		}
 	}
 	MemoryContextDelete(context);
 }
 
+static void
+note_alone(int64 run_key, bool slow)
+{
+	if (alone_count < QUEUE)
+		alone[alone_count++] = (Alone){run_key, slow};
+	else
+		note_taken(run_key);
+}
+
 /*
- * Executes the runs that did not get through in a batch, each in its own transaction, where it may
- * wait for locks: nobody else's work is held up by that.
+ * Executes one of the runs that did not get through in a batch in its own transaction, where it may
+ * take long.
  */
 static void
 execute_alone(void)
 {
 	MemoryContext context;
+	RosterEngagement engagement;
+	Alone run;
 
 	if (alone_count == 0)
 		return;
-	context = AllocSetContextCreate(TopMemoryContext, "aion run alone", ALLOCSET_DEFAULT_SIZES);
-	aion_roster_set_engaged(true);
-	for (int i = 0; i < alone_count; i++)
+	run = alone[0];
+	memmove(alone, alone + 1, --alone_count * sizeof(Alone));
+	engagement = engage(&run);
+	if (engagement == ENGAGED_NOT)
 	{
-		execute_one(alone[i], context);
-		if (aion_roster_must_leave())
-			break;
+		note_taken(run.run_key);
+		return;
 	}
-	alone_count = 0;
-	aion_roster_set_engaged(false);
+	context = AllocSetContextCreate(TopMemoryContext, "aion run alone", ALLOCSET_DEFAULT_SIZES);
+	alone_run = run.run_key;
+	execute_one(run.run_key, engagement == ENGAGED_FREELY ? LOCK_WAIT_MS : LOCK_WAIT_ONLY_MS,
+				context);
+	alone_run = 0;
 	MemoryContextDelete(context);
+	aion_roster_disengage();
+}
+
+/*
+ * Lets this runner be busy with one run, and others take the rest: also what is only looked at
+ * again later, if that might come too late.
+ */
+static RosterEngagement
+engage(const Alone *run)
+{
+	int64 *others = palloc((QUEUE * 3) * sizeof(int64));
+	RosterEngagement engagement;
+	int count = 0;
+
+	for (int i = 0; i < queued; i++)
+		others[count++] = queue[i];
+	for (int i = 0; i < alone_count; i++)
+		others[count++] = alone[i].run_key;
+	for (int i = 0; i < taken_count && run->slow; i++)
+	{
+		if (taken[i].waiting)
+			others[count++] = taken[i].run_key;
+	}
+	engagement = aion_roster_engage(others, count, scanning, was_taken(run->run_key));
+	pfree(others);
+	if (engagement == ENGAGED_FREELY)
+	{
+		queued = alone_count = 0;
+		scanning = false;
+		if (run->slow)
+			taken_count = 0;
+	}
+	return engagement;
+}
+
+/*
+ * Notes of a version whether a run of it took long.
+ */
+static void
+note_slow(int32 version_key, bool slow)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SLOW_FOR_MS);
+
+	for (int i = 0; i < SLOW_VERSIONS; i++)
+	{
+		if (slow_versions[i].version_key != version_key)
+			continue;
+		slow_versions[i].until = slow ? until : 0;
+		return;
+	}
+	if (slow)
+		slow_versions[slow_count++ % SLOW_VERSIONS] = (SlowVersion){version_key, until};
+}
+
+static bool
+took_long(const Budget *budget)
+{
+	return TimestampDifferenceExceeds(budget->began, GetCurrentTimestamp(),
+									  LONG_SHARE * aion_batch_time);
+}
+
+static bool
+is_slow(int32 version_key)
+{
+	for (int i = 0; i < SLOW_VERSIONS && i < slow_count; i++)
+	{
+		if (slow_versions[i].version_key == version_key)
+			return slow_versions[i].until > GetCurrentTimestamp();
+	}
+	return false;
 }
 
 /*
@@ -331,22 +472,30 @@ try_errand(int64 key)
 	PG_TRY();
 	{
 		Authority authority;
-		bool executes;
+		Primitive *errands;
+		int64 claimed = 0;
 
 		aion_process_begin_work("running an errand");
 		aion_authority_assume(&authority);
-		executes = aion_fence_executes();
+		done = !aion_fence_executes();
+		if (!done)
+			claimed = aion_primitives_claim_errand(self.owner_key, &key, 1, NULL, 0, &errands);
 		aion_authority_drop(&authority);
 		aion_inflight_note(key);
-		done = !executes || aion_primitives_run_errand(self.owner_key, &key, 1);
-		aion_inflight_note(0);
+		aion_interruption_watch(LOCK_WAIT_MS, 0);
+		(void) aion_interruption_begin(INTERRUPTION_NO_RUN);
+		if (claimed != 0)
+			errands->run_errand(claimed);
+		aion_interruption_check();
+		end_watch();
+		done = done || claimed != 0;
 		CRASH_POINT("errand, not committed");
 		aion_process_end_work();
 		CRASH_POINT("errand, committed");
 	}
 	PG_CATCH();
 	{
-		aion_inflight_note(0);
+		end_watch();
 		aion_process_fail_work(NULL);
 		done = false;
 	}
@@ -358,13 +507,16 @@ try_errand(int64 key)
  * Executes one run in a transaction of its own.  What goes wrong there is its own failure.
  */
 static void
-execute_one(int64 run_key, MemoryContext context)
+execute_one(int64 run_key, int lock_wait, MemoryContext context)
 {
-	ErrorData *error = try_to_execute(&run_key, 1, 0, context);
+	ErrorData *error = try_to_execute(&run_key, 1, lock_wait, context);
 
 	if (error == NULL)
 		return;
-	note_failure(run_key, error);
+	if (aion_failure_is_contention(error))
+		note_taken(run_key);
+	else
+		note_failure(run_key, error);
 	FreeErrorData(error);
 }
 
@@ -372,19 +524,18 @@ execute_one(int64 run_key, MemoryContext context)
  * Executes runs in one transaction.  Returns why it was rolled back; NULL if it was committed.
  */
 static ErrorData *
-try_to_execute(const int64 *run_keys, int count, int patience, MemoryContext context)
+try_to_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 {
 	ErrorData *error = NULL;
 
 	MemoryContextReset(context);
 	PG_TRY();
 	{
-		execute(run_keys, count, patience, context);
+		execute(run_keys, count, lock_wait, context);
 	}
 	PG_CATCH();
 	{
-		aion_interruption_hold(NULL, 0);
-		aion_inflight_note(0);
+		end_watch();
 		aion_process_fail_work(&error);
 	}
 	PG_END_TRY();
@@ -392,14 +543,26 @@ try_to_execute(const int64 *run_keys, int count, int patience, MemoryContext con
 }
 
 /*
+ * Ends what was begun for the runs, or the errand, of a transaction.
+ */
+static void
+end_watch(void)
+{
+	(void) aion_interruption_begin(0);
+	aion_interruption_watch(0, 0);
+	aion_interruption_hold(NULL, 0);
+	aion_inflight_note(0);
+}
+
+/*
  * Executes runs until the batch is full, and commits.  What is left is queued again.
  */
 static void
-execute(const int64 *run_keys, int count, int patience, MemoryContext context)
+execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
 	Authority authority;
-	bool interrupted = false;
+	Budget budget = {.turns = PG_INT64_MAX, .until = until, .sharing = alone_run == 0};
 	int64 *held;
 	List *runs = NIL;
 	ListCell *cell;
@@ -416,32 +579,45 @@ execute(const int64 *run_keys, int count, int patience, MemoryContext context)
 	foreach (cell, runs)
 		held[foreach_current_index(cell)] = ((Run *) lfirst(cell))->run_key;
 	aion_interruption_hold(held, list_length(runs));
+	aion_interruption_watch(lock_wait, budget.sharing ? LONG_SHARE * aion_batch_time : 0);
 	foreach (cell, runs)
 	{
 		Run *run = lfirst(cell);
-		Budget budget = {.turns = PG_INT64_MAX, .until = until, .patience = patience};
 
-		if (interrupted || (batch_is_full(until) && foreach_current_index(cell) > 0))
+		if (budget.interrupted || (batch_is_full(until) && foreach_current_index(cell) > 0))
 		{
 			Assert(queued < QUEUE);
 			queue[queued++] = run->run_key;
-			continue;
 		}
-		aion_inflight_note(run->run_key);
-		aion_run_advance(run, &budget);
-		aion_inflight_note(0);
-		interrupted = budget.interrupted; /* who waits shall have the lock that this batch has */
-		if (budget.lost_patience && alone_count < QUEUE)
-			alone[alone_count++] = run->run_key;
-		else if (interrupted)
-			note_taken(run->run_key);
-		MemoryContextDelete(run->context);
+		else if (budget.sharing && is_slow(run->version_key))
+			note_alone(run->run_key, true);
+		else
+			execute_share(run, &budget);
 	}
-	aion_interruption_hold(NULL, 0);
+	end_watch();
 	CRASH_POINT("batch, not committed");
 	aion_process_end_work();
 	CRASH_POINT("batch, committed");
 	aion_roster_count_batch(list_length(runs));
+}
+
+/*
+ * Executes a run, and notes when to go on with it if it did not get through.
+ */
+static void
+execute_share(Run *run, Budget *budget)
+{
+	budget->lost_patience = budget->was_slow = false;
+	aion_inflight_note(run->run_key);
+	aion_run_advance(run, budget);
+	aion_inflight_note(0);
+	if (budget->was_slow || !budget->sharing)
+		note_slow(run->version_key, budget->was_slow || took_long(budget));
+	if (budget->lost_patience && budget->sharing)
+		note_alone(run->run_key, budget->was_slow);
+	else if (budget->lost_patience || budget->interrupted)
+		note_taken(run->run_key);
+	MemoryContextDelete(run->context);
 }
 
 static bool

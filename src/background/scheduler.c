@@ -38,6 +38,7 @@
 #include "support/crash_point.h"
 #include "support/extension.h"
 #include "support/payload.h"
+#include "support/room.h"
 #include "support/roster.h"
 #include "support/service.h"
 #include "support/statement.h"
@@ -538,14 +539,11 @@ start_process(BoardOwner owner, Oid role)
 	uint32 generation;
 	int slot;
 
-	slot = aion_roster_reserve(owner, role, &generation);
+	slot = aion_room_reserve(owner, role, &generation);
 	if (slot < 0)
 	{
-		if (aion_roster_count(owner) == 0)
-			aion_roster_make_room();
-		else if (!aion_roster_spare(owner))
-			return;
-		wait_with(owner, NO_ROOM_MS);
+		if (aion_room_make(owner))
+			wait_with(owner, NO_ROOM_MS);
 		return;
 	}
 	if (owner.executor)
@@ -555,10 +553,10 @@ start_process(BoardOwner owner, Oid role)
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
 		aion_roster_free_runner(slot, generation);
-		if (aion_roster_count(owner) > 0)
+		if (aion_room_count(owner) > 0)
 			return;
 		complain();
-		aion_roster_make_room();
+		(void) aion_room_make(owner);
 		wait_with(owner, NO_PROCESS_MS);
 		return;
 	}
@@ -626,7 +624,7 @@ block_runs(int32 owner_key, const char *reason)
 {
 	for (int i = 0; i < BLOCK_AT_ONCE; i++)
 	{
-		Run *run = aion_ready_claim(owner_key, CurrentMemoryContext);
+		Run *run = aion_ready_claim(owner_key, NULL, 0, CurrentMemoryContext);
 
 		if (run == NULL)
 			return;

@@ -57,6 +57,7 @@ typedef struct Code
 	Jsonb *detail;
 } Code;
 
+static void note_interruption(const Run *run, Interruption cause, Budget *budget);
 static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
@@ -90,7 +91,7 @@ aion_run_advance(Run *run, Budget *budget)
 	ErrorContextCallback context = {error_context_stack, add_context, run};
 	int64 previous;
 	GuardState outside;
-	int patience;
+	Interruption cause;
 	static bool registered = false;
 
 	if (!registered)
@@ -104,7 +105,6 @@ aion_run_advance(Run *run, Budget *budget)
 	}
 	previous = aion_interruption_begin(run->run_key);
 	aion_guard_begin_run(run->run_key, &outside);
-	patience = aion_guard_set_patience(budget->patience);
 	error_context_stack = &context;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->context);
@@ -125,8 +125,7 @@ aion_run_advance(Run *run, Budget *budget)
 	CurrentResourceOwner = owner;
 	error_context_stack = context.previous;
 	aion_guard_leave(&outside);
-	(void) aion_guard_set_patience(patience);
-	budget->interrupted = error != NULL && aion_interruption_noticed();
+	cause = error != NULL ? aion_interruption_cause() : INTERRUPTION_NONE;
 	(void) aion_interruption_begin(previous);
 
 	if (error == NULL)
@@ -135,18 +134,31 @@ aion_run_advance(Run *run, Budget *budget)
 			save_row(run);
 		return;
 	}
-	if (budget->interrupted)
+	if (cause != INTERRUPTION_NONE)
 	{
-		/* Nothing of it has happened, and nobody is to blame. */
-		budget->lost_patience = budget->patience > 0 && !aion_interruption_is_wanted(run->run_key);
+		note_interruption(run, cause, budget);
 		return;
 	}
 	aion_testing_check_session(error);
 	if (aion_failure_is_cancel(error))
 		ReThrowError(error);
-	budget->lost_patience = budget->patience > 0 && aion_failure_is_contention(error);
+	budget->lost_patience = budget->sharing && aion_failure_is_contention(error);
 	if (!budget->lost_patience)
 		aion_run_note_failure(run->run_key, error);
+}
+
+/*
+ * Notes why a share was interrupted.  Nothing of it has happened, and nobody is to blame.
+ */
+static void
+note_interruption(const Run *run, Interruption cause, Budget *budget)
+{
+	budget->was_slow = cause == INTERRUPTION_AS_SLOW;
+	budget->interrupted = cause == INTERRUPTION_BY_END || cause == INTERRUPTION_FOR_ROOM;
+	if (cause == INTERRUPTION_BY_END)
+		budget->lost_patience = budget->sharing && !aion_interruption_is_wanted(run->run_key);
+	else
+		budget->lost_patience = !budget->interrupted;
 }
 
 /*

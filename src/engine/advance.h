@@ -12,9 +12,10 @@ typedef struct Budget
 {
 	int64 turns;		/* left to execute */
 	TimestampTz until;	/* by the machine's clock; DT_NOEND: no limit */
-	int patience;		/* ms that code may wait for a lock, 0: as long as it likes */
+	bool sharing;		/* the transaction holds the work of other runs */
 	bool lost_patience; /* it did not get through for others; nothing of it has happened */
-	bool interrupted;	/* somebody waits for the end of the transaction, to end a run */
+	bool was_slow;		/* because it took too long for what waits behind it */
+	bool interrupted;	/* somebody waits for the end of the transaction */
 	TimestampTz began;	/* the share that is being executed */
 } Budget;
 

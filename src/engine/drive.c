@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "engine/advance.h"
@@ -26,14 +27,26 @@
 #include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/interruption.h"
 
 #define GIVE_WAY_US 1000
+#define PUT_OFF_MOST 1000
+#define LOCK_WAIT_MS 300 /* of the first run that waits; the more do, the less */
+#define LOCK_WAIT_MIN_MS 10
+
+/* Runs that wait for locks and are not tried again in this call. */
+typedef struct PutOff
+{
+	int count;
+	int64 run_keys[PUT_OFF_MOST];
+} PutOff;
 
 static void begin_transaction(void);
-static bool drive_one(Oid user, Budget *budget, MemoryContext parent);
+static bool drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent);
+static bool drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller);
 static bool execute_one(Oid user, Budget *budget);
 static void recover(Oid user);
-static ErrorData *advance(Run *run, Budget *budget, MemoryContext caller);
+static ErrorData *advance(Run *run, Budget *budget, int lock_wait, MemoryContext caller);
 static void commit_turns(int64 run_key);
 
 /* Functions that SQL calls. */
@@ -49,6 +62,7 @@ aion_drive(PG_FUNCTION_ARGS)
 	Budget budget = {.turns = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT64(0),
 					 .until = DT_NOEND};
 	MemoryContext scratch;
+	PutOff *put_off;
 	Oid user = GetUserId();
 
 	aion_guard_waiting_call("aion.drive");
@@ -60,11 +74,13 @@ aion_drive(PG_FUNCTION_ARGS)
 						errhint("Use CALL outside of BEGIN and of functions.")));
 
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "aion drive", ALLOCSET_DEFAULT_SIZES);
+	put_off = palloc0(sizeof(PutOff));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	SPI_commit(); /* what the caller's transaction has done so far */
 	begin_transaction();
 	recover(user);
-	while (budget.turns > 0 && (drive_one(user, &budget, scratch) || execute_one(user, &budget)))
+	while (budget.turns > 0 && put_off->count < PUT_OFF_MOST &&
+		   (drive_one(user, &budget, put_off, scratch) || execute_one(user, &budget)))
 		MemoryContextReset(scratch);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -82,10 +98,11 @@ begin_transaction(void)
 }
 
 /*
- * Takes one run of a user as far as it goes within the time of a batch, and commits.
+ * Takes one run of a user as far as it goes within the time of a batch, and commits.  One that
+ * waits for a lock is put off: it stays ready, for whoever executes next.
  */
 static bool
-drive_one(Oid user, Budget *budget, MemoryContext parent)
+drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent)
 {
 	MemoryContext caller = MemoryContextSwitchTo(parent);
 	Authority authority;
@@ -100,25 +117,78 @@ drive_one(Oid user, Budget *budget, MemoryContext parent)
 	if (aion_fence_require_adopted())
 	{
 		owner_key = aion_owner_key(user);
-		run = aion_ready_claim(owner_key, parent);
+		run = aion_ready_claim(owner_key, put_off->run_keys, put_off->count, parent);
 	}
 	aion_authority_drop(&authority);
 	if (run != NULL)
 	{
 		run_key = run->run_key;
 		budget->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
-		cancel = advance(run, budget, caller);
+		cancel = advance(run, budget, Max(LOCK_WAIT_MS / (put_off->count + 1), LOCK_WAIT_MIN_MS),
+						 caller);
+		if (budget->lost_patience)
+			put_off->run_keys[put_off->count++] = run_key;
 	}
 	else if (owner_key != 0)
-		errand = aion_primitives_run_errand(owner_key, NULL, 0);
+		errand = drive_errand(owner_key, put_off, caller);
 	MemoryContextSwitchTo(caller);
 	commit_turns(run_key);
 	if (cancel != NULL)
 		ReThrowError(cancel);
 	if (budget->interrupted)
 		pg_usleep(GIVE_WAY_US); /* or this session had the lock again before who waits for it */
-	budget->interrupted = false;
+	budget->interrupted = budget->lost_patience = false;
 	return run != NULL || errand;
+}
+
+/*
+ * Does one errand of an owner; one that waits for a lock is put off, too.
+ */
+static bool
+drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile int64 key = 0;
+	bool late;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	aion_interruption_watch(LOCK_WAIT_MS, 0);
+	(void) aion_interruption_begin(INTERRUPTION_NO_RUN);
+	PG_TRY();
+	{
+		Authority authority;
+		Primitive *errands;
+
+		aion_authority_assume(&authority);
+		key = aion_primitives_claim_errand(owner_key, NULL, 0, put_off->run_keys, put_off->count,
+										   &errands);
+		aion_authority_drop(&authority);
+		if (key != 0)
+			errands->run_errand(key);
+		aion_interruption_check();
+		ReleaseCurrentSubTransaction();
+		late = false;
+	}
+	PG_CATCH();
+	{
+		late = aion_interruption_noticed();
+		(void) aion_interruption_begin(0);
+		aion_interruption_watch(0, 0);
+		if (!late || key == 0)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	(void) aion_interruption_begin(0);
+	aion_interruption_watch(0, 0);
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	if (late)
+		put_off->run_keys[put_off->count++] = key;
+	return key != 0;
 }
 
 /*
@@ -164,16 +234,19 @@ recover(Oid user)
  * machine, so that code which cancels itself does not come first for ever, and returned.
  */
 static ErrorData *
-advance(Run *run, Budget *budget, MemoryContext caller)
+advance(Run *run, Budget *budget, int lock_wait, MemoryContext caller)
 {
 	ErrorData *volatile cancel = NULL;
 
+	aion_interruption_watch(lock_wait, 0);
 	PG_TRY();
 	{
 		aion_run_advance(run, budget);
+		aion_interruption_watch(0, 0);
 	}
 	PG_CATCH();
 	{
+		aion_interruption_watch(0, 0);
 		MemoryContextSwitchTo(caller);
 		cancel = CopyErrorData();
 		if (!aion_failure_is_cancel(cancel))

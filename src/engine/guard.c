@@ -22,7 +22,6 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "tcop/cmdtag.h"
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
@@ -98,7 +97,6 @@ static int depth = 0;
 static int room = 0;
 static Frame *top = &outermost;
 
-static int patience = 0;			  /* ms */
 static List *kept_settings = NIL;	  /* KeptSetting: of the role, and not of the engine */
 static bool settings_changed = false; /* by the workflow code that is being executed */
 
@@ -247,18 +245,6 @@ enter_user(Oid role, const GuardState *outside)
 }
 
 /*
- * Sets how long code of users may wait for a lock, 0 for as long as it likes; returns what it was.
- */
-int
-aion_guard_set_patience(int milliseconds)
-{
-	int previous = patience;
-
-	patience = milliseconds;
-	return previous;
-}
-
-/*
  * Keeps aside what the role has set, from before the engine set it otherwise for itself.
  */
 void
@@ -273,13 +259,11 @@ aion_guard_keep_setting(const char *name, const char *value)
 }
 
 /*
- * Gives code that is about to be entered, on a level of settings of its own, what its role has set,
- * but no more patience with locks than the engine has.
+ * Gives code that is about to be entered, on a level of settings of its own, what its role has set.
  */
 void
 aion_guard_apply_settings(void)
 {
-	char value[32];
 	ListCell *cell;
 
 	foreach (cell, kept_settings)
@@ -289,11 +273,6 @@ aion_guard_apply_settings(void)
 		(void) set_config_option(setting->name, setting->value, PGC_SUSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
 	}
-	if (patience == 0 || (LockTimeout > 0 && LockTimeout < patience))
-		return;
-	snprintf(value, sizeof(value), "%d", patience);
-	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
 }
 
 /*

@@ -27,7 +27,6 @@ extern void aion_guard_enter(UserFrame kind, void *subject, GuardState *outside)
 extern void aion_guard_become(Oid role, GuardState *outside);
 extern void aion_guard_begin_run(int64 run_key, GuardState *outside);
 extern void aion_guard_leave(const GuardState *outside);
-extern int aion_guard_set_patience(int milliseconds);
 extern void aion_guard_keep_setting(const char *name, const char *value);
 extern void aion_guard_apply_settings(void);
 extern bool aion_guard_settings_changed(void);

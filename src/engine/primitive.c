@@ -322,37 +322,30 @@ aion_primitives_select_errands(const int64 *keys, int count, int64 *due)
 bool
 aion_primitives_have_errand(int32 owner_key)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
-	{
-		if (primitive->claim_errand != NULL && primitive->claim_errand(owner_key, NULL, 0) != 0)
-			return true;
-	}
-	return false;
+	Primitive *found;
+
+	return aion_primitives_claim_errand(owner_key, NULL, 0, NULL, 0, &found) != 0;
 }
 
 /*
- * Does one errand of an owner, of some keys or, if those are NULL, of all.  Returns whether there
- * was one that nobody else had.
+ * Claims one errand of an owner, of some keys or, if those are NULL, of all except some.  Returns
+ * its key, and whose it is to run; 0: there is none that nobody else has.  Wants the engine's
+ * authority.
  */
-bool
-aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count)
+int64
+aion_primitives_claim_errand(int32 owner_key, const int64 *keys, int count, const int64 *except,
+							 int except_count, Primitive **found)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
-	{
-		Authority authority;
-		int64 key = 0;
+	int64 key = 0;
 
-		if (primitive->claim_errand == NULL)
-			continue;
-		aion_authority_assume(&authority);
-		key = primitive->claim_errand(owner_key, keys, count);
-		aion_authority_drop(&authority);
-		if (key == 0)
-			continue;
-		primitive->run_errand(key);
-		return true;
+	for (Primitive *primitive = primitives; primitive != NULL && key == 0;
+		 primitive = primitive->next)
+	{
+		*found = primitive;
+		if (primitive->claim_errand != NULL)
+			key = primitive->claim_errand(owner_key, keys, count, except, except_count);
 	}
-	return false;
+	return key;
 }
 
 void

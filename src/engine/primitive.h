@@ -113,9 +113,10 @@ typedef struct Primitive
 
 	/*
 	 * Takes the lock of an errand of an owner that is due and that nobody else has, of some keys
-	 * or, if those are NULL, of all; 0: none.  With authority.
+	 * or, if those are NULL, of all except some; 0: none.  With authority.
 	 */
-	int64 (*claim_errand)(int32 owner_key, const int64 *keys, int count);
+	int64 (*claim_errand)(int32 owner_key, const int64 *keys, int count, const int64 *except,
+						  int except_count);
 
 	/* Does what is due; as the owner, without authority. */
 	void (*run_errand)(int64 key);
@@ -163,7 +164,8 @@ extern void aion_primitives_resume(Run *run);
 extern void aion_primitives_reopen(Run *run);
 extern int aion_primitives_select_errands(const int64 *keys, int count, int64 *due);
 extern bool aion_primitives_have_errand(int32 owner_key);
-extern bool aion_primitives_run_errand(int32 owner_key, const int64 *keys, int count);
+extern int64 aion_primitives_claim_errand(int32 owner_key, const int64 *keys, int count,
+										  const int64 *except, int except_count, Primitive **found);
 extern void aion_primitives_note_crash(int64 key);
 extern void aion_primitives_find_errands(void);
 

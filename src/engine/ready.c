@@ -42,20 +42,20 @@
 static Statement claim_ready =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS " FROM aion._run WHERE owner_key = $1 AND ready_at <= $2"
-			  " ORDER BY ready_at LIMIT 1 FOR UPDATE SKIP LOCKED",
-			  INT4OID, TIMESTAMPTZOID);
-static Statement claim_due =
-	STATEMENT(SELECT,
-			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._timer t JOIN aion._run r USING (run_key)"
-			  " WHERE t.owner_key = $1 AND t.fire_at <= $2 AND " MAY_BE_WOKEN
-			  " ORDER BY t.fire_at LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
-			  INT4OID, TIMESTAMPTZOID);
+			  " AND run_key <> ALL ($3) ORDER BY ready_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+			  INT4OID, TIMESTAMPTZOID, INT8ARRAYOID);
+static Statement claim_due = STATEMENT(
+	SELECT,
+	"SELECT " RUN_COLUMNS_OF_R " FROM aion._timer t JOIN aion._run r USING (run_key)"
+	" WHERE t.owner_key = $1 AND t.fire_at <= $2 AND t.run_key <> ALL ($3) AND " MAY_BE_WOKEN
+	" ORDER BY t.fire_at LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
+	INT4OID, TIMESTAMPTZOID, INT8ARRAYOID);
 static Statement claim_sent =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._inbox i JOIN aion._run r USING (run_key)"
-			  " WHERE i.owner_key = $1 AND " MAY_BE_WOKEN
+			  " WHERE i.owner_key = $1 AND i.run_key <> ALL ($3) AND " MAY_BE_WOKEN
 			  " ORDER BY i.run_key, i.arrival LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
-			  INT4OID, TIMESTAMPTZOID);
+			  INT4OID, TIMESTAMPTZOID, INT8ARRAYOID);
 static Statement claim_one_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
@@ -102,12 +102,13 @@ static void lock_tables(void);
 static Run *claim(Statement *statement, const NullableDatum *args, MemoryContext parent);
 
 /*
- * Claims a run of an owner.
+ * Claims a run of an owner, except some.
  */
 Run *
-aion_ready_claim(int32 owner_key, MemoryContext parent)
+aion_ready_claim(int32 owner_key, const int64 *except, int except_count, MemoryContext parent)
 {
-	NullableDatum args[] = {aion_arg_int32(owner_key), aion_arg_timestamp(aion_clock_now())};
+	NullableDatum args[] = {aion_arg_int32(owner_key), aion_arg_timestamp(aion_clock_now()),
+							aion_arg_int64_array(except, except_count)};
 	Run *run = NULL;
 
 	lock_tables();

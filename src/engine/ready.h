@@ -23,7 +23,8 @@ typedef struct ReadyScan
 } ReadyScan;
 
 /* All want the engine's authority; NULL if nothing is ready that nobody else has. */
-extern Run *aion_ready_claim(int32 owner_key, MemoryContext parent);
+extern Run *aion_ready_claim(int32 owner_key, const int64 *except, int except_count,
+							 MemoryContext parent);
 extern Run *aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent);
 extern List *aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count,
 									 MemoryContext parent);

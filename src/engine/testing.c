@@ -267,7 +267,9 @@ take_step(Budget *budget, MemoryContext scratch)
 	const int64 *keys = aion_wait_started(&count);
 	Oid role = InvalidOid;
 	Primitive *work = NULL;
+	Primitive *errands = NULL;
 	Run *run = NULL;
+	int64 errand = 0;
 
 	aion_authority_assume(&authority);
 	(void) aion_fence_require_adopted();
@@ -277,9 +279,13 @@ take_step(Budget *budget, MemoryContext scratch)
 		role = aion_owner_role(run->owner_key);
 	else if (budget->turns > 0)
 		work = claim_work(keys, count, &role);
+	if (budget->turns > 0 && run == NULL && work == NULL)
+		errand = aion_primitives_claim_errand(0, keys, count, NULL, 0, &errands);
 	aion_authority_drop(&authority);
+	if (errand != 0)
+		errands->run_errand(errand);
 	if (run == NULL && work == NULL)
-		return budget->turns > 0 && aion_primitives_run_errand(0, keys, count);
+		return errand != 0;
 	aion_guard_become(OidIsValid(role) ? role : GetUserId(), &outside);
 	if (run != NULL)
 		aion_run_advance(run, budget);

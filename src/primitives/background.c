@@ -33,11 +33,13 @@
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/inflight.h"
+#include "support/interruption.h"
 #include "support/payload.h"
 #include "support/roster.h"
 #include "support/wakeup.h"
 
 #define LOCK_CLASS 0x6170	   /* of advisory locks; clients' own have 1 and 2 */
+#define LOCK_WAIT_MS 2000	   /* at least so long an activity may wait for a lock */
 #define LIMITED USECS_PER_SEC  /* until a queue without room is looked at again */
 #define RETRY_FIRST_MS 200	   /* after a failure of the machine */
 #define RETRY_MAX_MS 60 * 1000 /* after many */
@@ -81,6 +83,7 @@ static bool is_wanted(void *claim);
 static bool is_claimed(const Claim *claim, bool *cancel_requested);
 static bool lock_out_others(const Task *task);
 static void attempt(Claim *claim);
+static void end_watch(void);
 static void confirm(void *claim);
 static void note(Claim *claim, const AttemptInfo *info, const Attempt *result);
 static void give_up(Claim *claim, const Jsonb *error);
@@ -267,12 +270,16 @@ attempt(Claim *claim)
 		return;
 	}
 	info.settings = &activity->settings;
+	aion_interruption_watch(LOCK_WAIT_MS, 0);
+	(void) aion_interruption_begin(INTERRUPTION_NO_RUN);
 	PG_TRY();
 	{
 		aion_attempt_make(&info, handler, claim->input, &result);
+		end_watch();
 	}
 	PG_CATCH();
 	{
+		end_watch();
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData(); /* its subtransaction has been rolled back */
 		FlushErrorState();
@@ -288,6 +295,13 @@ attempt(Claim *claim)
 		give_up(claim, aion_failure_of(error, NULL));
 }
 
+static void
+end_watch(void)
+{
+	(void) aion_interruption_begin(0);
+	aion_interruption_watch(0, 0);
+}
+
 /*
  * Lets the attempt fail, before it is over, if nobody wants what it has done.
  */
@@ -298,6 +312,7 @@ confirm(void *argument)
 	Authority authority;
 	bool wanted;
 
+	aion_interruption_check(); /* before the effects of what it made of that are kept */
 	aion_authority_assume(&authority);
 	wanted = aion_claim_hold(claim->task.run_key, claim->task.ordinal, &claim->token, false,
 							 &claim->task);

@@ -69,9 +69,9 @@ static Statement claim_of =
 static Statement claim_any =
 	STATEMENT(SELECT,
 			  "SELECT s.run_key FROM aion._timer t JOIN aion._schedule s USING (run_key)"
-			  " WHERE t.owner_key = $1 AND t.fire_at <= $2"
+			  " WHERE t.owner_key = $1 AND t.fire_at <= $2 AND t.run_key <> ALL ($3)"
 			  " ORDER BY t.fire_at LIMIT 1 FOR UPDATE OF s SKIP LOCKED",
-			  INT4OID, TIMESTAMPTZOID);
+			  INT4OID, TIMESTAMPTZOID, INT8ARRAYOID);
 static Statement take_due =
 	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1 AND fire_at <= $2", INT8OID,
 			  TIMESTAMPTZOID);
@@ -150,7 +150,8 @@ static Statement quarantine =
 			  INT8OID);
 
 static int select_errands(const int64 *keys, int count, int64 *due);
-static int64 claim_errand(int32 owner_key, const int64 *keys, int count);
+static int64 claim_errand(int32 owner_key, const int64 *keys, int count, const int64 *except,
+						  int except_count);
 static void run_errand(int64 key);
 static void note_crash(int64 key);
 static void find_errands(void);
@@ -196,7 +197,7 @@ select_errands(const int64 *keys, int count, int64 *due)
 }
 
 static int64
-claim_errand(int32 owner_key, const int64 *keys, int count)
+claim_errand(int32 owner_key, const int64 *keys, int count, const int64 *except, int except_count)
 {
 	NullableDatum now = aion_arg_timestamp(aion_clock_now());
 	Rows rows;
@@ -209,7 +210,7 @@ claim_errand(int32 owner_key, const int64 *keys, int count)
 	}
 	else
 	{
-		NullableDatum args[] = {aion_arg_int32(owner_key), now};
+		NullableDatum args[] = {aion_arg_int32(owner_key), now, key_array(except, except_count)};
 
 		rows = aion_statement_execute(&claim_any, args);
 	}

@@ -24,8 +24,6 @@
 #include "guc.h"
 #include "support/board_memory.h"
 
-#define CROWD 64 /* hints at which another runner is wanted */
-
 static Board *board = NULL;
 
 static shmem_request_hook_type next_shmem_request = NULL;
@@ -68,28 +66,18 @@ void
 aion_board_post_run(int32 owner_key, int64 run_key)
 {
 	DatabaseSlot *database;
-	RunnerSlot *chosen = NULL;
-	int count = 0;
 
 	if (board == NULL)
 		return;
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	database = aion_board_database(MyDatabaseId);
-	for (int i = 0; database != NULL && i < board->runner_count; i++)
-		count += aion_board_serves(&board->runners[i], MyDatabaseId, owner_key);
-	if (count > 0)
+	if (database != NULL)
 	{
-		int index = (int) ((uint64) run_key % count);
+		int hints = aion_board_give(MyDatabaseId, owner_key, run_key);
 
-		for (int i = 0; chosen == NULL; i++)
-		{
-			if (aion_board_serves(&board->runners[i], MyDatabaseId, owner_key) && index-- == 0)
-				chosen = &board->runners[i];
-		}
-		push_run(chosen, run_key);
+		if (hints == 0 || hints == CROWD)
+			aion_board_want(database, (BoardOwner){owner_key, false});
 	}
-	if (chosen == NULL || chosen->run_count == CROWD)
-		aion_board_want(database, (BoardOwner){owner_key, false});
 	LWLockRelease(board->lock);
 }
 
@@ -487,6 +475,32 @@ aion_board_stop(const RunnerSlot *runner)
 {
 	if (runner->process >= 0 && runner->task_run != 0)
 		(void) kill(ProcGlobal->allProcs[runner->process].pid, SIGINT);
+}
+
+/*
+ * Gives a hint to one of the runners of an owner who are free to take it.  Returns how many that
+ * one has now; 0: there is none.
+ */
+int
+aion_board_give(Oid database, int32 owner_key, int64 run_key)
+{
+	int count = 0;
+	int index;
+
+	for (int i = 0; i < board->runner_count; i++)
+		count += aion_board_serves(&board->runners[i], database, owner_key);
+	if (count == 0)
+		return 0;
+	index = (int) ((uint64) run_key % count);
+	for (int i = 0;; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!aion_board_serves(runner, database, owner_key) || index-- > 0)
+			continue;
+		push_run(runner, run_key);
+		return (int) runner->run_count;
+	}
 }
 
 /*

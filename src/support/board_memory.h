@@ -1,6 +1,6 @@
 /*
  * board_memory.h
- *		The board as it lies in shared memory; for board.c, roster.c and service.c alone.
+ *		The board as it lies in shared memory; for board.c, roster.c, room.c and service.c alone.
  */
 #ifndef AION_BOARD_MEMORY_H
 #define AION_BOARD_MEMORY_H
@@ -13,6 +13,7 @@
 #define OWNERS 64	/* of one database that want a runner */
 #define TIMERS 1024 /* a power of 2, as the next one */
 #define RUNS 4096
+#define CROWD 64 /* hints of one runner at which another is wanted */
 #define HOLDERS 8
 
 typedef struct DatabaseSlot
@@ -41,6 +42,9 @@ typedef struct RunnerSlot
 	TimestampTz since;
 	bool idle;
 	bool dismissed;
+	TimestampTz dismissed_at;
+	bool make_room; /* so much that the turn it is in is not waited for */
+	int limit;		/* how many processes of its kind its owner may have; 0: no limit */
 	bool executor;	/* of activities in the background, else of turns */
 	bool recover;	/* somebody may have left what he claimed */
 	bool limited;	/* there is something, but no room for it */
@@ -61,6 +65,15 @@ typedef struct Hold
 	int process;
 } Hold;
 
+/* For whom room was made. */
+typedef struct Call
+{
+	Oid database;
+	BoardOwner owner;
+	int has;		   /* processes of that kind */
+	TimestampTz until; /* others who have more leave the room to him */
+} Call;
+
 typedef struct Board
 {
 	LWLock *lock;
@@ -74,6 +87,7 @@ typedef struct Board
 	int database_count;
 	DatabaseSlot *databases;				/* behind the runners */
 	InflightRun casualties[INFLIGHT_SLOTS]; /* what the server crashed on before it started */
+	Call call;
 	int runner_count;
 	RunnerSlot runners[FLEXIBLE_ARRAY_MEMBER];
 } Board;
@@ -86,6 +100,7 @@ extern void aion_board_set_latch(int process);
 extern DatabaseSlot *aion_board_database(Oid database); /* of no database: a free slot */
 extern void aion_board_ask_scan(DatabaseSlot *slot);
 extern bool aion_board_serves(const RunnerSlot *runner, Oid database, int32 owner_key);
+extern int aion_board_give(Oid database, int32 owner_key, int64 run_key);
 extern void aion_board_want(DatabaseSlot *slot, BoardOwner owner);
 extern bool aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key);
 extern void aion_board_stop(const RunnerSlot *runner);

@@ -1,6 +1,6 @@
 /*
  * interruption.c
- *		Ending a turn that is in the way of somebody who wants its run at once.
+ *		Ending a turn that is in the way of others.
  *
  * Whoever waits for the lock of a run writes the run's key into its own slot of shared memory.  An
  * executor that has claimed the run then lets it go before it begins a turn, or the waiting might
@@ -8,6 +8,10 @@
  * look at the slots at every tick of the stopwatch that runs while code of users does.  Nothing is
  * sent, so nothing can reach a process that is busy with something else by then.  What a tick finds
  * cancels the code from within, and whoever executes it takes the cancel back.
+ *
+ * Who executes also sets how long a share may wait for a lock, and how long it may take, because of
+ * all that waits behind it: a watch of its own, which ticks in the engine's statements, too.  Code
+ * sees no lock_timeout of ours that it could take for an answer, and cannot set it otherwise.
  *
  * Without shared memory (no shared_preload_libraries) who waits has to wait for the turn's end.
  */
@@ -21,11 +25,15 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "support/interruption.h"
 #include "support/pg_compat.h"
+#include "support/roster.h"
 
 #define AT_ONCE (UINT64CONST(1) << 63) /* beside the key */
+#define TICK_MS 20
 
 typedef struct WantedSlots
 {
@@ -37,7 +45,11 @@ static WantedSlots *slots = NULL;
 static const int64 *held = NULL; /* read by a signal handler: count is set last and reset first */
 static volatile int held_count = 0;
 static volatile int64 current = 0;
-static volatile sig_atomic_t noticed = false;
+static volatile sig_atomic_t noticed = INTERRUPTION_NONE;
+static TimeoutId timeout_id = MAX_TIMEOUTS; /* until registered */
+static volatile int most_waiting = 0;		/* ms for a lock, 0: no limit */
+static volatile int most_taking = 0;		/* ms for a share, 0: no limit */
+static volatile TimestampTz began = 0;
 
 static shmem_request_hook_type next_shmem_request = NULL;
 static shmem_startup_hook_type next_shmem_startup = NULL;
@@ -47,6 +59,10 @@ static void request_memory(void);
 static void attach_memory(void);
 static void leave(int code, Datum argument);
 static bool is_held(int64 run_key);
+static void tick(void);
+static Interruption find_cause(void);
+static bool waits_too_long(TimestampTz since);
+static bool is_over(TimestampTz since, int milliseconds);
 
 void
 aion_interruption_init(void)
@@ -97,14 +113,40 @@ aion_interruption_hold(const int64 *run_keys, int count)
 }
 
 /*
- * Notes the run that is executed from now on, 0 for none; returns what it was before.
+ * Limits the shares that are executed from now on; no limits end the watch.
+ */
+void
+aion_interruption_watch(int lock_ms, int share_ms)
+{
+	int period = lock_ms > 0 ? Min(lock_ms, TICK_MS) : TICK_MS;
+
+	most_waiting = lock_ms;
+	most_taking = share_ms;
+	if (timeout_id == MAX_TIMEOUTS)
+		timeout_id = RegisterTimeout(USER_TIMEOUT, tick);
+	if (lock_ms > 0 || share_ms > 0)
+		enable_timeout_every(timeout_id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), period),
+							 period);
+	else
+		disable_timeout(timeout_id, false);
+}
+
+/*
+ * Notes the run that is executed from now on, 0 for none; returns what it was before.  A cancel
+ * that nobody noticed before that is taken back.
  */
 int64
 aion_interruption_begin(int64 run_key)
 {
 	int64 previous = current;
 
-	noticed = false;
+	current = 0;
+	pg_compiler_barrier();
+	if (noticed != INTERRUPTION_NONE)
+		QueryCancelPending = false;
+	noticed = INTERRUPTION_NONE;
+	began = GetCurrentTimestamp();
+	pg_compiler_barrier();
 	current = run_key;
 	return previous;
 }
@@ -130,32 +172,85 @@ aion_interruption_is_wanted(int64 run_key)
 bool
 aion_interruption_look(void)
 {
-	for (int i = 0; slots != NULL && current != 0 && i < slots->count; i++)
+	for (int i = 0;
+		 slots != NULL && current != 0 && noticed == INTERRUPTION_NONE && i < slots->count; i++)
 	{
 		uint64 wanted = pg_atomic_read_u64(&slots->wanted[i]);
 
 		if ((wanted & AT_ONCE) != 0 && ProcGlobal->allProcs[i].databaseId == MyDatabaseId &&
 			is_held((int64) (wanted & ~AT_ONCE)))
-			noticed = true;
+			noticed = INTERRUPTION_BY_END;
 	}
-	return noticed;
+	return noticed != INTERRUPTION_NONE;
 }
 
 bool
 aion_interruption_noticed(void)
 {
-	return noticed;
+	return noticed != INTERRUPTION_NONE;
+}
+
+Interruption
+aion_interruption_cause(void)
+{
+	return (Interruption) noticed;
 }
 
 /*
- * Leaves a turn that somebody is waiting for the end of, whatever its code made of the cancel.
+ * Leaves a turn that is to end, whatever its code made of the cancel.
  */
 void
 aion_interruption_check(void)
 {
-	if (noticed)
+	if (noticed != INTERRUPTION_NONE)
 		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
-						errmsg("turn was interrupted by who ends a run")));
+						errmsg("turn was interrupted because others wait for it")));
+}
+
+static void
+tick(void)
+{
+	if (current == 0 || proc_exit_inprogress)
+		return;
+	if (!aion_interruption_look())
+		noticed = find_cause();
+	if (noticed == INTERRUPTION_NONE)
+		return;
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+}
+
+/*
+ * Tells which limit the share has passed.
+ */
+static Interruption
+find_cause(void)
+{
+	if (aion_roster_must_make_room())
+		return INTERRUPTION_FOR_ROOM;
+	if (MyProc->waitLock != NULL && waits_too_long(pg_atomic_read_u64(&MyProc->waitStart)))
+		return INTERRUPTION_AT_LOCK;
+	return is_over(began, most_taking) ? INTERRUPTION_AS_SLOW : INTERRUPTION_NONE;
+}
+
+/*
+ * Tells whether a wait for a lock is too long.  What nothing waits behind may wait as long as it
+ * has worked, which would be lost.
+ */
+static bool
+waits_too_long(TimestampTz since)
+{
+	if (most_taking == 0 && GetCurrentTimestamp() - since < since - began)
+		return false;
+	return is_over(since, most_waiting);
+}
+
+static bool
+is_over(TimestampTz since, int milliseconds)
+{
+	return milliseconds > 0 && since != 0 &&
+		   GetCurrentTimestamp() - since >= (TimestampTz) milliseconds * 1000;
 }
 
 static bool

@@ -2,8 +2,8 @@
  * roster.c
  *		Who serves whom: slots of the board for runners and executors, taken and given back.
  *
- * The scheduler reserves a slot, the process takes it when it begins and gives it back in a
- * callback when it ends, in whatever way.
+ * The scheduler reserves a slot (room.c), the process takes it when it begins and gives it back in
+ * a callback when it ends, in whatever way.
  */
 #include "postgres.h"
 
@@ -30,62 +30,8 @@ typedef struct Hint
 static int remove_duplicates(int64 *keys, int count);
 static int compare_hints(const void *a, const void *b);
 static int compare_positions(const void *a, const void *b);
-static int patience_of(const RunnerSlot *runner);
-static bool is_like(const RunnerSlot *runner, BoardOwner owner);
+static bool give_away(const int64 *run_keys, int count);
 static void leave_runner(int code, Datum argument);
-
-int
-aion_roster_count(BoardOwner owner)
-{
-	Board *board = aion_board_memory();
-	int count = 0;
-
-	LWLockAcquire(board->lock, LW_SHARED);
-	for (int i = 0; i < board->runner_count; i++)
-		count += owner.executor
-					 ? aion_board_executes(&board->runners[i], MyDatabaseId, owner.owner_key)
-					 : aion_board_serves(&board->runners[i], MyDatabaseId, owner.owner_key);
-	LWLockRelease(board->lock);
-	return count;
-}
-
-/*
- * Makes room for a process; -1 if there is none.  Executors may be busy for long, so they do not
- * get all the room.
- */
-int
-aion_roster_reserve(BoardOwner owner, Oid role, uint32 *generation)
-{
-	Board *board = aion_board_memory();
-	int executors = 0;
-	int found = -1;
-
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < board->runner_count; i++)
-		executors += OidIsValid(board->runners[i].database) && board->runners[i].executor;
-	for (int i = 0; i < board->runner_count && found < 0; i++)
-	{
-		RunnerSlot *runner = &board->runners[i];
-
-		if (OidIsValid(runner->database) ||
-			(owner.executor && executors >= Max(board->runner_count - 1, 1)))
-			continue;
-		*generation = runner->generation + 1;
-		memset(runner, 0, offsetof(RunnerSlot, runs));
-		runner->database = MyDatabaseId;
-		runner->role = role;
-		runner->owner_key = owner.owner_key;
-		runner->executor = owner.executor;
-		runner->generation = *generation;
-		runner->process = -1;
-		runner->since = GetCurrentTimestamp();
-		found = i;
-	}
-	if (found >= 0 && !owner.executor)
-		aion_board_reshare(MyDatabaseId, owner.owner_key);
-	LWLockRelease(board->lock);
-	return found;
-}
 
 /*
  * Takes back the room of a runner that has not begun, and will not; false if it has.
@@ -107,92 +53,6 @@ aion_roster_free_runner(int slot, uint32 generation)
 	}
 	LWLockRelease(board->lock);
 	return was_reserved;
-}
-
-static bool
-is_like(const RunnerSlot *runner, BoardOwner owner)
-{
-	return runner->owner_key == owner.owner_key && runner->executor == owner.executor;
-}
-
-/*
- * Tells how unwelcome it would be to let a process end: one that is idle costs nothing, and one
- * that executes an activity may take long to do so.
- */
-static int
-patience_of(const RunnerSlot *runner)
-{
-	return runner->idle ? 0 : runner->executor ? 2 : 1;
-}
-
-/*
- * Lets a process end so that another owner gets one: one that is idle, else the one that has been
- * there longest.
- */
-void
-aion_roster_make_room(void)
-{
-	Board *board = aion_board_memory();
-	RunnerSlot *victim = NULL;
-
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < board->runner_count; i++)
-	{
-		RunnerSlot *runner = &board->runners[i];
-
-		if (runner->dismissed)
-		{
-			LWLockRelease(board->lock); /* there will be room soon */
-			return;
-		}
-		if (OidIsValid(runner->database) && runner->process >= 0 &&
-			(victim == NULL || patience_of(runner) < patience_of(victim) ||
-			 (patience_of(runner) == patience_of(victim) && runner->since < victim->since)))
-			victim = runner;
-	}
-	if (victim != NULL)
-	{
-		victim->dismissed = true;
-		aion_board_reshare(victim->database, victim->owner_key);
-		aion_board_set_latch(victim->process);
-	}
-	LWLockRelease(board->lock);
-}
-
-/*
- * Lets a process end that has nothing to do and is not the last of its kind and owner, for one of
- * another kind or owner that has too few; false if there is none.
- */
-bool
-aion_roster_spare(BoardOwner owner)
-{
-	Board *board = aion_board_memory();
-	RunnerSlot *victim = NULL;
-
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < board->runner_count && victim == NULL; i++)
-	{
-		RunnerSlot *runner = &board->runners[i];
-
-		if (!runner->idle || runner->dismissed || runner->process < 0 || is_like(runner, owner))
-			continue;
-		for (int j = 0; j < board->runner_count && victim == NULL; j++)
-		{
-			const RunnerSlot *other = &board->runners[j];
-
-			if (j != i && other->database == runner->database && !other->dismissed &&
-				is_like(other, (BoardOwner){runner->owner_key, runner->executor}))
-				victim = runner;
-		}
-	}
-	if (victim != NULL)
-	{
-		victim->dismissed = true;
-		aion_board_reshare(victim->database, victim->owner_key);
-		aion_board_set_latch(victim->process);
-	}
-	LWLockRelease(board->lock);
-	return victim != NULL;
 }
 
 /*
@@ -348,25 +208,98 @@ aion_roster_set_idle(bool idle)
 }
 
 /*
- * Says that this runner is busy with one run for an unknown time, or has come back.  Meanwhile the
- * others of its owner, or a new one, take over what it had to do.
+ * Says that this runner will be busy with one run for an unknown time, and gives all that it has to
+ * do to the others of its owner.  The last one that is free for the owner's runs stays free, or
+ * all of them might wait for the same lock; where there is no other and will be none, insist.
  */
-void
-aion_roster_set_engaged(bool engaged)
+RosterEngagement
+aion_roster_engage(const int64 *run_keys, int count, bool scanning, bool insist)
 {
 	Board *board = aion_board_memory();
+	RosterEngagement engagement = ENGAGED_FREELY;
+	DatabaseSlot *slot;
+	int all = 0;
 	int others = 0;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	own_runner->engaged = engaged;
-	own_runner->since = GetCurrentTimestamp();
+	own_runner->engaged = true;
 	for (int i = 0; i < board->runner_count; i++)
-		others += aion_board_serves(&board->runners[i], MyDatabaseId, own_runner->owner_key);
-	aion_board_reshare(MyDatabaseId, own_runner->owner_key);
+	{
+		const RunnerSlot *runner = &board->runners[i];
+
+		others += aion_board_serves(runner, MyDatabaseId, own_runner->owner_key);
+		all += runner->database == MyDatabaseId && runner->owner_key == own_runner->owner_key &&
+			   !runner->dismissed && !runner->executor;
+	}
+	slot = aion_board_database(MyDatabaseId);
+	if (others == 0 && slot != NULL)
+		aion_board_want(slot, (BoardOwner){own_runner->owner_key, false});
 	if (others == 0)
-		aion_board_want(aion_board_database(MyDatabaseId),
-						(BoardOwner){own_runner->owner_key, own_runner->executor});
+		engagement = all > 1 || !insist ? ENGAGED_NOT : ENGAGED_ALONE;
+	own_runner->engaged = engagement != ENGAGED_NOT;
+	own_runner->since = GetCurrentTimestamp();
+	if (engagement == ENGAGED_FREELY)
+	{
+		if (own_runner->scan || scanning)
+			aion_board_reshare(MyDatabaseId, own_runner->owner_key);
+		if (give_away(run_keys, count) && slot != NULL)
+			aion_board_want(slot, (BoardOwner){own_runner->owner_key, false});
+	}
 	LWLockRelease(board->lock);
+	return engagement;
+}
+
+/*
+ * Gives runs, and the hints that this runner has not taken, to others; with the lock.  Tells
+ * whether that is much for one of them.
+ */
+static bool
+give_away(const int64 *run_keys, int count)
+{
+	bool crowded = false;
+
+	for (int i = 0; i < count; i++)
+		crowded |= aion_board_give(MyDatabaseId, own_runner->owner_key, run_keys[i]) == CROWD;
+	for (; own_runner->run_count > 0; own_runner->run_count--)
+	{
+		int64 run_key = own_runner->runs[own_runner->first_run++ % RUNS];
+
+		crowded |= aion_board_give(MyDatabaseId, own_runner->owner_key, run_key) == CROWD;
+	}
+	return crowded;
+}
+
+/*
+ * Says that this runner has come back.  It looks for what the others have not come to.
+ */
+void
+aion_roster_disengage(void)
+{
+	Board *board = aion_board_memory();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	own_runner->engaged = false;
+	own_runner->scan = true;
+	own_runner->since = GetCurrentTimestamp();
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says how many processes of its kind the owner of this one may have; 0: no limit.
+ */
+void
+aion_roster_set_limit(int limit)
+{
+	own_runner->limit = limit; /* read as a hint */
+}
+
+/*
+ * Tells a process that another owner waits for its room.  For signal handlers, too.
+ */
+bool
+aion_roster_must_make_room(void)
+{
+	return own_runner != NULL && own_runner->make_room;
 }
 
 void

@@ -18,12 +18,16 @@ typedef struct RosterEntry
 	int count;
 } RosterEntry;
 
+/* Whether a runner may be busy with one run for an unknown time. */
+typedef enum RosterEngagement
+{
+	ENGAGED_NOT,   /* it is the last one that is free */
+	ENGAGED_ALONE, /* it is the only one, and keeps what it has */
+	ENGAGED_FREELY /* others have taken what it had */
+} RosterEngagement;
+
 /* For the scheduler of this database. */
-extern int aion_roster_count(BoardOwner owner);
-extern int aion_roster_reserve(BoardOwner owner, Oid role, uint32 *generation);
 extern bool aion_roster_free_runner(int slot, uint32 generation);
-extern void aion_roster_make_room(void);
-extern bool aion_roster_spare(BoardOwner owner);
 extern void aion_roster_dismiss(void);
 
 /* For a runner or an executor. */
@@ -31,7 +35,9 @@ extern bool aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *r
 extern int aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner);
 extern void aion_roster_want_another(void);
 extern void aion_roster_set_idle(bool idle);
-extern void aion_roster_set_engaged(bool engaged);
+extern RosterEngagement aion_roster_engage(const int64 *run_keys, int count, bool scanning,
+										   bool insist);
+extern void aion_roster_disengage(void);
 extern void aion_roster_count_batch(int runs);
 extern bool aion_roster_retire(void);
 
@@ -42,7 +48,9 @@ extern void aion_roster_begin_task(int64 run_key, int32 ordinal);
 extern void aion_roster_end_task(void);
 
 /* For either. */
+extern void aion_roster_set_limit(int limit);
 extern bool aion_roster_must_leave(void);
+extern bool aion_roster_must_make_room(void);
 
 /* For who wants to know. */
 typedef struct RosterRunner
