@@ -44,7 +44,7 @@
 #include "support/stopwatch.h"
 
 #define MAX_DOUBT 1000 /* turns */
-#define LONG_TURN 10   /* times what a batch may take */
+#define SLICE 5		   /* times what a batch may take */
 #define MAX_HEARINGS 3 /* of what arrives while the code comes to its end */
 
 /* The code of a run, or why it cannot be executed. */
@@ -63,13 +63,13 @@ static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
 static bool is_interrupted(const Run *run);
 static Progress perform(Run *run, const Budget *budget);
-static bool take_turn(Run *run, const Code *code);
+static bool take_turn(Run *run, const Code *code, Budget *budget);
 static void block_for_mistakes(Run *run);
-static Turn *execute_code(Run *run, const Code *code);
+static Turn *execute_code(Run *run, const Code *code, const Budget *budget);
 static bool hears_more(Run *run, const Turn *turn);
 static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
-static Turn *try_turn(Run *run, const Code *code);
+static Turn *try_turn(Run *run, const Code *code, const Budget *budget);
 static void end_share(Run *run, bool unfinished);
 static void save_row(Run *run);
 static void block_after_failures(Run *run, const ErrorData *error);
@@ -209,6 +209,7 @@ advance_share(Run *run, Budget *budget)
 	bool unfinished = false;
 
 	budget->began = GetCurrentTimestamp();
+	budget->progressed = budget->out_of_time = false;
 	begin_share(run, &code);
 	if (is_executable(run) && code.blocked == NULL)
 		unfinished = work(run, &code, budget);
@@ -261,6 +262,8 @@ work(Run *run, const Code *code, Budget *budget)
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;
+		if (progress == PROGRESS_MADE)
+			budget->progressed = true;
 		if (progress == PROGRESS_NONE && !must_run && !answered)
 		{
 			block_for_mistakes(run);
@@ -268,10 +271,12 @@ work(Run *run, const Code *code, Budget *budget)
 		}
 		if (budget->turns <= 0 || (!must_run && time_is_up(budget)))
 			return true;
-		answered = take_turn(run, code);
+		answered = take_turn(run, code, budget);
 		budget->turns--;
 		if (aion_run_is_closed(run) || run->status == RUN_BLOCKED)
 			return false;
+		if (budget->out_of_time)
+			return true;
 		must_run = false;
 	}
 }
@@ -334,9 +339,8 @@ is_promising(Version *version)
  * kept or nothing.  NULL if it came to nothing: then the run is as it was before.
  */
 static Turn *
-try_turn(Run *run, const Code *code)
+try_turn(Run *run, const Code *code, const Budget *budget)
 {
-	TimestampTz began = GetCurrentTimestamp();
 	Turn *turn;
 	Authority authority;
 
@@ -349,12 +353,15 @@ try_turn(Run *run, const Code *code)
 	}
 	turn = aion_turn_create(run);
 	turn->optimistic = true;
+	turn->progressed = budget->progressed;
+	turn->until = DT_NOEND;
+	if (budget->until != DT_NOEND)
+		turn->until =
+			Max(budget->until, TimestampTzPlusMilliseconds(budget->began, SLICE * aion_batch_time));
 	aion_turn_execute(turn, code->handler, code->settings);
 	if (turn->verdict != TURN_SPOILED)
 	{
 		code->version->in_vain = 0;
-		if (TimestampDifferenceExceeds(began, GetCurrentTimestamp(), LONG_TURN * aion_batch_time))
-			code->version->doubt = MAX_DOUBT; /* it takes too long to be done in one go */
 		return turn;
 	}
 	run->said = Max(Max(run->said, turn->consumed), 1);
@@ -372,10 +379,10 @@ try_turn(Run *run, const Code *code)
  * code waits for.
  */
 static bool
-take_turn(Run *run, const Code *code)
+take_turn(Run *run, const Code *code, Budget *budget)
 {
 	bool answered;
-	Turn *turn = execute_code(run, code);
+	Turn *turn = execute_code(run, code, budget);
 	Hindrance hindrance = {NULL};
 	const Mistake *mistake;
 	Authority authority;
@@ -385,7 +392,7 @@ take_turn(Run *run, const Code *code)
 		aion_turn_free(turn);
 		if (aion_run_is_closed(run))
 			return false; /* that is what it heard */
-		turn = execute_code(run, code);
+		turn = execute_code(run, code, budget);
 	}
 	mistake = aion_mistake_uncaught(turn);
 	if (mistake != NULL)
@@ -402,6 +409,7 @@ take_turn(Run *run, const Code *code)
 		aion_decision_apply(run, turn);
 	aion_authority_drop(&authority);
 	CRASH_POINT("turn applied");
+	budget->out_of_time = turn->out_of_time;
 	answered = hindrance.is_new;
 	for (int i = 0; i < turn->awaited_count && !answered; i++)
 		answered = aion_turn_is_settled(turn->awaited[i]);
@@ -420,15 +428,14 @@ block_for_mistakes(Run *run)
 }
 
 static Turn *
-execute_code(Run *run, const Code *code)
+execute_code(Run *run, const Code *code, const Budget *budget)
 {
 	Turn *turn = NULL;
-	int seen = run->history->count;
 
 	CHECK_FOR_INTERRUPTS();
 	aion_interruption_check();
 	if (run->mistakes == NIL && is_promising(code->version))
-		turn = try_turn(run, code);
+		turn = try_turn(run, code, budget);
 	if (turn == NULL)
 	{
 		turn = aion_turn_create(run);
@@ -436,8 +443,8 @@ execute_code(Run *run, const Code *code)
 	}
 	CRASH_POINT("code executed");
 	if (turn->verdict == TURN_FAILED)
-		ReThrowError(turn->error); /* the whole share is made again */
-	run->seen = seen;
+		ReThrowError(turn->error);	 /* the whole share is made again */
+	run->seen = run->history->count; /* with what the turn itself has executed */
 	return turn;
 }
 

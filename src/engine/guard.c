@@ -99,6 +99,7 @@ static Frame *top = &outermost;
 
 static List *kept_settings = NIL;	  /* KeptSetting: of the role, and not of the engine */
 static bool settings_changed = false; /* by the workflow code that is being executed */
+static bool relations_read = false;	  /* by it */
 
 static uint8 functions[FirstUnpinnedObjectId]; /* what is known of each */
 static uint8 initialised = 0;	  /* what expressions of this transaction have in them */
@@ -164,7 +165,7 @@ aion_guard_enter(UserFrame kind, void *subject, GuardState *outside)
 	if (kind == FRAME_BODY)
 	{
 		frame->turn = subject;
-		settings_changed = false;
+		settings_changed = relations_read = false;
 	}
 	renew_expressions();
 	enter_user(outside->userid, outside);
@@ -299,9 +300,12 @@ aion_guard_close_portals(void)
 	{
 		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
 
-		if (portal != NULL && portal->createSubid >= GetCurrentSubTransactionId() &&
-			portal->status == PORTAL_READY)
-			SPI_cursor_close(portal);
+		if (portal == NULL || portal->createSubid < GetCurrentSubTransactionId() ||
+			(portal->status != PORTAL_READY && portal->status != PORTAL_FAILED))
+			continue;
+		if (portal->portalPinned)
+			UnpinPortal(portal); /* an error has left the loop over it */
+		SPI_cursor_close(portal);
 	}
 	aion_authority_drop(&authority);
 }
@@ -325,6 +329,15 @@ bool
 aion_guard_settings_changed(void)
 {
 	return settings_changed;
+}
+
+/*
+ * Tells whether the workflow code has begun a query that reads or locks a relation.
+ */
+bool
+aion_guard_relations_read(void)
+{
+	return relations_read;
 }
 
 UserFrame
@@ -423,6 +436,8 @@ guard_executor_start(QueryDesc *query, int flags)
 		(query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE))
 		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 						errmsg("%s cannot change data", frame_name(top->kind)), errhint(HINT)));
+	if (top->kind == FRAME_BODY && query->plannedstmt->relationOids != NIL)
+		relations_read = true;
 	if (next_executor_start != NULL)
 		next_executor_start(query, flags);
 	else

@@ -30,6 +30,7 @@ extern void aion_guard_leave(const GuardState *outside);
 extern void aion_guard_keep_setting(const char *name, const char *value);
 extern void aion_guard_apply_settings(void);
 extern bool aion_guard_settings_changed(void);
+extern bool aion_guard_relations_read(void);
 extern UserFrame aion_guard_frame(void);
 extern void *aion_guard_turn(void);
 extern void *aion_guard_attempt(void);

@@ -28,6 +28,7 @@
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/mistake.h"
+#include "engine/optimistic.h"
 #include "engine/patch.h"
 #include "engine/primitive.h"
 #include "engine/receive.h"
@@ -103,7 +104,6 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	MessageLevels levels = {client_min_messages, log_min_messages, whereToSendOutput};
 	GuardState outside;
 	bool time_was_up;
-	int open_queries;
 
 	Assert(aion_guard_turn() == NULL);
 	BeginInternalSubTransaction(NULL);
@@ -112,10 +112,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	loud = levels;
 	if (turn->run->seen > 0 || turn->run->said > 0)
 		make_quiet(turn);
-	if (turn->optimistic)
-		aion_code_capture_settings(InvalidOid, &turn->outside);
-	turn->user = GetUserId();
-	open_queries = aion_guard_open_queries();
+	aion_optimistic_begin(turn);
 	PG_TRY();
 	{
 		run_body(turn, handler, settings);
@@ -130,13 +127,8 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	whereToSendOutput = levels.destination;
 	time_was_up = aion_stopwatch_stop();
 	aion_guard_leave(&outside);
-	if (turn->executed > 0 && !time_was_up && turn->verdict == TURN_RETURNED && !turn->executing &&
-		!turn->spoiled && aion_guard_open_queries() <= open_queries)
-	{
-		aion_code_leave_settings(turn->settings_level);
-		PopActiveSnapshot();
-		ReleaseCurrentSubTransaction();
-	}
+	if (!time_was_up && aion_optimistic_may_keep(turn))
+		aion_optimistic_keep(turn);
 	else
 	{
 		RollbackAndReleaseCurrentSubTransaction();
@@ -450,60 +442,6 @@ void
 aion_turn_continue(Turn *turn)
 {
 	unwind(turn, turn->difference != NULL ? TURN_MISMATCHED : TURN_CONTINUED);
-}
-
-/*
- * Tells whether a new command is an activity that can be executed right where it is called: in an
- * optimistic turn, directly in the code's outermost functions, that is in no subtransaction that
- * might be rolled back and under no settings but the version's, with nothing asked for before it
- * that is not yet in history, and unless the code would not wait for it.
- */
-bool
-aion_turn_may_execute(const Turn *turn, const Command *command)
-{
-	int level;
-
-	if (!turn->optimistic || turn->spoiled || command->recorded != NULL ||
-		turn->difference != NULL || turn->run->status != RUN_RUNNING ||
-		aion_guard_settings_changed() || GetUserId() != turn->user || aion_scope_is_cut(turn))
-		return false;
-	if (turn->command_count - 1 > turn->known &&
-		turn->commands[turn->command_count - 2]->recorded == NULL)
-		return false;
-	level = NewGUCNestLevel();
-	AtEOXact_GUC(true, level);
-	return level == turn->settings_level + 1;
-}
-
-/*
- * Leaves the code for an activity: its command is in history, it may write, and it sees its own
- * settings and not the code's.  On error the code's subtransaction is rolled back with all that was
- * done.
- */
-void
-aion_turn_begin_activity(Turn *turn, const CodeSettings *settings)
-{
-	Command *command = turn->commands[turn->command_count - 1];
-	History *history = turn->run->history;
-
-	turn->executing = true;
-	turn->executed++;
-	aion_patches_record(turn, turn->command_count - 1);
-	(void) command->class->record(turn->run, command);
-	command->recorded = history->commands[history->command_count - 1];
-	XactReadOnly = false;
-	(void) aion_code_enter_settings_over(&turn->outside, settings);
-}
-
-void
-aion_turn_end_activity(Turn *turn, bool is_clean)
-{
-	aion_code_leave_settings(turn->settings_level + 1);
-	XactReadOnly = true;
-	turn->executing = false;
-	if (aion_stopwatch_stop() || !is_clean)
-		turn->spoiled = true;
-	aion_stopwatch_start(aion_turn_timeout);
 }
 
 /*

@@ -5,6 +5,8 @@
 #ifndef AION_TURN_H
 #define AION_TURN_H
 
+#include "utils/resowner.h"
+
 #include "engine/run.h"
 
 typedef struct Turn Turn;
@@ -152,6 +154,16 @@ struct Turn
 	int settings_level;	  /* of the code's outermost function */
 	CodeSettings outside; /* the session's, for activities that have none of their own */
 	Oid user;			  /* as whom */
+	TimestampTz began;
+	TimestampTz went_on;	 /* its first activity began */
+	TimestampTz until;		 /* when it is to end at the next activity; DT_NOEND: not for that */
+	bool progressed;		 /* its share has, so it may end before its first activity */
+	bool out_of_time;		 /* it has ended so: nothing else is done in its share */
+	int open_queries;		 /* when it began */
+	int nest_level;			 /* of transactions, the code's */
+	ResourceOwner effects;	 /* owns what activities use */
+	ResourceOwner resources; /* owns what the code uses */
+	ResourceOwner caller;	 /* of the activity that is being executed */
 };
 
 /* One turn; without authority. */
@@ -166,9 +178,6 @@ extern Command *aion_turn_command(Turn *turn, const CommandClass *class, const c
 								  const Jsonb *input, const void *detail);
 extern void aion_turn_require_room(Turn *turn);
 extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
-extern bool aion_turn_may_execute(const Turn *turn, const Command *command);
-extern void aion_turn_begin_activity(Turn *turn, const CodeSettings *settings);
-extern void aion_turn_end_activity(Turn *turn, bool is_clean);
 extern const RecordedCommand *aion_turn_next_recorded(const Turn *turn);
 extern const Event *aion_turn_outcome(const Command *command);
 extern bool aion_turn_is_settled(const Command *command);

@@ -15,6 +15,7 @@
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/mistake.h"
+#include "engine/optimistic.h"
 #include "engine/primitive.h"
 #include "engine/testing.h"
 #include "engine/turn.h"
@@ -521,12 +522,15 @@ execute_now(Turn *turn, Command *command)
 		return;
 	if (strcmp(name, ACTIVITY_RUN_SQL) != 0)
 	{
+		aion_guard_enter(FRAME_ACTIVITY, &info, &outside); /* what the code itself reads is noted */
 		activity = aion_registration_find(name, &handler, &obstacle);
+		aion_guard_leave(&outside);
 		if (activity == NULL || activity->mode != MODE_INLINE ||
 			JB_ROOT_COUNT(activity->policy) > 0)
 			return;
 	}
-	aion_turn_begin_activity(turn, activity != NULL ? &activity->settings : turn->run->settings);
+	aion_optimistic_begin_activity(turn,
+								   activity != NULL ? &activity->settings : turn->run->settings);
 	aion_guard_enter(FRAME_ACTIVITY, &info, &outside);
 	open_queries = aion_guard_open_queries();
 	result = aion_attempt_call(&info, handler, command->fingerprint.input);
@@ -536,7 +540,7 @@ execute_now(Turn *turn, Command *command)
 						 command->recorded->event->key, aion_event_result(result));
 	MemoryContextSwitchTo(caller);
 	CRASH_POINT("optimistic outcome recorded");
-	aion_turn_end_activity(turn, aion_guard_open_queries() <= open_queries);
+	aion_optimistic_end_activity(turn, aion_guard_open_queries() <= open_queries);
 }
 
 /*
@@ -568,7 +572,7 @@ run_and_await(Turn *turn, const char *name, const Jsonb *input, const Jsonb *opt
 {
 	Command *command = aion_activity_start(turn, name, input, options);
 
-	if (aion_turn_may_execute(turn, command))
+	if (aion_optimistic_may_execute(turn, command))
 		execute_now(turn, command);
 	return aion_turn_await(turn, command);
 }

@@ -240,7 +240,7 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner resources = CurrentResourceOwner;
-	bool timed = aion_guard_frame() == FRAME_NONE; /* an activity has its own limit */
+	bool timed = !aion_stopwatch_is_running(); /* else a limit of its caller */
 	ErrorData *volatile error = NULL;
 	Jsonb *volatile result = NULL;
 	GuardState outside;

@@ -28,9 +28,7 @@
 #include "support/clock.h"
 #include "support/crash_point.h"
 #include "support/errors.h"
-#include "support/extension.h"
 #include "support/payload.h"
-#include "support/statement.h"
 #include "support/stopwatch.h"
 
 static void start_stopwatch(AttemptInfo *info);

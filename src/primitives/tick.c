@@ -528,6 +528,7 @@ try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
+	bool timed = !aion_stopwatch_is_running(); /* else a limit of its caller */
 	volatile bool time_was_up = false;
 	Authority authority;
 	Oid role;
@@ -541,16 +542,18 @@ try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id
 	{
 		StartRequest request;
 
-		aion_stopwatch_start(aion_turn_timeout); /* what types and defaults call is the owner's */
+		if (timed)
+			aion_stopwatch_start(aion_turn_timeout); /* of what types and defaults call */
 		aion_schedule_prepare(schedule, role, &request);
 		request.scheduled_for = tick;
 		(void) aion_start(&request, schedule->input, workflow_id);
-		(void) aion_stopwatch_stop();
+		if (timed)
+			(void) aion_stopwatch_stop();
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
-		time_was_up = aion_stopwatch_stop();
+		time_was_up = timed && aion_stopwatch_stop();
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
