@@ -73,14 +73,11 @@ static bool has_own_setting(HeapTuple tuple, const char *name);
 char *
 aion_code_digest(Oid function)
 {
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc form;
+	HeapTuple tuple = aion_handler_function(function);
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
 	StringInfoData definition;
 	int level = aion_code_enter_settings(&neutral);
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", function);
-	form = (Form_pg_proc) GETSTRUCT(tuple);
 	initStringInfo(&definition);
 	add_part(&definition, get_language_name(form->prolang, false));
 	add_attribute(&definition, tuple, Anum_pg_proc_prosrc);
@@ -102,12 +99,10 @@ aion_code_digest(Oid function)
 bool
 aion_code_is_copyable(Oid function)
 {
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	HeapTuple tuple = aion_handler_function(function);
 	Oid language;
 	bool is_text;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", function);
 	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
 	is_text = heap_attisnull(tuple, Anum_pg_proc_prosqlbody, NULL);
 	ReleaseSysCache(tuple);
@@ -125,7 +120,7 @@ aion_code_is_copyable(Oid function)
 char *
 aion_code_copy(Oid function, const char *digest)
 {
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	HeapTuple tuple = aion_handler_function(function);
 	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
 	Oid copy = InvalidOid;
 
@@ -159,6 +154,8 @@ aion_code_resolve(const char *signature, bool copied)
 	if (!copied || !OidIsValid(function))
 		return function;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid; /* dropped in this moment */
 	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
 
@@ -376,6 +373,8 @@ code_schema(int n)
 		return schema;
 	}
 	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid; /* dropped in this moment */
 	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
 	ReleaseSysCache(tuple);
 	return owner == ext->owner ? schema : InvalidOid;

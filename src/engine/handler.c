@@ -35,7 +35,6 @@
 #include "support/payload.h"
 #include "support/pg_compat.h"
 
-static HeapTuple get_function(Oid function);
 static void read_parameters(Handler *handler, HeapTuple tuple);
 static bool has_parameter(const Handler *handler, const JsonbValue *key);
 static void check_keys(const Handler *handler, const Jsonb *input);
@@ -118,7 +117,7 @@ aion_handler_resolve(const char *signature)
 Handler *
 aion_handler_read(Oid function, const char *label)
 {
-	HeapTuple tuple = get_function(function);
+	HeapTuple tuple = aion_handler_function(function);
 	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
 	Handler *handler = palloc0(sizeof(Handler));
 
@@ -175,7 +174,7 @@ aion_handler_check_exists(Oid function)
 void
 aion_handler_check(Oid function, Oid role)
 {
-	HeapTuple tuple = get_function(function);
+	HeapTuple tuple = aion_handler_function(function);
 	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
 	const char *signature = format_procedure(function);
 	Handler *handler;
@@ -403,8 +402,11 @@ aion_jsonb_to_row(const Jsonb *object, TupleDesc descriptor)
 	return tuple;
 }
 
-static HeapTuple
-get_function(Oid function)
+/*
+ * Finds the row of a function, which another session may have dropped since it was named.
+ */
+HeapTuple
+aion_handler_function(Oid function)
 {
 	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 
@@ -488,7 +490,7 @@ check_keys(const Handler *handler, const Jsonb *input)
 static List *
 read_defaults(const Handler *handler)
 {
-	HeapTuple tuple = get_function(handler->function);
+	HeapTuple tuple = aion_handler_function(handler->function);
 	bool isnull;
 	Datum source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proargdefaults, &isnull);
 	List *defaults = NIL;

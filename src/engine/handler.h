@@ -38,6 +38,7 @@ typedef struct Handler
 extern char *aion_handler_signature(Oid function);
 extern Oid aion_handler_resolve(const char *signature);
 
+extern HeapTuple aion_handler_function(Oid function);
 extern Handler *aion_handler_read(Oid function, const char *label);
 extern bool aion_handler_is_current(const Handler *handler);
 extern void aion_handler_check_exists(Oid function);

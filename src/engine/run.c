@@ -269,12 +269,15 @@ void
 aion_run_load(Run *run)
 {
 	MemoryContext caller = MemoryContextSwitchTo(run->context);
+	History *earlier = run->history;
 
-	if (run->history != NULL)
+	if (earlier != NULL)
 		run->unread = aion_received_unread(run->history); /* it knows more than the row */
 	MemoryContextSwitchTo(caller);
 	run->history = aion_history_load(run->run_key, run->owner_key, run->context);
 	aion_received_resume(run->history, run->unread);
+	if (earlier != NULL)
+		MemoryContextDelete(earlier->context);
 	read_start(run);
 }
 

@@ -144,7 +144,7 @@ static void
 transaction_ended(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		started.count = touched.count = 0;
+		started = touched = (Touched){0}; /* they were in the transaction's memory */
 }
 
 /*
@@ -172,8 +172,9 @@ note(Touched *list, int64 run_key)
 
 		if (list->room == 0)
 		{
-			list->keys = MemoryContextAlloc(TopMemoryContext, room * sizeof(int64));
-			list->made_in = MemoryContextAlloc(TopMemoryContext, room * sizeof(SubTransactionId));
+			list->keys = MemoryContextAlloc(TopTransactionContext, room * sizeof(int64));
+			list->made_in =
+				MemoryContextAlloc(TopTransactionContext, room * sizeof(SubTransactionId));
 		}
 		else
 		{

@@ -79,6 +79,7 @@ static Size slots_size(void);
 static void request_memory(void);
 static void attach_memory(void);
 static void transaction_ended(XactEvent event, void *argument);
+static bool is_here(int process);
 static void wake_worker(uint64 bit);
 static void wake_waiters(uint64 key, bool ended);
 static long look_again_after(void);
@@ -312,6 +313,7 @@ transaction_ended(XactEvent event, void *argument)
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		pending_count = 0;
+		pending_room = 0; /* it was in the transaction's memory */
 		pending_scan = pending_extension = false;
 	}
 	if (event == XACT_EVENT_ABORT)
@@ -370,11 +372,21 @@ add_news(News news)
 	if (pending_count == pending_room)
 	{
 		pending_room = Max(64, pending_room * 2);
-		pending = pending == NULL
-					  ? MemoryContextAlloc(TopMemoryContext, pending_room * sizeof(News))
+		pending = pending_room == 64
+					  ? MemoryContextAlloc(TopTransactionContext, pending_room * sizeof(News))
 					  : repalloc_huge(pending, pending_room * sizeof(News));
 	}
 	pending[pending_count++] = news;
+}
+
+/*
+ * Tells whether a process is connected to this database: keys of runs and names of queues are the
+ * same in others.
+ */
+static bool
+is_here(int process)
+{
+	return ProcGlobal->allProcs[process].databaseId == MyDatabaseId;
 }
 
 /*
@@ -387,7 +399,7 @@ wake_worker(uint64 bit)
 	{
 		uint64 watched = pg_atomic_read_u64(&slots->watched[i]);
 
-		if ((watched & QUEUES) == 0 || (watched & bit) == 0 ||
+		if ((watched & QUEUES) == 0 || (watched & bit) == 0 || !is_here(i) ||
 			!pg_atomic_compare_exchange_u64(&slots->watched[i], &watched, 0))
 			continue;
 		SetLatch(&ProcGlobal->allProcs[i].procLatch);
@@ -405,7 +417,7 @@ wake_waiters(uint64 key, bool ended)
 	{
 		uint64 watched = pg_atomic_read_u64(&slots->watched[i]);
 
-		if ((watched != (key | PUBLISHED) && (!ended || watched != key)) ||
+		if ((watched != (key | PUBLISHED) && (!ended || watched != key)) || !is_here(i) ||
 			!pg_atomic_compare_exchange_u64(&slots->watched[i], &watched, 0))
 			continue;
 		SetLatch(&ProcGlobal->allProcs[i].procLatch);

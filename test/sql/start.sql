@@ -81,7 +81,7 @@ SELECT count(*), count(*) FILTER (WHERE length(workflow_id) = 1024) FROM aion.wo
 -- Payloads: large, deep, strange (T47). The limit is a setting of the administrator.
 SELECT aion.start_workflow('whole', to_jsonb(repeat('x', 100 * 1024 * 1024)));
 RESET SESSION AUTHORIZATION;
-SET aion.max_payload_size = '150MB';
+SET aion.max_payload_size = '150MB'; SET aion.turn_timeout = '10 min'; -- also on a slow machine
 SET SESSION AUTHORIZATION start_user;
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
@@ -90,7 +90,7 @@ SELECT aion_test.run_until_idle();
 SELECT status, length(result ->> 0) FROM aion.workflow_run WHERE workflow_id = 'large';
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
-RESET aion.max_payload_size;
+RESET aion.max_payload_size; RESET aion.turn_timeout;
 SET SESSION AUTHORIZATION start_user;
 DO $$
 BEGIN
