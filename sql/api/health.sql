@@ -18,12 +18,28 @@ COMMENT ON FUNCTION aion._stat_workers() IS 'how many background workers the eng
 
 CREATE OR REPLACE VIEW aion.stat_engine AS SELECT * FROM aion._stat_engine();
 COMMENT ON VIEW aion.stat_engine IS 'the engine''s processes in this database';
+COMMENT ON COLUMN aion.stat_engine.library_version IS 'version of the library that the server has loaded';
+COMMENT ON COLUMN aion.stat_engine.preloaded IS 'whether the library is in shared_preload_libraries';
+COMMENT ON COLUMN aion.stat_engine.launcher_pid IS 'process of the launcher, one in the server';
+COMMENT ON COLUMN aion.stat_engine.scheduler_pid IS 'process of the scheduler of this database';
+COMMENT ON COLUMN aion.stat_engine.runners IS 'number of runners and executors in this database';
+COMMENT ON COLUMN aion.stat_engine.max_runners IS 'how many of both the server may have at once';
+COMMENT ON COLUMN aion.stat_engine.fence IS 'whether the database was adopted: new (nothing was started yet), adopted, paused (by the engine or by aion.execution), or copy';
+COMMENT ON COLUMN aion.stat_engine.execution IS 'value of aion.execution';
+COMMENT ON COLUMN aion.stat_engine.paused IS 'whether aion.pause_engine() holds all execution in this database';
 
 CREATE OR REPLACE VIEW aion.stat_runner WITH (security_barrier) AS
 	SELECT s.pid, o.name AS owner, s.state, s.since, s.queued, s.batches, s.runs
 	FROM aion._stat_runner() s JOIN aion._owner o USING (owner_key)
 	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.stat_runner IS 'the runners of this database: whom they serve, and what they have done since they began';
+COMMENT ON COLUMN aion.stat_runner.pid IS 'process';
+COMMENT ON COLUMN aion.stat_runner.owner IS 'role whose runs it executes';
+COMMENT ON COLUMN aion.stat_runner.state IS 'what the process does';
+COMMENT ON COLUMN aion.stat_runner.since IS 'since when it does that';
+COMMENT ON COLUMN aion.stat_runner.queued IS 'number of runs that it was told of and has not looked at';
+COMMENT ON COLUMN aion.stat_runner.batches IS 'number of transactions since it began';
+COMMENT ON COLUMN aion.stat_runner.runs IS 'number of turns since it began';
 
 CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT detail text, OUT hint text)
 	RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$

@@ -33,6 +33,25 @@ CREATE OR REPLACE VIEW aion.workflow_run WITH (security_barrier) AS
 		LEFT JOIN aion._attribute a ON a.run_key = r.run_key
 	WHERE r.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.workflow_run IS 'runs of workflows';
+COMMENT ON COLUMN aion.workflow_run.run_key IS 'number of the run in this database; run_id names it everywhere';
+COMMENT ON COLUMN aion.workflow_run.workflow_id IS 'name under which the run was started; of its runs at most one is open';
+COMMENT ON COLUMN aion.workflow_run.run_id IS 'identifies this run among those of its workflow id';
+COMMENT ON COLUMN aion.workflow_run.workflow_type IS 'registered name of the workflow that the run executes';
+COMMENT ON COLUMN aion.workflow_run.version IS 'version of the code that the run executes';
+COMMENT ON COLUMN aion.workflow_run.status IS 'scheduled, running, paused or blocked while the run is open; then completed, failed, cancelled, terminated, timed_out or continued_as_new';
+COMMENT ON COLUMN aion.workflow_run.blocked IS 'why the run is blocked: mismatch, missing code, missing right, turn_timeout, error or quarantined; null if it is not';
+COMMENT ON COLUMN aion.workflow_run.owner IS 'role that the run belongs to and that its code runs as';
+COMMENT ON COLUMN aion.workflow_run.input IS 'what the workflow was started with; null for those who may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.result IS 'what a completed run has returned; null for those who may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.error IS 'why a run has failed; null for those who may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.parent_workflow_id IS 'workflow id of the run that started this one as a child';
+COMMENT ON COLUMN aion.workflow_run.started_at IS 'when the run was started';
+COMMENT ON COLUMN aion.workflow_run.closed_at IS 'when the run ended; null while it is open';
+COMMENT ON COLUMN aion.workflow_run.history_events IS 'number of events in the history of the run';
+COMMENT ON COLUMN aion.workflow_run.turn_failures IS 'how often in a row the next turn has failed because of the machine, or was tried in vain since the run is blocked';
+COMMENT ON COLUMN aion.workflow_run.search_attributes IS 'what aion.find_workflows() finds the run by; null for those who may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.memo IS 'what was given to the start to be kept with the run; null for those who may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.continues_run_id IS 'run that this one goes on for, by aion.continue_as_new()';
 
 CREATE OR REPLACE VIEW aion.history_event WITH (security_barrier) AS
 	SELECT r.run_id, e.seq, e.recorded_at, e.event_type::text AS event_type, e.key,
@@ -42,6 +61,14 @@ CREATE OR REPLACE VIEW aion.history_event WITH (security_barrier) AS
 	FROM aion._event e JOIN aion._run r USING (run_key)
 	WHERE e.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.history_event IS 'what happened in runs: append-only, written by the engine alone';
+COMMENT ON COLUMN aion.history_event.run_id IS 'run that the event is about';
+COMMENT ON COLUMN aion.history_event.seq IS 'position of the event in the history of its run, from 1 and without gaps';
+COMMENT ON COLUMN aion.history_event.recorded_at IS 'when the event was recorded; never earlier than the event before';
+COMMENT ON COLUMN aion.history_event.event_type IS 'what happened';
+COMMENT ON COLUMN aion.history_event.key IS 'what it happened to within the run: a command, a timer, a signal; null if to the run itself';
+COMMENT ON COLUMN aion.history_event.attributes IS 'what the event says; null for those who may not see payloads';
+COMMENT ON COLUMN aion.history_event.workflow_id IS 'workflow id of the run';
+COMMENT ON COLUMN aion.history_event.run_key IS 'number of the run in this database';
 
 CREATE OR REPLACE TRIGGER guard INSTEAD OF INSERT OR UPDATE OR DELETE ON aion.history_event
 	FOR EACH ROW EXECUTE FUNCTION aion._guard_history();
@@ -52,6 +79,11 @@ CREATE OR REPLACE VIEW aion.timer WITH (security_barrier) AS
 	WHERE t.name !~ '^(activity|settled):'
 		AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.timer IS 'timers that are live';
+COMMENT ON COLUMN aion.timer.workflow_id IS 'workflow id of the run that has the timer';
+COMMENT ON COLUMN aion.timer.timer IS 'name of the timer; names with a colon are the engines';
+COMMENT ON COLUMN aion.timer.fire_at IS 'when the timer is due';
+COMMENT ON COLUMN aion.timer.run_id IS 'run that has the timer';
+COMMENT ON COLUMN aion.timer.run_key IS 'number of the run in this database';
 
 CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS
 	SELECT r.workflow_id, w.awaiting, w.key, w.since, w.until, r.run_id, r.run_key
@@ -75,6 +107,13 @@ CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS
 		AND r.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.pending_await
 	IS 'what each open run waits for, and since when: what its code awaits, its start, the release of its block, or to be resumed';
+COMMENT ON COLUMN aion.pending_await.workflow_id IS 'workflow id of the run that waits';
+COMMENT ON COLUMN aion.pending_await.awaiting IS 'kind of what the run waits for';
+COMMENT ON COLUMN aion.pending_await.key IS 'which of that kind: the command, the name of a signal, or the reason of a block';
+COMMENT ON COLUMN aion.pending_await.since IS 'since when the run waits for it';
+COMMENT ON COLUMN aion.pending_await.until IS 'when the wait ends by itself; null if nothing ends it';
+COMMENT ON COLUMN aion.pending_await.run_id IS 'run that waits';
+COMMENT ON COLUMN aion.pending_await.run_key IS 'number of the run in this database';
 
 CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
 	SELECT v.workflow_type, v.version, v.version_key = w.version_key AS routed, o.name AS owner,
@@ -86,6 +125,17 @@ CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
 		JOIN aion._owner o ON o.owner_key = v.owner_key
 	WHERE v.registered AND v.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.workflow_version IS 'registered workflows and the versions of their code';
+COMMENT ON COLUMN aion.workflow_version.workflow_type IS 'registered name of the workflow';
+COMMENT ON COLUMN aion.workflow_version.version IS 'hash of the code and of the settings it is read under';
+COMMENT ON COLUMN aion.workflow_version.routed IS 'whether new starts use this version';
+COMMENT ON COLUMN aion.workflow_version.owner IS 'role that registered the version';
+COMMENT ON COLUMN aion.workflow_version.handler IS 'function that was registered';
+COMMENT ON COLUMN aion.workflow_version.pinned IS 'whether the engine executes a copy of the function; if not, the function itself, which must not change';
+COMMENT ON COLUMN aion.workflow_version.settings IS 'settings of the session that registered it, under which its code is executed';
+COMMENT ON COLUMN aion.workflow_version.timeout IS 'timeout of runs whose start names none';
+COMMENT ON COLUMN aion.workflow_version.task_queue IS 'task queue of activities that name none';
+COMMENT ON COLUMN aion.workflow_version.registered_at IS 'when the version was registered';
+COMMENT ON COLUMN aion.workflow_version.open_runs IS 'number of open runs that execute this version';
 
 CREATE OR REPLACE FUNCTION aion._find_run(workflow_id text, run_id uuid DEFAULT NULL) RETURNS bigint
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'aion_find_run';
@@ -128,3 +178,11 @@ CREATE OR REPLACE FUNCTION aion.history(workflow_id text, run_id uuid DEFAULT NU
 		ORDER BY h.seq
 $$;
 COMMENT ON FUNCTION aion.history(text, uuid) IS 'what happened in a run, event by event';
+
+/* The columns of the type, which sql/schema makes. */
+COMMENT ON COLUMN aion.event.run_id IS 'run that the event is about';
+COMMENT ON COLUMN aion.event.seq IS 'position of the event in the history of its run, from 1 and without gaps';
+COMMENT ON COLUMN aion.event.recorded_at IS 'when the event was recorded; never earlier than the event before';
+COMMENT ON COLUMN aion.event.event_type IS 'what happened';
+COMMENT ON COLUMN aion.event.key IS 'what it happened to within the run: a command, a timer, a signal; null if to the run itself';
+COMMENT ON COLUMN aion.event.attributes IS 'what the event says; null for those who may not see payloads';

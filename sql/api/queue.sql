@@ -40,3 +40,14 @@ CREATE OR REPLACE VIEW aion.stat_queue WITH (security_barrier) AS
 			FROM aion._task t
 			WHERE t.task_queue = q.name AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) t;
 COMMENT ON VIEW aion.stat_queue IS 'task queues: their limits, how much waits, is delayed until a later attempt, and is claimed, and about how much began and ended per second in the last minute';
+COMMENT ON COLUMN aion.stat_queue.task_queue IS 'name of the task queue';
+COMMENT ON COLUMN aion.stat_queue.paused IS 'whether activities of the queue are held';
+COMMENT ON COLUMN aion.stat_queue.max_running IS 'how many activities of the queue may run at once; null: no limit';
+COMMENT ON COLUMN aion.stat_queue.max_per_key IS 'how many with the same key may run at once; null: no limit';
+COMMENT ON COLUMN aion.stat_queue.rate IS 'how many may begin per second; null: no limit';
+COMMENT ON COLUMN aion.stat_queue.waiting IS 'number of activities that may be claimed now';
+COMMENT ON COLUMN aion.stat_queue.delayed IS 'number of activities whose next attempt is later';
+COMMENT ON COLUMN aion.stat_queue.claimed IS 'number of activities that are being executed';
+COMMENT ON COLUMN aion.stat_queue.oldest IS 'since when the oldest of those that may be claimed could be';
+COMMENT ON COLUMN aion.stat_queue.started_per_second IS 'about how many began per second in the last minute';
+COMMENT ON COLUMN aion.stat_queue.finished_per_second IS 'about how many ended per second in the last minute';

@@ -83,6 +83,26 @@ CREATE OR REPLACE VIEW aion.schedule WITH (security_barrier) AS
 	FROM aion._schedule s JOIN aion._owner o ON o.owner_key = s.owner_key
 	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.schedule IS 'schedules: what they start and when, their next tick, and why one is paused that nobody paused (quarantined: the server crashed in its ticks)';
+COMMENT ON COLUMN aion.schedule.name IS 'name of the schedule';
+COMMENT ON COLUMN aion.schedule.workflow_type IS 'workflow that each tick starts';
+COMMENT ON COLUMN aion.schedule.state IS 'active, paused or ended';
+COMMENT ON COLUMN aion.schedule.reason IS 'why the schedule was paused or ended by the engine';
+COMMENT ON COLUMN aion.schedule.owner IS 'role that the schedule and its runs belong to';
+COMMENT ON COLUMN aion.schedule.cron IS 'cron expression; null if it ticks by an interval';
+COMMENT ON COLUMN aion.schedule.every IS 'interval between ticks; null if it ticks by a cron expression';
+COMMENT ON COLUMN aion.schedule.timezone IS 'time zone in which the expression, months and days are read';
+COMMENT ON COLUMN aion.schedule.overlap IS 'what a tick does while the run of an earlier tick is open: skip, buffer_one, cancel_previous or allow_all';
+COMMENT ON COLUMN aion.schedule.catch_up IS 'what becomes of ticks that were missed: skip, one or all';
+COMMENT ON COLUMN aion.schedule.jitter IS 'ticks are delayed by chance, up to this';
+COMMENT ON COLUMN aion.schedule.start_at IS 'no tick comes before this';
+COMMENT ON COLUMN aion.schedule.end_at IS 'no tick comes after this';
+COMMENT ON COLUMN aion.schedule.max_runs IS 'the schedule ends when it has started so many runs';
+COMMENT ON COLUMN aion.schedule.input IS 'input of the runs; null for those who may not see payloads';
+COMMENT ON COLUMN aion.schedule.options IS 'further arguments of aion.start_workflow(); null for those who may not see payloads';
+COMMENT ON COLUMN aion.schedule.next_at IS 'nominal time of the next tick';
+COMMENT ON COLUMN aion.schedule.due_at IS 'when the next tick is decided, jitter included';
+COMMENT ON COLUMN aion.schedule.runs IS 'number of runs that the schedule has started';
+COMMENT ON COLUMN aion.schedule.last_started_at IS 'nominal time of the latest tick that started a run';
 
 CREATE OR REPLACE VIEW aion.schedule_tick WITH (security_barrier) AS
 	SELECT s.name AS schedule, t.nominal_at, t.state, t.workflow_id, t.decided_at, t.until_at,
@@ -91,3 +111,10 @@ CREATE OR REPLACE VIEW aion.schedule_tick WITH (security_barrier) AS
 	WHERE t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.schedule_tick
 	IS 'what became of ticks: started, skipped or buffered by overlap, missed (up to until_at) by catch_up, failed, or pending';
+COMMENT ON COLUMN aion.schedule_tick.schedule IS 'name of the schedule';
+COMMENT ON COLUMN aion.schedule_tick.nominal_at IS 'time of the tick by its expression or interval, without jitter';
+COMMENT ON COLUMN aion.schedule_tick.state IS 'pending, buffered, started, skipped, missed or failed';
+COMMENT ON COLUMN aion.schedule_tick.workflow_id IS 'workflow id that the tick starts';
+COMMENT ON COLUMN aion.schedule_tick.decided_at IS 'when it was decided what becomes of the tick';
+COMMENT ON COLUMN aion.schedule_tick.until_at IS 'of missed ticks, the last one that the row stands for';
+COMMENT ON COLUMN aion.schedule_tick.error IS 'why the tick could not start its workflow; null for those who may not see payloads';

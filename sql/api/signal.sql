@@ -60,3 +60,12 @@ CREATE OR REPLACE VIEW aion.unconsumed_signal WITH (security_barrier) AS
 	WHERE r.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.unconsumed_signal
 	IS 'signals that runs had not consumed when they ended; those without a seq came after the end';
+COMMENT ON COLUMN aion.unconsumed_signal.workflow_id IS 'workflow id of the run that has ended without consuming the signal';
+COMMENT ON COLUMN aion.unconsumed_signal.name IS 'name of the signal';
+COMMENT ON COLUMN aion.unconsumed_signal.payload IS 'what was sent; null for those who may not see payloads';
+COMMENT ON COLUMN aion.unconsumed_signal.sent_by IS 'role that sent it';
+COMMENT ON COLUMN aion.unconsumed_signal.sent_at IS 'when it was sent';
+COMMENT ON COLUMN aion.unconsumed_signal.dedup_id IS 'id under which the signal is taken only once';
+COMMENT ON COLUMN aion.unconsumed_signal.seq IS 'event of the signal in the history of the run; null if the signal was committed after the end of the run';
+COMMENT ON COLUMN aion.unconsumed_signal.run_id IS 'run that has ended';
+COMMENT ON COLUMN aion.unconsumed_signal.run_key IS 'number of that run in this database';

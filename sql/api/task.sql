@@ -37,3 +37,19 @@ CREATE OR REPLACE VIEW aion.activity_task WITH (security_barrier) AS
 	FROM aion._task t JOIN aion._run r USING (run_key)
 	WHERE t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.activity_task IS 'activities outside of turns: that wait for somebody to execute them, or are being executed';
+COMMENT ON COLUMN aion.activity_task.workflow_id IS 'workflow id of the run that asked for the activity';
+COMMENT ON COLUMN aion.activity_task.activity IS 'name of the activity';
+COMMENT ON COLUMN aion.activity_task.task_queue IS 'task queue in which the activity waits';
+COMMENT ON COLUMN aion.activity_task.key IS 'key of the activity, for the limit max_per_key of its queue';
+COMMENT ON COLUMN aion.activity_task.background IS 'whether executors of the engine execute it; else workers that poll';
+COMMENT ON COLUMN aion.activity_task.state IS 'waiting, claimed, settled (its outcome is not yet history), cancelled, or abandoned';
+COMMENT ON COLUMN aion.activity_task.attempt IS 'number of the current or next attempt, from 1';
+COMMENT ON COLUMN aion.activity_task.next_attempt_at IS 'when the next attempt may begin';
+COMMENT ON COLUMN aion.activity_task.worker IS 'who has claimed it';
+COMMENT ON COLUMN aion.activity_task.last_error IS 'why the last attempt failed; null for those who may not see payloads';
+COMMENT ON COLUMN aion.activity_task.attempt_by IS 'when the current attempt is given up';
+COMMENT ON COLUMN aion.activity_task.heartbeat_by IS 'when the current attempt is given up unless its worker sends a heartbeat';
+COMMENT ON COLUMN aion.activity_task.priority IS 'activities of higher priority are claimed first';
+COMMENT ON COLUMN aion.activity_task.run_id IS 'run that asked for the activity';
+COMMENT ON COLUMN aion.activity_task.run_key IS 'number of the run in this database';
+COMMENT ON COLUMN aion.activity_task.ordinal IS 'number of the command within its run';

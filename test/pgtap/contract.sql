@@ -4,14 +4,18 @@
 \set ON_ERROR_STOP 1
 \set QUIET 1
 SET client_min_messages = warning;
-SELECT plan(25);
+SELECT plan(26);
 
 -- Objects.
 CREATE TEMP VIEW routine AS SELECT p.*, n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('aion', 'aion_test');
 CREATE TEMP VIEW tables AS SELECT c.* FROM pg_class c WHERE c.relnamespace = 'aion'::regnamespace AND c.relkind = 'r';
 SELECT is_empty($$SELECT oid::regprocedure FROM routine WHERE obj_description(oid, 'pg_proc') IS NULL$$, 'every function has a comment');
-SELECT is_empty($$SELECT oid::regclass FROM pg_class WHERE relnamespace = 'aion'::regnamespace AND relkind IN ('r', 'v') AND obj_description(oid, 'pg_class') IS NULL$$,
+SELECT is_empty($$SELECT oid::regclass FROM pg_class WHERE relnamespace = 'aion'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f') AND obj_description(oid, 'pg_class') IS NULL$$,
 	'every table and view has a comment');
+-- 11.33 columns without comments: of everything that users may read, so that a new one cannot go without
+SELECT is_empty($$SELECT a.attrelid::regclass, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+	WHERE c.relnamespace IN ('aion'::regnamespace, 'aion_test'::regnamespace) AND c.relname !~ '^_' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+		AND a.attnum > 0 AND NOT a.attisdropped AND coalesce(col_description(a.attrelid, a.attnum), '') = ''$$, 'every column of a public table, view and type has a comment');
 SELECT is_empty($$SELECT t.oid::regtype FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE t.typnamespace = 'aion'::regnamespace AND t.typcategory <> 'A'
 	AND (c.oid IS NULL OR c.relkind = 'c') AND obj_description(t.oid, 'pg_type') IS NULL$$, 'every type has a comment');
 SELECT is_empty($$SELECT nspname FROM pg_namespace WHERE nspname ~ '^aion' AND obj_description(oid, 'pg_namespace') IS NULL$$, 'every schema has a comment');
