@@ -25,6 +25,7 @@
 #include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
+#include "engine/primitive.h"
 #include "guc.h"
 #include "support/clock.h"
 #include "support/digest.h"
@@ -164,6 +165,7 @@ aion_deploy_wake_blocked(Oid role)
 
 	if (aion_statement_execute(&wake_blocked, args).count > 0)
 		aion_wakeup_scan();
+	aion_primitives_mended(args[1].value);
 }
 
 /*

@@ -212,6 +212,16 @@ aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count, Timesta
 }
 
 void
+aion_primitives_mended(Datum owner_keys)
+{
+	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	{
+		if (primitive->mended != NULL)
+			primitive->mended(owner_keys);
+	}
+}
+
+void
 aion_primitives_recover(int32 owner_key)
 {
 	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)

@@ -68,6 +68,10 @@ typedef struct Primitive
 	bool (*claim)(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
 	void (*execute)(void);
 
+	/* Looks again at work that waits for a function or a registration, of some owners (int4[]),
+	 * since one has changed; with authority. */
+	void (*mended)(Datum owner_keys);
+
 	/* Puts back what was claimed by who is gone. */
 	void (*recover)(int32 owner_key);
 
@@ -154,6 +158,7 @@ extern void aion_primitives_ended(Run *run);
 extern void aion_primitives_carry_over(Run *run, Run *successor);
 extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
 										TimestampTz *again);
+extern void aion_primitives_mended(Datum owner_keys);
 extern void aion_primitives_recover(int32 owner_key);
 extern List *aion_primitives_owed(void);
 extern void aion_primitives_apply(Run *run, struct Turn *turn);

@@ -60,6 +60,13 @@ static Statement put_task_back =
 			  " permit = NULL, attempt_by = NULL, failures = $3, next_attempt_at = $4,"
 			  " last_error = coalesce($5, last_error) WHERE run_key = $1 AND ordinal = $2",
 			  INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
+static Statement hasten_tasks =
+	STATEMENT(UPDATE_RETURNING,
+			  "UPDATE aion._task SET next_attempt_at = $2 WHERE (run_key, ordinal) IN"
+			  " (SELECT run_key, ordinal FROM aion._task WHERE owner_key = ANY ($1) AND background"
+			  " AND state = 'waiting' AND failures > 0 AND next_attempt_at > $2"
+			  " FOR UPDATE SKIP LOCKED) RETURNING owner_key",
+			  INT4ARRAYOID, TIMESTAMPTZOID);
 static Statement select_owners = STATEMENT(
 	SELECT, "SELECT DISTINCT owner_key FROM aion._task WHERE background AND state IN ('waiting', "
 			"'claimed')");
@@ -71,10 +78,15 @@ static char *last_queue = NULL; /* that something was claimed from */
 static bool claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
 static void execute(void);
 static void recover(int32 owner_key);
+static void mended(Datum owner_keys);
 static List *owed(void);
 
-static Primitive primitive = {
-	.name = "background", .claim = claim, .execute = execute, .recover = recover, .owed = owed};
+static Primitive primitive = {.name = "background",
+							  .claim = claim,
+							  .execute = execute,
+							  .recover = recover,
+							  .mended = mended,
+							  .owed = owed};
 
 AION_REGISTER_PRIMITIVE(primitive);
 
@@ -367,6 +379,19 @@ give_up(Claim *claim, const Jsonb *error)
 		put_back(task, TimestampTzPlusMilliseconds(aion_clock_now(), delay), error);
 	}
 	aion_authority_drop(&authority);
+}
+
+/*
+ * Lets tasks that were put back be tried again at once: what they lacked may be there now.
+ */
+static void
+mended(Datum owner_keys)
+{
+	NullableDatum args[] = {aion_arg(owner_keys), aion_arg_timestamp(aion_clock_now())};
+	Rows rows = aion_statement_execute(&hasten_tasks, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+		aion_wakeup_background(aion_row_int32(rows, row, 1));
 }
 
 /*
