@@ -183,6 +183,18 @@ aion_run_lock(int64 run_key, MemoryContext parent)
 }
 
 /*
+ * Reads the row of a run if its lock can be had at once; else NULL.
+ */
+Run *
+aion_run_lock_if_free(int64 run_key, MemoryContext parent)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Rows rows = aion_statement_execute(&try_lock_run, args);
+
+	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
+}
+
+/*
  * The same for who ends the run: a turn that is in the way is interrupted, not waited for.
  */
 Run *
@@ -583,14 +595,15 @@ static Run *
 lock(int64 run_key, bool at_once, MemoryContext parent)
 {
 	NullableDatum args[] = {aion_arg_int64(run_key)};
+	Run *run;
 	Rows rows;
 
 	if (aion_run_is_executing(run_key))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("an activity cannot control the run it belongs to")));
-	rows = aion_statement_execute(&try_lock_run, args);
-	if (rows.count == 1)
-		return aion_run_read(rows, 0, parent);
+	run = aion_run_lock_if_free(run_key, parent);
+	if (run != NULL)
+		return run;
 	aion_interruption_want(run_key, at_once);
 	PG_TRY();
 	{

@@ -100,6 +100,7 @@ extern Run *aion_run_read(Rows rows, uint64 row, MemoryContext parent);
 extern Run *aion_run_peek(int64 run_key, MemoryContext parent);
 extern Run *aion_run_view(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock(int64 run_key, MemoryContext parent);
+extern Run *aion_run_lock_if_free(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock_at_once(int64 run_key, MemoryContext parent);
 extern Run *aion_run_lock_named(const char *workflow_id, Oid user);
 extern int64 aion_run_find(const char *workflow_id, Oid user);

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "aion.h"
+#include "engine/advance.h"
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/inbox.h"
@@ -52,6 +53,7 @@ AION_REGISTER_PRIMITIVE(primitive);
 
 static char *read_reason(FunctionCallInfo fcinfo, int argument);
 static Jsonb *reason_json(const char *reason);
+static const char *cancel_unbegun(int64 run_key);
 
 /*
  * Moves a request from the inbox into history.
@@ -163,6 +165,23 @@ reason_json(const char *reason)
 	return aion_object_end(&object);
 }
 
+/*
+ * Ends a run that was asked to cancel and has not begun, unless another session has it: then that
+ * session ends it, or it has begun.  Returns the status it has.
+ */
+static const char *
+cancel_unbegun(int64 run_key)
+{
+	Run *run = aion_run_lock_if_free(run_key, CurrentMemoryContext);
+
+	if (run != NULL && run->status == RUN_SCHEDULED)
+	{
+		aion_run_take_arrivals(run);
+		aion_run_save(run);
+	}
+	return aion_status_name(run != NULL ? run->status : RUN_SCHEDULED);
+}
+
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_cancel_workflow);
@@ -171,7 +190,7 @@ PG_FUNCTION_INFO_V1(aion_shield);
 PG_FUNCTION_INFO_V1(aion_cancel_requested);
 
 /*
- * cancel_workflow(workflow_id, reason) -> status it was found in
+ * cancel_workflow(workflow_id, reason) -> status it was found in, or cancelled if it had not begun
  */
 Datum
 aion_cancel_workflow(PG_FUNCTION_ARGS)
@@ -182,7 +201,7 @@ aion_cancel_workflow(PG_FUNCTION_ARGS)
 	Authority authority;
 	FoundRun to;
 	Rows rows;
-	char *status;
+	const char *status;
 
 	aion_guard_client_call("aion.cancel_workflow");
 	aion_authority_assume(&authority);
@@ -198,6 +217,8 @@ aion_cancel_workflow(PG_FUNCTION_ARGS)
 	if (rows.count == 0)
 		aion_run_not_found(workflow_id); /* purged in this moment */
 	status = aion_row_text(rows, 0, 1);
+	if (!to.is_closed && strcmp(status, aion_status_name(RUN_SCHEDULED)) == 0)
+		status = cancel_unbegun(to.run_key);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(status));
 }

@@ -235,7 +235,7 @@ SELECT aion_test.run_until_idle(), claim() AS claimed;
 SELECT * FROM ended;
 ROLLBACK;
 
--- What cancel_workflow() answers (R05), in every state; it raises WF001 only, so it works over a query. Who and why is recorded.
+-- What cancel_workflow() answers (R05, 11.25), in every state; it raises WF001 only, so it works over a query. Who and why is recorded.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT aion.start_workflow('code', '[["sleep", "1 day"]]', workflow_id => 'running');

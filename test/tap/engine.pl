@@ -238,6 +238,8 @@ $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ '^aion'}), '0', 'T63: there is no engine on a standby');
+is($standby->safe_psql('postgres', q{SELECT string_agg("check" || ': ' || detail, ', ') FROM aion.health() WHERE NOT ok AND "check" IN ('server', 'launcher', 'scheduler')}),
+	'server: a standby, which executes no workflows', '11.27: health() on a standby says that it is one');
 $node->stop('fast');
 pass('T33: a fast stop');
 $standby->promote;
