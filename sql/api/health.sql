@@ -24,7 +24,7 @@ COMMENT ON COLUMN aion.stat_engine.launcher_pid IS 'process of the launcher, one
 COMMENT ON COLUMN aion.stat_engine.scheduler_pid IS 'process of the scheduler of this database';
 COMMENT ON COLUMN aion.stat_engine.runners IS 'number of runners and executors in this database';
 COMMENT ON COLUMN aion.stat_engine.max_runners IS 'how many of both the server may have at once';
-COMMENT ON COLUMN aion.stat_engine.fence IS 'whether the database was adopted: new (nothing was started yet), adopted, paused (by the engine or by aion.execution), or copy';
+COMMENT ON COLUMN aion.stat_engine.fence IS 'whether this database executes its runs: new (has not yet), adopted (does), copy (does not, since it is a copy of another database) or paused (does not, because of aion.execution); null while library and extension differ in version';
 COMMENT ON COLUMN aion.stat_engine.execution IS 'value of aion.execution';
 COMMENT ON COLUMN aion.stat_engine.paused IS 'whether aion.pause_engine() holds all execution in this database';
 
@@ -35,8 +35,8 @@ CREATE OR REPLACE VIEW aion.stat_runner WITH (security_barrier) AS
 COMMENT ON VIEW aion.stat_runner IS 'the runners of this database: whom they serve, and what they have done since they began';
 COMMENT ON COLUMN aion.stat_runner.pid IS 'process';
 COMMENT ON COLUMN aion.stat_runner.owner IS 'role whose runs it executes';
-COMMENT ON COLUMN aion.stat_runner.state IS 'what the process does';
-COMMENT ON COLUMN aion.stat_runner.since IS 'since when it does that';
+COMMENT ON COLUMN aion.stat_runner.state IS 'starting, idle (has nothing to do), active (looks for runs), engaged (executes runs), executing (an activity in the background) or leaving';
+COMMENT ON COLUMN aion.stat_runner.since IS 'when the runner last began or ended work';
 COMMENT ON COLUMN aion.stat_runner.queued IS 'number of runs that it was told of and has not looked at';
 COMMENT ON COLUMN aion.stat_runner.batches IS 'number of transactions since it began';
 COMMENT ON COLUMN aion.stat_runner.runs IS 'number of turns since it began';

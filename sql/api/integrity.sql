@@ -8,6 +8,13 @@ CREATE OR REPLACE VIEW aion._standing WITH (security_invoker) AS
 	WHERE NOT EXISTS (SELECT FROM aion._event r WHERE r.run_key = e.run_key
 		AND r.event_type = 'WorkflowReopened' AND r.attributes -> 'supersedes' @> to_jsonb(e.seq));
 COMMENT ON VIEW aion._standing IS 'the events that no reopen has taken back';
+COMMENT ON COLUMN aion._standing.run_key IS 'number of the run';
+COMMENT ON COLUMN aion._standing.seq IS 'position of the event in the history of its run';
+COMMENT ON COLUMN aion._standing.owner_key IS 'key of the role that owns the run';
+COMMENT ON COLUMN aion._standing.recorded_at IS 'when the event was recorded';
+COMMENT ON COLUMN aion._standing.event_type IS 'what happened';
+COMMENT ON COLUMN aion._standing.key IS 'what the event is about within its run';
+COMMENT ON COLUMN aion._standing.attributes IS 'details of the event';
 
 CREATE OR REPLACE VIEW aion._live_timer WITH (security_invoker) AS
 	SELECT l.run_key, l.key, l.seq, (l.attributes ->> 'fire_at')::timestamptz AS fire_at
@@ -17,6 +24,10 @@ CREATE OR REPLACE VIEW aion._live_timer WITH (security_invoker) AS
 		ORDER BY e.run_key, e.key, e.seq DESC) l
 	WHERE l.event_type = 'TimerStarted';
 COMMENT ON VIEW aion._live_timer IS 'the timers that are live as the histories have it';
+COMMENT ON COLUMN aion._live_timer.run_key IS 'number of the run';
+COMMENT ON COLUMN aion._live_timer.key IS 'name of the timer';
+COMMENT ON COLUMN aion._live_timer.seq IS 'position of the event that started the timer';
+COMMENT ON COLUMN aion._live_timer.fire_at IS 'when the timer fires';
 
 CREATE OR REPLACE VIEW aion._lifecycle WITH (security_invoker) AS
 	SELECT b.run_key, CASE WHEN p.event_type = 'WorkflowPaused' THEN 'paused'
@@ -41,6 +52,8 @@ CREATE OR REPLACE VIEW aion._lifecycle WITH (security_invoker) AS
 			'WorkflowFailed', 'WorkflowCancelled', 'WorkflowTerminated', 'WorkflowTimedOut', 'WorkflowContinuedAsNew')
 		ORDER BY e.run_key, e.seq DESC) p USING (run_key);
 COMMENT ON VIEW aion._lifecycle IS 'the status of each run as its history has it';
+COMMENT ON COLUMN aion._lifecycle.run_key IS 'number of the run';
+COMMENT ON COLUMN aion._lifecycle.status IS 'status of the run as its history has it';
 
 CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 	WITH ending AS (
@@ -293,6 +306,9 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 		GROUP BY e.attributes ->> 'schedule', e.attributes ->> 'scheduled_for', r.workflow_id
 		HAVING count(*) > 1;
 COMMENT ON VIEW aion._violation IS 'what should not be';
+COMMENT ON COLUMN aion._violation.violation IS 'which rule is broken';
+COMMENT ON COLUMN aion._violation.run_key IS 'number of the run, or of the schedule';
+COMMENT ON COLUMN aion._violation.detail IS 'where and by what it is broken; null if the rule says all';
 
 CREATE OR REPLACE FUNCTION aion.check_integrity(OUT violation text, OUT workflow_id text,
 	OUT run_id uuid, OUT detail text) RETURNS SETOF record

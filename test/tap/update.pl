@@ -24,6 +24,8 @@ my $catalog = q{
 		UNION ALL SELECT format(' column %s %s %s %s default %s comment %s', attname, format_type(atttypid, atttypmod), attnotnull, attidentity, pg_get_expr(adbin, adrelid), col_description(attrelid, attnum))
 			FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 			WHERE attrelid = d.objid AND d.classid = 'pg_class'::regclass AND attnum > 0 AND NOT attisdropped
+		UNION ALL SELECT format(' column %s %s comment %s', attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum))
+			FROM pg_type t JOIN pg_attribute ON attrelid = t.typrelid WHERE t.oid = d.objid AND d.classid = 'pg_type'::regclass AND attnum > 0 AND NOT attisdropped
 		UNION ALL SELECT format(' constraint %s %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE conrelid = d.objid AND d.classid = 'pg_class'::regclass
 		UNION ALL SELECT ' index ' || pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = d.objid AND d.classid = 'pg_class'::regclass
 		UNION ALL SELECT format(' policy %s %s %s', polname, polcmd, pg_get_expr(polqual, polrelid)) FROM pg_policy WHERE polrelid = d.objid AND d.classid = 'pg_class'::regclass
