@@ -32,6 +32,11 @@ CREATE OR REPLACE FUNCTION aion.failure() RETURNS jsonb
 COMMENT ON FUNCTION aion.failure()
 	IS 'in workflow code: what is known about the failure that was raised last';
 
+CREATE OR REPLACE FUNCTION aion.raised() RETURNS text
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_raised';
+COMMENT ON FUNCTION aion.raised()
+	IS 'in workflow code: the SQLSTATE of the error that was raised last, in every language';
+
 CREATE OR REPLACE FUNCTION aion.value(payload jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp

@@ -117,6 +117,7 @@ struct Turn
 	int draws;						/* of chance */
 	bool quiet;						/* says again what it said in an earlier turn */
 	const Jsonb *failure;			/* the outcome raised last */
+	int raised;						/* the SQLSTATE of the error raised last in the code, 0: none */
 	List *told;						/* the commands whose failures the code was told of last */
 	bool told_last;					/* and of nothing since */
 	List *origins;					/* whose its first commands are, in a forked run */

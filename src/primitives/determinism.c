@@ -74,6 +74,7 @@ PG_FUNCTION_INFO_V1(aion_random);
 PG_FUNCTION_INFO_V1(aion_random_int);
 PG_FUNCTION_INFO_V1(aion_uuid);
 PG_FUNCTION_INFO_V1(aion_failure);
+PG_FUNCTION_INFO_V1(aion_raised);
 
 Datum
 aion_workflow_id(PG_FUNCTION_ARGS)
@@ -165,4 +166,17 @@ aion_failure(PG_FUNCTION_ARGS)
 	if (turn->failure == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(unconstify(Jsonb *, turn->failure));
+}
+
+/*
+ * raised() -> the SQLSTATE of the error that was raised last, for languages that do not tell it
+ */
+Datum
+aion_raised(PG_FUNCTION_ARGS)
+{
+	Turn *turn = aion_turn_current("aion.raised");
+
+	if (turn->raised == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(unpack_sql_state(turn->raised)));
 }
