@@ -44,7 +44,7 @@
 #include "support/stopwatch.h"
 
 #define MAX_DOUBT 1000 /* turns */
-#define SLICE 5		   /* times what a batch may take */
+#define SLICE 3		   /* times what a batch may take */
 #define MAX_HEARINGS 3 /* of what arrives while the code comes to its end */
 
 /* The code of a run, or why it cannot be executed. */
@@ -92,6 +92,7 @@ aion_run_advance(Run *run, Budget *budget)
 	int64 previous;
 	GuardState outside;
 	Interruption cause;
+	int level;
 	static bool registered = false;
 
 	if (!registered)
@@ -107,6 +108,7 @@ aion_run_advance(Run *run, Budget *budget)
 	aion_guard_begin_run(run->run_key, &outside);
 	error_context_stack = &context;
 	BeginInternalSubTransaction(NULL);
+	level = GetCurrentTransactionNestLevel();
 	MemoryContextSwitchTo(run->context);
 	PG_TRY();
 	{
@@ -118,7 +120,8 @@ aion_run_advance(Run *run, Budget *budget)
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		while (GetCurrentTransactionNestLevel() >= level)
+			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);

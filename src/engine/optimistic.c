@@ -102,7 +102,8 @@ was_left(const Turn *turn)
 }
 
 /*
- * Gives back what the code held when it was left, in the order of AbortSubTransaction().
+ * Gives back what the code held when it was left, in the order of AbortSubTransaction().  An
+ * interrupt would leave the subtransaction open, so it waits.
  */
 static void
 give_back(Turn *turn)
@@ -124,9 +125,9 @@ give_back(Turn *turn)
 	AtEOSubXact_Files(false, subtransaction, InvalidSubTransactionId);
 	AtEOSubXact_HashTables(false, turn->nest_level);
 	AtSubAbort_Snapshot(turn->nest_level);
-	RESUME_INTERRUPTS();
 	if (aion_guard_open_queries() > turn->open_queries)
 		aion_guard_close_portals();
+	RESUME_INTERRUPTS();
 }
 
 /*
