@@ -119,6 +119,5 @@ SET client_min_messages = warning;
 DROP EXTENSION aion CASCADE;
 DROP OWNED BY language_user CASCADE;
 DROP ROLE language_user;
-UPDATE pg_language SET lanpltrusted = false WHERE lanname = 'plpython3u';
-DROP EXTENSION plperl, pltcl;
+DROP EXTENSION plpython3u, plperl, pltcl;
 CREATE EXTENSION aion;
