@@ -223,7 +223,7 @@ BEGIN
 		EXECUTE how;
 		RAISE WARNING 'went through: %', statement;
 	EXCEPTION WHEN OTHERS THEN
-		RAISE WARNING '% %', SQLSTATE, SQLERRM;
+		RAISE WARNING '%: %', SQLSTATE, statement;
 	END;
 	COMMIT;
 END $$;
