@@ -62,7 +62,7 @@ static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool work(Run *run, const Code *code, Budget *budget);
 static bool is_interrupted(const Run *run);
-static Progress perform(Run *run, const Budget *budget);
+static Progress perform(Run *run, Budget *budget);
 static bool take_turn(Run *run, const Code *code, Budget *budget);
 static void block_for_mistakes(Run *run);
 static Turn *execute_code(Run *run, const Code *code, const Budget *budget);
@@ -212,7 +212,8 @@ advance_share(Run *run, Budget *budget)
 	bool unfinished = false;
 
 	budget->began = GetCurrentTimestamp();
-	budget->progressed = budget->out_of_time = false;
+	budget->spent = 0;
+	budget->out_of_time = false;
 	begin_share(run, &code);
 	if (is_executable(run) && code.blocked == NULL)
 		unfinished = work(run, &code, budget);
@@ -265,8 +266,6 @@ work(Run *run, const Code *code, Budget *budget)
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;
-		if (progress == PROGRESS_MADE)
-			budget->progressed = true;
 		if (progress == PROGRESS_NONE && !must_run && !answered)
 		{
 			block_for_mistakes(run);
@@ -304,21 +303,24 @@ is_interrupted(const Run *run)
  * has to be done again for what is left.
  */
 static Progress
-perform(Run *run, const Budget *budget)
+perform(Run *run, Budget *budget)
 {
 	TimestampTz begin = GetCurrentTimestamp();
 	Progress progress = PROGRESS_NONE;
+	int64 before = budget->spent;
 
 	for (;;)
 	{
 		Progress step = aion_primitives_perform(run);
+		TimestampTz now = GetCurrentTimestamp();
 
 		CHECK_FOR_INTERRUPTS();
 		aion_interruption_check();
 		if (step == PROGRESS_NONE || step == PROGRESS_BLOCKED)
 			return step == PROGRESS_NONE ? progress : step;
 		progress = PROGRESS_MADE;
-		if (time_is_up(budget) && GetCurrentTimestamp() - begin >= begin - budget->began)
+		budget->spent = before + Max(now - begin, 1);
+		if (time_is_up(budget) && now - begin >= begin - budget->began)
 			return progress;
 	}
 }
@@ -356,7 +358,8 @@ try_turn(Run *run, const Code *code, const Budget *budget)
 	}
 	turn = aion_turn_create(run);
 	turn->optimistic = true;
-	turn->progressed = budget->progressed;
+	turn->began = budget->began;
+	turn->spent = budget->spent;
 	turn->until = DT_NOEND;
 	if (budget->until != DT_NOEND)
 		turn->until =

@@ -17,7 +17,7 @@ typedef struct Budget
 	bool was_slow;		/* because it took too long for what waits behind it */
 	bool interrupted;	/* somebody waits for the end of the transaction */
 	TimestampTz began;	/* the share that is being executed */
-	bool progressed;	/* activities were executed in it */
+	int64 spent;		/* with activities between two turns of it, us */
 	bool out_of_time;	/* its code was left because the time was up */
 } Budget;
 

@@ -53,7 +53,6 @@ aion_optimistic_begin(Turn *turn)
 		return;
 	aion_code_capture_settings(InvalidOid, &turn->outside);
 	turn->user = GetUserId();
-	turn->began = GetCurrentTimestamp();
 	turn->open_queries = aion_guard_open_queries();
 	turn->nest_level = GetCurrentTransactionNestLevel();
 	turn->effects = CurrentResourceOwner;
@@ -157,18 +156,21 @@ aion_optimistic_may_execute(Turn *turn, const Command *command)
 }
 
 /*
- * Tells whether the turn is to end here.  Each share makes progress; and to replay what earlier
- * ones have done takes no more of the time than to go on.
+ * Tells whether the turn is to end here: its share has made progress, and time with activities for
+ * at least as long as it took to come to them, by replaying what earlier ones have done.
  */
 static bool
 is_out_of_time(const Turn *turn)
 {
 	TimestampTz now;
+	int64 spent = turn->spent;
 
-	if (turn->until == DT_NOEND || (turn->executed == 0 && !turn->progressed))
+	if (turn->until == DT_NOEND || (turn->executed == 0 && spent == 0))
 		return false;
 	now = GetCurrentTimestamp();
-	return now >= turn->until && now - turn->went_on >= turn->went_on - turn->began;
+	if (turn->executed > 0)
+		spent += now - turn->went_on;
+	return now >= turn->until && 2 * spent >= now - turn->began;
 }
 
 /*

@@ -149,16 +149,16 @@ struct Turn
 
 	/* Of an optimistic turn, whose activities are executed where they are called: */
 	bool optimistic;
-	bool executing;		  /* one of them, at this moment */
-	bool spoiled;		  /* one of them has left what cannot be kept */
-	int executed;		  /* how many have been */
-	int settings_level;	  /* of the code's outermost function */
-	CodeSettings outside; /* the session's, for activities that have none of their own */
-	Oid user;			  /* as whom */
-	TimestampTz began;
+	bool executing;			 /* one of them, at this moment */
+	bool spoiled;			 /* one of them has left what cannot be kept */
+	int executed;			 /* how many have been */
+	int settings_level;		 /* of the code's outermost function */
+	CodeSettings outside;	 /* the session's, for activities that have none of their own */
+	Oid user;				 /* as whom */
+	TimestampTz began;		 /* its share */
 	TimestampTz went_on;	 /* its first activity began */
 	TimestampTz until;		 /* when it is to end at the next activity; DT_NOEND: not for that */
-	bool progressed;		 /* its share has, so it may end before its first activity */
+	int64 spent;			 /* in its share with activities before it, us */
 	bool out_of_time;		 /* it has ended so: nothing else is done in its share */
 	int open_queries;		 /* when it began */
 	int nest_level;			 /* of transactions, the code's */

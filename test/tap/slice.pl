@@ -78,10 +78,10 @@ wait_until($node, 'it goes on', q{SELECT status = 'completed' FROM aion.workflow
 is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT i) FROM alice.effect WHERE who = 'pause'}), '25|25', 'each step once');
 
 # Steps that are fast share transactions, and are not made step by step.
-start('fast', 'steps', '{"n": 3000, "seconds": 0}');
+start('fast', 'steps', '{"n": 8000, "seconds": 0}');
 wait_until($node, 'fast steps are done', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'fast'});
-is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT i) FROM alice.effect WHERE who = 'fast'}), '3000|3000', 'each once');
-cmp_ok($node->safe_psql('postgres', q{SELECT count(DISTINCT xmin::text) FROM alice.effect WHERE who = 'fast'}), '<', 1000, 'many in one transaction');
+is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT i) FROM alice.effect WHERE who = 'fast'}), '8000|8000', 'each once');
+cmp_ok($node->safe_psql('postgres', q{SELECT count(DISTINCT xmin::text) FROM alice.effect WHERE who = 'fast'}), '<', 500, 'many in one transaction');
 start('queries', 'in_queries', '{"n": 200}');
 wait_until($node, 'code that is left in loops over queries', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'queries'});
 is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT i) FROM alice.effect WHERE who = 'queries'}), '400|400', 'does each step once');
