@@ -59,7 +59,7 @@ BEGIN
 END $$;
 CREATE TABLE expectation (command text, scheduled text, ready text, running text, blocked text, paused text, completed text, failed text, terminated text, timed_out text, cancelled text);
 INSERT INTO expectation VALUES
-	('aion.cancel_workflow(''m'')', 'scheduled; scheduled =', 'running; running =', 'running; running =', 'blocked; blocked =', 'paused; paused =',
+	('aion.cancel_workflow(''m'')', 'cancelled; cancelled *', 'running; running =', 'running; running =', 'blocked; blocked =', 'paused; paused =',
 		'completed; completed =', 'failed; failed =', 'terminated; terminated =', 'timed_out; timed_out =', 'cancelled; cancelled ='),
 	('aion.terminate_workflow(''m'')', 'terminated; terminated *', 'terminated; terminated *', 'terminated; terminated *', 'terminated; terminated *', 'terminated; terminated *',
 		'completed; completed =', 'failed; failed =', 'terminated; terminated =', 'timed_out; timed_out =', 'cancelled; cancelled ='),
