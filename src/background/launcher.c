@@ -36,7 +36,7 @@
 #define AGAIN_MAX_MS (60 * 1000)
 #define STABLE_MS (60 * 1000)
 #define PROBE_MS 10000
-#define NO_ROOM_MAX_MS (10 * 1000) /* nobody tells that there is room */
+#define NO_ROOM_MAX_MS (10 * 1000) /* that there is room again is not told */
 #define COMPLAIN_MS (60 * 1000)
 
 /* A database that has a scheduler, or had one and shall have another. */
