@@ -1,6 +1,6 @@
 -- A nightly load: 500 partitions, 20 at a time, each in a transaction of its own; what fails is tried again, what is broken is listed,
 -- and if too much is, the day is not published.
--- Run it as a role that may use aion, limit task queues and create schemas: SELECT aion.grant_usage('...', 'admin').
+-- Run it as a role that has been granted the use of aion, SELECT aion.grant_usage('...'), and CREATE on the database.
 
 CREATE SCHEMA etl;
 CREATE TABLE etl.partition AS SELECT 'shop ' || to_char(i, 'FM000') AS partition FROM generate_series(1, 500) AS i;

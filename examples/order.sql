@@ -36,3 +36,6 @@ BEGIN
 	RETURN jsonb_build_object('status', 'delivered', 'receipt', receipt);
 END $$;
 SELECT aion.register_workflow('deliver', 'deliver(bigint, numeric, interval)');
+
+-- SELECT aion.start_workflow('deliver', '{"order_id": 1, "amount": 120}', workflow_id => 'order-1');
+-- SELECT * FROM charged;

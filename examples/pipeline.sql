@@ -1,7 +1,7 @@
 -- A pipeline: documents are cut into chunks here; workers elsewhere embed the chunks, several at once, and summarise the document,
 -- page by page. examples/worker has such workers, in Python and in Node. A killed worker loses nothing and does nothing twice; a
 -- document that the model refuses is skipped.
--- Run it as a role that may use aion, and limit task queues: SELECT aion.grant_usage('...', 'admin').
+-- Run it as a role that has been granted the use of aion: SELECT aion.grant_usage('...').
 
 CREATE TABLE document (doc_id bigint PRIMARY KEY, body text NOT NULL);
 CREATE TABLE chunk (doc_id bigint, chunk int, body text NOT NULL, PRIMARY KEY (doc_id, chunk));
@@ -56,5 +56,5 @@ SELECT aion.register_workflow('ingest_document', 'ingest_document(bigint)');
 
 -- INSERT INTO document VALUES (1, E'one page\nand another');
 -- SELECT aion.start_workflow('ingest_document', '{"doc_id": 1}', workflow_id => 'doc-1');
--- SELECT aion.query_workflow('doc-1', 'stage');
+-- SELECT aion.query_workflow('doc-1', 'stage', wait => '10 s');
 -- SELECT * FROM aion.activity_task;

@@ -75,6 +75,6 @@ $$;
 -- INSERT INTO card VALUES (1, true);
 -- SELECT aion.start_workflow('subscription', to_jsonb(s), workflow_id => 'sub-' || s.customer, if_running => 'use_existing')
 --   FROM new_subscription s;
--- SELECT aion.query_workflow('sub-1', 'plan');
+-- SELECT aion.query_workflow('sub-1', 'plan', wait => '10 s');
 -- SELECT aion.signal_workflow('sub-1', 'change_plan', '{"plan": "premium"}');
 -- SELECT aion.signal_workflow('sub-1', 'cancel');
