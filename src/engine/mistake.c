@@ -131,7 +131,7 @@ aion_mistake_uncaught(const Turn *turn)
 
 		if (mistake->told && mistake->told_at == turn->command_count &&
 			aion_failure_errcode(mistake->hindrance.failure) == turn->error->sqlerrcode &&
-			turn->error->message != NULL && strcmp(message, turn->error->message) == 0)
+			turn->as_raised->message != NULL && strcmp(message, turn->as_raised->message) == 0)
 			return mistake;
 	}
 	return NULL;

@@ -173,8 +173,10 @@ compare_end(const Run *run, const Turn *turn)
 		Jsonb *error = aion_event_read_error(end);
 		char *sqlstate = aion_json_text(error, "sqlstate");
 
+		/* Before 0.2.0 it was recorded as the language had made it. */
 		differs = turn->verdict != TURN_RAISED || sqlstate == NULL ||
-				  strcmp(sqlstate, unpack_sql_state(turn->error->sqlerrcode)) != 0;
+				  (strcmp(sqlstate, unpack_sql_state(turn->error->sqlerrcode)) != 0 &&
+				   strcmp(sqlstate, unpack_sql_state(turn->left_as)) != 0);
 		was = psprintf("the code failed with SQLSTATE %s", sqlstate != NULL ? sqlstate : "?????");
 	}
 	else

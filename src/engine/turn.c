@@ -52,7 +52,6 @@ static MessageLevels loud;
 
 static RecordedCommand *find_recorded(Turn *turn, const Fingerprint *issued);
 static void run_body(Turn *turn, const Handler *handler, const CodeSettings *settings);
-static void note_raised(void *turn);
 static void judge(Turn *turn, bool time_was_up);
 static void require_all_commands(Turn *turn, const char *found);
 pg_noreturn static void unwind(Turn *turn, TurnVerdict verdict);
@@ -141,6 +140,11 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
 
+	if (turn->error != NULL)
+	{
+		turn->left_as = turn->error->sqlerrcode;
+		turn->as_raised = aion_raised_settle(&turn->raised, turn->error);
+	}
 	if (turn->verdict != TURN_SPOILED)
 		judge(turn, time_was_up);
 	else if (turn->error != NULL && aion_failure_is_cancel(turn->error) && !time_was_up)
@@ -507,9 +511,7 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 static void
 run_body(Turn *turn, const Handler *handler, const CodeSettings *settings)
 {
-	ErrorContextCallback context = {error_context_stack, note_raised, turn};
-
-	error_context_stack = &context;
+	aion_raised_begin(&turn->raised, turn->context, turn);
 	XactReadOnly = true;
 	turn->settings_level = aion_code_enter_settings(settings);
 	aion_guard_apply_settings();
@@ -519,30 +521,7 @@ run_body(Turn *turn, const Handler *handler, const CodeSettings *settings)
 	aion_payload_check(turn->result, "result");
 	if (turn->verdict == TURN_GOING)
 		turn->verdict = TURN_RETURNED;
-	error_context_stack = context.previous;
-}
-
-/*
- * Notes the SQLSTATE of an error that is about to be raised in the code.  What activities raise is
- * not noted, because a replay does not execute them; nor are messages, which a replay may leave
- * out.
- */
-static void
-note_raised(void *turn)
-{
-	int sqlerrcode = geterrcode();
-	MemoryContext caller;
-	ErrorData *error;
-
-	if (aion_guard_turn() != turn || aion_guard_frame() != FRAME_BODY ||
-		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-		return;
-	caller = MemoryContextSwitchTo(((Turn *) turn)->context);
-	error = CopyErrorData(); /* the only way to learn the level */
-	if (error->elevel == ERROR)
-		((Turn *) turn)->raised = sqlerrcode;
-	FreeErrorData(error);
-	MemoryContextSwitchTo(caller);
+	aion_raised_end(&turn->raised);
 }
 
 /*

@@ -7,6 +7,7 @@
 
 #include "utils/resowner.h"
 
+#include "engine/raised.h"
 #include "engine/run.h"
 
 typedef struct Turn Turn;
@@ -117,7 +118,7 @@ struct Turn
 	int draws;						/* of chance */
 	bool quiet;						/* says again what it said in an earlier turn */
 	const Jsonb *failure;			/* the outcome raised last */
-	int raised;						/* the SQLSTATE of the error raised last in the code, 0: none */
+	RaisedErrors raised;			/* in the code */
 	List *told;						/* the commands whose failures the code was told of last */
 	bool told_last;					/* and of nothing since */
 	List *origins;					/* whose its first commands are, in a forked run */
@@ -139,9 +140,11 @@ struct Turn
 	int skipped;			/* the recorded command that the code passed over first */
 	int ahead;				/* how many it has passed over */
 	Jsonb *result;
-	ErrorData *error;
-	ErrorData *too_long; /* NULL: there is room for what the code asks for */
-	bool entered;		 /* the input fit, and the code began */
+	ErrorData *error;			/* what ended it, with the SQLSTATE it was raised with */
+	const ErrorData *as_raised; /* the same, as it was raised */
+	int left_as;				/* the SQLSTATE that the code's language has made of that */
+	ErrorData *too_long;		/* NULL: there is room for what the code asks for */
+	bool entered;				/* the input fit, and the code began */
 
 	struct Published *published;	   /* what queries get to see; NULL: nothing */
 	struct Continuation *continuation; /* how the code goes on as a new run; NULL: it does not */

@@ -21,6 +21,7 @@
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/mistake.h"
+#include "engine/raised.h"
 #include "engine/testing.h"
 #include "guc.h"
 #include "primitives/activity.h"
@@ -44,6 +45,7 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
+	RaisedErrors raised;
 	GuardState outside;
 	bool time_was_up;
 
@@ -54,11 +56,13 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 	{
 		int open_queries = aion_guard_open_queries();
 
+		aion_raised_begin(&raised, caller, NULL);
 		result->value = aion_attempt_call(info, handler, input);
 		if (aion_guard_open_queries() > open_queries)
 			aion_guard_close_portals();
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);
+		aion_raised_end(&raised);
 		if (info->confirm != NULL)
 			info->confirm(info->argument);
 		ReleaseCurrentSubTransaction();
@@ -68,6 +72,7 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
+		(void) aion_raised_settle(&raised, error);
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);
 		RollbackAndReleaseCurrentSubTransaction();

@@ -176,7 +176,7 @@ aion_raised(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.raised");
 
-	if (turn->raised == 0)
+	if (turn->raised.sqlerrcode == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(unpack_sql_state(turn->raised)));
+	PG_RETURN_TEXT_P(cstring_to_text(unpack_sql_state(turn->raised.sqlerrcode)));
 }

@@ -1,7 +1,8 @@
 --
--- Languages: workflow code in each tells one error of aion from another, and goes on after it.
+-- Languages: workflow code in each tells one error of aion from another, and goes on after it, or ends with it.
 --
 -- 11.26 PL/Python has no exception of its own for these SQLSTATEs, PL/Perl none at all.
+-- 11.22 An error leaves PL/Python with another message, PL/Perl and PL/Tcl with another SQLSTATE too; what it does to a run is the same.
 --
 \set ON_ERROR_STOP 0
 CREATE EXTENSION IF NOT EXISTS plpython3u;
@@ -110,7 +111,180 @@ SELECT workflow_id, status, result, error FROM aion.workflow_run WHERE workflow_
 SELECT workflow_id, aion_test.replay(workflow_id) FROM aion.workflow_run WHERE workflow_id LIKE 'tells%' ORDER BY 1;
 ROLLBACK;
 
--- It is for workflow code.
+-- 11.22: code that ends with an error: it catches none, or raises again what it has caught, also after it has met another one. What it
+-- makes of an error itself is its own.
+CREATE FUNCTION ends_plpgsql(what text, how text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	IF how = 'catches none' THEN EXECUTE what; END IF;
+	BEGIN
+		EXECUTE what;
+	EXCEPTION WHEN OTHERS THEN
+		IF how = 'meets another' THEN
+			BEGIN EXECUTE 'SELECT ''x''::int'; EXCEPTION WHEN OTHERS THEN NULL; END;
+		ELSIF how = 'makes its own' THEN
+			RAISE EXCEPTION 'sorry: %', SQLERRM;
+		ELSIF how = 'adds words' THEN
+			RAISE EXCEPTION '%, sorry', SQLERRM;
+		END IF;
+		RAISE;
+	END;
+	RETURN 'went on';
+END $$;
+CREATE FUNCTION ends_python(what text, how text) RETURNS text LANGUAGE plpython3u AS $$
+if how == 'catches none':
+    plpy.execute(what)
+try:
+    plpy.execute(what)
+except plpy.SPIError as error:
+    if how == 'meets another':
+        try:
+            plpy.execute("SELECT 'x'::int")
+        except plpy.SPIError:
+            pass
+    elif how == 'makes its own':
+        raise RuntimeError('sorry: ' + str(error))
+    elif how == 'adds words':
+        raise RuntimeError(str(error) + ', sorry')
+    raise
+return 'went on'
+$$;
+CREATE FUNCTION ends_perl(what text, how text) RETURNS text LANGUAGE plperl AS $$
+my ($what, $how) = @_;
+spi_exec_query($what) if $how eq 'catches none';
+unless (eval { spi_exec_query($what); 1 }) {
+	my $error = $@;
+	eval { spi_exec_query("SELECT 'x'::int") } if $how eq 'meets another';
+	die "sorry: $error" if $how eq 'makes its own';
+	die "$error, sorry" if $how eq 'adds words';
+	die if $how eq 'raises again'; # with "...propagated at line 7."
+	die $error;
+}
+return 'went on';
+$$;
+CREATE FUNCTION ends_tcl(what text, how text) RETURNS text LANGUAGE pltcl AS $$
+if {$2 eq "catches none"} { spi_exec $1 }
+if {[catch { spi_exec $1 } message]} {
+	if {$2 eq "meets another"} { catch { spi_exec "SELECT 'x'::int" } }
+	if {$2 eq "makes its own"} { error "sorry: $message" }
+	if {$2 eq "adds words"} { error "$message, sorry" }
+	error $message
+}
+return "went on"
+$$;
+CREATE DOMAIN even AS int CHECK (VALUE % 2 = 0);
+CREATE FUNCTION picky(n even) RETURNS int LANGUAGE sql AS 'SELECT n::int';
+SELECT aion.register_activity('picky', 'picky(even)');
+CREATE VIEW ends AS SELECT split_part(workflow_id, ', ', 1) AS how, split_part(workflow_id, ', ', 2) AS what, split_part(workflow_id, ', ', 3) AS language,
+	concat_ws(' ', status, blocked, CASE WHEN error ->> 'sqlstate' IN ('P0001', '38000') THEN 'of its own' ELSE error ->> 'sqlstate' END, 'for ' || (error #>> '{cause,sqlstate}'), 'after ' ||
+		(SELECT string_agg(e.event_type, ' ' ORDER BY e.seq) FROM aion.history(w.workflow_id) h, aion.history(w.workflow_id) e WHERE h.attributes -> 'ended_on' @> to_jsonb(e.seq))) AS outcome,
+	left(aion_test.replay(workflow_id), 2) AS replay FROM aion.workflow_run w WHERE workflow_id ~ ', ';
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT f, aion.register_workflow(f, (f || '(text, text)')::regprocedure) IS NOT NULL AS registered FROM unnest('{ends_plpgsql,ends_python,ends_perl,ends_tcl}'::text[]) f;
+SELECT count(aion.start_workflow(f, jsonb_build_object('what', statement, 'how', how), workflow_id => concat_ws(', ', how, what, substr(f, 6))))
+	FROM unnest('{ends_plpgsql,ends_python,ends_perl,ends_tcl}'::text[]) f, unnest('{catches none,raises again,meets another,makes its own,adds words}'::text[]) how, (VALUES
+		('activity fails', 'SELECT aion.run(''breaks'')'),
+		('activity times out', 'SELECT aion.run(''slow'')'),
+		('child fails', 'SELECT aion.run_child(''lost'')'),
+		('no such activity', 'SELECT aion.run(''missing'')'),
+		('no such child', 'SELECT aion.run_child(''missing'')'),
+		('no such option', 'SELECT aion.run(''breaks'', options => ''{"no": 1}'')'),
+		('input misses', 'SELECT aion.run(''picky'', ''{}'')'),
+		('input is odd', 'SELECT aion.run(''picky'', ''{"n": 3}'')'),
+		('await times out', 'SELECT aion.await(aion.start_timer(''nap'', ''1 day''), ''1 h'')'),
+		('deadline', 'SELECT aion.begin_timeout(''1 h''), aion.sleep(''1 day'')'),
+		('asked to cancel', 'SELECT aion.sleep(''1 day'')'),
+		('nested', format('SELECT ends_tcl(%L, ''catches none'')', format('SELECT ends_python(%L, ''raises again'')', 'SELECT ends_perl(''SELECT aion.run(''''missing'''')'', ''raises again'')'))),
+		('no business of aion', 'SELECT 1 / 0')) s(what, statement)
+	WHERE how IN ('catches none', 'raises again') OR what IN ('activity fails', 'no such activity', 'input is odd', 'asked to cancel', 'no business of aion');
+SELECT aion_test.run_until_idle() > 0 AS went_on;
+SELECT aion_test.advance('1 h') > 0 AS went_on;
+SELECT count(aion.cancel_workflow(workflow_id)) FROM aion.workflow_run WHERE workflow_id ~ 'cancel';
+SELECT aion_test.run_until_idle() > 0 AS went_on;
+SELECT how, what, outcome, string_agg(language, ' ' ORDER BY language) AS languages FROM ends GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT * FROM ends WHERE replay <> 'ok' ORDER BY how, what, language;
+-- Mended, those that wait go on.
+CREATE FUNCTION took(input jsonb) RETURNS text LANGUAGE sql AS 'SELECT ''took it''';
+SELECT aion.register_activity('missing', 'took(jsonb)'), aion.register_activity('picky', 'took(jsonb)'), aion.register_workflow('missing', 'took(jsonb)') IS NOT NULL AS registered;
+SELECT aion_test.advance('3 h') > 0 AS went_on;
+SELECT how, what, outcome, string_agg(language, ' ' ORDER BY language) AS languages FROM ends WHERE outcome ~ '^(completed|running)' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+ROLLBACK;
+
+-- What the machine does fails neither a run nor an activity: it is made again. What code raises by itself does fail it.
+CREATE FUNCTION fails_as(state text, message text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION USING MESSAGE = message, ERRCODE = state, CONSTRAINT = 'beyond', DETAIL = 'In detail.';
+END $$;
+CREATE FUNCTION does_plpgsql(what text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	IF what = 'cries' THEN RAISE EXCEPTION 'boom'; END IF;
+	EXECUTE what;
+	RETURN 'done';
+END $$;
+CREATE FUNCTION does_python(what text) RETURNS text LANGUAGE plpython3u AS $$
+if what == 'cries':
+    plpy.error('boom')
+plpy.execute(what)
+return 'done'
+$$;
+CREATE FUNCTION does_perl(what text) RETURNS text LANGUAGE plperl AS $$
+elog(ERROR, 'boom') if $_[0] eq 'cries';
+spi_exec_query($_[0]);
+return 'done';
+$$;
+CREATE FUNCTION does_tcl(what text) RETURNS text LANGUAGE pltcl AS $$
+if {$1 eq "cries"} { elog ERROR boom }
+spi_exec $1
+return "done"
+$$;
+CREATE FUNCTION has_done(activity text, what text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN aion.run(activity, jsonb_build_object('what', what), CASE WHEN what ~ '23505' THEN '{"retry": {"max_attempts": 3, "non_retryable": ["23505"]}}'::jsonb END);
+EXCEPTION WHEN SQLSTATE 'WA000' THEN
+	RETURN aion.failure() - '{context,message,activity}'::text[];
+END $$;
+CREATE VIEW done AS SELECT split_part(workflow_id, '; ', 1) AS what, split_part(workflow_id, '; ', 2) AS language,
+	concat_ws(' ', status, blocked, replace(coalesce(result, error - '{context,message}'::text[])::text, '"38000"', '"P0001"')) AS outcome FROM aion.workflow_run w WHERE workflow_id ~ '; ';
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT f, aion.register_workflow(f, (f || '(text)')::regprocedure) IS NOT NULL AS registered,
+	aion.register_activity(f, (f || '(text)')::regprocedure)
+	FROM unnest('{does_plpgsql,does_python,does_perl,does_tcl}'::text[]) f;
+SELECT aion.register_workflow('has_done', 'has_done(text, text)') IS NOT NULL AS registered;
+SELECT count(CASE WHEN how = 'workflow' THEN aion.start_workflow(f, jsonb_build_object('what', statement), workflow_id => concat_ws('; ', how || ': ' || what, substr(f, 6)))
+		ELSE aion.start_workflow('has_done', jsonb_build_object('activity', f, 'what', statement), workflow_id => concat_ws('; ', how || ': ' || what, substr(f, 6))) END)
+	FROM unnest('{does_plpgsql,does_python,does_perl,does_tcl}'::text[]) f, unnest('{workflow,activity}'::text[]) how, (VALUES
+		('contention', 'SELECT fails_as(''40001'', ''out of luck'')'),
+		('lock', 'SELECT fails_as(''55P03'', ''out of luck'')'),
+		('memory', 'SELECT fails_as(''53200'', ''out of memory'')'),
+		('disk', 'SELECT fails_as(''53100'', ''out of luck'')'),
+		('internal', 'SELECT fails_as(''XX000'', ''out of luck'')'),
+		('twice', 'SELECT fails_as(''23505'', ''out of luck'')'),
+		('own', 'cries')) s(what, statement);
+SELECT aion_test.run_until_idle() > 0 AS went_on;
+SELECT what, outcome, string_agg(language, ' ' ORDER BY language) AS languages FROM done GROUP BY 1, 2 ORDER BY 1, 2;
+ROLLBACK;
+-- A statement that is cancelled is.
+DO $$
+DECLARE
+	f text;
+	how text;
+BEGIN
+	FOR f, how IN SELECT * FROM unnest('{does_plpgsql,does_python,does_perl,does_tcl}'::text[]) f, unnest('{workflow,activity}'::text[]) how LOOP
+		BEGIN
+			PERFORM aion_test.begin('2026-01-01 00:00+00'), aion.register_workflow(f, (f || '(text)')::regprocedure),
+				aion.register_activity(f, (f || '(text)')::regprocedure), aion.register_workflow('has_done', 'has_done(text, text)');
+			PERFORM aion.start_workflow(CASE how WHEN 'workflow' THEN f ELSE 'has_done' END,
+				jsonb_build_object('what', 'SELECT fails_as(''57014'', ''enough'')') || CASE how WHEN 'workflow' THEN '{}' ELSE jsonb_build_object('activity', f) END);
+			PERFORM aion_test.run_until_idle();
+			RAISE NOTICE '%, %: is not cancelled', f, how;
+		EXCEPTION WHEN query_canceled THEN
+			RAISE NOTICE '%, %: is cancelled', f, how;
+		END;
+	END LOOP;
+END $$;
+
+-- aion.raised() is for workflow code.
 SELECT aion.raised();
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();

@@ -1,0 +1,35 @@
+/*
+ * raised.h
+ *		Errors that are raised in code, and what an error that leaves it comes from.
+ */
+#ifndef AION_RAISED_H
+#define AION_RAISED_H
+
+#include "utils/elog.h"
+
+#define MAX_RAISED 8
+
+/* An error, as it was raised first and as it was passed on last. */
+typedef struct Raised
+{
+	ErrorData *origin;
+	int sqlerrcode;
+	char *message;
+} Raised;
+
+/* What was raised in code that is being executed. */
+typedef struct RaisedErrors
+{
+	MemoryContext context;
+	void *turn;				   /* the Turn whose code it is; NULL: an activity's */
+	int sqlerrcode;			   /* of the error raised last, 0: none */
+	Raised raised[MAX_RAISED]; /* the last ones, from the last */
+	int count;
+	ErrorContextCallback callback;
+} RaisedErrors;
+
+extern void aion_raised_begin(RaisedErrors *errors, MemoryContext context, void *turn);
+extern void aion_raised_end(const RaisedErrors *errors);
+extern const ErrorData *aion_raised_settle(const RaisedErrors *errors, ErrorData *error);
+
+#endif
