@@ -21,7 +21,7 @@ typedef struct Raised
 typedef struct RaisedErrors
 {
 	MemoryContext context;
-	void *turn;				   /* the Turn whose code it is; NULL: an activity's */
+	void *turn;				   /* the Turn whose code it is; NULL: of an activity or a query */
 	int sqlerrcode;			   /* of the error raised last, 0: none */
 	Raised raised[MAX_RAISED]; /* the last ones, from the last */
 	int count;

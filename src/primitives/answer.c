@@ -23,6 +23,7 @@
 #include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
+#include "engine/raised.h"
 #include "engine/run.h"
 #include "engine/wait.h"
 #include "guc.h"
@@ -243,6 +244,7 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 	bool timed = !aion_stopwatch_is_running(); /* else a limit of its caller */
 	ErrorData *volatile error = NULL;
 	Jsonb *volatile result = NULL;
+	RaisedErrors raised;
 	GuardState outside;
 	GuardState session;
 	bool time_was_up;
@@ -255,6 +257,7 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 									  SECURITY_RESTRICTED_OPERATION);
 	PG_TRY();
 	{
+		aion_raised_begin(&raised, caller, NULL);
 		XactReadOnly = true;
 		(void) aion_code_enter_settings(settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -262,12 +265,14 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 			aion_stopwatch_start(aion_turn_timeout);
 		result = aion_handler_call_pair(handler, answer->value, question->args);
 		aion_payload_check(result, "answer");
+		aion_raised_end(&raised);
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
+		(void) aion_raised_settle(&raised, error);
 	}
 	PG_END_TRY();
 	time_was_up = timed && aion_stopwatch_stop();

@@ -283,6 +283,50 @@ BEGIN
 		END;
 	END LOOP;
 END $$;
+-- Nor is that an answer to a query.
+CREATE FUNCTION says_plpgsql(state jsonb, asked jsonb) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM fails_as(asked #>> '{}', 'out of luck');
+	RETURN 'said';
+END $$;
+CREATE FUNCTION says_python(state jsonb, asked jsonb) RETURNS text LANGUAGE plpython3u AS $$
+plpy.execute("SELECT fails_as(%s::jsonb #>> '{}', 'out of luck')" % plpy.quote_literal(asked))
+$$;
+CREATE FUNCTION says_perl(state jsonb, asked jsonb) RETURNS text LANGUAGE plperl AS $$
+spi_exec_query("SELECT fails_as(" . quote_literal($_[1]) . "::jsonb #>> '{}', 'out of luck')");
+$$;
+CREATE FUNCTION says_tcl(state jsonb, asked jsonb) RETURNS text LANGUAGE pltcl AS $$
+spi_exec "SELECT fails_as('[quote $2]'::jsonb #>> '{}', 'out of luck')"
+$$;
+CREATE FUNCTION says() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	f text;
+BEGIN
+	FOREACH f IN ARRAY '{says_plpgsql,says_python,says_perl,says_tcl}'::text[] LOOP
+		PERFORM aion.on_query(f, (f || '(jsonb, jsonb)')::regprocedure, NULL);
+	END LOOP;
+	PERFORM aion.sleep('1 day');
+END $$;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.register_workflow('says', 'says()') IS NOT NULL AS registered, aion.start_workflow('says', workflow_id => 'says');
+SELECT aion_test.run_until_idle() > 0 AS went_on;
+DO $$
+DECLARE
+	f text;
+	wanted text;
+	detail text;
+BEGIN
+	FOR wanted, f IN SELECT * FROM unnest('{40001,23505}'::text[]) wanted, unnest('{says_plpgsql,says_python,says_perl,says_tcl}'::text[]) f LOOP
+		BEGIN
+			PERFORM aion.query_workflow('says', f, to_jsonb(wanted));
+		EXCEPTION WHEN OTHERS THEN
+			GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+			RAISE NOTICE '%: % %', f, SQLSTATE, substr(detail, strpos(detail, '('));
+		END;
+	END LOOP;
+END $$;
+ROLLBACK;
 
 -- aion.raised() is for workflow code.
 SELECT aion.raised();
