@@ -18,6 +18,7 @@
 #include "support/board.h"
 #include "support/interruption.h"
 #include "support/pace.h"
+#include "support/pollers.h"
 #include "support/statement.h"
 #include "support/wakeup.h"
 
@@ -33,6 +34,7 @@ _PG_init(void)
 	aion_wakeup_init();
 	aion_interruption_init();
 	aion_pace_init();
+	aion_pollers_init();
 	aion_statement_init();
 	aion_guard_init();
 	aion_definition_init();

@@ -74,28 +74,106 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 $$;
 COMMENT ON FUNCTION aion._narrate(aion.event) IS 'an event in a few words';
 
-CREATE OR REPLACE FUNCTION aion.explain(workflow_id text, run_id uuid DEFAULT NULL)
+CREATE OR REPLACE FUNCTION aion._explain_history(run_key bigint, since timestamptz, show_all boolean) RETURNS SETOF text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres SET datestyle = iso AS $$
+	-- Events of one shape differ in numbers and payloads only. Of each shape the first two and the last are shown.
+	WITH event AS (
+		SELECT h.*, concat_ws(' ', h.event_type, coalesce(c.attributes ->> 'activity', c.attributes ->> 'workflow_type',
+				regexp_replace(h.key, '\d+', 'N', 'g'))) AS shape
+		FROM aion.history_event h LEFT JOIN aion.history_event c ON c.run_key = h.run_key AND c.key = h.key
+			AND h.event_type ~ '^(Activity|ChildWorkflow)' AND c.event_type = CASE WHEN h.event_type ~ '^A' THEN 'ActivityScheduled' ELSE 'ChildWorkflowStarted' END
+		WHERE h.run_key = _explain_history.run_key),
+	shaped AS (
+		SELECT *, row_number() OVER (PARTITION BY shape ORDER BY seq) AS nth, row_number() OVER (PARTITION BY shape ORDER BY seq DESC) AS nth_last,
+			count(*) OVER () AS total, row_number() OVER (ORDER BY seq DESC) AS from_end FROM event),
+	chosen AS (
+		SELECT *, show_all OR total <= 40 OR nth <= 2 OR nth_last = 1 OR from_end <= 6 AS is_shown FROM shaped),
+	stretch AS (SELECT *, count(*) FILTER (WHERE is_shown) OVER (ORDER BY seq) AS number FROM chosen),
+	shortened AS (SELECT *, count(*) FILTER (WHERE NOT is_shown) OVER (PARTITION BY number) AS left_out FROM stretch),
+	line AS (
+		SELECT seq, format('%16s  %s', date_trunc('milliseconds', recorded_at - since),
+			aion._narrate(ROW(run_id, seq, recorded_at, event_type, key, attributes)::aion.event)) AS text
+		FROM shortened WHERE is_shown OR left_out < 3
+		UNION ALL
+		SELECT min(seq), format('%16s  %s more events: %s', '...', sum(count), string_agg(shape || ' (' || count || ')', ', ' ORDER BY count DESC, seq))
+		FROM (SELECT number, shape, count(*) AS count, min(seq) AS seq FROM shortened WHERE NOT is_shown AND left_out >= 3 GROUP BY number, shape) x
+		GROUP BY number)
+	SELECT text FROM line ORDER BY seq
+$$;
+COMMENT ON FUNCTION aion._explain_history(bigint, timestamptz, boolean) IS 'the history of a run as lines, with what repeats left out unless all is to be shown';
+
+CREATE OR REPLACE FUNCTION aion._explain_activities(run_key bigint) RETURNS SETOF text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres SET datestyle = iso AS $$
+	WITH awaited AS (SELECT key, pollers FROM aion.pending_await p WHERE p.run_key = _explain_activities.run_key AND p.awaiting = 'activity'),
+	task AS (
+		-- Where a run waits for very many, only the first of them are named.
+		SELECT t.*, (SELECT max(a.pollers) FROM awaited a WHERE a.key = t.ordinal::text) AS own_pollers
+		FROM aion.activity_task t WHERE t.run_key = _explain_activities.run_key AND t.state IN ('waiting', 'claimed', 'settled')
+			AND (t.ordinal::text IN (SELECT key FROM awaited) OR EXISTS (SELECT FROM awaited WHERE key ~ ' more$'))),
+	alike AS (
+		SELECT activity, task_queue, background, CASE WHEN state = 'waiting' AND next_attempt_at > aion._clock() THEN 'delayed' ELSE state END AS state,
+			count(*) AS count, max(attempt) AS attempt, min(next_attempt_at) AS next_attempt_at, min(worker) AS worker,
+			max(attempt_by) FILTER (WHERE attempt_by < 'infinity') AS attempt_by, max(last_error ->> 'message') AS message, max(own_pollers) AS pollers,
+			min(ordinal) AS ordinal
+		FROM task GROUP BY 1, 2, 3, 4)
+	SELECT format('waiting for %s in queue %s: ', CASE count WHEN 1 THEN 'activity ' || activity ELSE count || ' activities ' || activity END, task_queue)
+		|| CASE state
+			WHEN 'claimed' THEN concat_ws(', ', CASE WHEN count > 1 THEN 'being executed' ELSE format('attempt %s is executed by %s', attempt, worker) END,
+				'given up at ' || date_trunc('second', attempt_by))
+			WHEN 'delayed' THEN concat_ws(': ', format('attempt %s begins at %s', attempt + 1, date_trunc('second', next_attempt_at)), 'the last one failed', message)
+			WHEN 'settled' THEN 'executed, and not yet recorded'
+			ELSE concat_ws('; ', CASE WHEN background THEN 'waiting for an executor since ' || date_trunc('second', next_attempt_at)
+					WHEN pollers IS NULL THEN 'waiting for a worker since ' || date_trunc('second', next_attempt_at)
+					WHEN pollers = 0 THEN 'no worker that may claim it has polled the queue in the last minute, waiting since ' || date_trunc('second', next_attempt_at)
+					ELSE format('%s polling, waiting since %s', CASE pollers WHEN 1 THEN '1 worker is' ELSE pollers || ' workers are' END, date_trunc('second', next_attempt_at)) END,
+				(SELECT nullif(concat_ws('; ', CASE WHEN q.paused THEN 'the queue is paused' END,
+						CASE WHEN q.max_running IS NOT NULL OR q.max_per_key IS NOT NULL OR q.rate IS NOT NULL THEN 'the queue is limited' END,
+						CASE WHEN q.claimed > 0 THEN 'being executed from it: ' || q.claimed END), '')
+					FROM aion.stat_queue q WHERE q.task_queue = alike.task_queue)) END
+		FROM alike ORDER BY ordinal
+$$;
+COMMENT ON FUNCTION aion._explain_activities(bigint) IS 'the activities that a run waits for as lines, alike ones as one';
+
+CREATE OR REPLACE FUNCTION aion._explain_await(run_key bigint, awaiting text, key text, since timestamptz, until timestamptz) RETURNS SETOF text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres SET datestyle = iso AS $$
+	SELECT CASE awaiting
+		WHEN 'turn' THEN format('waiting for a turn since %s, or in one', date_trunc('second', since))
+		WHEN 'retry' THEN format('waiting until %s, after %s because of the server; its log says why', until, _explain_await.key)
+		WHEN 'child' THEN concat_ws(' ', 'waiting for child', _explain_await.key || coalesce(', ' || (SELECT concat_ws(', ', w.workflow_type, w.status)
+			FROM aion.workflow_run w WHERE w.workflow_id = _explain_await.key ORDER BY w.closed_at DESC, w.run_key DESC LIMIT 1), ''))
+		ELSE concat_ws(' ', 'waiting for', _explain_await.awaiting, _explain_await.key) || coalesce(', due ' || until, '') END
+	UNION ALL
+	SELECT format('    %s: %s', d.key, d.value) FROM (SELECT h.attributes -> 'detail' AS detail FROM aion.history_event h
+			WHERE h.run_key = _explain_await.run_key AND h.event_type = 'WorkflowBlocked' ORDER BY h.seq DESC LIMIT 1) b,
+		jsonb_each_text(CASE jsonb_typeof(b.detail) WHEN 'object' THEN b.detail END) WITH ORDINALITY d(key, value, n) WHERE _explain_await.awaiting = 'release'
+	UNION ALL
+	SELECT format('    %s: %s. %s', h."check", h.detail, h.hint) FROM aion.health() h
+		WHERE _explain_await.awaiting = 'turn' AND NOT h.ok AND h."check" IN ('preload', 'version', 'launcher', 'scheduler', 'runners', 'workers', 'fence', 'engine')
+$$;
+COMMENT ON FUNCTION aion._explain_await(bigint, text, text, timestamptz, timestamptz) IS 'what a run waits for as lines, and what keeps it from going on';
+
+CREATE OR REPLACE FUNCTION aion.explain(workflow_id text, run_id uuid DEFAULT NULL, show_all boolean DEFAULT false)
 	RETURNS SETOF text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 	SET intervalstyle = postgres SET datestyle = iso AS $$
 DECLARE
 	run aion.workflow_run;
-	happened aion.event;
 	waiting aion.pending_await;
 	found bigint := aion._find_run(explain.workflow_id, explain.run_id);
+	line text;
 BEGIN
 	SELECT * INTO run FROM aion.workflow_run w WHERE w.run_key = found;
 	RETURN NEXT format('%s: %s, version %s, owner %s, %s%s', run.workflow_id, run.workflow_type,
 		run.version, run.owner, run.status, coalesce(' (' || run.blocked || ')', ''));
-	FOR happened IN SELECT h.run_id, h.seq, h.recorded_at, h.event_type, h.key, h.attributes
-			FROM aion.history_event h WHERE h.run_key = found ORDER BY h.seq LOOP
-		RETURN NEXT format('%16s  %s',
-			date_trunc('milliseconds', happened.recorded_at - run.started_at),
-			aion._narrate(happened));
+	RETURN QUERY SELECT aion._explain_history(found, run.started_at, coalesce(show_all, false));
+	FOR line IN SELECT aion._explain_activities(found) LOOP
+		RETURN NEXT format('%16s  %s', '...', line);
 	END LOOP;
-	FOR waiting IN SELECT * FROM aion.pending_await p WHERE p.run_key = found LOOP
-		RETURN NEXT format('%16s  waiting for %s %s%s', '...', waiting.awaiting, waiting.key,
-			coalesce(', due ' || waiting.until::text, ''));
+	FOR waiting IN SELECT * FROM aion.pending_await p WHERE p.run_key = found
+			AND (p.awaiting <> 'activity' OR p.activity IS NULL AND p.key !~ ' more$') LOOP
+		FOR line IN SELECT aion._explain_await(found, waiting.awaiting, waiting.key, waiting.since, waiting.until) LOOP
+			RETURN NEXT format('%16s  %s', CASE WHEN line ~ '^ ' THEN '' ELSE '...' END, line);
+		END LOOP;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION aion.explain(text, uuid)
-	IS 'a run as a timeline: what happened, how long after its start, what it is waiting for';
+COMMENT ON FUNCTION aion.explain(text, uuid, boolean)
+	IS 'a run as a timeline: what happened, how long after its start, what it is waiting for and what keeps it from going on; of long histories what repeats is shown only on demand';

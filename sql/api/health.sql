@@ -44,14 +44,18 @@ COMMENT ON COLUMN aion.stat_runner.runs IS 'number of turns since it began';
 CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT detail text, OUT hint text)
 	RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 	WITH e AS (SELECT * FROM aion._stat_engine()),
-		t AS (SELECT clock_timestamp() - min(t.fire_at) AS late FROM aion.timer t WHERE t.fire_at < clock_timestamp()),
+		t AS (SELECT clock_timestamp() - min(t.fire_at) AS late FROM aion.timer t WHERE t.fire_at < (SELECT clock_timestamp())),
+		l AS (SELECT clock_timestamp() - least((SELECT min(w.ready_at) FROM aion.workflow_run w WHERE w.ready_at < (SELECT clock_timestamp())),
+				(SELECT min(i.sent_at) FROM aion.inbox i JOIN aion.workflow_run w USING (run_key) WHERE w.blocked IS DISTINCT FROM 'quarantined')) AS late),
+		q AS (SELECT count(*) AS unpolled, string_agg(quote_ident(q.task_queue), ', ' ORDER BY q.unpolled_since) AS names
+			FROM aion.stat_queue q WHERE q.unpolled_since < clock_timestamp() - interval '1 minute' AND NOT q.paused),
 		c AS (SELECT * FROM aion._missing_bells()),
 		p AS (SELECT w.*, (SELECT string_agg(quote_ident(d.datname), ', ' ORDER BY d.datname) FROM pg_database d WHERE d.oid = ANY (w.unserved)) AS names
 			FROM aion._stat_workers() w),
 		s AS (SELECT count(*) AS stopped FROM aion.schedule s WHERE s.reason IS NOT NULL),
 		b AS (SELECT count(*) AS blocked FROM aion.workflow_run w WHERE w.status = 'blocked')
 	SELECT v."check", v.ok, v.detail, CASE WHEN NOT v.ok THEN v.hint END
-	FROM e, t, b, c, p, s, pg_extension x, LATERAL (VALUES
+	FROM e, t, l, q, b, c, p, s, pg_extension x, LATERAL (VALUES
 		('preload', e.preloaded, CASE WHEN e.preloaded THEN 'the library is preloaded' ELSE 'the library is not preloaded' END,
 			'Add aion to shared_preload_libraries and restart the server; until then use CALL aion.drive().'),
 		('version', e.library_version = x.extversion, format('library %s, extension %s', e.library_version, x.extversion),
@@ -74,6 +78,10 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 		('engine', NOT e.paused, CASE WHEN e.paused THEN 'paused' ELSE 'not paused' END, 'Use SELECT aion.resume_engine().'),
 		('timers', coalesce(t.late < '1 minute', true), coalesce('the oldest one that is due waits for ' || t.late, 'none is due'),
 			'Look at the runs that are blocked, and at the server''s load.'),
+		('turns', coalesce(l.late < '1 minute', true), CASE WHEN l.late > '0' THEN 'the oldest run that is ready waits for ' || l.late ELSE 'none is ready' END,
+			'Look at the rows above, at aion.stat_runner, and with aion.explain() at the runs that aion.pending_await shows waiting for a turn.'),
+		('queues', q.unpolled = 0, format('%s with activities that no worker polls for', CASE q.unpolled WHEN 0 THEN 'none' ELSE q.unpolled || ' (' || left(q.names, 500) || ')' END),
+			'Start workers that use aion.poll_activities() on them, as a role that may claim what waits there: see aion.grant_task_queue().'),
 		('pg_cron', c.missing = 0, CASE c.bells WHEN 0 THEN 'no schedule needs it'
 				ELSE concat_ws(', ', format('%s of %s schedules that need it have a job', c.bells - c.missing, c.bells), c.problem) END,
 			CASE WHEN c.problem IS NULL THEN 'Use SELECT aion.repair_schedules().'

@@ -26,7 +26,8 @@ CREATE OR REPLACE VIEW aion.workflow_run WITH (security_barrier) AS
 			THEN a.memo END AS memo,
 		CASE WHEN r.chain_key IS NOT NULL THEN
 			(SELECT (e.attributes #>> '{continues,run_id}')::uuid FROM aion._event e
-				WHERE e.run_key = r.run_key AND e.seq = 1) END AS continues_run_id
+				WHERE e.run_key = r.run_key AND e.seq = 1) END AS continues_run_id,
+		r.ready_at
 	FROM aion._run r
 		JOIN aion._version v USING (version_key)
 		JOIN aion._owner o ON o.owner_key = r.owner_key
@@ -52,6 +53,7 @@ COMMENT ON COLUMN aion.workflow_run.turn_failures IS 'how often in a row the nex
 COMMENT ON COLUMN aion.workflow_run.search_attributes IS 'what aion.find_workflows() finds the run by; null for those who may not see payloads';
 COMMENT ON COLUMN aion.workflow_run.memo IS 'what was given to the start to be kept with the run; null for those who may not see payloads';
 COMMENT ON COLUMN aion.workflow_run.continues_run_id IS 'run that this one goes on for, by aion.continue_as_new()';
+COMMENT ON COLUMN aion.workflow_run.ready_at IS 'since when the run is ready for a turn; null if it is not, or if a timer or something sent to it makes it ready';
 
 CREATE OR REPLACE VIEW aion.history_event WITH (security_barrier) AS
 	SELECT r.run_id, e.seq, e.recorded_at, e.event_type::text AS event_type, e.key,
@@ -85,12 +87,32 @@ COMMENT ON COLUMN aion.timer.fire_at IS 'when the timer is due';
 COMMENT ON COLUMN aion.timer.run_id IS 'run that has the timer';
 COMMENT ON COLUMN aion.timer.run_key IS 'number of the run in this database';
 
+CREATE OR REPLACE FUNCTION aion._queue_pollers(task_queue text, owner_key int DEFAULT NULL) RETURNS int
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'aion_queue_pollers';
+COMMENT ON FUNCTION aion._queue_pollers(text, int)
+	IS 'how many workers that may claim activities of an owner, or of any that the current user may see, have polled a task queue in the last minute; null if the library is not preloaded';
+
+CREATE OR REPLACE FUNCTION aion._clock() RETURNS timestamptz
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'aion_clock';
+COMMENT ON FUNCTION aion._clock() IS 'the time by which the engine decides what is due: in a test the virtual one';
+
 CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS
-	SELECT r.workflow_id, w.awaiting, w.key, w.since, w.until, r.run_id, r.run_key
+	SELECT r.workflow_id, w.awaiting, w.key, w.since, w.until, r.run_id, r.run_key,
+		t.activity, t.task_queue,
+		CASE WHEN NOT t.background THEN aion._queue_pollers(t.task_queue, r.owner_key) END AS pollers
 	FROM aion._run r CROSS JOIN LATERAL (
 		SELECT a.value ->> 'awaiting' AS awaiting, a.value ->> 'key' AS key,
 			r.awaiting_since AS since, (a.value ->> 'until')::timestamptz AS until
 		FROM jsonb_array_elements(r.awaiting) a WHERE r.status = 'running'
+		UNION ALL
+		SELECT 'turn', NULL, x.since, NULL
+		FROM (SELECT least(r.ready_at,
+				(SELECT min(t.fire_at) FROM aion._timer t WHERE t.run_key = r.run_key AND t.fire_at <= aion._clock()),
+				(SELECT min(i.sent_at) FROM aion._inbox i WHERE i.run_key = r.run_key)) AS since) x
+		WHERE r.status = 'running' AND (r.retry_at IS NULL OR r.retry_at <= aion._clock()) AND x.since <= aion._clock()
+		UNION ALL
+		SELECT 'retry', r.failures || ' failed turns', NULL, r.retry_at
+		WHERE r.status = 'running' AND r.retry_at > aion._clock()
 		UNION ALL
 		SELECT 'start', NULL, r.started_at, (SELECT t.fire_at FROM aion._timer t
 				WHERE t.run_key = r.run_key AND t.name = 'start:')
@@ -103,17 +125,22 @@ CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS
 		SELECT 'resume', r.blocked, (SELECT max(e.recorded_at) FROM aion._event e
 				WHERE e.run_key = r.run_key AND e.event_type = 'WorkflowPaused'), NULL
 		WHERE r.status = 'paused') w
+		LEFT JOIN aion._task t ON w.awaiting = 'activity' AND t.run_key = r.run_key
+			AND t.ordinal = CASE WHEN w.key ~ '^[0-9]{1,9}$' THEN w.key::int END
 	WHERE r.closed_at IS NULL
 		AND r.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.pending_await
-	IS 'what each open run waits for, and since when: what its code awaits, its start, the release of its block, or to be resumed';
+	IS 'what each open run waits for, and since when: what its code awaits, a turn, another attempt after turns that the machine has failed, its start, the release of its block, or to be resumed';
 COMMENT ON COLUMN aion.pending_await.workflow_id IS 'workflow id of the run that waits';
-COMMENT ON COLUMN aion.pending_await.awaiting IS 'kind of what the run waits for';
+COMMENT ON COLUMN aion.pending_await.awaiting IS 'activity, timer, timeout, signal, child, sending or cancel as its code has asked for; turn: it is ready and not yet executed, or is being executed; retry, start, release, resume';
 COMMENT ON COLUMN aion.pending_await.key IS 'which of that kind: the command, the name of a signal, or the reason of a block';
 COMMENT ON COLUMN aion.pending_await.since IS 'since when the run waits for it';
 COMMENT ON COLUMN aion.pending_await.until IS 'when the wait ends by itself; null if nothing ends it';
 COMMENT ON COLUMN aion.pending_await.run_id IS 'run that waits';
 COMMENT ON COLUMN aion.pending_await.run_key IS 'number of the run in this database';
+COMMENT ON COLUMN aion.pending_await.activity IS 'name of the activity that it waits for';
+COMMENT ON COLUMN aion.pending_await.task_queue IS 'task queue in which that activity waits, or was claimed from';
+COMMENT ON COLUMN aion.pending_await.pollers IS 'of an activity for workers, how many that may claim it have polled the queue in the last minute; null if the library is not preloaded';
 
 CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
 	SELECT v.workflow_type, v.version, v.version_key = w.version_key AS routed, o.name AS owner,

@@ -25,7 +25,13 @@ COMMENT ON FUNCTION aion._queue_pace() IS 'how many activities of task queues be
 
 CREATE OR REPLACE VIEW aion.stat_queue WITH (security_barrier) AS
 	SELECT q.name AS task_queue, coalesce(c.paused, false) AS paused, c.max_running, c.max_per_key, c.rate,
-		t.waiting, t.delayed, t.claimed, t.oldest, p.started_per_second, p.finished_per_second
+		t.waiting, t.delayed, t.claimed, t.oldest, p.started_per_second, p.finished_per_second,
+		aion._queue_pollers(q.name) AS pollers,
+		(SELECT min(o.oldest) FROM (SELECT t.owner_key, min(t.next_attempt_at) AS oldest FROM aion._task t
+				WHERE t.task_queue = q.name AND t.state = 'waiting' AND NOT t.background AND t.next_attempt_at <= clock_timestamp()
+					AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]) GROUP BY t.owner_key) o
+			WHERE aion._queue_pollers(q.name, o.owner_key) = 0 AND NOT EXISTS (SELECT FROM aion._task t WHERE t.task_queue = q.name
+				AND t.state = 'claimed' AND NOT t.background AND t.owner_key = o.owner_key)) AS unpolled_since
 	FROM (SELECT name FROM aion._queue WHERE owner_key IS NULL OR owner_key = ANY ((SELECT aion._visible_owners(false))::int[])
 			UNION SELECT task_queue FROM aion._queue_pace() UNION SELECT task_queue FROM aion._task
 			WHERE owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) q
@@ -51,3 +57,5 @@ COMMENT ON COLUMN aion.stat_queue.claimed IS 'number of activities that are bein
 COMMENT ON COLUMN aion.stat_queue.oldest IS 'since when the oldest of those that may be claimed could be';
 COMMENT ON COLUMN aion.stat_queue.started_per_second IS 'about how many began per second in the last minute';
 COMMENT ON COLUMN aion.stat_queue.finished_per_second IS 'about how many ended per second in the last minute';
+COMMENT ON COLUMN aion.stat_queue.pollers IS 'number of workers that have polled the queue in the last minute; null if the library is not preloaded';
+COMMENT ON COLUMN aion.stat_queue.unpolled_since IS 'since when the oldest activity waits for a worker while none that may claim it polls the queue or executes anything from it';

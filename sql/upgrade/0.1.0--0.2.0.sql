@@ -21,3 +21,6 @@ CREATE TABLE aion._start_grant (
 COMMENT ON TABLE aion._start_grant IS 'who may start which workflow as its owner; void where the workflow has another owner now';
 SELECT pg_extension_config_dump('aion._start_grant', '');
 ALTER TABLE aion._start_grant ENABLE ROW LEVEL SECURITY;
+
+/* Takes one more parameter. */
+DROP FUNCTION aion.explain(text, uuid);

@@ -18,10 +18,13 @@
 #include "engine/turn.h"
 #include "primitives/activity.h"
 #include "primitives/policy.h"
+#include "primitives/query.h"
 #include "primitives/registration.h"
 #include "primitives/timer.h"
 #include "support/errors.h"
 #include "support/payload.h"
+
+#define MAP_PROGRESS "aion.map" /* the name under which it is published */
 
 static Command **read_handles(FunctionCallInfo fcinfo, Turn *turn, int *count);
 static Command *read_handle(FunctionCallInfo fcinfo, Turn *turn);
@@ -31,7 +34,9 @@ static Command *first_failure(Command **commands, int count);
 static void cancel_after(Turn *turn, Command **commands, int count, const Command *decisive);
 static Jsonb *settled(Turn *turn, Command **commands, int count);
 static Command **start_many(Turn *turn, FunctionCallInfo fcinfo, bool all_wanted, int *count);
+static bool any_is_settled(Command **commands, int count);
 static int concurrency_of(const Jsonb *options, int count);
+static void publish_progress(Turn *turn, Command **commands, int count, int total);
 
 /*
  * Waits until all of some commands are settled.
@@ -176,8 +181,11 @@ start_many(Turn *turn, FunctionCallInfo fcinfo, bool all_wanted, int *count)
 
 		if (left == concurrency)
 		{
-			int first = aion_turn_wait(turn, going, left);
+			int first;
 
+			if (!any_is_settled(going, left))
+				publish_progress(turn, commands, i, *count);
+			first = aion_turn_wait(turn, going, left);
 			aion_turn_consume(turn, going[first]);
 			if (all_wanted && going[first]->class->failure(going[first]) != NULL)
 			{
@@ -189,7 +197,45 @@ start_many(Turn *turn, FunctionCallInfo fcinfo, bool all_wanted, int *count)
 		commands[i] = aion_activity_start(turn, name, JsonbValueToJsonb(element), options);
 		going[left++] = commands[i];
 	}
+	if (*count > 0)
+		publish_progress(turn, commands, *count, JB_ROOT_COUNT(inputs));
 	return commands;
+}
+
+static bool
+any_is_settled(Command **commands, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (aion_turn_is_settled(commands[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Publishes how much of a map is done, for who looks at it while it waits.
+ */
+static void
+publish_progress(Turn *turn, Command **commands, int count, int total)
+{
+	int done = 0;
+	int failed = 0;
+	JsonObject progress;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (!aion_turn_is_settled(commands[i]))
+			continue;
+		done++;
+		failed += commands[i]->class->failure(commands[i]) != NULL;
+	}
+	aion_object_begin(&progress);
+	aion_object_text(&progress, "activity", commands[0]->fingerprint.name);
+	aion_object_int(&progress, "total", total);
+	aion_object_int(&progress, "done", done);
+	aion_object_int(&progress, "failed", failed);
+	aion_query_progress(turn, MAP_PROGRESS, aion_object_end(&progress), done == total);
 }
 
 static int

@@ -26,6 +26,7 @@
 #include "support/extension.h"
 #include "support/payload.h"
 #include "support/pg_compat.h"
+#include "support/pollers.h"
 #include "support/statement.h"
 #include "support/wakeup.h"
 
@@ -244,6 +245,7 @@ aion_poll_activities(PG_FUNCTION_ARGS)
 	for (;;)
 	{
 		aion_wakeup_watch_queues(mask);
+		aion_pollers_note(poll.role, poll.wish.worker, mask, poll.queues, poll.queue_count);
 		if (claim_some(fcinfo, &poll) > 0 || GetCurrentTimestamp() >= until)
 			break;
 		aion_wakeup_wait(wait_at_most(&poll, until));
@@ -375,6 +377,7 @@ aion_wait_for_tasks(PG_FUNCTION_ARGS)
 		bool found;
 
 		aion_wakeup_watch_queues(mask);
+		aion_pollers_note(poll.role, NULL, mask, poll.queues, poll.queue_count);
 		found = has_tasks(&poll);
 		most = wait_at_most(&poll, until);
 		SPI_commit(); /* and the snapshot with it */

@@ -43,6 +43,8 @@ typedef struct PublishedName
 	Oid function;	 /* given last to on_query() under this name */
 	char *signature; /* NULL: none was */
 	char *digest;
+	bool is_progress; /* of the engine's own, as far as it is by now */
+	bool is_over;	  /* and it has ended: of interest only where it was seen before */
 } PublishedName;
 
 /* What a turn has published so far. */
@@ -155,6 +157,24 @@ aion_query_function(Oid function)
 }
 
 /*
+ * Publishes how far something has come that the engine does for the code.  What is over at once is
+ * not written, and nothing is refused: the code has not asked for it.
+ */
+void
+aion_query_progress(Turn *turn, const char *name, const Jsonb *value, bool is_over)
+{
+	PublishedName *publication;
+
+	if (turn->published != NULL && list_length(turn->published->publications) >= MAX_NAMES)
+		return;
+	publication = publication_of(turn, name);
+	publication->is_handled = false;
+	publication->is_progress = true;
+	publication->is_over = is_over;
+	set_value(turn, publication, value);
+}
+
+/*
  * Lets a run that goes on for another one answer as that one did; with authority.
  */
 static void
@@ -209,6 +229,8 @@ save(Run *run)
 		const PublishedName *publication = lfirst(cell);
 		int64 row = row_of(rows, publication);
 
+		if (row < 0 && publication->is_over)
+			continue;
 		if (row < 0 || !has_same_code(rows, row, publication))
 			write_row(run, publication);
 		else if (!has_same_value(rows, row, publication))
@@ -243,6 +265,8 @@ compare(Run *run, Turn *turn)
 		const PublishedName *publication = lfirst(cell);
 		int64 row = row_of(rows, publication);
 
+		if (publication->is_progress)
+			continue;
 		if (row < 0)
 			return difference_of(publication, NULL);
 		if (!has_same_value(rows, row, publication) || !has_same_code(rows, row, publication))
@@ -491,7 +515,7 @@ aion_publish(PG_FUNCTION_ARGS)
 	aion_name_check(name, AION_NAME_MAX, "query name");
 	aion_payload_check(value, "published value");
 	publication = publication_of(turn, name);
-	publication->is_handled = false;
+	publication->is_handled = publication->is_progress = publication->is_over = false;
 	set_value(turn, publication, value);
 	PG_RETURN_VOID();
 }
@@ -512,6 +536,7 @@ aion_on_query(PG_FUNCTION_ARGS)
 	aion_payload_check(state, "state");
 	check_function(function);
 	publication = publication_of(turn, name);
+	publication->is_progress = publication->is_over = false;
 	give_function(turn, publication, function);
 	set_value(turn, publication, state);
 	PG_RETURN_VOID();

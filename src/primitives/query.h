@@ -7,6 +7,7 @@
 
 #include "engine/handler.h"
 #include "engine/run.h"
+#include "engine/turn.h"
 
 /* A function that answers, as it is now. */
 typedef struct QueryFunction
@@ -17,5 +18,6 @@ typedef struct QueryFunction
 } QueryFunction;
 
 extern const QueryFunction *aion_query_function(Oid function);
+extern void aion_query_progress(Turn *turn, const char *name, const Jsonb *value, bool is_over);
 
 #endif

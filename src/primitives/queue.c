@@ -34,6 +34,7 @@
 #include "support/extension.h"
 #include "support/pace.h"
 #include "support/payload.h"
+#include "support/pollers.h"
 #include "support/wakeup.h"
 
 #define PERMITS_MAX 10000
@@ -118,6 +119,7 @@ static Statement grant_queue =
 
 static void rule(Queue *queue, int32 owner_key, Datum controlled);
 static Datum select_common(Datum keys, Datum of, bool common);
+static bool may_claim(Oid role, const char *name, Datum owners);
 static void require_control(Oid role, const char *name);
 static int hold(const Queue *queue, const char *kind, int wanted, int32 **numbers);
 static void set_free_at(const char *queue, const char *kind, int32 number, TimestampTz free_at);
@@ -196,6 +198,25 @@ select_common(Datum keys, Datum of, bool common)
 			all[kept++] = all[i];
 	}
 	return PointerGetDatum(construct_array(all, kept, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/*
+ * Tells whether a role may claim activities of one of some owners from a queue.
+ */
+static bool
+may_claim(Oid role, const char *name, Datum owners)
+{
+	Datum controlled = aion_owner_controlled(role);
+	Datum claimable;
+	Queue queue;
+
+	aion_queue_read(name, controlled, &queue);
+	if (queue.granted)
+		return ARR_NDIM(DatumGetArrayTypeP(owners)) > 0;
+	claimable = select_common(owners, queue.claimable, true);
+	if (ARR_NDIM(DatumGetArrayTypeP(claimable)) > 0 || queue.ruled.isnull)
+		return ARR_NDIM(DatumGetArrayTypeP(claimable)) > 0;
+	return ARR_NDIM(DatumGetArrayTypeP(select_common(owners, queue.unruled, true))) > 0;
 }
 
 /*
@@ -393,6 +414,7 @@ PG_FUNCTION_INFO_V1(aion_grant_task_queue);
 PG_FUNCTION_INFO_V1(aion_pause_task_queue);
 PG_FUNCTION_INFO_V1(aion_resume_task_queue);
 PG_FUNCTION_INFO_V1(aion_queue_pace);
+PG_FUNCTION_INFO_V1(aion_queue_pollers);
 
 /*
  * configure_task_queue(name, max_running, max_per_key, rate)
@@ -506,4 +528,40 @@ aion_queue_pace(PG_FUNCTION_ARGS)
 			tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/*
+ * _queue_pollers(task_queue, owner_key) -> how many workers that may claim activities of an owner,
+ *		or of any that one may see, have polled a queue lately; null: it is not known
+ */
+Datum
+aion_queue_pollers(PG_FUNCTION_ARGS)
+{
+	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid user = GetUserId();
+	Authority authority;
+	Datum owners;
+	List *pollers;
+	ListCell *cell;
+	int count = 0;
+
+	if (name == NULL || !aion_pollers_are_known())
+		PG_RETURN_NULL();
+	pollers = aion_pollers_of(name);
+	if (pollers == NIL)
+		PG_RETURN_INT32(0);
+	aion_authority_assume(&authority);
+	owners = aion_owner_visible(user, false);
+	if (!PG_ARGISNULL(1))
+	{
+		Datum owner = PG_GETARG_DATUM(1);
+
+		owners = select_common(
+			PointerGetDatum(construct_array(&owner, 1, INT4OID, sizeof(int32), true, TYPALIGN_INT)),
+			owners, true);
+	}
+	foreach (cell, pollers)
+		count += may_claim(((Poller *) lfirst(cell))->role, name, owners);
+	aion_authority_drop(&authority);
+	PG_RETURN_INT32(count);
 }

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "utils/timestamp.h"
 
 #include "support/clock.h"
@@ -37,4 +38,17 @@ void
 aion_clock_reset(void)
 {
 	virtual_now = DT_NOBEGIN;
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_clock);
+
+/*
+ * _clock() -> now, as the engine sees it
+ */
+Datum
+aion_clock(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(aion_clock_now());
 }

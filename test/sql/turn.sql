@@ -2,7 +2,9 @@
 -- Turns: suspension and what code may try against it, what it may not do, whose failure is whose.
 --
 \set ON_ERROR_STOP 0
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS plpython3u;
+RESET client_min_messages;
 CREATE ROLE turn_user LOGIN;
 SELECT aion.grant_usage('turn_user');
 GRANT CREATE ON SCHEMA public TO turn_user;
