@@ -16,6 +16,7 @@
 #include "engine/wait.h"
 #include "guc.h"
 #include "support/board.h"
+#include "support/incident.h"
 #include "support/interruption.h"
 #include "support/pace.h"
 #include "support/pollers.h"
@@ -35,6 +36,7 @@ _PG_init(void)
 	aion_interruption_init();
 	aion_pace_init();
 	aion_pollers_init();
+	aion_incident_init();
 	aion_statement_init();
 	aion_guard_init();
 	aion_definition_init();

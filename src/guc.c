@@ -22,15 +22,22 @@ int aion_batch_lock_timeout = 5;
 int aion_batch_time = 10;
 int aion_batch_turns = 100;
 char *aion_execution = "on";
+int aion_log_incidents = LOG;
+int aion_log_incidents_per_second = 10;
 int aion_max_history_events = 50000;
 int aion_max_payload_size = 16 * 1024;
 int aion_max_runners = 4;
 int aion_max_runners_per_owner = 0;
+bool aion_notify_incidents = false;
 bool aion_optimistic_turns = true;
 int aion_retention = 90 * SECS_PER_DAY;
 int aion_runner_idle_timeout = 5 * 60 * 1000;
 int aion_turn_attempts = 8;
 int aion_turn_timeout = 10 * 1000;
+
+static const struct config_enum_entry incident_levels[] = {
+	{"off", 0, false},			 {"debug", DEBUG1, false}, {"notice", NOTICE, false},
+	{"warning", WARNING, false}, {"log", LOG, false},	   {NULL, 0, false}};
 
 void
 aion_guc_define(void)
@@ -67,6 +74,16 @@ aion_guc_define(void)
 							   "Sets whether runs are executed here: on, off, or the name under "
 							   "which the database was adopted.",
 							   NULL, &aion_execution, "on", PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("aion.log_incidents",
+							 "Sets the level of the messages that tell which runs fail, time out, "
+							 "are blocked or quarantined, and which schedules pause themselves.",
+							 "off writes none.", &aion_log_incidents, LOG, incident_levels,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.log_incidents_per_second",
+							"Sets how many of these messages there are per second for each owner.",
+							"What is left out is counted in aion.stat_engine.",
+							&aion_log_incidents_per_second, 10, 1, 10000, PGC_SUSET, 0, NULL, NULL,
+							NULL);
 	DefineCustomIntVariable(
 		"aion.max_history_events", "Sets how many events the history of a run should have at most.",
 		"With more there is a warning, and twice as many block the run.", &aion_max_history_events,
@@ -86,6 +103,11 @@ aion_guc_define(void)
 							"begin after that.",
 							&aion_max_runners_per_owner, 0, 0, 1000, PGC_SUSET, 0, NULL, NULL,
 							NULL);
+	DefineCustomBoolVariable("aion.notify_incidents",
+							 "Notifies those who listen on aion_incident of the same.",
+							 "The notification names no run, but its run_key. Commits with "
+							 "notifications wait for each other.",
+							 &aion_notify_incidents, false, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("aion.optimistic_turns",
 							 "Executes inline activities where workflow code calls them, if all "
 							 "of the turn can be kept.",

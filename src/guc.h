@@ -12,10 +12,13 @@ extern char *aion_execution;		/* on, off or a name */
 extern int aion_batch_lock_timeout; /* ms */
 extern int aion_batch_time;			/* ms */
 extern int aion_batch_turns;
+extern int aion_log_incidents; /* level of messages; 0: none */
+extern int aion_log_incidents_per_second;
 extern int aion_max_history_events;
 extern int aion_max_payload_size; /* kB */
 extern int aion_max_runners;
 extern int aion_max_runners_per_owner; /* 0: no limit */
+extern bool aion_notify_incidents;
 extern bool aion_optimistic_turns;
 extern int aion_retention;			 /* s; -1: for ever */
 extern int aion_runner_idle_timeout; /* ms */

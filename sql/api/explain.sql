@@ -46,7 +46,8 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			coalesce(aion._abbreviate(attributes -> 'result'), 'no result'))
 		WHEN 'ActivityFailed' THEN concat_ws(' ', '  failed:', attributes #>> '{error,sqlstate}',
 			attributes #>> '{error,message}')
-		WHEN 'ActivityCancelled' THEN '  cancelled'
+		WHEN 'ActivityCancelled' THEN concat_ws(' ', '  cancelled', CASE WHEN attributes ? 'unawaited' THEN 'with the run, which has never awaited it'
+			WHEN attributes ->> 'cause' = 'close' THEN 'with the run' END)
 		WHEN 'TimerStarted' THEN concat_ws(' ', 'timer', event.key,
 			coalesce('for ' || (attributes ->> 'duration'), 'until ' || (attributes ->> 'fire_at')))
 		WHEN 'TimerFired' THEN format('  %s fired', event.key)

@@ -16,7 +16,11 @@ CREATE OR REPLACE FUNCTION aion._stat_workers(OUT databases int, OUT needed int,
 	LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_stat_workers';
 COMMENT ON FUNCTION aion._stat_workers() IS 'how many background workers the engine needs in this server, and the databases that wait for one';
 
-CREATE OR REPLACE VIEW aion.stat_engine AS SELECT * FROM aion._stat_engine();
+CREATE OR REPLACE FUNCTION aion._unlogged_incidents() RETURNS bigint
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_unlogged_incidents';
+COMMENT ON FUNCTION aion._unlogged_incidents() IS 'how many messages about incidents this server has left out';
+
+CREATE OR REPLACE VIEW aion.stat_engine AS SELECT *, aion._unlogged_incidents() AS unlogged_incidents FROM aion._stat_engine();
 COMMENT ON VIEW aion.stat_engine IS 'the engine''s processes in this database';
 COMMENT ON COLUMN aion.stat_engine.library_version IS 'version of the library that the server has loaded';
 COMMENT ON COLUMN aion.stat_engine.preloaded IS 'whether the library is in shared_preload_libraries';
@@ -27,6 +31,7 @@ COMMENT ON COLUMN aion.stat_engine.max_runners IS 'how many of both the server m
 COMMENT ON COLUMN aion.stat_engine.fence IS 'whether this database executes its runs: new (has not yet), adopted (does), copy (does not, since it is a copy of another database) or paused (does not, because of aion.execution); null while library and extension differ in version';
 COMMENT ON COLUMN aion.stat_engine.execution IS 'value of aion.execution';
 COMMENT ON COLUMN aion.stat_engine.paused IS 'whether aion.pause_engine() holds all execution in this database';
+COMMENT ON COLUMN aion.stat_engine.unlogged_incidents IS 'number of messages that aion.log_incidents_per_second has left out in this server since it began';
 
 CREATE OR REPLACE VIEW aion.stat_runner WITH (security_barrier) AS
 	SELECT s.pid, o.name AS owner, s.state, s.since, s.queued, s.batches, s.runs

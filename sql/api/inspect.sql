@@ -40,7 +40,7 @@ COMMENT ON COLUMN aion.workflow_run.run_id IS 'identifies this run among those o
 COMMENT ON COLUMN aion.workflow_run.workflow_type IS 'registered name of the workflow that the run executes';
 COMMENT ON COLUMN aion.workflow_run.version IS 'version of the code that the run executes';
 COMMENT ON COLUMN aion.workflow_run.status IS 'scheduled, running, paused or blocked while the run is open; then completed, failed, cancelled, terminated, timed_out or continued_as_new';
-COMMENT ON COLUMN aion.workflow_run.blocked IS 'why the run is blocked: mismatch, missing code, missing right, turn_timeout, error or quarantined; null if it is not';
+COMMENT ON COLUMN aion.workflow_run.blocked IS 'why the run is blocked: mismatch, missing code, missing right, invalid input, turn_timeout, error or quarantined; null if it is not';
 COMMENT ON COLUMN aion.workflow_run.owner IS 'role that the run belongs to and that its code runs as';
 COMMENT ON COLUMN aion.workflow_run.input IS 'what the workflow was started with; null for those who may not see payloads';
 COMMENT ON COLUMN aion.workflow_run.result IS 'what a completed run has returned; null for those who may not see payloads';
@@ -82,7 +82,7 @@ CREATE OR REPLACE VIEW aion.timer WITH (security_barrier) AS
 		AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.timer IS 'timers that are live';
 COMMENT ON COLUMN aion.timer.workflow_id IS 'workflow id of the run that has the timer';
-COMMENT ON COLUMN aion.timer.timer IS 'name of the timer; names with a colon are the engines';
+COMMENT ON COLUMN aion.timer.timer IS 'name of the timer; names with a colon are those of the engine';
 COMMENT ON COLUMN aion.timer.fire_at IS 'when the timer is due';
 COMMENT ON COLUMN aion.timer.run_id IS 'run that has the timer';
 COMMENT ON COLUMN aion.timer.run_key IS 'number of the run in this database';

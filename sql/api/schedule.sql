@@ -79,7 +79,8 @@ CREATE OR REPLACE VIEW aion.schedule WITH (security_barrier) AS
 		CASE WHEN s.owner_key = ANY ((SELECT aion._visible_owners(true))::int[]) THEN s.options END AS options,
 		s.next_at, s.due_at, s.runs,
 		(SELECT max(t.nominal_at) FROM aion._schedule_tick t
-			WHERE t.run_key = s.run_key AND t.state = 'started') AS last_started_at
+			WHERE t.run_key = s.run_key AND t.state = 'started') AS last_started_at,
+		s.run_key
 	FROM aion._schedule s JOIN aion._owner o ON o.owner_key = s.owner_key
 	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.schedule IS 'schedules: what they start and when, their next tick, and why one is paused that nobody paused (quarantined: the server crashed in its ticks)';
@@ -103,6 +104,7 @@ COMMENT ON COLUMN aion.schedule.next_at IS 'nominal time of the next tick';
 COMMENT ON COLUMN aion.schedule.due_at IS 'when the next tick is decided, jitter included';
 COMMENT ON COLUMN aion.schedule.runs IS 'number of runs that the schedule has started';
 COMMENT ON COLUMN aion.schedule.last_started_at IS 'nominal time of the latest tick that started a run';
+COMMENT ON COLUMN aion.schedule.run_key IS 'number of the schedule in this database, among those of runs';
 
 CREATE OR REPLACE VIEW aion.schedule_tick WITH (security_barrier) AS
 	SELECT s.name AS schedule, t.nominal_at, t.state, t.workflow_id, t.decided_at, t.until_at,

@@ -5,10 +5,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -18,6 +16,7 @@
 #include "guc.h"
 #include "support/board.h"
 #include "support/extension.h"
+#include "support/incident.h"
 #include "support/roster.h"
 #include "support/service.h"
 
@@ -28,6 +27,7 @@ static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 PG_FUNCTION_INFO_V1(aion_stat_engine);
 PG_FUNCTION_INFO_V1(aion_stat_runner);
 PG_FUNCTION_INFO_V1(aion_stat_workers);
+PG_FUNCTION_INFO_V1(aion_unlogged_incidents);
 
 /*
  * _stat_engine() -> (library_version, preloaded, launcher_pid, scheduler_pid, runners, max_runners,
@@ -130,6 +130,15 @@ aion_stat_workers(PG_FUNCTION_ARGS)
 	values[4] = Int32GetDatum(needs.unserved_count);
 	put_row(fcinfo, values, nulls);
 	return (Datum) 0;
+}
+
+/*
+ * _unlogged_incidents() -> how many lines about incidents were left out
+ */
+Datum
+aion_unlogged_incidents(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) aion_incidents_left_out());
 }
 
 static void

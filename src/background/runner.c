@@ -259,7 +259,8 @@ requeue_taken(void)
 
 	for (int i = 0; i < taken_count; i++)
 	{
-		if (taken[i].waiting && taken[i].again_at <= now && queued < QUEUE)
+		if (taken[i].waiting && queued < QUEUE &&
+			aion_process_is_due(taken[i].again_at, TAKEN_MAX_MS * 2))
 		{
 			queue[queued++] = taken[i].run_key;
 			taken[i].waiting = false;

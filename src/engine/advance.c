@@ -566,7 +566,7 @@ note_interrupted(int code, Datum argument)
 	int64 run_key = aion_guard_run();
 	bool gave_up = aion_stopwatch_gave_up();
 	Authority authority;
-	Run *run;
+	Run *run = NULL;
 
 	(void) aion_stopwatch_stop();
 	if (run_key == 0)
@@ -577,7 +577,8 @@ note_interrupted(int code, Datum argument)
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false); /* nothing could end that wait */
 	aion_authority_assume(&authority);
-	run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
+	if (aion_ready_lock_tables(false)) /* nor that one */
+		run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
 	if (run != NULL && !gave_up)
 		aion_run_postpone(run);
 	else if (run != NULL)

@@ -19,10 +19,12 @@
 #include "engine/receive.h"
 #include "support/clock.h"
 #include "support/errors.h"
+#include "support/incident.h"
 #include "support/payload.h"
 
 #define MAX_AWAITS 100 /* that are named one by one */
 
+static void note_unawaited(Run *run, const Turn *turn);
 static void close_cancelled(Run *run, const Turn *turn);
 static bool only_cancelled(const Turn *turn, int first, List **seqs);
 static void close_failed(Run *run, const Turn *turn);
@@ -75,11 +77,43 @@ aion_decision_apply(Run *run, Turn *turn)
 	else if (turn->verdict == TURN_CONTINUED)
 		aion_continue_close(run, turn);
 	else if (turn->verdict == TURN_RETURNED)
+	{
+		note_unawaited(run, turn);
 		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
+	}
 	else if (turn->heard > 0 && turn->error->sqlerrcode == ERRCODE_CANCEL_REQUESTED)
 		close_cancelled(run, turn);
 	else
 		close_failed(run, turn);
+}
+
+/*
+ * Marks activities that the code has never waited for: its end cancels them, which is hardly what
+ * its author has meant.
+ */
+static void
+note_unawaited(Run *run, const Turn *turn)
+{
+	const char *name = NULL;
+
+	for (int i = 0; i < turn->command_count; i++)
+	{
+		const Command *command = turn->commands[i];
+
+		if (command->class->kind != COMMAND_ACTIVITY || command->awaited ||
+			command->cancelled_by != NULL || command->recorded->outcome != NULL)
+			continue;
+		command->recorded->unawaited = true;
+		if (name == NULL)
+			name = command->fingerprint.name;
+	}
+	if (name != NULL)
+		aion_incident_warn(run->owner_key, run->version_key,
+						   psprintf("workflow %s of type %s completed and cancelled activity %s, "
+									"which it has never awaited",
+									aion_incident_quote(run->workflow_id),
+									aion_incident_quote(run->started.workflow_type),
+									aion_incident_quote(name)));
 }
 
 /*

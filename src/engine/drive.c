@@ -65,7 +65,7 @@ aion_drive(PG_FUNCTION_ARGS)
 	PutOff *put_off;
 	Oid user = GetUserId();
 
-	aion_guard_waiting_call("aion.drive");
+	aion_guard_waiting_call("aion.drive", NULL);
 	PreventCommandDuringRecovery("aion.drive()");
 	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		((CallContext *) fcinfo->context)->atomic)

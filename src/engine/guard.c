@@ -396,17 +396,20 @@ aion_guard_client_call(const char *function)
 }
 
 /*
- * Refuses a function that waits in workflow and activity code.
+ * Refuses a function that waits in workflow and activity code; instead is a hint, or NULL.
  */
 void
-aion_guard_waiting_call(const char *function)
+aion_guard_waiting_call(const char *function, const char *instead)
 {
-	aion_guard_client_call(function);
-	if (top->kind == FRAME_ACTIVITY)
-		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("%s() cannot be called in an activity", function),
-						errdetail("The activity is part of a turn, and what it waits for may need "
-								  "that turn to end.")));
+	if (!only_reads(top->kind) && top->kind != FRAME_ACTIVITY)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_ALLOWED_HERE),
+			 errmsg("%s() cannot be called in %s", function, frame_name(top->kind)),
+			 top->kind == FRAME_ACTIVITY ? errdetail("The activity is part of a turn, and what it "
+													 "waits for may need that turn to end.")
+										 : 0,
+			 instead != NULL ? errhint("%s", instead) : 0));
 }
 
 static void
@@ -526,7 +529,9 @@ only_reads(UserFrame frame)
 static const char *
 frame_name(UserFrame frame)
 {
-	return frame == FRAME_BODY ? "workflow code" : "a query handler";
+	return frame == FRAME_BODY		 ? "workflow code"
+		   : frame == FRAME_ACTIVITY ? "an activity"
+									 : "a query handler";
 }
 
 /*

@@ -43,6 +43,6 @@ extern void aion_guard_session_cleaned(void);
 
 /* Refusals, for functions that are not for every place. */
 extern void aion_guard_client_call(const char *function);
-extern void aion_guard_waiting_call(const char *function);
+extern void aion_guard_waiting_call(const char *function, const char *instead);
 
 #endif

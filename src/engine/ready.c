@@ -98,7 +98,6 @@ static Statement scan_due =
 static Statement *const claims[] = {&claim_ready, &claim_due, &claim_sent};
 static int last_claim = 0;
 
-static void lock_tables(void);
 static Run *claim(Statement *statement, const NullableDatum *args, MemoryContext parent);
 
 /*
@@ -111,7 +110,7 @@ aion_ready_claim(int32 owner_key, const int64 *except, int except_count, MemoryC
 							aion_arg_int64_array(except, except_count)};
 	Run *run = NULL;
 
-	lock_tables();
+	(void) aion_ready_lock_tables(true);
 	for (size_t i = 0; run == NULL && i < lengthof(claims); i++)
 	{
 		last_claim = (last_claim + 1) % lengthof(claims);
@@ -143,7 +142,7 @@ aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count, Memor
 	List *runs = NIL;
 	Rows rows;
 
-	lock_tables();
+	(void) aion_ready_lock_tables(true);
 	rows = aion_statement_execute(&claim_all_of, args);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
@@ -205,9 +204,10 @@ aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most)
 /*
  * Takes at once the locks on tables that executing a run will need.  Otherwise reading them first
  * and writing them later would deadlock with REINDEX and the like in between.
+ * Without waiting: false if one of them cannot be had.
  */
-static void
-lock_tables(void)
+bool
+aion_ready_lock_tables(bool wait)
 {
 	static const char *const names[] = {"_run", "_event", "_timer", "_task", "_inbox"};
 	static Oid tables[lengthof(names)];
@@ -218,9 +218,13 @@ lock_tables(void)
 	{
 		if (generation != ext->generation)
 			tables[i] = get_relname_relid(names[i], ext->schema);
-		LockRelationOid(tables[i], RowExclusiveLock);
+		if (wait)
+			LockRelationOid(tables[i], RowExclusiveLock);
+		else if (!ConditionalLockRelationOid(tables[i], RowExclusiveLock))
+			return false;
 	}
 	generation = ext->generation;
+	return true;
 }
 
 static Run *

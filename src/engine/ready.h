@@ -28,6 +28,7 @@ extern Run *aion_ready_claim(int32 owner_key, const int64 *except, int except_co
 extern Run *aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent);
 extern List *aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count,
 									 MemoryContext parent);
+extern bool aion_ready_lock_tables(bool wait);
 extern bool aion_ready_is_taken(int64 run_key);
 extern void aion_ready_scan_begin(ReadyScan *scan, int index, int count);
 extern int aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most);

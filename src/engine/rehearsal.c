@@ -231,7 +231,7 @@ aion_test_replay(PG_FUNCTION_ARGS)
 	Version *version;
 	Run *run;
 
-	aion_guard_waiting_call("aion_test.replay");
+	aion_guard_waiting_call("aion_test.replay", NULL);
 	aion_authority_assume(&authority);
 	run = aion_run_view(aion_run_find(workflow_id, user), CurrentMemoryContext);
 	if (run == NULL)
@@ -259,7 +259,7 @@ aion_test_replay_exported(PG_FUNCTION_ARGS)
 	Version *version;
 	Run *run = import(exported);
 
-	aion_guard_waiting_call("aion_test.replay");
+	aion_guard_waiting_call("aion_test.replay", NULL);
 	aion_authority_assume(&authority);
 	version = find_version(run->started.workflow_type, wanted, user);
 	aion_authority_drop(&authority);

@@ -25,6 +25,7 @@
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/incident.h"
 #include "support/interruption.h"
 #include "support/payload.h"
 #include "support/pg_compat.h"
@@ -54,23 +55,6 @@ static Statement select_run =
 	STATEMENT(SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1", INT8OID);
 static Statement select_head =
 	STATEMENT(SELECT, "SELECT head FROM aion._run WHERE run_key = $1", INT8OID);
-static Statement find_run =
-	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key, closed_at IS NOT NULL, chain_key, status FROM aion._run"
-			  " WHERE workflow_id = $1 AND ($2 IS NULL OR run_id = $2) ORDER BY closed_at DESC, "
-			  "run_key DESC LIMIT 1",
-			  TEXTOID, UUIDOID);
-static Statement find_run_of =
-	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key, closed_at IS NOT NULL, chain_key, status FROM aion._run"
-			  " WHERE workflow_id = $1 AND ($2 IS NULL OR run_id = $2) AND owner_key = ANY ($3)"
-			  " ORDER BY closed_at DESC, run_key DESC LIMIT 1",
-			  TEXTOID, UUIDOID, INT4ARRAYOID);
-static Statement find_run_by_key =
-	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key, closed_at IS NOT NULL, chain_key, status FROM aion._run"
-			  " WHERE run_key = $1",
-			  INT8OID);
 static Statement update_run = STATEMENT(
 	UPDATE,
 	"UPDATE aion._run SET version_key = $2, status = $3, blocked = $4, seen = $5, failures = $6,"
@@ -89,15 +73,14 @@ static Statement postpone_run = STATEMENT(
 	INT8OID, INT4OID, TIMESTAMPTZOID);
 
 static Run *lock(int64 run_key, bool at_once, MemoryContext parent);
-static int64 find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see);
-static bool look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see,
-					FoundRun *found);
-static void read_found(Rows rows, FoundRun *found);
 static void retry_later(Run *run);
+static void note_incident(const Run *run, const char *status, const char *what);
+static const char *reason_of(const Jsonb *error);
 
 static void read_start(Run *run);
 static RunStatus begun_status(const Run *run);
 static RunStatus status_of_name(const char *name);
+static const Jsonb *lasting(const Jsonb *detail);
 static void set_status(Run *run, RunStatus to);
 
 const char *
@@ -216,65 +199,6 @@ aion_run_peek(int64 run_key, MemoryContext parent)
 }
 
 /*
- * Finds the run that a workflow id means to a user, and waits for its lock: also where that means
- * another run by then, which goes on for the one that was found.
- */
-Run *
-aion_run_lock_named(const char *workflow_id, Oid user)
-{
-	int64 found = aion_run_find(workflow_id, user);
-
-	for (;;)
-	{
-		Run *run = aion_run_lock(found, CurrentMemoryContext);
-		int64 now;
-
-		if (run == NULL)
-			aion_run_not_found(workflow_id);
-		if (run->status != RUN_CONTINUED)
-			return run;
-		now = aion_run_find(workflow_id, user);
-		if (now == found)
-			return run;
-		found = now;
-	}
-}
-
-/*
- * Finds the run that a workflow id means to a user who wants to control it: the open one, else the
- * latest.  What does not exist and what is not his answer alike.
- */
-int64
-aion_run_find(const char *workflow_id, Oid user)
-{
-	return find(workflow_id, aion_arg_null(), user, false);
-}
-
-/*
- * The same, for who wants to send it something; false if there is none.
- */
-bool
-aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found)
-{
-	return look_up(workflow_id, aion_arg_null(), user, false, found);
-}
-
-/*
- * Finds a run by its key, whoever may see it; false if it is gone.
- */
-bool
-aion_run_look_up_key(int64 run_key, FoundRun *found)
-{
-	NullableDatum args[] = {aion_arg_int64(run_key)};
-	Rows rows = aion_statement_execute(&find_run_by_key, args);
-
-	if (rows.count == 0)
-		return false;
-	read_found(rows, found);
-	return true;
-}
-
-/*
  * Reads the history of a run whose lock is held.
  */
 void
@@ -365,6 +289,10 @@ aion_run_block(Run *run, const char *reason, const Jsonb *detail)
 		if (run->status != RUN_PAUSED)
 			set_status(run, RUN_BLOCKED);
 		run->blocked = MemoryContextStrdup(run->context, reason);
+		if (strcmp(reason, BLOCKED_QUARANTINED) == 0)
+			note_incident(run, reason, "is quarantined");
+		else
+			note_incident(run, "blocked", psprintf("is blocked: %s", reason));
 	}
 	if (run->status != RUN_PAUSED)
 		retry_later(run);
@@ -476,6 +404,11 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 	run->awaiting = NULL;
 	aion_primitives_ended(run);
 	aion_wakeup_waiters(run->run_key);
+	if (run->status == RUN_FAILED)
+		note_incident(run, aion_status_name(run->status),
+					  psprintf("failed: %s", reason_of(aion_event_read_error(event))));
+	else if (run->status == RUN_TIMED_OUT)
+		note_incident(run, aion_status_name(run->status), "timed out");
 }
 
 /*
@@ -578,14 +511,30 @@ retry_later(Run *run)
 	aion_due_arm(run, TIMER_RETRY, run->retry_at, 0);
 }
 
-static int64
-find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
+/*
+ * Lets operators know what has become of a run.
+ */
+static void
+note_incident(const Run *run, const char *status, const char *what)
 {
-	FoundRun found;
+	aion_incident_note(run->owner_key, run->run_key, status,
+					   psprintf("workflow %s of type %s %s", aion_incident_quote(run->workflow_id),
+								aion_incident_quote(run->started.workflow_type), what));
+}
 
-	if (!look_up(workflow_id, run_id, user, only_see, &found))
-		aion_run_not_found(workflow_id);
-	return found.run_key;
+/*
+ * Says what a run failed with, without its message, which may quote data of users.
+ */
+static const char *
+reason_of(const Jsonb *error)
+{
+	const char *state = unpack_sql_state(aion_failure_errcode(error));
+	Jsonb *cause = aion_json_member(error, "cause");
+	const char *activity = cause != NULL ? aion_json_text(cause, "activity") : NULL;
+
+	if (activity == NULL)
+		return pstrdup(state);
+	return psprintf("%s, activity %s", pstrdup(state), aion_incident_quote(activity));
 }
 
 /*
@@ -615,47 +564,6 @@ lock(int64 run_key, bool at_once, MemoryContext parent)
 	}
 	PG_END_TRY();
 	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
-}
-
-/*
- * Other owners may have runs of the same workflow id, which this user does not see.
- */
-static bool
-look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see, FoundRun *found)
-{
-	NullableDatum args[3] = {aion_arg_text(workflow_id), run_id};
-	Rows rows;
-
-	if (workflow_id == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("workflow id must not be null")));
-	rows = aion_statement_execute(&find_run, args);
-	if (rows.count > 0 && !aion_owner_controls(user, aion_row_int32(rows, 0, 2)) &&
-		!(only_see && aion_owner_access(user) >= ACCESS_MONITOR))
-	{
-		args[2] = aion_arg(aion_owner_controlled(user));
-		rows = aion_statement_execute(&find_run_of, args);
-	}
-	if (rows.count == 0)
-		return false;
-	read_found(rows, found);
-	return true;
-}
-
-static void
-read_found(Rows rows, FoundRun *found)
-{
-	found->run_key = aion_row_int64(rows, 0, 1);
-	found->owner_key = aion_row_int32(rows, 0, 2);
-	found->is_closed = aion_row_bool(rows, 0, 3);
-	found->chain_key = aion_row_isnull(rows, 0, 4) ? 0 : aion_row_int64(rows, 0, 4);
-	found->is_continued = strcmp(aion_row_text(rows, 0, 5), aion_status_name(RUN_CONTINUED)) == 0;
-}
-
-void
-aion_run_not_found(const char *workflow_id)
-{
-	ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
-					errmsg("workflow \"%s\" does not exist", workflow_id)));
 }
 
 /*
@@ -716,8 +624,19 @@ set_status(Run *run, RunStatus to)
 }
 
 /*
- * Tells whether the history says already that the run is blocked, and by exactly this.  The same
- * difference may be met in other words of its context.
+ * Returns what stays the same of a detail when the same is met again: not its context, nor a value
+ * that is known to differ each time.
+ */
+static const Jsonb *
+lasting(const Jsonb *detail)
+{
+	if (aion_json_has_member(detail, "difference") && aion_json_has_member(detail, "hint"))
+		detail = aion_json_without(detail, "found");
+	return aion_json_without(detail, "context");
+}
+
+/*
+ * Tells whether the history says already that the run is blocked, and by exactly this.
  */
 bool
 aion_run_is_blocked_so(const Run *run, const char *reason, const Jsonb *detail)
@@ -729,31 +648,8 @@ aion_run_is_blocked_so(const Run *run, const char *reason, const Jsonb *detail)
 		const Event *event = run->history->events[i];
 
 		if (event->type == EVENT_WORKFLOW_BLOCKED)
-			return aion_json_equal(
-				aion_json_without(aion_json_member(event->attributes, "detail"), "context"),
-				aion_json_without(detail, "context"));
+			return aion_json_equal(lasting(aion_json_member(event->attributes, "detail")),
+								   lasting(detail));
 	}
 	return false;
-}
-
-/* Functions that SQL calls. */
-
-PG_FUNCTION_INFO_V1(aion_find_run);
-
-/*
- * _find_run(workflow_id, run_id) -> run_key, of a run that the current user may see
- */
-Datum
-aion_find_run(PG_FUNCTION_ARGS)
-{
-	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	NullableDatum run_id = {PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1), PG_ARGISNULL(1)};
-	Oid user = GetUserId();
-	Authority authority;
-	int64 run_key;
-
-	aion_authority_assume(&authority);
-	run_key = find(workflow_id, run_id, user, true);
-	aion_authority_drop(&authority);
-	PG_RETURN_INT64(run_key);
 }

@@ -164,7 +164,7 @@ aion_testing_check_commit(const TransactionStmt *statement)
 void
 aion_testing_require(const char *function)
 {
-	aion_guard_waiting_call(function);
+	aion_guard_waiting_call(function, NULL);
 	if (!aion_clock_is_virtual())
 		ereport(ERROR, (errcode(ERRCODE_INVALID_WORKFLOW_STATE),
 						errmsg("%s() can only be used in a test", function),
@@ -352,7 +352,7 @@ aion_test_begin(PG_FUNCTION_ARGS)
 {
 	TimestampTz at = PG_ARGISNULL(0) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(0);
 
-	aion_guard_waiting_call("aion_test.begin");
+	aion_guard_waiting_call("aion_test.begin", NULL);
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_INPUT), errmsg("a test must begin at a finite time")));

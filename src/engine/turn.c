@@ -305,6 +305,8 @@ aion_turn_wait(Turn *turn, Command **commands, int count)
 {
 	int first = aion_turn_first(commands, count);
 
+	for (int i = 0; i < count; i++)
+		commands[i]->awaited = true;
 	aion_scope_check(turn, commands, count,
 					 first >= 0 ? aion_turn_settled_at(commands[first]) : PG_INT32_MAX);
 	if (first < 0)

@@ -77,6 +77,7 @@ struct Command
 	Command *cancelled_by;	   /* NULL: nothing in this turn */
 	Command *yielded_by;	   /* the same, to a cancel request */
 	Command *previous;		   /* of the same kind */
+	bool awaited;			   /* the code has come to wait for it, alone or among others */
 	int known_at;			   /* commands given when the code first knew its outcome, 0: never */
 	const void *detail;		   /* the primitive's own */
 	struct Mistake *mistake;   /* it cannot be had; NULL: as far as is known it can */

@@ -43,6 +43,9 @@ typedef struct Touched
 	int room;
 } Touched;
 
+#define HINT_CHILD                                                                                 \
+	"A workflow awaits children: use aion.run_child(), or aion.start_child() and aion.await()."
+
 static Touched started;
 static Touched touched;
 
@@ -298,7 +301,7 @@ result_of(const char *workflow_id, const Ending *ending)
 static void
 require_nonatomic(FunctionCallInfo fcinfo, const char *procedure)
 {
-	aion_guard_waiting_call(procedure);
+	aion_guard_waiting_call(procedure, HINT_CHILD);
 	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		((CallContext *) fcinfo->context)->atomic)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
@@ -363,7 +366,7 @@ aion_await_workflow(PG_FUNCTION_ARGS)
 	int64 run_key;
 	Jsonb *result;
 
-	aion_guard_waiting_call("aion.await_workflow");
+	aion_guard_waiting_call("aion.await_workflow", HINT_CHILD);
 	if (timeout != NULL)
 		aion_duration_check(timeout, true, "timeout");
 	aion_authority_assume(&authority);

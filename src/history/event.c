@@ -498,7 +498,9 @@ aion_event_cancelled(CancelCause cause)
 	JsonObject object;
 
 	aion_object_begin(&object);
-	aion_object_text(&object, "cause", cause == CANCEL_BY_CLOSE ? "close" : "workflow");
+	aion_object_text(&object, "cause", cause == CANCEL_BY_WORKFLOW ? "workflow" : "close");
+	if (cause == CANCEL_UNAWAITED)
+		aion_object_text(&object, "unawaited", "true");
 	return aion_object_end(&object);
 }
 

@@ -118,7 +118,8 @@ typedef enum CommandKind
 typedef enum CancelCause
 {
 	CANCEL_BY_WORKFLOW,
-	CANCEL_BY_CLOSE
+	CANCEL_BY_CLOSE,
+	CANCEL_UNAWAITED /* by the close too, of what the code has never waited for */
 } CancelCause;
 
 typedef struct Event

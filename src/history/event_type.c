@@ -81,7 +81,7 @@ static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_ACTIVITY_FAILED] = {"ActivityFailed", ROLE_OUTCOME, FAMILY_ACTIVITY,
 							   MEMBERS(REQUIRED("error", FAILURE))},
 	[EVENT_ACTIVITY_CANCELLED] = {"ActivityCancelled", ROLE_OUTCOME, FAMILY_ACTIVITY,
-								  MEMBERS(OPTIONAL("cause", TEXT))},
+								  MEMBERS(OPTIONAL("cause", TEXT), OPTIONAL("unawaited", TEXT))},
 	[EVENT_TIMER_STARTED] = {"TimerStarted", ROLE_COMMAND, FAMILY_TIMER,
 							 MEMBERS(REQUIRED("fire_at", MOMENT), OPTIONAL("duration", TEXT),
 									 OPTIONAL("until", TEXT), OPTIONAL("handler", TEXT),

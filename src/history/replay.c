@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "history/event.h"
+#include "history/likeness.h"
 #include "history/received.h"
 #include "history/replay.h"
 #include "support/extension.h"
@@ -397,6 +398,7 @@ aion_replay_difference(const Difference *difference)
 		aion_object_int(&object, "event", difference->seq);
 	aion_object_text(&object, "expected", difference->expected);
 	aion_object_text(&object, "found", difference->found);
+	aion_object_text(&object, "hint", difference->hint);
 	aion_object_text(&object, "context", difference->context);
 	return aion_object_end(&object);
 }
@@ -508,6 +510,8 @@ make_difference(const char *kind, const RecordedCommand *recorded, const Fingerp
 	{
 		difference->seq = recorded->event->seq;
 		difference->expected = describe(&expected);
+		if (issued != NULL)
+			difference->hint = aion_likeness_hint(expected.input, issued->input);
 	}
 	if (issued != NULL)
 		difference->found = describe(issued);

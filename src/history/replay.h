@@ -16,6 +16,7 @@ typedef struct RecordedCommand
 	CommandKind kind;
 	const char *name;
 	uint64 input_hash;
+	bool unawaited; /* the code has ended and has never waited for it */
 } RecordedCommand;
 
 struct openset_hash;
@@ -54,6 +55,7 @@ typedef struct Difference
 	int32 seq;		  /* of the recorded event, 0 where there is none */
 	const char *expected;
 	const char *found;
+	const char *hint;	 /* what to use instead; NULL: not known */
 	const char *context; /* where in the code */
 } Difference;
 

@@ -288,8 +288,9 @@ cancel_open(Run *run)
 		RecordedCommand *command = history->commands[i];
 
 		if (command->kind == COMMAND_ACTIVITY && command->outcome == NULL)
-			aion_recorder_append(history, EVENT_ACTIVITY_CANCELLED, command->event->key,
-								 aion_event_cancelled(CANCEL_BY_CLOSE));
+			aion_recorder_append(
+				history, EVENT_ACTIVITY_CANCELLED, command->event->key,
+				aion_event_cancelled(command->unawaited ? CANCEL_UNAWAITED : CANCEL_BY_CLOSE));
 	}
 }
 

@@ -339,7 +339,8 @@ aion_query_workflow(PG_FUNCTION_ARGS)
 		aion_guard_client_call("aion.query_workflow");
 	else
 	{
-		aion_guard_waiting_call("aion.query_workflow");
+		aion_guard_waiting_call("aion.query_workflow",
+								"In an activity it can be called with wait => NULL.");
 		aion_duration_check(wait, true, "wait");
 	}
 	aion_name_check(question.name, AION_NAME_MAX, "query name");

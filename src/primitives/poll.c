@@ -39,6 +39,8 @@ static Statement note_heartbeat = STATEMENT(UPDATE,
 											" WHERE run_key = $1 AND ordinal = $2",
 											INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
 /* What a poll asks for. */
+#define HINT_WORKER "Workers call it, in sessions of their own."
+
 typedef struct Poll
 {
 	Datum *queues;
@@ -235,7 +237,7 @@ aion_poll_activities(PG_FUNCTION_ARGS)
 	uint64 mask = 0;
 	Poll poll;
 
-	aion_guard_waiting_call("aion.poll_activities");
+	aion_guard_waiting_call("aion.poll_activities", HINT_WORKER);
 	InitMaterializedSRF(fcinfo, 0);
 	read_poll(fcinfo, &poll);
 	if (!PG_ARGISNULL(3))
@@ -357,7 +359,7 @@ aion_wait_for_tasks(PG_FUNCTION_ARGS)
 	uint64 mask = 0;
 	Poll poll;
 
-	aion_guard_waiting_call("aion.wait_for_tasks");
+	aion_guard_waiting_call("aion.wait_for_tasks", HINT_WORKER);
 	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		((CallContext *) fcinfo->context)->atomic)
 		ereport(ERROR,

@@ -40,6 +40,7 @@
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
+#include "support/incident.h"
 #include "support/payload.h"
 #include "support/statement.h"
 #include "support/stopwatch.h"
@@ -140,7 +141,7 @@ static Statement select_unrung =
 static Statement count_crash =
 	STATEMENT(UPDATE_RETURNING,
 			  "UPDATE aion._schedule SET crashes = crashes + 1 WHERE run_key = $1"
-			  " RETURNING crashes, name",
+			  " RETURNING crashes, name, owner_key",
 			  INT8OID);
 static Statement quarantine =
 	STATEMENT(UPDATE,
@@ -269,8 +270,9 @@ note_crash(int64 key)
 	name = aion_row_text(rows, 0, 2);
 	(void) aion_statement_execute(&quarantine, args);
 	aion_due_forget(key); /* resuming makes it look at all there is */
-	ereport(LOG, (errmsg("aion has paused schedule \"%s\"", name),
-				  errdetail("The server crashed while it decided what to start.")));
+	aion_incident_note(
+		aion_row_int32(rows, 0, 3), key, SCHEDULE_PAUSED,
+		psprintf("schedule %s is paused: " REASON_QUARANTINED, aion_incident_quote(name)));
 }
 
 /*

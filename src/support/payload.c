@@ -161,10 +161,13 @@ int32
 aion_json_int(const Jsonb *object, const char *key, int32 absent)
 {
 	JsonbValue value;
+	bool is_out_of_range;
+	int32 number;
 
 	if (!find_member(object, key, &value) || value.type != jbvNumeric)
 		return absent;
-	return DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value.val.numeric)));
+	number = numeric_int4_opt_error(value.val.numeric, &is_out_of_range);
+	return is_out_of_range ? absent : number;
 }
 
 int64

@@ -290,6 +290,41 @@ ROLLBACK;
 -- 11.27 where they differ it can be an error, which ends a script.
 SELECT aion_test.assert_replay(jsonb_set(history, '{events,1,attributes,activity}', '"other"')) FROM exported WHERE workflow_id = 'fails';
 
+-- 11.27 what differs because it is a clock, chance or an identifier says what to use instead.
+CREATE TABLE reading (value jsonb);
+CREATE FUNCTION read_in() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN
+	PERFORM aion.run('act', jsonb_build_object('what', 'x', 'with', jsonb_build_array(7, (SELECT value FROM reading))));
+	PERFORM aion.sleep('1 s');
+	RETURN '1';
+END $$;
+CREATE FUNCTION act(what text, "with" jsonb) RETURNS text LANGUAGE sql AS 'SELECT what';
+SELECT aion.register_activity('act', 'act(text, jsonb)');
+SELECT aion.register_workflow('read_in', 'read_in()') IS NOT NULL AS registered;
+CREATE FUNCTION hint_of(then_read jsonb, now_read jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	id text := 'read ' || gen_random_uuid();
+	hint text;
+BEGIN
+	DELETE FROM reading;
+	INSERT INTO reading VALUES (then_read);
+	PERFORM aion.start_workflow('read_in', workflow_id => id), aion_test.run_until_idle();
+	UPDATE reading SET value = now_read;
+	PERFORM aion_test.advance('2 s'), aion_test.run_until_idle();
+	SELECT attributes #>> '{detail,hint}' INTO hint FROM aion.history(id) WHERE event_type = 'WorkflowBlocked';
+	RETURN coalesce(hint, (SELECT blocked FROM aion.workflow_run WHERE workflow_id = id));
+END $$;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL AS begun;
+SELECT then_read, now_read, hint_of(then_read, now_read) FROM (VALUES ('"2026-01-01T10:00:00+00:00"'::jsonb, '"2026-01-01T10:00:07+00:00"'::jsonb), ('1767261600.5', '1767261607'), ('1767261600123', '1767261607123'),
+	('"order 3e3cf4ab-3f4f-4f2c-8a39-6b5a2c5b3c11"', '"order 9e3cf4ab-3f4f-4f2c-8a39-6b5a2c5b3c12"'), ('0.123456789', '0.8765432'), ('{"a": [0.123456789]}', '{"a": [0.8765432]}'),
+	('1', '2'), ('0.5', '0.25'), ('"a"', '"b"'), ('"2026-01-01"', '"b"'), ('1', '"2026-01-01"'), ('{"a": 1}', '{"b": 1}'), ('[1]', '[1, 2]'), ('null', '1'), ('1', '1')) v(then_read, now_read);
+-- Such a run is looked at again and again, and differs by another value each time: that is recorded once.
+SELECT hint_of('0.123456789', '0.223456789');
+UPDATE reading SET value = '0.323456789';
+SELECT aion_test.advance('1 min') > 0 AS looked;
+SELECT count(*) FROM aion.history_event WHERE event_type = 'WorkflowBlocked' AND run_id = (SELECT run_id FROM aion.workflow_run WHERE blocked = 'mismatch' ORDER BY run_key DESC LIMIT 1);
+ROLLBACK;
+
 -- replay is for the owner, whose rights the code would have.
 RESET SESSION AUTHORIZATION;
 SELECT aion_test.replay('closed');

@@ -21,6 +21,9 @@ SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeo
 SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '-1 s');
 SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"attempts": 3}');
 SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"max_attempts": 0}');
+-- 11.25 numbers out of range
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"max_attempts": 3000000000}');
+SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"max_attempts": 1e1000}');
 SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"backoff": "random"}');
 SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"initial_interval": 5}');
 SELECT aion.register_activity('charge', mode => 'external', start_to_close_timeout => '1 min', retry => '{"coefficient": 0.5}');

@@ -57,6 +57,7 @@ sub quarantined
 }
 ok(quarantined(q{SELECT blocked FROM aion.workflow_run WHERE workflow_id = 'bad'}), 'a run that crashes the server is quarantined');
 wait_until($node, 'the others complete', q{SELECT count(*) = 13 FROM aion.workflow_run WHERE status = 'completed' AND workflow_id ~ '^[wn]'});
+like(slurp_file($node->logfile), qr/LOG:  workflow "bad" of type "bad" is quarantined$/m, 'as the log says');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.history_event WHERE event_type = 'WorkflowBlocked' AND workflow_id <> 'bad'}), '0', 'and none of them was blamed');
 is(() = slurp_file($node->logfile) =~ /aion runner.*was terminated by signal 11/g, 3, 'three crashes were enough');
 is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT (who, step)) FROM alice.effect}), '1200|1200', 'every effect is there once, and none of the bad one');
@@ -77,7 +78,7 @@ $node->safe_psql('postgres', q{
 	SELECT aion.trigger_schedule('bad')}, @alice);
 ok(quarantined(q{SELECT reason FROM aion.schedule}), 'a schedule that crashes the server is quarantined');
 is($node->safe_psql('postgres', q{SELECT state, runs FROM aion.schedule}), 'paused|0', 'which is to say paused');
-like(slurp_file($node->logfile), qr/aion has paused schedule "bad"/, 'as the log says');
+like(slurp_file($node->logfile), qr/LOG:  schedule "bad" is paused: quarantined$/m, 'as the log says');
 is(() = slurp_file($node->logfile) =~ /aion runner.*was terminated by signal 11/g, 6, 'three crashes were enough');
 is($node->safe_psql('postgres', q{SELECT ok, detail FROM aion.health() WHERE "check" = 'schedules'}), 'f|1 quarantined', 'health() says so');
 $node->safe_psql('postgres', q{SELECT aion.trigger_schedule('bad')}, @alice);

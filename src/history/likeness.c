@@ -1,0 +1,149 @@
+/*
+ * likeness.c
+ *		What values look like that differ from one execution to the next.
+ *
+ * Code that reads a clock, chance or a new identifier gives other inputs in a replay.  The values
+ * that differ show which of them it was, most of the time, and so what to use instead.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "history/likeness.h"
+
+#define EPOCH_MIN 1.0e9 /* seconds, in 2001 */
+#define EPOCH_MAX 1.0e10
+#define CHANCE_DIGITS 6 /* after the point */
+
+static bool find_difference(const Jsonb *recorded, const Jsonb *issued, JsonbValue *a,
+							JsonbValue *b);
+static bool both(const JsonbValue *a, const JsonbValue *b, bool (*is)(const JsonbValue *value));
+static bool is_clock(const JsonbValue *value);
+static bool is_identifier(const JsonbValue *value);
+static bool is_chance(const JsonbValue *value);
+static bool has_shape(const JsonbValue *value, const char *shape);
+static double number_of(const JsonbValue *value);
+
+/*
+ * Says what to use instead of what two inputs seem to differ by; NULL if they look like nothing of
+ * the kind.
+ */
+const char *
+aion_likeness_hint(const Jsonb *recorded, const Jsonb *issued)
+{
+	JsonbValue a;
+	JsonbValue b;
+
+	if (recorded == NULL || issued == NULL || !find_difference(recorded, issued, &a, &b))
+		return NULL;
+	if (both(&a, &b, is_clock))
+		return "This looks like the time of a clock: use aion.now().";
+	if (both(&a, &b, is_identifier))
+		return "This looks like an identifier that is new each time: use aion.uuid().";
+	if (both(&a, &b, is_chance))
+		return "This looks like a number of chance: use aion.random().";
+	return NULL;
+}
+
+/*
+ * Finds the first scalars that differ; false if the inputs differ in their structure.
+ */
+static bool
+find_difference(const Jsonb *recorded, const Jsonb *issued, JsonbValue *a, JsonbValue *b)
+{
+	JsonbIterator *of_a = JsonbIteratorInit(unconstify(JsonbContainer *, &recorded->root));
+	JsonbIterator *of_b = JsonbIteratorInit(unconstify(JsonbContainer *, &issued->root));
+
+	for (;;)
+	{
+		JsonbIteratorToken token = JsonbIteratorNext(&of_a, a, false);
+
+		if (token != JsonbIteratorNext(&of_b, b, false) || token == WJB_DONE)
+			return false;
+		if (token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM)
+			continue;
+		if (a->type != b->type)
+			return false;
+		if ((a->type == jbvString &&
+			 (a->val.string.len != b->val.string.len ||
+			  memcmp(a->val.string.val, b->val.string.val, a->val.string.len) != 0)) ||
+			(a->type == jbvNumeric && number_of(a) != number_of(b)))
+			return token != WJB_KEY;
+	}
+}
+
+static bool
+both(const JsonbValue *a, const JsonbValue *b, bool (*is)(const JsonbValue *value))
+{
+	return is(a) && is(b);
+}
+
+/*
+ * A date, with or without a time, or seconds or milliseconds since 1970.
+ */
+static bool
+is_clock(const JsonbValue *value)
+{
+	double number;
+
+	if (value->type == jbvString)
+		return has_shape(value, "dddd-dd-dd") || has_shape(value, "dd:dd:dd");
+	if (value->type != jbvNumeric)
+		return false;
+	number = number_of(value);
+	return (number >= EPOCH_MIN && number < EPOCH_MAX) ||
+		   (number >= EPOCH_MIN * 1000 && number < EPOCH_MAX * 1000);
+}
+
+static bool
+is_identifier(const JsonbValue *value)
+{
+	return value->type == jbvString && has_shape(value, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+}
+
+static bool
+is_chance(const JsonbValue *value)
+{
+	double number;
+	char *text;
+	char *point;
+
+	if (value->type != jbvNumeric)
+		return false;
+	number = number_of(value);
+	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+	point = strchr(text, '.');
+	return number >= 0 && number < 1 && point != NULL && strlen(point + 1) >= CHANCE_DIGITS;
+}
+
+/*
+ * Tells whether a text has a shape in it, such as a name with an identifier at its end: d is a
+ * digit, x a hexadecimal one.
+ */
+static bool
+has_shape(const JsonbValue *value, const char *shape)
+{
+	int length = strlen(shape);
+
+	for (int start = 0; start + length <= value->val.string.len; start++)
+	{
+		const char *text = value->val.string.val + start;
+		int i = 0;
+
+		while (i < length && (shape[i] == 'd'	? isdigit((unsigned char) text[i])
+							  : shape[i] == 'x' ? isxdigit((unsigned char) text[i])
+												: text[i] == shape[i]))
+			i++;
+		if (i == length)
+			return true;
+	}
+	return false;
+}
+
+static double
+number_of(const JsonbValue *value)
+{
+	return DatumGetFloat8(
+		DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
+}
