@@ -3,7 +3,7 @@
 REVOKE ALL ON ALL ROUTINES IN SCHEMA aion, aion_test FROM PUBLIC;
 REVOKE ALL ON TYPE aion.handle, aion.scope, aion.event, aion.event_type FROM PUBLIC;
 SELECT aion._apply_grant(r.rolname, g.level)
-	FROM (SELECT owner_key, level FROM aion._grant UNION SELECT grantee_key, 'start' FROM aion._start_grant) g JOIN aion._owner o USING (owner_key) JOIN pg_roles r ON r.oid = o.role;
+	FROM aion._grant g JOIN aion._owner o USING (owner_key) JOIN pg_roles r ON r.oid = o.role;
 
 DO $$
 BEGIN

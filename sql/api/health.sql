@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION aion._stat_runner(OUT pid int, OUT owner_key int, OUT
 COMMENT ON FUNCTION aion._stat_runner() IS 'the runners of this database';
 
 CREATE OR REPLACE FUNCTION aion._stat_workers(OUT databases int, OUT needed int, OUT available int,
-	OUT unserved oid[], OUT unserved_count int) RETURNS SETOF record
+	OUT unserved oid[], OUT unserved_count int, OUT refused boolean) RETURNS SETOF record
 	LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_stat_workers';
 COMMENT ON FUNCTION aion._stat_workers() IS 'how many background workers the engine needs in this server, and the databases that wait for one';
 
@@ -54,16 +54,19 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 				(SELECT min(i.sent_at) FROM aion.inbox i JOIN aion.workflow_run w USING (run_key) WHERE w.blocked IS DISTINCT FROM 'quarantined')) AS late),
 		q AS (SELECT count(*) AS unpolled, string_agg(quote_ident(q.task_queue), ', ' ORDER BY q.unpolled_since) AS names
 			FROM aion.stat_queue q WHERE q.unpolled_since < clock_timestamp() - interval '1 minute' AND NOT q.paused),
+		x AS (SELECT clock_timestamp() - min(t.next_attempt_at) AS late FROM aion.activity_task t JOIN aion.stat_queue s USING (task_queue)
+			WHERE t.state = 'waiting' AND t.background AND t.next_attempt_at < clock_timestamp() AND NOT s.paused
+				AND s.max_running IS NULL AND s.max_per_key IS NULL AND s.rate IS NULL),
 		c AS (SELECT * FROM aion._missing_bells()),
 		p AS (SELECT w.*, (SELECT string_agg(quote_ident(d.datname), ', ' ORDER BY d.datname) FROM pg_database d WHERE d.oid = ANY (w.unserved)) AS names
 			FROM aion._stat_workers() w),
 		s AS (SELECT count(*) AS stopped FROM aion.schedule s WHERE s.reason IS NOT NULL),
 		b AS (SELECT count(*) AS blocked FROM aion.workflow_run w WHERE w.status = 'blocked')
 	SELECT v."check", v.ok, v.detail, CASE WHEN NOT v.ok THEN v.hint END
-	FROM e, t, l, q, b, c, p, s, pg_extension x, LATERAL (VALUES
+	FROM e, t, l, q, b, c, p, s, x, pg_extension ext, LATERAL (VALUES
 		('preload', e.preloaded, CASE WHEN e.preloaded THEN 'the library is preloaded' ELSE 'the library is not preloaded' END,
 			'Add aion to shared_preload_libraries and restart the server; until then use CALL aion.drive().'),
-		('version', e.library_version = x.extversion, format('library %s, extension %s', e.library_version, x.extversion),
+		('version', e.library_version = ext.extversion, format('library %s, extension %s', e.library_version, ext.extversion),
 			'Use ALTER EXTENSION aion UPDATE, or restart the server if the library is the older one.'),
 		('server', NOT pg_is_in_recovery(),
 			CASE WHEN pg_is_in_recovery() THEN 'a standby, which executes no workflows' ELSE 'not a standby' END,
@@ -74,8 +77,9 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 			'See the server''s log; max_worker_processes may be too small.'),
 		('runners', e.max_runners > 0, format('%s here, at most %s in this server', e.runners, e.max_runners),
 			'Set aion.max_runners and restart the server.'),
-		('workers', p.needed <= p.available AND p.unserved_count = 0, concat_ws(', ', format('%s of %s needed for databases with aion: %s', p.needed, p.available, p.databases),
-				CASE WHEN p.unserved_count > 0 THEN format('%s not served: %s', p.unserved_count, p.names) END),
+		('workers', p.needed <= p.available AND p.unserved_count = 0 AND NOT p.refused, concat_ws(', ', format('%s of %s needed for databases with aion: %s', p.needed, p.available, p.databases),
+				CASE WHEN p.unserved_count > 0 THEN format('%s not served: %s', p.unserved_count, p.names) END,
+				CASE WHEN p.refused THEN 'in the last minute there was none for an owner here: others use them, such as parallel queries' END),
 			format('Set max_worker_processes to at least %s, more for parallel queries and other extensions, and restart the server.', greatest(p.needed, p.available + p.unserved_count))),
 		('fence', e.fence IN ('adopted', 'new'), e.fence || ', aion.execution is ' || e.execution,
 			CASE WHEN e.fence = 'copy' THEN 'If the original no longer executes workflows, use SELECT aion.adopt_database().'
@@ -85,6 +89,8 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 			'Look at the runs that are blocked, and at the server''s load.'),
 		('turns', coalesce(l.late < '1 minute', true), CASE WHEN l.late > '0' THEN 'the oldest run that is ready waits for ' || l.late ELSE 'none is ready' END,
 			'Look at the rows above, at aion.stat_runner, and with aion.explain() at the runs that aion.pending_await shows waiting for a turn.'),
+		('background', coalesce(x.late < '1 minute', true), coalesce('the oldest activity that is due waits for ' || x.late, 'none is due'),
+			'Activities of others take their time: see aion.stat_runner, increase aion.max_runners, or set aion.max_runners_per_owner for roles with long ones.'),
 		('queues', q.unpolled = 0, format('%s with activities that no worker polls for', CASE q.unpolled WHEN 0 THEN 'none' ELSE q.unpolled || ' (' || left(q.names, 500) || ')' END),
 			'Start workers that use aion.poll_activities() on them, as a role that may claim what waits there: see aion.grant_task_queue().'),
 		('pg_cron', c.missing = 0, CASE c.bells WHEN 0 THEN 'no schedule needs it'
@@ -94,6 +100,6 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 		('schedules', s.stopped = 0, s.stopped || ' quarantined', 'The server crashed in their ticks. Mend what is called by the types and defaults of their workflow''s parameters, then use aion.resume_schedule().'),
 		('runs', b.blocked = 0, b.blocked || ' blocked', 'See the column blocked of aion.workflow_run, and aion.history().')
 		) AS v("check", ok, detail, hint)
-	WHERE x.extname = 'aion'
+	WHERE ext.extname = 'aion'
 $$;
 COMMENT ON FUNCTION aion.health() IS 'whether the engine works here, as far as the current user may see, and what to do if not';

@@ -45,9 +45,9 @@ COMMENT ON FUNCTION aion._apply_grant(name, text) IS 'makes the grants of a leve
 CREATE OR REPLACE FUNCTION aion.grant_usage(role name, level text DEFAULT 'user') RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF level IS NULL OR level NOT IN ('user', 'worker', 'monitor', 'admin') THEN
+	IF level IS NULL OR level NOT IN ('user', 'start', 'worker', 'monitor', 'admin') THEN
 		RAISE EXCEPTION USING ERRCODE = 'WF014', MESSAGE = format('invalid level: "%s"', level),
-			HINT = 'Possible values are: user, worker, monitor, admin.';
+			HINT = 'Possible values are: user, start, worker, monitor, admin.';
 	END IF;
 	IF role IS NULL OR NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role);
@@ -56,7 +56,7 @@ BEGIN
 	INSERT INTO aion._grant VALUES (aion._owner_key(role), level) ON CONFLICT DO NOTHING;
 END $$;
 COMMENT ON FUNCTION aion.grant_usage(name, text)
-	IS 'lets a role use aion: user (own runs), worker (external activities), monitor (sees all but payloads) or admin';
+	IS 'lets a role use aion: user (own runs), start (what aion.grant_start() lets it start), worker (external activities), monitor (sees all but payloads) or admin';
 
 CREATE OR REPLACE FUNCTION aion.revoke_usage(role name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -76,7 +76,7 @@ COMMENT ON FUNCTION aion.revoke_usage(name) IS 'takes back all that aion.grant_u
 CREATE OR REPLACE FUNCTION aion.grant_start(role name, workflow_type text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_grant_start';
 COMMENT ON FUNCTION aion.grant_start(name, text)
-	IS 'lets a role start a workflow as the owner of that workflow, in its own transaction, and nothing else';
+	IS 'lets a role that may use aion start a workflow as the owner of that workflow, in its own transaction, and nothing else';
 
 CREATE OR REPLACE FUNCTION aion.revoke_start(role name, workflow_type text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_revoke_start';

@@ -10,7 +10,7 @@ COMMENT ON TABLE aion._owner IS 'roles: the oid counts where the database was ad
 
 CREATE TABLE aion._grant (
 	owner_key int NOT NULL,
-	level text NOT NULL CHECK (level IN ('user', 'worker', 'monitor', 'admin')),
+	level text NOT NULL CHECK (level IN ('user', 'start', 'worker', 'monitor', 'admin')),
 	PRIMARY KEY (owner_key, level)
 );
 COMMENT ON TABLE aion._grant IS 'what aion.grant_usage() has granted';

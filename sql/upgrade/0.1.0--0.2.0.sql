@@ -24,3 +24,6 @@ ALTER TABLE aion._start_grant ENABLE ROW LEVEL SECURITY;
 
 /* Takes one more parameter. */
 DROP FUNCTION aion.explain(text, uuid);
+
+/* A level of access that comprises only what was granted by aion.grant_start(). */
+ALTER TABLE aion._grant DROP CONSTRAINT _grant_level_check, ADD CONSTRAINT _grant_level_check CHECK (level IN ('user', 'start', 'worker', 'monitor', 'admin'));

@@ -108,15 +108,15 @@ aion_stat_runner(PG_FUNCTION_ARGS)
 }
 
 /*
- * _stat_workers() -> (databases, needed, available, unserved, unserved_count)
+ * _stat_workers() -> (databases, needed, available, unserved, unserved_count, refused)
  */
 Datum
 aion_stat_workers(PG_FUNCTION_ARGS)
 {
 	WorkerNeeds needs = aion_service_worker_needs();
 	Datum *unserved = palloc(Max(list_length(needs.unserved), 1) * sizeof(Datum));
-	Datum values[5];
-	bool nulls[5] = {false};
+	Datum values[6];
+	bool nulls[6] = {false};
 	ListCell *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -128,6 +128,7 @@ aion_stat_workers(PG_FUNCTION_ARGS)
 	values[3] = PointerGetDatum(construct_array(unserved, list_length(needs.unserved), OIDOID,
 												sizeof(Oid), true, TYPALIGN_INT));
 	values[4] = Int32GetDatum(needs.unserved_count);
+	values[5] = BoolGetDatum(needs.refused);
 	put_row(fcinfo, values, nulls);
 	return (Datum) 0;
 }

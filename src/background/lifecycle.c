@@ -50,6 +50,7 @@
 
 /* In this transaction: */
 static bool holding = false;   /* a database */
+static bool renamed = false;   /* some role, so that names of owners may be out of date */
 static bool appearing = false; /* one, by CREATE or because it can be connected to again */
 
 static ProcessUtility_hook_type next_process_utility = NULL;
@@ -124,6 +125,8 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 	if (IsA(node, CreateExtensionStmt) &&
 		strcmp(((CreateExtensionStmt *) node)->extname, "aion") == 0)
 		warn_of_workers();
+	if (IsA(node, RenameStmt) && ((RenameStmt *) node)->renameType == OBJECT_ROLE)
+		renamed = true;
 	if (IsA(node, TransactionStmt) &&
 		((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED)
 	{
@@ -495,7 +498,9 @@ transaction_ended(XactEvent event, void *argument)
 		return;
 	if (holding)
 		aion_hold_let_go();
-	else if (appearing && event == XACT_EVENT_COMMIT)
+	if (renamed && event == XACT_EVENT_COMMIT)
+		aion_board_post_scan_everywhere();
+	if (appearing && event == XACT_EVENT_COMMIT)
 		aion_board_post_databases();
-	holding = appearing = false;
+	holding = appearing = renamed = false;
 }

@@ -34,6 +34,7 @@ static const struct
 } pinned[] = {{"default_transaction_deferrable", "off", true},
 			  {"default_transaction_isolation", "read committed", true},
 			  {"default_transaction_read_only", "off", true},
+			  {"exit_on_error", "off", false},
 			  {"idle_in_transaction_session_timeout", "0", true},
 			  {"lock_timeout", "1s", true},
 			  {"role", "none", false},

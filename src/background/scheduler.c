@@ -292,6 +292,7 @@ scan(void)
 	executing = aion_fence_executes();
 	if (executing)
 	{
+		aion_owner_refresh_names();
 		aion_primitives_find_errands();
 		rows = aion_statement_execute(&scan_owners, NULL);
 		MemoryContextSwitchTo(memory);
@@ -555,6 +556,7 @@ start_process(BoardOwner owner, Oid role)
 		aion_roster_free_runner(slot, generation);
 		if (aion_room_count(owner) > 0)
 			return;
+		aion_service_note_refusal();
 		complain();
 		(void) aion_room_make(owner);
 		wait_with(owner, NO_PROCESS_MS);

@@ -113,6 +113,8 @@ aion_run_advance(Run *run, Budget *budget)
 	PG_TRY();
 	{
 		advance_share(run, budget);
+		if (InSecurityRestrictedOperation())
+			aion_guard_close_portals();
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -275,7 +277,7 @@ work(Run *run, const Code *code, Budget *budget)
 			return true;
 		answered = take_turn(run, code, budget);
 		budget->turns--;
-		if (aion_run_is_closed(run) || run->status == RUN_BLOCKED)
+		if (aion_run_is_closed(run) || (run->status == RUN_BLOCKED && !answered))
 			return false;
 		if (budget->out_of_time)
 			return true;
@@ -579,6 +581,8 @@ note_interrupted(int code, Datum argument)
 	aion_authority_assume(&authority);
 	if (aion_ready_lock_tables(false)) /* nor that one */
 		run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
+	if (run != NULL && aion_run_is_closed(run))
+		run = NULL;
 	if (run != NULL && !gave_up)
 		aion_run_postpone(run);
 	else if (run != NULL)

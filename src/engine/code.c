@@ -23,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
@@ -34,6 +35,7 @@
 #include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 #include "engine/code.h"
 #include "engine/handler.h"
@@ -55,6 +57,7 @@ static const CodeSettings neutral = {CODE_SETTINGS + 1,
 									  {"quote_all_identifiers", "off"},
 									  {"search_path", "pg_catalog, pg_temp"}}};
 
+static const char *value_here(const CodeSetting *setting);
 static void add_part(StringInfo buffer, const char *part);
 static void add_part_of(StringInfo buffer, Oid sql_function, Oid function);
 static void add_attribute(StringInfo buffer, HeapTuple tuple, int attribute);
@@ -245,11 +248,40 @@ aion_code_enter_settings(const CodeSettings *settings)
 	{
 		const CodeSetting *setting = &settings->setting[i];
 
-		if (strcmp(GetConfigOption(setting->name, false, false), setting->value) != 0)
-			(void) set_config_option(setting->name, setting->value, PGC_USERSET, PGC_S_SESSION,
+		const char *value = value_here(setting);
+
+		if (strcmp(GetConfigOption(setting->name, false, false), value) != 0)
+			(void) set_config_option(setting->name, value, PGC_USERSET, PGC_S_SESSION,
 									 GUC_ACTION_SAVE, true, 0, false);
 	}
 	return level;
+}
+
+/*
+ * Returns the value of a setting as it is here.  In a session of another role its temporary objects
+ * come last: where a search_path does not name them they would come first, and so be taken for
+ * those of the code.
+ */
+static const char *
+value_here(const CodeSetting *setting)
+{
+	List *names;
+
+	if (!InSecurityRestrictedOperation() || strcmp(setting->name, "search_path") != 0)
+		return setting->value;
+	if (setting->value[0] == '\0')
+		return "pg_temp";
+	if (SplitIdentifierString(pstrdup(setting->value), ',', &names))
+	{
+		ListCell *cell;
+
+		foreach (cell, names)
+		{
+			if (strcmp(lfirst(cell), "pg_temp") == 0)
+				return setting->value;
+		}
+	}
+	return psprintf("%s, pg_temp", setting->value);
 }
 
 /*

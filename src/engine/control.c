@@ -36,7 +36,7 @@ aion_control_terminate(int64 run_key, const char *reason)
 	{
 		aion_run_load(run);
 		aion_run_close(run, EVENT_WORKFLOW_TERMINATED,
-					   aion_event_reason(reason, GetUserNameFromId(GetOuterUserId(), false)));
+					   aion_event_reason(reason, GetUserNameFromId(aion_guard_actor(), false)));
 		aion_run_save(run);
 		aion_wait_note_touched(run_key);
 	}

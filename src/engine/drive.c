@@ -149,7 +149,8 @@ drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile int64 key = 0;
-	bool late;
+	volatile bool late = false;
+	ErrorData *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
@@ -168,16 +169,12 @@ drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller)
 			errands->run_errand(key);
 		aion_interruption_check();
 		ReleaseCurrentSubTransaction();
-		late = false;
 	}
 	PG_CATCH();
 	{
-		late = aion_interruption_noticed();
-		(void) aion_interruption_begin(0);
-		aion_interruption_watch(0, 0);
-		if (!late || key == 0)
-			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
+		late = aion_interruption_noticed() && key != 0;
+		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -186,6 +183,8 @@ drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller)
 	aion_interruption_watch(0, 0);
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
+	if (error != NULL && !late)
+		ReThrowError(error); /* the session is as it was */
 	if (late)
 		put_off->run_keys[put_off->count++] = key;
 	return key != 0;

@@ -212,7 +212,7 @@ static void
 set_paused(bool paused)
 {
 	Oid user = GetUserId();
-	NullableDatum args[] = {aion_arg_text(GetUserNameFromId(GetOuterUserId(), false))};
+	NullableDatum args[] = {aion_arg_text(GetUserNameFromId(aion_guard_actor(), false))};
 	Authority authority;
 
 	aion_guard_client_call(paused ? "aion.pause_engine" : "aion.resume_engine");

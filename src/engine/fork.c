@@ -132,7 +132,7 @@ begin(Run *run, const Run *origin, const History *prefix, const Version *version
 	if (started->deadline != DT_NOEND)
 		started->deadline = (is_early ? started->start_at : now) + (started->deadline - begun);
 	started->version = version->version;
-	started->started_by = GetUserNameFromId(GetOuterUserId(), false);
+	started->started_by = GetUserNameFromId(aion_guard_actor(), false);
 	started->forked_from = aion_event_forked_from(origin->workflow_id, run_id, prefix->count);
 	started->origins = origins_of(origin, prefix->command_count);
 	started->parents = started->continues = NULL; /* that is another run */

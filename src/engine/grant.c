@@ -12,6 +12,8 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
@@ -39,10 +41,17 @@ static Statement insert_grant =
 static Statement delete_grant =
 	STATEMENT(DELETE, "DELETE FROM aion._start_grant WHERE workflow_type = $1 AND grantee_key = $2",
 			  TEXTOID, INT4OID);
-static Statement apply_grant =
-	STATEMENT(SELECT, "SELECT aion._apply_grant($1::name, 'start')", TEXTOID);
+static Statement select_usage =
+	STATEMENT(SELECT,
+			  "SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n"
+			  " ON n.oid = p.pronamespace WHERE n.nspname = 'aion' AND p.proname = 'start_workflow'"
+			  " AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')"
+			  " AND pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')",
+			  OIDOID);
 
 static void change(FunctionCallInfo fcinfo, bool grant);
+static void require_usage(Oid role);
+pg_noreturn static void refuse(Oid role);
 
 /*
  * Returns the owner of a workflow that a role may start as that owner; InvalidOid if there is none.
@@ -89,6 +98,30 @@ aion_grant_apply(StartRequest *request, Oid owner)
 }
 
 /*
+ * Refuses a run that would belong to a role which has no other level than start.  The functions of
+ * the level user tell.
+ */
+void
+aion_grant_require_user(Oid role)
+{
+	static Oid function;
+	static uint64 generation = 0;
+	const Oid none = InvalidOid;
+
+	if (generation != aion_extension()->generation)
+		function = LookupFuncName(list_make2(makeString("aion"), makeString("register_activity")),
+								  -1, &none, false);
+	generation = aion_extension()->generation;
+	if (aion_compat_may_execute(function, role))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("role \"%s\" may only start workflows that were granted to it",
+						   GetUserNameFromId(role, false)),
+					errhint("For runs of its own it needs SELECT aion.grant_usage(%s).",
+							quote_literal_cstr(GetUserNameFromId(role, false)))));
+}
+
+/*
  * Lets a role start a workflow, or no longer.
  */
 static void
@@ -116,21 +149,46 @@ change(FunctionCallInfo fcinfo, bool grant)
 						errmsg("workflow type \"%s\" does not exist", name),
 						errhint("Only the owner of a workflow lets others start it.")));
 	{
-		int32 grantee_key = aion_owner_key(grantee);
+		int32 grantee_key = aion_owner_known_key(grantee);
 		NullableDatum row[] = {aion_arg_text(name), aion_arg_int32(workflow->owner_key),
 							   aion_arg_int32(grantee_key)};
 		NullableDatum deleted[] = {row[0], row[2]};
-		NullableDatum role[] = {aion_arg_text(GetUserNameFromId(grantee, false))};
 
-		if (grant)
+		if (grant && grantee_key == 0)
+			refuse(grantee);
+		else if (grant)
 		{
+			require_usage(grantee);
 			(void) aion_statement_execute(&insert_grant, row);
-			(void) aion_statement_execute(&apply_grant, role);
 		}
 		else
 			(void) aion_statement_execute(&delete_grant, deleted);
 	}
 	aion_authority_drop(&authority);
+}
+
+/*
+ * Refuses a role that may not use aion.  What it needs for that an administrator grants: such a
+ * grant locks what all others need, until its transaction ends.
+ */
+static void
+require_usage(Oid role)
+{
+	NullableDatum args[] = {aion_arg_oid(role)};
+
+	if (aion_statement_execute(&select_usage, args).count == 0)
+		refuse(role);
+}
+
+static void
+refuse(Oid role)
+{
+	char *name = GetUserNameFromId(role, false);
+
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("role \"%s\" may not start workflows at all", name),
+					errhint("Let a superuser use SELECT aion.grant_usage(%s, 'start').",
+							quote_literal_cstr(name))));
 }
 
 /* Functions that SQL calls. */

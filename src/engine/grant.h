@@ -8,6 +8,7 @@
 #include "engine/start.h"
 
 extern Oid aion_grant_owner(const char *workflow_type, Oid grantee);
+extern void aion_grant_require_user(Oid role);
 extern bool aion_grant_apply(StartRequest *request, Oid owner);
 
 #endif

@@ -32,6 +32,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "engine/compiled.h"
 #include "engine/guard.h"
 #include "engine/testing.h"
 #include "support/errors.h"
@@ -60,7 +61,8 @@ static const char *const forbidden_prefixes[] = {"lo_",
 static const char *const untransactional_prefixes[] = {"pg_advisory_",	  "pg_create_",
 													   "pg_drop_",		  "pg_logical_emit_message",
 													   "pg_replication_", "pg_try_advisory_"};
-static const char *const lock_prefixes[] = {"pg_advisory_lock", "pg_try_advisory_lock"};
+static const char *const lock_prefixes[] = {"pg_advisory_lock", "pg_advisory_unlock",
+											"pg_try_advisory_lock"};
 
 /* What is known of a function of the server. */
 #define FUNCTION_KNOWN 1
@@ -87,6 +89,8 @@ typedef struct Frame
 	Oid user;	   /* whose rights its code has; InvalidOid: those of the session's statement */
 	void *turn;	   /* Turn: that is on the stack */
 	void *attempt; /* AttemptInfo: of the activity that the frame is */
+	bool foreign;  /* its code is that of another role than the session's */
+	List *hidden;  /* names of the session's cursors that its code must not fetch from */
 } Frame;
 
 static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
@@ -114,6 +118,8 @@ static object_access_hook_type next_object_access = NULL;
 
 static Frame *push(GuardState *outside);
 static void set_depth(int to);
+static void hide_cursors(Frame *frame);
+static void show_cursors(Frame *frame);
 static void enter_user(Oid role, const GuardState *outside);
 static void end_frames(XactEvent event, void *argument);
 static void end_inner_frames(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
@@ -217,6 +223,7 @@ push(GuardState *outside)
 		room = more;
 	}
 	frame.level = GetCurrentTransactionNestLevel();
+	frame.hidden = NIL;
 	frames[depth] = frame;
 	set_depth(depth + 1);
 	return top;
@@ -225,8 +232,14 @@ push(GuardState *outside)
 static void
 set_depth(int to)
 {
+	bool was_foreign = top->foreign;
+
+	for (int i = to; i < depth; i++)
+		show_cursors(&frames[i]);
 	depth = to;
 	top = depth > 0 ? &frames[depth - 1] : &outermost;
+	if (was_foreign && !top->foreign)
+		aion_compiled_forget();
 }
 
 /*
@@ -240,9 +253,59 @@ enter_user(Oid role, const GuardState *outside)
 	int security_context = outside->security_context | SECURITY_LOCAL_USERID_CHANGE;
 
 	if (role != GetSessionUserId())
+	{
 		security_context |= SECURITY_RESTRICTED_OPERATION;
+		hide_cursors(top);
+		if (!top->foreign)
+			aion_compiled_forget();
+		top->foreign = true;
+	}
 	top->user = role;
 	SetUserIdAndSecContext(role, security_context);
+}
+
+/*
+ * Makes the cursors that are open unusable, loops of the session over queries among them: their
+ * rights were checked when they were opened, as the session's.  The server lets nobody fetch from,
+ * move or close what it believes to be at work.
+ */
+static void
+hide_cursors(Frame *frame)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Authority authority;
+	Rows rows;
+
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&select_cursors, NULL);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
+
+		if (portal == NULL || portal->status != PORTAL_READY)
+			continue;
+		MemoryContextSwitchTo(TopMemoryContext);
+		frame->hidden = lappend(frame->hidden, pstrdup(portal->name));
+		MemoryContextSwitchTo(caller);
+		portal->status = PORTAL_ACTIVE;
+	}
+	aion_authority_drop(&authority);
+}
+
+static void
+show_cursors(Frame *frame)
+{
+	ListCell *cell;
+
+	foreach (cell, frame->hidden)
+	{
+		Portal portal = GetPortalByName(lfirst(cell));
+
+		if (portal != NULL && portal->status == PORTAL_ACTIVE)
+			portal->status = PORTAL_READY;
+	}
+	list_free_deep(frame->hidden);
+	frame->hidden = NIL;
 }
 
 /*
@@ -384,6 +447,15 @@ aion_guard_user(void)
 }
 
 /*
+ * Returns the role that acts: whose code the engine has entered, else that of the session.
+ */
+Oid
+aion_guard_actor(void)
+{
+	return OidIsValid(top->user) ? top->user : GetOuterUserId();
+}
+
+/*
  * Refuses a client's function in workflow code.
  */
 void
@@ -471,6 +543,10 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 						errmsg("%s cannot execute %s", frame_name(top->kind),
 							   CreateCommandName(statement->utilityStmt)),
 						errhint(HINT)));
+	if (top->foreign && IsA(statement->utilityStmt, ConstraintsSetStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot execute SET CONSTRAINTS within security-restricted operation")));
 	if (IsA(statement->utilityStmt, TransactionStmt))
 		aion_testing_check_commit((TransactionStmt *) statement->utilityStmt);
 	if (top->kind == FRAME_BODY && IsA(statement->utilityStmt, VariableSetStmt))
@@ -502,6 +578,10 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 		known = judge_function(object);
 	if (!only_reads(top->kind))
 	{
+		if (top->foreign && (known & FUNCTION_LOCKS) != 0)
+			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+							errmsg("cannot call %s() within security-restricted operation",
+								   get_func_name(object))));
 		initialised |= known;
 		if (top->kind == FRAME_ACTIVITY && (known & FUNCTION_LOCKS) != 0)
 			session_clean = false;

@@ -36,6 +36,7 @@ extern void *aion_guard_turn(void);
 extern void *aion_guard_attempt(void);
 extern int64 aion_guard_run(void);
 extern Oid aion_guard_user(void);
+extern Oid aion_guard_actor(void);
 extern int aion_guard_open_queries(void);
 extern void aion_guard_close_portals(void);
 extern bool aion_guard_session_is_clean(void);

@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "engine/guard.h"
 #include "engine/inbox.h"
 #include "engine/primitive.h"
 #include "history/kinship.h"
@@ -110,7 +111,7 @@ aion_inbox_send(const FoundRun *to, const Arrival *arrival)
 							aion_arg_text(arrival->name),
 							aion_arg_jsonb(arrival->payload),
 							aion_arg_text(arrival->dedup_id),
-							aion_arg_text(GetUserNameFromId(GetOuterUserId(), false)),
+							aion_arg_text(GetUserNameFromId(aion_guard_actor(), false)),
 							aion_arg_timestamp(aion_clock_now()),
 							aion_arg_key(to->chain_key)};
 

@@ -63,9 +63,7 @@ static Statement resolve_names = STATEMENT(
 
 static Statement repeat_grants =
 	STATEMENT(SELECT, "SELECT aion._apply_grant(r.rolname, g.level) FROM"
-					  " (SELECT owner_key, level FROM aion._grant UNION"
-					  " SELECT grantee_key, 'start' FROM aion._start_grant) g"
-					  " JOIN aion._owner o USING (owner_key)"
+					  " aion._grant g JOIN aion._owner o USING (owner_key)"
 					  " JOIN pg_catalog.pg_roles r ON r.oid = o.role");
 
 static void refresh_names(bool must);
@@ -107,6 +105,20 @@ aion_owner_key(Oid role)
 }
 
 /*
+ * Returns the key of a role that has one; else 0.
+ */
+int32
+aion_owner_known_key(Oid role)
+{
+	bool by_role = aion_fence_state() == FENCE_ADOPTED;
+	NullableDatum args[] = {by_role ? aion_arg_oid(role)
+									: aion_arg_text(GetUserNameFromId(role, false))};
+	Rows rows = aion_statement_execute(by_role ? &select_by_role : &select_by_name, args);
+
+	return rows.count > 0 ? aion_row_int32(rows, 0, 1) : 0;
+}
+
+/*
  * Calls the owners what their roles are called now.  Roles may have changed places, so all names
  * that are out of date are withdrawn before the first one is given.
  *
@@ -123,6 +135,15 @@ refresh_names(bool must)
 		return;
 	(void) aion_statement_execute(&withdraw_names, NULL);
 	(void) aion_statement_execute(&give_names, NULL);
+}
+
+/*
+ * The same when roles were renamed: a dump must not carry names that mean others by then.
+ */
+void
+aion_owner_refresh_names(void)
+{
+	refresh_names(true);
 }
 
 /*

@@ -14,6 +14,7 @@ typedef enum AccessLevel
 
 /* These want the engine's authority; role is whom the question is about. */
 extern int32 aion_owner_key(Oid role);
+extern int32 aion_owner_known_key(Oid role);
 extern Oid aion_owner_role(int32 owner_key);
 extern AccessLevel aion_owner_access(Oid role);
 extern bool aion_owner_controls(Oid role, int32 owner_key);
@@ -23,6 +24,7 @@ extern Datum aion_owner_affected(Oid role);
 extern Datum aion_owner_visible(Oid role, bool payloads);
 extern int32 aion_owner_of_name(Oid role, int32 owner_key, const char *kind, const char *name);
 extern void aion_owner_readopt(void);
+extern void aion_owner_refresh_names(void);
 
 /* These do not. */
 extern bool aion_owner_has_role(Oid role, Oid of);

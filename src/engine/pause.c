@@ -46,7 +46,7 @@ change(FunctionCallInfo fcinfo, const char *function, bool from_paused,
 	if (!aion_run_is_closed(run) && (run->status == RUN_PAUSED) == from_paused)
 	{
 		aion_run_load(run);
-		apply(run, aion_event_reason(reason, GetUserNameFromId(GetOuterUserId(), false)));
+		apply(run, aion_event_reason(reason, GetUserNameFromId(aion_guard_actor(), false)));
 		aion_run_save(run);
 		aion_wait_note_touched(run->run_key);
 	}

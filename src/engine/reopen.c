@@ -184,7 +184,7 @@ aion_reopen_workflow(PG_FUNCTION_ARGS)
 	check_reopenable(run);
 	version =
 		wanted != NULL ? aion_control_find_version(run, wanted) : aion_control_keep_version(run);
-	aion_run_reopen(run, aion_event_reopened(reason, GetUserNameFromId(GetOuterUserId(), false),
+	aion_run_reopen(run, aion_event_reopened(reason, GetUserNameFromId(aion_guard_actor(), false),
 											 what_to_take_back(run)));
 	aion_control_move(run, version);
 	save(run);

@@ -90,6 +90,7 @@ static Jsonb *check_input(StartRequest *request, const Jsonb *input);
 static Jsonb *check_input_of_other(StartRequest *request, const Jsonb *input);
 static void check_definer_frame(const StartRequest *request);
 static Run *make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id);
+static bool insert_within(const Run *run, int milliseconds);
 static StartOutcome answer_for_open(const StartRequest *request, const char *workflow_id,
 									StartRefusal *refusal);
 static StartOutcome answer_for_closed(const StartRequest *request, const Run *run,
@@ -140,6 +141,8 @@ aion_start_resolve(StartRequest *request)
 						 request->may_be_granted
 							 ? ", or let the owner of the workflow use aion.grant_start()"
 							 : "")));
+	if (request->may_be_granted)
+		aion_grant_require_user(request->owner);
 	aion_workflow_deploy_if_changed(workflow, true);
 	do
 	{
@@ -188,7 +191,7 @@ aion_start_attempt(const StartRequest *request, const Jsonb *input, const char *
 		Run *run = make_run(request, input, workflow_id);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!aion_start_insert(run))
+		if (!insert_within(run, request->id_wait_ms))
 			outcome = answer_for_open(request, run->workflow_id, refusal);
 		else
 			outcome = replaced ? START_DONE : answer_for_closed(request, run, refusal);
@@ -274,11 +277,8 @@ check_input_of_other(StartRequest *request, const Jsonb *input)
 	aion_guard_become(request->owner, &outside);
 	PG_TRY();
 	{
-		int open_queries = aion_guard_open_queries();
-
 		checked = check_input(request, input);
-		if (aion_guard_open_queries() > open_queries)
-			aion_guard_close_portals();
+		aion_guard_close_portals();
 		aion_guard_leave(&outside);
 		ReleaseCurrentSubTransaction();
 	}
@@ -305,7 +305,7 @@ check_input_of_other(StartRequest *request, const Jsonb *input)
 static void
 check_definer_frame(const StartRequest *request)
 {
-	Oid caller = OidIsValid(aion_guard_user()) ? aion_guard_user() : GetOuterUserId();
+	Oid caller = aion_guard_actor();
 
 	if (aion_allow_definer_start || !InLocalUserIdChange() || GetUserId() == caller)
 		return;
@@ -358,7 +358,7 @@ make_run(const StartRequest *request, const Jsonb *input, const char *workflow_i
 	started->version = request->code->version;
 	started->input = unconstify(Jsonb *, input);
 	started->task_queue = request->task_queue;
-	started->started_by = GetUserNameFromId(GetOuterUserId(), false);
+	started->started_by = GetUserNameFromId(aion_guard_actor(), false);
 	started->start_at = request->start_at;
 	started->deadline = request->deadline;
 	started->search_attributes = request->search_attributes;
@@ -404,6 +404,25 @@ aion_start_insert(const Run *run)
 							aion_arg_key(run->chain_key)};
 
 	return aion_statement_execute(&insert_run, args).count == 1;
+}
+
+/*
+ * Does that, and waits only so long for a transaction that is about to use the workflow id.
+ */
+static bool
+insert_within(const Run *run, int milliseconds)
+{
+	int level;
+	bool inserted;
+
+	if (milliseconds == 0)
+		return aion_start_insert(run);
+	level = NewGUCNestLevel();
+	(void) set_config_option("lock_timeout", psprintf("%d", milliseconds), PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	inserted = aion_start_insert(run);
+	AtEOXact_GUC(false, level);
+	return inserted;
 }
 
 /*

@@ -34,6 +34,7 @@ typedef struct StartRequest
 	Jsonb *parents;		  /* of a child; else NULL */
 	const char *schedule; /* whose tick this is; NULL: nobody's */
 	TimestampTz scheduled_for;
+	int id_wait_ms; /* for a transaction that holds the workflow id; 0: as long as it takes */
 
 	/* Filled by aion_start_prepare(). */
 	Version *code;

@@ -111,7 +111,7 @@ perform(Run *run)
 		RecordedCommand *command = history->commands[i];
 
 		if (command->kind == COMMAND_ACTIVITY && command->outcome == NULL &&
-			!(command->event->seq <= run->loaded && is_handed_over(run, command)))
+			!is_handed_over(run, command))
 		{
 			if (aion_mistake_of(run, i + 1) != NULL)
 				continue;
@@ -213,14 +213,15 @@ attempt(Run *run, const RecordedCommand *command, const Registration *activity,
 }
 
 /*
- * Tells whether an activity has been handed over already.
+ * Tells whether an activity has been handed over already.  Of what this share has asked for, only
+ * the share itself can have done that.
  */
 static bool
 is_handed_over(Run *run, const RecordedCommand *command)
 {
 	Authority authority;
 
-	if (!run->knows_tasks)
+	if (command->event->seq <= run->loaded && !run->knows_tasks)
 	{
 		aion_authority_assume(&authority);
 		aion_task_know(run);

@@ -58,7 +58,7 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 
 		aion_raised_begin(&raised, caller, NULL);
 		result->value = aion_attempt_call(info, handler, input);
-		if (aion_guard_open_queries() > open_queries)
+		if (aion_guard_open_queries() > open_queries || InSecurityRestrictedOperation())
 			aion_guard_close_portals();
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);

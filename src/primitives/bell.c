@@ -44,9 +44,10 @@
 
 static Statement select_job =
 	STATEMENT(SELECT,
-			  "SELECT jobid, schedule, command, active FROM cron.job WHERE jobname = $1"
+			  "SELECT jobid, schedule, command, active, jobname::text FROM cron.job"
+			  " WHERE (jobname = $1 OR starts_with(jobname, '" JOB_PREFIX "') AND command = $2)"
 			  " AND database = pg_catalog.current_database() AND username = CURRENT_USER",
-			  TEXTOID);
+			  TEXTOID, TEXTOID);
 static Statement select_jobs =
 	STATEMENT(SELECT, "SELECT jobid FROM cron.job WHERE starts_with(jobname, '" JOB_PREFIX "')"
 					  " AND starts_with(command, 'SELECT aion.ring_schedule(')"
@@ -57,7 +58,10 @@ static Statement select_wanted =
 static const char *problem(char **hint);
 static Oid cron_function(const char *name, const Oid *types, int count);
 static Oid schedule_function(void);
-static bool has_job(const char *schedule);
+static Rows jobs_of(int64 key, const char *schedule);
+static bool has_job(int64 key, const char *schedule);
+static char *job_name(int64 key);
+static char *command_of(const char *schedule);
 static void remove_job(int64 job);
 static bool set(const Schedule *schedule);
 static char *pattern(const Timetable *table);
@@ -112,9 +116,10 @@ aion_bell_remove_all(void)
 static bool
 set(const Schedule *schedule)
 {
-	NullableDatum args[] = {aion_arg_text(psprintf(JOB_PREFIX "%s", schedule->name))};
 	bool wanted = schedule->cron != NULL && aion_schedule_is(schedule, SCHEDULE_ACTIVE);
-	char *command = psprintf(COMMAND, quote_literal_cstr(schedule->name));
+	char *name = job_name(schedule->key);
+	char *command = command_of(schedule->name);
+	bool there = false;
 	char *times = NULL;
 	char *hint;
 	Rows rows;
@@ -126,17 +131,21 @@ set(const Schedule *schedule)
 	}
 	else if (problem(&hint) != NULL)
 		return false; /* nor is there a job */
-	rows = aion_statement_execute(&select_job, args);
+	rows = jobs_of(schedule->key, schedule->name);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		if (wanted && strcmp(aion_row_text(rows, row, 2), times) == 0 &&
-			strcmp(aion_row_text(rows, row, 3), command) == 0 && aion_row_bool(rows, row, 4))
-			return false;
-		remove_job(aion_row_int64(rows, row, 1));
+			strcmp(aion_row_text(rows, row, 3), command) == 0 && aion_row_bool(rows, row, 4) &&
+			strcmp(aion_row_text(rows, row, 5), name) == 0)
+			there = true;
+		else
+			remove_job(aion_row_int64(rows, row, 1));
 	}
+	if (there)
+		return false;
 	if (wanted)
 		(void) OidFunctionCall6(
-			schedule_function(), args[0].value, CStringGetTextDatum(times),
+			schedule_function(), CStringGetTextDatum(name), CStringGetTextDatum(times),
 			CStringGetTextDatum(command), CStringGetTextDatum(get_database_name(MyDatabaseId)),
 			CStringGetTextDatum(GetUserNameFromId(GetUserId(), false)), BoolGetDatum(true));
 	return wanted;
@@ -211,15 +220,39 @@ schedule_function(void)
 }
 
 /*
+ * Finds the job of a schedule.  One that 0.1 has made is called like the schedule, whose name may
+ * be longer than that of a job.
+ */
+static Rows
+jobs_of(int64 key, const char *schedule)
+{
+	NullableDatum args[] = {aion_arg_text(job_name(key)), aion_arg_text(command_of(schedule))};
+
+	return aion_statement_execute(&select_job, args);
+}
+
+/*
  * Tells whether a schedule has a job that rings.
  */
 static bool
-has_job(const char *schedule)
+has_job(int64 key, const char *schedule)
 {
-	NullableDatum args[] = {aion_arg_text(psprintf(JOB_PREFIX "%s", schedule))};
-	Rows rows = aion_statement_execute(&select_job, args);
+	Rows rows = jobs_of(key, schedule);
 
-	return rows.count > 0 && aion_row_bool(rows, 0, 4);
+	return rows.count > 0 && aion_row_bool(rows, 0, 4) &&
+		   strcmp(aion_row_text(rows, 0, 3), command_of(schedule)) == 0;
+}
+
+static char *
+job_name(int64 key)
+{
+	return psprintf(JOB_PREFIX INT64_FORMAT, key);
+}
+
+static char *
+command_of(const char *schedule)
+{
+	return psprintf(COMMAND, quote_literal_cstr(schedule));
 }
 
 static void
@@ -373,7 +406,8 @@ aion_missing_bells(PG_FUNCTION_ARGS)
 		if (!all && !aion_owner_controls(user, aion_row_int32(rows, row, 2)))
 			continue;
 		wanted++;
-		missing += what != NULL || !has_job(aion_row_text(rows, row, 3));
+		missing +=
+			what != NULL || !has_job(aion_row_int64(rows, row, 1), aion_row_text(rows, row, 3));
 	}
 	values[0] = Int64GetDatum(wanted);
 	values[1] = Int64GetDatum(missing);

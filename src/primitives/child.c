@@ -55,6 +55,7 @@ static Jsonb *answer(Turn *turn, Command *command);
 static Jsonb *failure_of(const Command *command);
 static const char *cancel(Turn *turn, Command *child);
 static Command *give_cancel(Turn *turn, Command *child);
+static const char *key_of(const Turn *turn, const Command *child);
 static const char *workflow_id_of(const Command *command);
 static Event *record_cancel(Run *run, Command *command);
 
@@ -330,12 +331,32 @@ give_cancel(Turn *turn, Command *child)
 {
 	const Event *outcome = aion_turn_outcome(child);
 	const char *found = "pending";
-	const char *key;
 
 	if (outcome != NULL)
 		found = outcome->type == EVENT_CHILD_WORKFLOW_COMPLETED ? "completed" : "failed";
-	key = child->recorded != NULL ? child->recorded->event->key : ((Wish *) child->detail)->key;
-	return aion_turn_command(turn, &cancel_class, key, NULL, found);
+	return aion_turn_command(turn, &cancel_class, key_of(turn, child), NULL, found);
+}
+
+/*
+ * Returns the key under which a child is cancelled: its number.  One that was refused has no event
+ * that says it; there 0.1 took the name of the workflow where the code knew that already.
+ */
+static const char *
+key_of(const Turn *turn, const Command *child)
+{
+	const Event *recorded = child->recorded != NULL ? child->recorded->event : NULL;
+	const RecordedCommand *next = aion_turn_next_recorded(turn);
+	int number = 0;
+
+	if (recorded == NULL)
+		return ((const Wish *) child->detail)->key;
+	if (recorded->type == EVENT_CHILD_WORKFLOW_STARTED ||
+		(next != NULL && next->kind == COMMAND_CANCEL_CHILD &&
+		 strcmp(next->event->key, recorded->key) == 0))
+		return recorded->key;
+	for (int i = 0; i < child->number; i++)
+		number += turn->commands[i]->class->kind == COMMAND_CHILD;
+	return psprintf("%d", number);
 }
 
 static Event *

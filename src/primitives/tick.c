@@ -45,6 +45,7 @@
 #include "support/statement.h"
 #include "support/stopwatch.h"
 
+#define ID_WAIT_MS 100 /* for a transaction that is about to use the id of a tick */
 #define CRASHES_ALLOWED 3
 #define TICKS_AT_ONCE 100 /* in one transaction */
 #define TIMELY USECS_PER_MINUTE
@@ -167,7 +168,8 @@ static int count_open(const Schedule *schedule);
 static void cancel_previous(const Schedule *schedule);
 static void start(Schedule *schedule, TimestampTz tick);
 static bool is_held_by_others(const Schedule *schedule, const char *workflow_id);
-static Jsonb *try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id);
+static Jsonb *try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id,
+						   int id_wait_ms);
 static bool put_as(const Schedule *schedule, TimestampTz tick, const char *state, TimestampTz until,
 				   bool always);
 static bool put(const Schedule *schedule, TimestampTz tick, const char *workflow_id,
@@ -463,23 +465,24 @@ cancel_previous(const Schedule *schedule)
 
 /*
  * Starts the run of a tick, and records that or why it could not be.  Ids of ticks are known in
- * advance, so one that another role holds must not keep the schedule from starting its run: then
- * the run gets an id that cannot be known.
+ * advance, so one that another role holds, or is about to, must not keep the schedule from starting
+ * its run: then the run gets an id that cannot be known.
  */
 static void
 start(Schedule *schedule, TimestampTz tick)
 {
 	char *workflow_id = workflow_id_of(schedule, tick);
-	Jsonb *error = try_to_start(schedule, tick, workflow_id);
+	Jsonb *error = try_to_start(schedule, tick, workflow_id, ID_WAIT_MS);
 
-	if (error != NULL && is_held_by_others(schedule, workflow_id))
+	if (error != NULL && (aion_failure_errcode(error) == ERRCODE_LOCK_NOT_AVAILABLE ||
+						  is_held_by_others(schedule, workflow_id)))
 	{
 		uint64 chance;
 
 		if (!pg_strong_random(&chance, sizeof(chance)))
 			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not get random bytes")));
 		workflow_id = psprintf("%s/" UINT64_FORMAT, workflow_id, chance);
-		error = try_to_start(schedule, tick, workflow_id);
+		error = try_to_start(schedule, tick, workflow_id, 0);
 	}
 	(void) put(schedule, tick, workflow_id, error == NULL ? "started" : "failed", DT_NOEND, error,
 			   true);
@@ -522,10 +525,11 @@ is_used_up(const Schedule *schedule)
 }
 
 /*
- * Starts a run; returns why that is not possible, NULL if it was.
+ * Starts a run; returns why that is not possible, NULL if it was.  With a limit for the wait for
+ * the workflow id, that it was not to be had in time is a reason, too.
  */
 static Jsonb *
-try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id)
+try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id, int id_wait_ms)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -548,6 +552,7 @@ try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id
 			aion_stopwatch_start(aion_turn_timeout); /* of what types and defaults call */
 		aion_schedule_prepare(schedule, role, &request);
 		request.scheduled_for = tick;
+		request.id_wait_ms = id_wait_ms;
 		(void) aion_start(&request, schedule->input, workflow_id);
 		if (timed)
 			(void) aion_stopwatch_stop();
@@ -566,6 +571,8 @@ try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id
 	CurrentResourceOwner = owner;
 	if (error == NULL)
 		return NULL;
+	if (id_wait_ms > 0 && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		return aion_failure_of(error, NULL);
 	if (!time_was_up && (aion_failure_is_machine(error) || aion_failure_is_cancel(error)))
 		ReThrowError(error);
 	return aion_failure_of(error, NULL);

@@ -196,6 +196,25 @@ aion_board_post_scan(Oid database)
 }
 
 /*
+ * Asks all schedulers to look at their tables.
+ */
+void
+aion_board_post_scan_everywhere(void)
+{
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->database_count; i++)
+	{
+		DatabaseSlot *slot = &board->databases[i];
+
+		if (OidIsValid(slot->database))
+			aion_board_ask_scan(slot);
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
  * Says that the extension may have come to a database, or gone from it.
  */
 void
@@ -471,10 +490,12 @@ aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key)
  * Cancels the task that an executor is at; with the lock.
  */
 void
-aion_board_stop(const RunnerSlot *runner)
+aion_board_stop(RunnerSlot *runner)
 {
-	if (runner->process >= 0 && runner->task_run != 0)
-		(void) kill(ProcGlobal->allProcs[runner->process].pid, SIGINT);
+	if (runner->process < 0 || runner->task_run == 0)
+		return;
+	runner->task_stopped = true;
+	(void) kill(ProcGlobal->allProcs[runner->process].pid, SIGINT);
 }
 
 /*

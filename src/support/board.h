@@ -33,6 +33,7 @@ extern void aion_board_post_task(int32 owner_key);
 extern void aion_board_post_room(void);
 extern void aion_board_post_stop(int64 run_key, int32 ordinal);
 extern void aion_board_post_scan(Oid database);
+extern void aion_board_post_scan_everywhere(void);
 extern void aion_board_post_extension(Oid database);
 extern void aion_board_post_databases(void);
 

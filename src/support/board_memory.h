@@ -25,6 +25,7 @@ typedef struct DatabaseSlot
 	bool scan;
 	TimestampTz horizon; /* the scheduler knows the timers before it */
 	TimestampTz next_wake;
+	TimestampTz refused_at; /* the server had no process for a runner or executor; 0: never */
 	int owner_count;
 	BoardOwner owners[OWNERS]; /* that want a process */
 	uint32 first_timer;
@@ -50,8 +51,9 @@ typedef struct RunnerSlot
 	bool limited;	/* there is something, but no room for it */
 	int64 task_run; /* what it executes; 0: nothing */
 	int32 task_ordinal;
-	bool engaged; /* with a run that may take long: others take over the rest */
-	bool scan;	  /* it must look at the table, or has not seen the latest */
+	bool task_stopped; /* it is not wanted any more */
+	bool engaged;	   /* with a run that may take long: others take over the rest */
+	bool scan;		   /* it must look at the table, or has not seen the latest */
 	uint64 batches;
 	uint64 runs_executed;
 	uint32 first_run;
@@ -103,7 +105,7 @@ extern bool aion_board_serves(const RunnerSlot *runner, Oid database, int32 owne
 extern int aion_board_give(Oid database, int32 owner_key, int64 run_key);
 extern void aion_board_want(DatabaseSlot *slot, BoardOwner owner);
 extern bool aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key);
-extern void aion_board_stop(const RunnerSlot *runner);
+extern void aion_board_stop(RunnerSlot *runner);
 extern void aion_board_reshare(Oid database, int32 owner_key);
 
 #endif

@@ -34,6 +34,7 @@
 
 #define AT_ONCE (UINT64CONST(1) << 63) /* beside the key */
 #define TICK_MS 20
+#define GIVE_UP_MS 5000 /* after which a process of the engine ends */
 
 typedef struct WantedSlots
 {
@@ -50,6 +51,7 @@ static TimeoutId timeout_id = MAX_TIMEOUTS; /* until registered */
 static volatile int most_waiting = 0;		/* ms for a lock, 0: no limit */
 static volatile int most_taking = 0;		/* ms for a share, 0: no limit */
 static volatile TimestampTz began = 0;
+static volatile TimestampTz noticed_at = 0;
 
 static shmem_request_hook_type next_shmem_request = NULL;
 static shmem_startup_hook_type next_shmem_startup = NULL;
@@ -145,6 +147,7 @@ aion_interruption_begin(int64 run_key)
 	if (noticed != INTERRUPTION_NONE)
 		QueryCancelPending = false;
 	noticed = INTERRUPTION_NONE;
+	noticed_at = 0;
 	began = GetCurrentTimestamp();
 	pg_compiler_barrier();
 	current = run_key;
@@ -216,6 +219,10 @@ tick(void)
 		noticed = find_cause();
 	if (noticed == INTERRUPTION_NONE)
 		return;
+	if (noticed_at == 0)
+		noticed_at = GetCurrentTimestamp();
+	else if (is_over(noticed_at, GIVE_UP_MS) && MyBackendType == B_BG_WORKER)
+		ProcDiePending = true; /* code that does not let itself be cancelled */
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
@@ -229,6 +236,8 @@ find_cause(void)
 {
 	if (aion_roster_must_make_room())
 		return INTERRUPTION_FOR_ROOM;
+	if (aion_roster_task_is_stopped())
+		return INTERRUPTION_BY_END;
 	if (MyProc->waitLock != NULL && waits_too_long(pg_atomic_read_u64(&MyProc->waitStart)))
 		return INTERRUPTION_AT_LOCK;
 	return is_over(began, most_taking) ? INTERRUPTION_AS_SLOW : INTERRUPTION_NONE;

@@ -302,6 +302,15 @@ aion_roster_must_make_room(void)
 	return own_runner != NULL && own_runner->make_room;
 }
 
+/*
+ * The same of what it executes, which is not wanted any more.
+ */
+bool
+aion_roster_task_is_stopped(void)
+{
+	return own_runner != NULL && own_runner->task_run != 0 && own_runner->task_stopped;
+}
+
 void
 aion_roster_count_batch(int runs)
 {
@@ -377,6 +386,7 @@ aion_roster_begin_task(int64 run_key, int32 ordinal)
 	if (own_runner == NULL)
 		return;
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	own_runner->task_stopped = false;
 	own_runner->task_run = run_key;
 	own_runner->task_ordinal = ordinal;
 	own_runner->since = GetCurrentTimestamp();

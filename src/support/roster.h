@@ -51,6 +51,7 @@ extern void aion_roster_end_task(void);
 extern void aion_roster_set_limit(int limit);
 extern bool aion_roster_must_leave(void);
 extern bool aion_roster_must_make_room(void);
+extern bool aion_roster_task_is_stopped(void);
 
 /* For who wants to know. */
 typedef struct RosterRunner

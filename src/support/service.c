@@ -18,6 +18,8 @@
 #include "support/roster.h"
 #include "support/service.h"
 
+#define REFUSED_MS 60000 /* how long a refusal is told */
+
 static bool own_scheduler = false;
 
 static bool has_room(const Board *board);
@@ -244,7 +246,12 @@ aion_service_worker_needs(void)
 		if (!OidIsValid(slot->database) || slot->scheduler < 0)
 			continue;
 		needs.databases++;
-		counted = counted || slot->database == MyDatabaseId;
+		if (slot->database != MyDatabaseId)
+			continue;
+		counted = true;
+		needs.refused =
+			slot->refused_at != 0 &&
+			!TimestampDifferenceExceeds(slot->refused_at, GetCurrentTimestamp(), REFUSED_MS);
 	}
 	needs.unserved_count = board->unserved_count;
 	for (int i = 0; i < Min(needs.unserved_count, ASKED); i++)
@@ -255,6 +262,22 @@ aion_service_worker_needs(void)
 	needs.processes =
 		1 + needs.databases + board->runner_count + (max_logical_replication_workers > 0);
 	return needs;
+}
+
+/*
+ * Notes that the server had no process for this database.
+ */
+void
+aion_service_note_refusal(void)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL)
+		slot->refused_at = GetCurrentTimestamp();
+	LWLockRelease(board->lock);
 }
 
 static void

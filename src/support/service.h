@@ -21,6 +21,7 @@ typedef struct WorkerNeeds
 	int processes;
 	List *unserved;
 	int unserved_count; /* of which the list names some */
+	bool refused;		/* lately the server had no process for a runner or executor here */
 } WorkerNeeds;
 
 /* For the launcher. */
@@ -39,5 +40,6 @@ extern void aion_service_scheduler_absent(void);
 extern int aion_service_launcher_pid(void);
 extern int aion_service_scheduler_pid(void);
 extern WorkerNeeds aion_service_worker_needs(void);
+extern void aion_service_note_refusal(void);
 
 #endif

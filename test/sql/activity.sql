@@ -368,6 +368,22 @@ SELECT aion_test.advance('3 h') > 0;
 SELECT workflow_id, status, replay FROM mistakes WHERE blocked IS NOT NULL OR status <> 'completed' OR replay <> 'ok' ORDER BY 1;
 SELECT count(*) FROM mistakes WHERE status = 'completed';
 ROLLBACK;
+-- One that is not there does not keep what was asked for after it from being handed over, once.
+CREATE FUNCTION beside(first text, second text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.start_activity(first), aion.start_activity(second);
+	PERFORM aion.sleep('1 s');
+	RETURN 1;
+END $$;
+SELECT aion.register_activity('away', mode => 'external', start_to_close_timeout => '1 h');
+SELECT aion.register_workflow('beside', 'beside(text, text)') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL AS begun;
+SELECT count(aion.start_workflow('beside', jsonb_build_object('first', a, 'second', b), workflow_id => 'beside ' || a || ' ' || b)) FROM (VALUES ('unknown', 'away'), ('away', 'unknown'), ('unknown', 'unknown too')) v(a, b);
+SELECT aion_test.run_until_idle() > 0 AS ran, aion_test.advance('1 h') > 0 AS advanced;
+SELECT workflow_id, status, blocked, result FROM aion.workflow_run WHERE workflow_type = 'beside' ORDER BY 1;
+SET LOCAL SESSION AUTHORIZATION DEFAULT; SELECT * FROM aion.check_integrity();
+ROLLBACK;
 
 -- Names are owned (WF009), and nobody's code runs for somebody who does not trust him (T109).
 SET SESSION AUTHORIZATION activity_other;

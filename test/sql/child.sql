@@ -414,6 +414,41 @@ SELECT aion.start_workflow('child_catches', workflow_id => 'catches');
 CALL aion.drive();
 SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'catches';
 
+-- A blocked run is tried again, ever more rarely, and never forgotten; a child that was refused is cancelled under one key, by whatever turn.
+CREATE FUNCTION child_later(n int) RETURNS int LANGUAGE sql AS 'SELECT n';
+CREATE FUNCTION child_waits(how text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	h aion.handle;
+BEGIN
+	IF how = 'runs' THEN
+		RETURN aion.run_child('child_later', '{"other": 1}');
+	END IF;
+	h := aion.start_child('child_later', '{"other": 1}');
+	IF how = 'cancels later' THEN
+		PERFORM aion.sleep('1 s');
+	END IF;
+	IF how ~ 'cancels' THEN
+		PERFORM aion.cancel(h);
+	END IF;
+	PERFORM aion.sleep('1 s');
+	RETURN 1;
+END $$;
+SELECT aion.register_workflow('child_later', 'child_later(int)') IS NOT NULL AS registered, aion.register_workflow('child_waits', 'child_waits(text)') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2030-01-01') IS NOT NULL AS begun;
+SELECT aion.start_workflow('child_waits', jsonb_build_object('how', how), workflow_id => how) FROM unnest('{runs,starts,cancels,cancels later}'::text[]) how;
+SELECT aion_test.advance('1 min') > 0 AS advanced;
+SELECT workflow_id, status, blocked, turn_failures FROM aion.workflow_run WHERE workflow_type = 'child_waits' ORDER BY 1;
+SELECT workflow_id, aion_test.replay(workflow_id) FROM aion.workflow_run WHERE workflow_type = 'child_waits' ORDER BY 1;
+SET LOCAL SESSION AUTHORIZATION DEFAULT; SELECT * FROM aion.check_integrity(); SET LOCAL SESSION AUTHORIZATION child_user;
+CREATE FUNCTION child_later(n int DEFAULT 1, other int DEFAULT 2) RETURNS int LANGUAGE sql AS 'SELECT n';
+DROP FUNCTION child_later(int);
+SELECT aion.register_workflow('child_later', 'child_later(int, int)') IS NOT NULL AS registered;
+SELECT aion_test.advance('15 min') > 0 AS advanced;
+SELECT workflow_id, status, blocked, turn_failures FROM aion.workflow_run WHERE workflow_type = 'child_waits' ORDER BY 1;
+SET LOCAL SESSION AUTHORIZATION DEFAULT; SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;
 DROP FUNCTION child_sound();

@@ -142,7 +142,7 @@ SELECT rights.seen('aion.history_event') IS NOT NULL AS seen;
 
 
 -- 11.29 An outbox: a trigger of one role starts a workflow of another one, in its own transaction, and can do nothing else to that.
-CREATE ROLE rights_web LOGIN;
+CREATE ROLE rights_web LOGIN; CREATE ROLE rights_fresh LOGIN; GRANT rights_web TO rights_fresh;
 CREATE TABLE rights.orders (n int PRIMARY KEY); GRANT ALL ON rights.orders TO rights_web; GRANT USAGE ON SCHEMA rights TO rights_web;
 CREATE FUNCTION rights.place_order() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.start_workflow('victim', jsonb_build_object('what', new.n::text), workflow_id => 'order ' || new.n); RETURN new; END $$;
 CREATE TRIGGER outbox AFTER INSERT ON rights.orders FOR EACH ROW EXECUTE FUNCTION rights.place_order();
@@ -156,6 +156,9 @@ SELECT aion.grant_start('rights_web', 'victim');
 RESET SESSION AUTHORIZATION; SELECT aion.revoke_usage('rights_web');
 SET SESSION AUTHORIZATION rights_victim;
 SELECT aion.grant_start('nobody_at_all', 'victim'); SELECT aion.grant_start('rights_web', 'unknown'); SELECT aion.grant_start(NULL, 'victim');
+-- An owner makes no grants on the schema, which would lock what everybody needs: the role has a level already, here one that comprises nothing else.
+SELECT aion.grant_start('rights_web', 'victim'), aion.grant_start('rights_fresh', 'victim');
+RESET SESSION AUTHORIZATION; SELECT aion.grant_usage('rights_web', 'start'); SET SESSION AUTHORIZATION rights_victim;
 SELECT aion.grant_start('rights_web', 'victim');
 SET SESSION AUTHORIZATION rights_web;
 BEGIN; INSERT INTO rights.orders VALUES (2); ROLLBACK;
@@ -179,10 +182,133 @@ SELECT regexp_replace(r.workflow_id, '^[0-9a-f-]{36}$', '...') AS workflow_id, r
 SET SESSION AUTHORIZATION rights_victim; SELECT aion.revoke_start('rights_web', 'victim'); SET SESSION AUTHORIZATION rights_web;
 INSERT INTO rights.orders VALUES (4);
 RESET SESSION AUTHORIZATION;
+
+-- Code of an owner that is executed in a session of another role: it can neither read nor replace the cursors of the session, and what it sends is its own.
+CREATE TABLE rights.secret AS SELECT 'hush ' || i AS what FROM generate_series(1, 6) i;
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.sneak_cursors() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	name text;
+	c refcursor;
+	got text;
+	done text := '';
+BEGIN
+	FOREACH name IN ARRAY (SELECT array_agg(p.name ORDER BY p.name) FROM pg_cursors p) LOOP
+		c := name;
+		BEGIN FETCH c INTO got; done := done || ' read ' || got; EXCEPTION WHEN OTHERS THEN done := done || ' ' || SQLERRM; END;
+		BEGIN EXECUTE format('FETCH FROM %I', name) INTO got; done := done || ' read ' || got; EXCEPTION WHEN OTHERS THEN NULL; END;
+		BEGIN MOVE c; done := done || ' moved'; EXCEPTION WHEN OTHERS THEN NULL; END;
+		BEGIN CLOSE c; OPEN c FOR SELECT rights.sneak_become(); done := done || ' replaced'; EXCEPTION WHEN OTHERS THEN NULL; END;
+	END LOOP;
+	c := 'admin_next'; OPEN c FOR SELECT rights.sneak_become();
+	RETURN regexp_replace(done, 'unnamed portal \d+', 'unnamed portal', 'g');
+END $$;
+CREATE FUNCTION rights.sneak_become() RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'ALTER ROLE rights_sneak SUPERUSER'; RETURN 'x'; END $$;
+CREATE FUNCTION rights.sneak_signal() RETURNS text LANGUAGE sql AS $$ SELECT aion.signal_workflow('sneaks', 'approved')::text $$;
+CREATE FUNCTION rights.sneak_start(said text DEFAULT rights.sneak_cursors(), sent text DEFAULT rights.sneak_signal()) RETURNS text LANGUAGE sql AS 'SELECT said';
+CREATE FUNCTION rights.sneak_answers(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT to_jsonb(rights.sneak_cursors()) $$;
+CREATE FUNCTION rights.sneak_hears() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.on_query('cursors', 'rights.sneak_answers(jsonb, jsonb)', '1');
+	PERFORM aion.receive('never');
+END $$;
+SELECT aion.register_workflow('sneak_start', 'rights.sneak_start(text, text)') IS NOT NULL AS registered, aion.register_workflow('sneak_hears', 'rights.sneak_hears()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('sneak_hears', workflow_id => 'sneaks');
+CALL aion.drive();
+SELECT status FROM aion.workflow_run WHERE workflow_id = 'sneaks';
+RESET SESSION AUTHORIZATION;
+BEGIN;
+DECLARE admin_cursor CURSOR FOR SELECT what FROM rights.secret;
+DECLARE held CURSOR WITH HOLD FOR SELECT what FROM rights.secret;
+FETCH admin_cursor;
+SELECT aion.start_workflow('sneak_start', run_as => 'rights_sneak', workflow_id => 'sneak 0');
+FETCH admin_cursor;
+SELECT aion.query_workflow('sneaks', 'cursors');
+FETCH admin_cursor; FETCH held;
+SELECT name FROM pg_cursors ORDER BY 1;
+SAVEPOINT s;
+SELECT aion.start_workflow('sneak_start', jsonb_build_object('unknown', 1), run_as => 'rights_sneak');
+ROLLBACK TO s;
+FETCH admin_cursor;
+COMMIT;
+FETCH held; CLOSE held;
+DO $$ DECLARE r record; BEGIN
+	FOR r IN SELECT what FROM rights.secret LIMIT 3 LOOP
+		PERFORM aion.start_workflow('sneak_start', run_as => 'rights_sneak', workflow_id => 'sneak ' || r.what);
+		BEGIN
+			PERFORM aion.start_workflow('sneak_start', '{"unknown": 1}', run_as => 'rights_sneak');
+		EXCEPTION WHEN OTHERS THEN NULL; END;
+	END LOOP;
+END $$;
+SELECT workflow_id, input ->> 'said' AS said FROM aion.workflow_run WHERE workflow_type = 'sneak_start' ORDER BY 1;
+SELECT rolsuper FROM pg_roles WHERE rolname = 'rights_sneak';
+SELECT DISTINCT sent_by FROM aion.inbox WHERE name = 'approved';
+
+-- Nor does it choose the types of functions that the session calls later, by calling them first; SET CONSTRAINTS and locks of the session are not its own.
+CREATE FUNCTION rights.helper(n int) RETURNS int LANGUAGE plpgsql AS $$ DECLARE t text; BEGIN t := 'value ' || n; RETURN length(t); END $$;
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.sneak_checks() RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+	IF current_user <> 'rights_sneak' THEN RAISE WARNING 'code of the sneak is executed as %', current_user; END IF;
+	RETURN true;
+END $$;
+RESET SESSION AUTHORIZATION;
+CREATE SCHEMA rights_sneak AUTHORIZATION rights_sneak;
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE DOMAIN rights_sneak.text AS pg_catalog.text CHECK (rights.sneak_checks());
+CREATE FUNCTION rights.sneak_compiles() RETURNS pg_catalog.text LANGUAGE plpgsql SET search_path = rights_sneak, pg_catalog AS $$ BEGIN RETURN rights.helper(1); END $$;
+CREATE FUNCTION rights.sneak_poison(x pg_catalog.text DEFAULT rights.sneak_compiles()) RETURNS pg_catalog.text LANGUAGE sql AS 'SELECT x';
+CREATE FUNCTION rights.sneak_tries(what pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$ BEGIN EXECUTE what; RETURN 'did'; EXCEPTION WHEN OTHERS THEN RETURN SQLERRM; END $$;
+CREATE FUNCTION rights.sneak_session(a pg_catalog.text DEFAULT rights.sneak_tries('SET CONSTRAINTS ALL IMMEDIATE'), b pg_catalog.text DEFAULT rights.sneak_tries('SELECT pg_advisory_unlock_all()'),
+	c pg_catalog.text DEFAULT rights.sneak_tries('SELECT pg_advisory_lock(1)')) RETURNS pg_catalog.text LANGUAGE sql AS 'SELECT a';
+SELECT aion.register_workflow('sneak_poison', 'rights.sneak_poison(text)') IS NOT NULL AS registered, aion.register_workflow('sneak_session', 'rights.sneak_session(text, text, text)') IS NOT NULL AS registered;
+\c - rights_sneak
+-- 2 is what the domain's check sees where it is executed as its owner.
+SELECT rights.sneak_compiles();
+\c - postgres
+SET client_min_messages = warning; \set VERBOSITY terse
+SELECT aion.start_workflow('sneak_poison', run_as => 'rights_sneak', workflow_id => 'poison');
+SELECT rights.helper(3);
+SELECT aion.start_workflow('sneak_session', run_as => 'rights_sneak', workflow_id => 'session');
+SELECT input FROM aion.workflow_run WHERE workflow_id = 'session';
+
+-- Temporary objects of the session are not taken for what the code of the owner means, nor functions that the session has called with types of its own.
+SET SESSION AUTHORIZATION rights_victim; SET search_path = rights;
+CREATE TABLE settings (k text, v text); INSERT INTO settings VALUES ('region', 'north');
+CREATE FUNCTION region() RETURNS text LANGUAGE plpgsql AS $$ DECLARE t text; BEGIN SELECT v INTO t FROM settings WHERE k = 'region'; RETURN t; END $$;
+CREATE FUNCTION fulfil(n int, region text DEFAULT region()) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN region; END $$;
+SELECT aion.register_workflow('fulfil', 'fulfil(int, text)') IS NOT NULL AS registered, aion.grant_start('rights_web', 'fulfil');
+RESET SESSION AUTHORIZATION; RESET search_path;
+GRANT CREATE ON SCHEMA rights TO rights_web; GRANT TEMP ON DATABASE contrib_regression TO rights_web;
+SET SESSION AUTHORIZATION rights_web;
+CREATE FUNCTION rights.web_checks() RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+	IF current_user <> 'rights_web' THEN RAISE WARNING 'code of web is executed as %', current_user; END IF;
+	RETURN true;
+END $$;
+CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (rights.web_checks());
+CREATE TEMP VIEW settings AS SELECT 'region'::pg_catalog.text AS k, ('south' || rights.web_checks())::pg_catalog.text AS v;
+GRANT SELECT ON settings TO PUBLIC;
+SELECT rights.region();
+SELECT aion.start_workflow('fulfil', '{"n": 1}', workflow_id => 'fulfil');
+SELECT rights.region();
+RESET SESSION AUTHORIZATION;
+SELECT input FROM aion.workflow_run WHERE workflow_id = 'fulfil';
+\c - postgres
+SET client_min_messages = warning; \set VERBOSITY terse
+
+-- The level start comprises nothing of a role's own.
+CREATE FUNCTION rights.common() RETURNS int LANGUAGE sql AS 'SELECT 1';
+SELECT aion.register_workflow('common', 'rights.common()') IS NOT NULL AS registered;
+SELECT aion.revoke_usage('rights_web'), aion.grant_usage('rights_web', 'start');
+SET SESSION AUTHORIZATION rights_web;
+SELECT aion.start_workflow('common');
+RESET SESSION AUTHORIZATION;
+
 SELECT * FROM aion.check_integrity();
 SELECT count(aion.terminate_workflow(workflow_id)) FROM aion.workflow_run WHERE closed_at IS NULL;
 DROP EXTENSION aion CASCADE;
 DROP SCHEMA rights CASCADE;
-DROP OWNED BY rights_victim, rights_sneak, rights_web;
-DROP ROLE rights_victim, rights_sneak, rights_web;
+DROP OWNED BY rights_victim, rights_sneak, rights_web, rights_fresh;
+DROP ROLE rights_victim, rights_sneak, rights_web, rights_fresh;
 CREATE EXTENSION aion;

@@ -300,6 +300,17 @@ RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 ROLLBACK;
 SET SESSION AUTHORIZATION schedule_ann;
+-- A tick that is cancelled leaves the session that drives as it was.
+CREATE FUNCTION slow_default() RETURNS text LANGUAGE sql AS $$ SELECT pg_sleep(1)::text $$;
+CREATE FUNCTION dozes(x text DEFAULT slow_default()) RETURNS text LANGUAGE sql AS 'SELECT x';
+SELECT aion.register_workflow('dozes', 'dozes(text)') IS NOT NULL AS registered;
+SELECT aion.create_schedule('dozes', 'dozes', every => '1 day', start_at => '2020-01-01', catch_up => 'one');
+SELECT aion.trigger_schedule('dozes') IS NOT NULL AS triggered;
+SET statement_timeout = '300 ms';
+CALL aion.drive();
+SELECT 1 AS usable;
+RESET statement_timeout;
+SELECT aion.delete_schedule('dozes');
 -- Not in workflow code, and not outside of it.
 SELECT aion.scheduled_for();
 CREATE FUNCTION meddles() RETURNS text LANGUAGE sql AS $$ SELECT aion.pause_schedule('mine') $$;

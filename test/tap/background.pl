@@ -118,6 +118,22 @@ as_alice(q{SELECT aion.start_workflow('one', '{"activity": "stubborn"}', workflo
 wait_for(status('stubborn'), 'completed', 'code that swallows the cancel');
 is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'stubborn'}), 1, 'has happened once');
 
+# Nor does such code outlive its run.
+as_alice(q{
+CREATE FUNCTION immovable(what text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO alice.effect VALUES (what);
+	LOOP
+		BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END;
+	END LOOP;
+END $$;
+SELECT aion.register_activity('immovable', 'immovable(text)', mode => 'background')});
+as_alice(q{SELECT aion.start_workflow('one', '{"activity": "immovable"}', workflow_id => 'immovable')});
+wait_for(executing(), '1', '11.14 one that will not be cancelled');
+as_alice(q{SELECT aion.terminate_workflow('immovable')});
+wait_for(executing(), '0', 'its process ends');
+is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'immovable'}), 0, 'and nothing has happened');
+
 # Its statement is cancelled when its time is up, and when code cancels it and goes on; the process executes the next one.
 as_alice(q{
 CREATE FUNCTION short_of_time() RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -83,6 +83,11 @@ set_up('three');
 $node->safe_psql('three', 'CREATE ROLE heir SUPERUSER; CREATE ROLE testator SUPERUSER; UPDATE pg_extension SET extowner = $$testator$$::regrole WHERE extname = $$aion$$');
 goes_through('three', 'REASSIGN OWNED BY testator TO heir');
 at_work('three', 'with another owner');
+# 11.5: the names of owners follow those of their roles at once and in every database, so that no dump carries a name that means another role by then.
+my @databases = ('postgres', 'three');
+$node->safe_psql('postgres', 'CREATE EXTENSION IF NOT EXISTS aion; SELECT aion.grant_usage($$alice$$)');
+$node->safe_psql('postgres', 'ALTER ROLE alice RENAME TO alice_old; CREATE ROLE alice LOGIN');
+ok($node->poll_query_until($_, q{SELECT name FROM aion._owner WHERE role = 'alice_old'::regrole}, 'alice_old'), "renamed in $_") for @databases;
 unlike(slurp_file($node->logfile), qr/deadlock detected|TRAP|PANIC/, 'no deadlock, no crash');
 
 done_testing();

@@ -53,7 +53,7 @@ $node->safe_psql('postgres', q{
 	SELECT aion.create_schedule('it''s', 'ticked', cron => '*/20 * * * *', timezone => 'Asia/Kolkata');
 	SELECT aion.create_schedule('minute', 'ticked', cron => '* * * * *', timezone => 'Australia/Lord_Howe', overlap => 'allow_all');
 	SELECT aion.create_schedule('quick', 'ticked', every => '1 s', catch_up => 'all', overlap => 'allow_all')}, @alice);
-is($node->safe_psql('postgres', 'SELECT jobname, schedule, command, database, username, active FROM cron.job ORDER BY jobname'),
+is($node->safe_psql('postgres', q{SELECT 'aion:' || s.name, j.schedule, command, database, username, active FROM cron.job j JOIN aion._schedule s ON j.jobname = 'aion:' || s.run_key ORDER BY s.name}),
 	join("\n",
 		"aion:it's|10,30,50 * * * *|SELECT aion.ring_schedule('it''s')|postgres|" . $node->safe_psql('postgres', 'SELECT current_user') . '|t',
 		"aion:minute|* * * * *|SELECT aion.ring_schedule('minute')|postgres|" . $node->safe_psql('postgres', 'SELECT current_user') . '|t',
@@ -62,15 +62,25 @@ is($node->safe_psql('postgres', 'SELECT jobname, schedule, command, database, us
 is($node->safe_psql('postgres', q{SELECT has_schema_privilege('alice', 'cron', 'USAGE')}), 'f', 'and needs no right there');
 is($node->safe_psql('postgres', q{SELECT ok, detail FROM aion.health() WHERE "check" = 'pg_cron'}), 't|3 of 3 schedules that need it have a job', 'health() says so');
 
+# 11.3 Names that agree in all that the name of a job can hold have a job each, and one that 0.1 has named is replaced.
+my $long = 'a' x 60;
+$node->safe_psql('postgres', qq{SELECT aion.create_schedule('$long 1', 'ticked', cron => '0 0 1 1 *'), aion.create_schedule('$long 2', 'ticked', cron => '0 0 1 1 *')}, @alice);
+is($node->safe_psql('postgres', qq{SELECT count(*) FROM cron.job WHERE command ~ '$long'}), '2', 'a job for each of two long names');
+is($node->safe_psql('postgres', q{SELECT ok FROM aion.health() WHERE "check" = 'pg_cron'}), 't', '... which health() finds');
+$node->safe_psql('postgres', qq{UPDATE cron.job SET jobname = 'aion:old' WHERE command ~ '$long 1'; SELECT aion.repair_schedules()});
+is($node->safe_psql('postgres', qq{SELECT count(*), count(*) FILTER (WHERE jobname = 'aion:old') FROM cron.job WHERE command ~ '$long'}), '2|0', 'a job of an older release is replaced');
+$node->safe_psql('postgres', qq{SELECT aion.delete_schedule('$long 1'), aion.delete_schedule('$long 2')}, @alice);
+is($node->safe_psql('postgres', qq{SELECT count(*) FROM cron.job WHERE command ~ '$long'}), '0', '... and none is left');
+
 # Pausing takes the job away, resuming brings it back, and a name that is told to nobody stays where it is.
 $node->safe_psql('postgres', q{SELECT aion.pause_schedule('nightly')}, @alice);
-is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job WHERE jobname = 'aion:nightly'}), '0', 'a paused schedule has no job');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job WHERE command = 'SELECT aion.ring_schedule(''nightly'')'}), '0', 'a paused schedule has no job');
 $node->safe_psql('postgres', q{SELECT aion.resume_schedule('nightly'); BEGIN; SELECT aion.delete_schedule('nightly'); ROLLBACK}, @alice);
-is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job WHERE jobname = 'aion:nightly'}), '1', 'a resumed one has, and a rollback leaves it');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job WHERE command = 'SELECT aion.ring_schedule(''nightly'')'}), '1', 'a resumed one has, and a rollback leaves it');
 $node->safe_psql('postgres', q{SELECT aion.update_schedule('nightly', cron => '0 12 * * *', timezone => 'UTC')}, @alice);
-is($node->safe_psql('postgres', q{SELECT schedule FROM cron.job WHERE jobname = 'aion:nightly'}), '0 12 * * *', 'the job follows the expression');
+is($node->safe_psql('postgres', q{SELECT schedule FROM cron.job WHERE command = 'SELECT aion.ring_schedule(''nightly'')'}), '0 12 * * *', 'the job follows the expression');
 $node->safe_psql('postgres', q{SELECT aion.update_schedule('nightly', every => '1 day')}, @alice);
-is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job WHERE jobname = 'aion:nightly'}), '0', 'an interval needs none');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job WHERE command = 'SELECT aion.ring_schedule(''nightly'')'}), '0', 'an interval needs none');
 
 # pg_cron rings, a runner of alice's starts the run; and a job of anybody's removes old ones.
 $node->safe_psql('postgres', q{

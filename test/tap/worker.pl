@@ -55,7 +55,7 @@ $burst->signal('INT');
 $burst->finish;
 unlike($err, qr/deadlock|ERROR/, 'without a conflict');
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT key) FROM payment', @alice), '500|500', 'I11: and each is done once');
-is($node->safe_psql('postgres', q{SELECT task_queue, started_per_second BETWEEN 1 AND 9, finished_per_second BETWEEN 1 AND 9 FROM aion.stat_queue}, @alice),
+is($node->safe_psql('postgres', q{SELECT task_queue, started_per_second > 0 AND started_per_second < 9, finished_per_second > 0 AND finished_per_second < 9 FROM aion.stat_queue}, @alice),
 	'bank|t|t', 'about so many per second of the last minute');
 $node->safe_psql('postgres', q{CREATE ROLE bob LOGIN; SELECT aion.grant_usage('bob')});
 is($node->safe_psql('postgres', 'SELECT count(*) FROM aion.stat_queue', connstr => $node->connstr('postgres') . ' user=bob'), '0', 'nobody else sees that');
