@@ -25,17 +25,23 @@
 	" r.seen, r.failures, r.ready_at, r.retry_at, r.awaiting, r.awaiting_since, r.closed_at,"      \
 	" r.unread, r.chain_key"
 
-/* Timers wake neither a run that is to be tried again later, nor one that crashed the server. */
-#define MAY_BE_WOKEN                                                                               \
-	"(r.retry_at IS NULL OR r.retry_at <= $2) AND r.blocked IS DISTINCT FROM 'quarantined'"
+/*
+ * Neither a run that is to be tried again later is woken, nor one that crashed the server.  But a
+ * blocked run is by what has come since it was looked at last: its code may react to that.
+ */
+#define MAY_BE_WOKEN_BY(moment)                                                                    \
+	"(r.retry_at IS NULL OR r.retry_at <= $2 OR " moment " > " AION_LAST_LOOK                      \
+	") AND r.blocked IS DISTINCT FROM 'quarantined'"
 
 /* Something has been sent to it. */
-#define HAS_ARRIVAL "(SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1)"
+#define HAS_ARRIVAL                                                                                \
+	"(SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key AND " MAY_BE_WOKEN_BY(            \
+		"i.sent_at") " LIMIT 1)"
 
 /* By key: neither by all timers that are due, nor by hashing those, however few they seem to be. */
 #define HAS_DUE_TIMER                                                                              \
-	"(SELECT true FROM aion._timer t WHERE t.run_key = r.run_key AND (t.fire_at <= $2) IS TRUE "   \
-	"LIMIT 1)"
+	"(SELECT true FROM aion._timer t WHERE t.run_key = r.run_key AND (t.fire_at <= $2) IS TRUE"    \
+	" AND " MAY_BE_WOKEN_BY("t.fire_at") " LIMIT 1)"
 
 #define HAS_REASON "(" HAS_DUE_TIMER " OR " HAS_ARRIVAL ")"
 
@@ -47,20 +53,20 @@ static Statement claim_ready =
 static Statement claim_due = STATEMENT(
 	SELECT,
 	"SELECT " RUN_COLUMNS_OF_R " FROM aion._timer t JOIN aion._run r USING (run_key)"
-	" WHERE t.owner_key = $1 AND t.fire_at <= $2 AND t.run_key <> ALL ($3) AND " MAY_BE_WOKEN
-	" ORDER BY t.fire_at LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
+	" WHERE t.owner_key = $1 AND t.fire_at <= $2 AND t.run_key <> ALL ($3) AND " MAY_BE_WOKEN_BY(
+		"t.fire_at") " ORDER BY t.fire_at LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
 	INT4OID, TIMESTAMPTZOID, INT8ARRAYOID);
 static Statement claim_sent =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._inbox i JOIN aion._run r USING (run_key)"
-			  " WHERE i.owner_key = $1 AND i.run_key <> ALL ($3) AND " MAY_BE_WOKEN
-			  " ORDER BY i.run_key, i.arrival LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
+			  " WHERE i.owner_key = $1 AND i.run_key <> ALL ($3) AND " MAY_BE_WOKEN_BY(
+				  "i.sent_at") " ORDER BY i.run_key, i.arrival LIMIT 1 FOR UPDATE OF r SKIP LOCKED",
 			  INT4OID, TIMESTAMPTZOID, INT8ARRAYOID);
 static Statement claim_one_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
 			  " WHERE r.run_key = ANY ($1) AND (r.ready_at <= $2"
-			  " OR " MAY_BE_WOKEN " AND " HAS_REASON ")"
+			  " OR " HAS_REASON ")"
 			  " ORDER BY r.ready_at, r.run_key LIMIT 1 FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID);
 
@@ -68,13 +74,13 @@ static Statement claim_all_of =
 	STATEMENT(SELECT,
 			  "SELECT " RUN_COLUMNS_OF_R " FROM aion._run r"
 			  " WHERE r.run_key = ANY ($1) AND r.owner_key = $3 AND (r.ready_at <= $2"
-			  " OR " MAY_BE_WOKEN " AND " HAS_REASON ")"
+			  " OR " HAS_REASON ")"
 			  " FOR UPDATE SKIP LOCKED",
 			  INT8ARRAYOID, TIMESTAMPTZOID, INT4OID);
 static Statement select_ready =
 	STATEMENT(SELECT,
 			  "SELECT FROM aion._run r WHERE r.run_key = $1 AND (r.ready_at <= $2"
-			  " OR " MAY_BE_WOKEN " AND " HAS_REASON ")",
+			  " OR " HAS_REASON ")",
 			  INT8OID, TIMESTAMPTZOID);
 static Statement scan_ready = STATEMENT(
 	SELECT,

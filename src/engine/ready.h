@@ -22,6 +22,12 @@ typedef struct ReadyScan
 	int count;
 } ReadyScan;
 
+/* Of a run r that is blocked, when it was looked at last, by when it is to be looked at again. */
+#define AION_LAST_LOOK                                                                             \
+	"CASE r.status WHEN 'blocked' THEN r.retry_at - least(interval '10 minutes', interval '100 "   \
+	"ms'"                                                                                          \
+	" * power(2, least(r.failures, 20) - 1)) ELSE 'infinity' END"
+
 /* All want the engine's authority; NULL if nothing is ready that nobody else has. */
 extern Run *aion_ready_claim(int32 owner_key, const int64 *except, int except_count,
 							 MemoryContext parent);

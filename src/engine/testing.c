@@ -33,11 +33,13 @@
 #include "support/extension.h"
 #include "support/statement.h"
 
-static Statement next_due = STATEMENT(SELECT,
-									  "SELECT min(greatest(t.fire_at, r.retry_at)) FROM "
-									  "aion._timer t LEFT JOIN aion._run r USING (run_key)"
-									  " WHERE t.run_key = ANY ($1)",
-									  INT8ARRAYOID);
+static Statement next_due =
+	STATEMENT(SELECT,
+			  "SELECT min(CASE WHEN t.fire_at > " AION_LAST_LOOK
+			  " THEN t.fire_at ELSE greatest(t.fire_at, r.retry_at) END) FROM "
+			  "aion._timer t LEFT JOIN aion._run r USING (run_key)"
+			  " WHERE t.run_key = ANY ($1)",
+			  INT8ARRAYOID);
 
 static Statement count_runs =
 	STATEMENT(SELECT, "SELECT count(*) FROM aion._run WHERE workflow_id = $1", TEXTOID);

@@ -440,6 +440,14 @@ SELECT aion.start_workflow('child_waits', jsonb_build_object('how', how), workfl
 SELECT aion_test.advance('1 min') > 0 AS advanced;
 SELECT workflow_id, status, blocked, turn_failures FROM aion.workflow_run WHERE workflow_type = 'child_waits' ORDER BY 1;
 SELECT workflow_id, aion_test.replay(workflow_id) FROM aion.workflow_run WHERE workflow_type = 'child_waits' ORDER BY 1;
+-- What comes while it is blocked reaches it at once, and not when it is looked at again by itself.
+SELECT aion.start_workflow('child_waits', '{"how": "runs"}', workflow_id => 'asked'), aion.start_workflow('child_waits', '{"how": "runs"}', workflow_id => 'timed', timeout => '10 min');
+SELECT aion_test.advance('9 min') > 0 AS advanced;
+SELECT workflow_id, status, blocked FROM aion.workflow_run WHERE workflow_id IN ('asked', 'timed') ORDER BY 1;
+SELECT aion.cancel_workflow('asked');
+SELECT aion_test.advance('1 min') > 0 AS advanced;
+SELECT w.workflow_id, w.status, w.closed_at - w.started_at AS after, (SELECT w.closed_at - h.recorded_at < '10 s' FROM aion.history(w.workflow_id) h WHERE h.event_type = 'WorkflowCancelRequested') AS at_once
+	FROM aion.workflow_run w WHERE workflow_id IN ('asked', 'timed') ORDER BY 1;
 SET LOCAL SESSION AUTHORIZATION DEFAULT; SELECT * FROM aion.check_integrity(); SET LOCAL SESSION AUTHORIZATION child_user;
 CREATE FUNCTION child_later(n int DEFAULT 1, other int DEFAULT 2) RETURNS int LANGUAGE sql AS 'SELECT n';
 DROP FUNCTION child_later(int);
