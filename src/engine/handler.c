@@ -31,6 +31,7 @@
 
 #include "engine/handler.h"
 #include "engine/owner.h"
+#include "engine/pure.h"
 #include "support/errors.h"
 #include "support/payload.h"
 #include "support/pg_compat.h"
@@ -41,6 +42,7 @@ static void check_keys(const Handler *handler, const Jsonb *input);
 static Jsonb *default_value(const Handler *handler, int parameter, List *defaults);
 static void add_input_context(void *label);
 static List *read_defaults(const Handler *handler);
+pg_noreturn static void refuse_code(const Handler *handler, Oid owner, const char *detail);
 static void convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo);
 static Jsonb *invoke(const Handler *handler, FunctionCallInfo fcinfo);
 static Jsonb *call_for_set(const Handler *handler, FunctionCallInfo fcinfo);
@@ -281,6 +283,47 @@ aion_handler_check_input(const Handler *handler, const Jsonb *input)
 	error_context_stack = &context;
 	(void) aion_jsonb_to_row(input, handler->parameter_row);
 	error_context_stack = context.previous;
+}
+
+/*
+ * Refuses an input that cannot be completed and checked without calling functions of users: where
+ * the session is another role's, they could do too much to it, and it to them.
+ */
+void
+aion_handler_require_no_code(const Handler *handler, const Jsonb *input, Oid owner)
+{
+	List *defaults = read_defaults(handler);
+	int first = handler->parameter_count - list_length(defaults);
+
+	for (int i = 0; i < handler->parameter_count && !handler->whole_input; i++)
+	{
+		const HandlerParameter *parameter = &handler->parameters[i];
+		bool is_given = input != NULL && aion_json_has_member(input, parameter->name);
+
+		if (!aion_pure_type(parameter->type))
+			refuse_code(handler, owner,
+						psprintf("The type of parameter \"%s\" has checks or a conversion of "
+								 "its own.",
+								 parameter->name));
+		if (!is_given && parameter->is_optional && i >= first &&
+			!aion_pure_expression(list_nth(defaults, i - first)))
+			refuse_code(
+				handler, owner,
+				psprintf("The default of parameter \"%s\" calls a function.", parameter->name));
+	}
+}
+
+static void
+refuse_code(const Handler *handler, Oid owner, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("input of %s needs code of role \"%s\", which is not executed in a session "
+					"of another role",
+					handler->label, GetUserNameFromId(owner, true)),
+			 errdetail_internal("%s", detail),
+			 errhint("Give the parameter a value, a simple default or a simple type, or start it "
+					 "in a session of that role.")));
 }
 
 /*

@@ -119,6 +119,27 @@ aion_owner_known_key(Oid role)
 }
 
 /*
+ * Returns the key of a role that a user grants something to.  Only an administrator makes one:
+ * where an ordinary user did, the role would wait for the user's transaction before it could use
+ * aion.
+ */
+int32
+aion_owner_key_of_other(Oid role, Oid user)
+{
+	int32 key = aion_owner_known_key(role);
+	char *name = GetUserNameFromId(role, false);
+
+	if (key == 0 && aion_owner_access(user) == ACCESS_ADMIN)
+		return aion_owner_key(role);
+	if (key == 0)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("role \"%s\" has no level of access to aion", name),
+						errhint("Let a superuser use SELECT aion.grant_usage(%s).",
+								quote_literal_cstr(name))));
+	return key;
+}
+
+/*
  * Calls the owners what their roles are called now.  Roles may have changed places, so all names
  * that are out of date are withdrawn before the first one is given.
  *

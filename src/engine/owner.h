@@ -15,6 +15,7 @@ typedef enum AccessLevel
 /* These want the engine's authority; role is whom the question is about. */
 extern int32 aion_owner_key(Oid role);
 extern int32 aion_owner_known_key(Oid role);
+extern int32 aion_owner_key_of_other(Oid role, Oid user);
 extern Oid aion_owner_role(int32 owner_key);
 extern AccessLevel aion_owner_access(Oid role);
 extern bool aion_owner_controls(Oid role, int32 owner_key);

@@ -17,6 +17,8 @@
 #define SPACE " \t\r\n"
 
 static void note(void *argument);
+static bool is_cancel_of_statement(const ErrorData *error);
+static ErrorData *copy_of(const ErrorData *error, MemoryContext context);
 static void put_first(RaisedErrors *errors, int at, ErrorData *origin);
 static int find(const RaisedErrors *errors, const ErrorData *error,
 				bool (*is_it)(const ErrorData *error, const Raised *raised));
@@ -106,6 +108,8 @@ note(void *argument)
 		return;
 	}
 	errors->sqlerrcode = error->sqlerrcode;
+	if (errors->cancel == NULL && is_cancel_of_statement(error))
+		errors->cancel = copy_of(error, errors->context);
 	at = find(errors, error, passes_on);
 	if (at < errors->count)
 		origin = errors->raised[at].origin;
@@ -121,6 +125,30 @@ note(void *argument)
 		FreeErrorData(error);
 	else if (is_made_by_call(error))
 		error->sqlerrcode = ERRCODE_EXTERNAL_ROUTINE_EXCEPTION;
+}
+
+/*
+ * Tells whether an error is the server's answer to a cancel, and not one that code has made.
+ */
+static bool
+is_cancel_of_statement(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
+		   strcmp(error->funcname, "ProcessInterrupts") == 0;
+}
+
+static ErrorData *
+copy_of(const ErrorData *error, MemoryContext context)
+{
+	ErrorData *copy = MemoryContextAllocZero(context, sizeof(ErrorData));
+
+	*copy = *error;
+	copy->message = MemoryContextStrdup(context, error->message);
+	copy->detail = copy->detail_log = copy->hint = copy->context = copy->backtrace = NULL;
+	copy->schema_name = copy->table_name = copy->column_name = NULL;
+	copy->datatype_name = copy->constraint_name = copy->internalquery = NULL;
+	copy->assoc_context = context;
+	return copy;
 }
 
 /*

@@ -25,6 +25,7 @@ typedef struct RaisedErrors
 	int sqlerrcode;			   /* of the error raised last, 0: none */
 	Raised raised[MAX_RAISED]; /* the last ones, from the last */
 	int count;
+	ErrorData *cancel; /* of the statement, whatever the code made of it; NULL: none */
 	ErrorContextCallback callback;
 } RaisedErrors;
 

@@ -262,7 +262,8 @@ check_input(StartRequest *request, const Jsonb *input)
 }
 
 /*
- * The same in a session of another role, where what the owner's code leaves open ends with it.
+ * The same in a session of another role: none of the owner's code is executed there unless that
+ * role trusts it, being a member, and then what it leaves open ends with it.
  */
 static Jsonb *
 check_input_of_other(StartRequest *request, const Jsonb *input)
@@ -273,6 +274,8 @@ check_input_of_other(StartRequest *request, const Jsonb *input)
 	Jsonb *volatile checked = NULL;
 	GuardState outside;
 
+	if (!aion_owner_has_role(GetUserId(), request->owner))
+		aion_handler_require_no_code(request->handler, input, request->owner);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
 	aion_guard_become(request->owner, &outside);

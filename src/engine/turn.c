@@ -145,6 +145,8 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 		turn->left_as = turn->error->sqlerrcode;
 		turn->as_raised = aion_raised_settle(&turn->raised, turn->error);
 	}
+	if (turn->raised.cancel != NULL && !time_was_up)
+		ReThrowError(turn->raised.cancel);
 	if (turn->verdict != TURN_SPOILED)
 		judge(turn, time_was_up);
 	else if (turn->error != NULL && aion_failure_is_cancel(turn->error) && !time_was_up)
@@ -173,6 +175,9 @@ aion_turn_current(const char *function)
 						 "aion.register_workflow() and started with aion.start_workflow().")));
 	if (current->verdict != TURN_GOING)
 		unwind(current, current->verdict);
+	if (current->raised.cancel != NULL)
+		ReThrowError(
+			current->raised.cancel); /* what code makes of that is no decision of the run */
 	if (current->scope_left)
 		aion_scope_settle(current);
 	return current;

@@ -45,6 +45,7 @@ typedef struct Question
 	const char *workflow_id;
 	const char *name;
 	const Jsonb *args;
+	Oid asker;
 	int64 run_key;
 } Question;
 
@@ -95,6 +96,7 @@ static const Handler *find_code(const Question *question, const Answer *answer, 
 static Jsonb *call(const Handler *handler, const Question *question, const Answer *answer,
 				   Oid owner, const CodeSettings *settings);
 static void fail(const Question *question, const ErrorData *error, bool time_was_up);
+pg_noreturn static void refuse_foreign(const Question *question, Oid owner);
 pg_noreturn static void refuse(const Question *question, const char *detail);
 
 static void
@@ -205,10 +207,25 @@ ask(const Question *question, const Answer *answer)
 						errdetail("What was published can be read, but no code is executed."),
 						errhint("Use SELECT aion.adopt_database().")));
 	owner = aion_owner_role(answer->owner_key);
+	if (!OidIsValid(owner) || !aion_owner_has_role(question->asker, owner))
+		refuse_foreign(question, owner);
 	handler = find_code(question, answer, owner);
 	settings = aion_version_get(answer->version_key)->settings;
 	aion_authority_drop(&authority);
 	return call(handler, question, answer, owner, &settings);
+}
+
+/*
+ * Refuses to execute code of a role that does not trust it in its session.
+ */
+static void
+refuse_foreign(const Question *question, Oid owner)
+{
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("query \"%s\" of workflow \"%s\" is answered by code of role \"%s\"",
+						   question->name, question->workflow_id, GetUserNameFromId(owner, true)),
+					errdetail("It is executed in sessions of that role and of its members only."),
+					errhint("Let the workflow publish a value, or connect as that role.")));
 }
 
 /*
@@ -331,7 +348,8 @@ aion_query_workflow(PG_FUNCTION_ARGS)
 	Question question = {.workflow_id =
 							 PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)),
 						 .name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)),
-						 .args = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2)};
+						 .args = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
+						 .asker = GetUserId()};
 	Answer answer;
 	Jsonb *result;
 

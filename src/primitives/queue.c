@@ -470,7 +470,7 @@ aion_grant_task_queue(PG_FUNCTION_ARGS)
 	require_control(user, name);
 	{
 		NullableDatum args[] = {aion_arg_text(name),
-								aion_arg_int32(aion_owner_key(PG_GETARG_OID(0)))};
+								aion_arg_int32(aion_owner_key_of_other(PG_GETARG_OID(0), user))};
 
 		(void) aion_statement_execute(&grant_queue, args);
 	}

@@ -27,8 +27,12 @@ CREATE DOMAIN watched AS text CHECK (who() IS NOT NULL);
 CREATE FUNCTION innocent(who text DEFAULT who(), what watched DEFAULT 'x') RETURNS text LANGUAGE sql AS 'SELECT who || '' and '' || who()';
 SELECT aion.register_workflow('innocent', 'innocent(text, watched)') IS NOT NULL AS registered;
 RESET SESSION AUTHORIZATION;
+-- ... and only in sessions of roles that trust it.
+SELECT aion.start_workflow('innocent', workflow_id => 'innocent', run_as => 'owner_mallory');
+GRANT owner_mallory TO CURRENT_USER;
 SELECT aion.start_workflow('innocent', workflow_id => 'innocent', run_as => 'owner_mallory');
 SELECT input FROM aion.workflow_run WHERE workflow_id = 'innocent';
+REVOKE owner_mallory FROM CURRENT_USER;
 SELECT rolsuper FROM pg_roles WHERE rolname = 'owner_mallory';
 
 -- What somebody left to happen later does not happen with the rights of whoever drives (T71).
@@ -214,6 +218,7 @@ SELECT aion.register_workflow('trapped', 'trapped(text)') IS NOT NULL AS registe
 INSERT INTO trap VALUES ('SELECT');
 SELECT aion.create_schedule('trapped', 'trapped', every => '1 day');
 RESET SESSION AUTHORIZATION;
+GRANT owner_mallory TO CURRENT_USER;
 CREATE TEMP TABLE own (a int); -- so there is a temporary schema
 CREATE PROCEDURE spring(how text, statement text) LANGUAGE plpgsql AS $$
 BEGIN
@@ -282,6 +287,7 @@ SELECT attributes #>> '{detail,message}' AS message FROM aion.history('trusts') 
 SELECT aion.terminate_workflow('trusts');
 RESET SESSION AUTHORIZATION;
 REVOKE owner_mallory FROM owner_alice;
+REVOKE owner_mallory FROM CURRENT_USER;
 DROP TABLE own;
 DROP PROCEDURE spring;
 

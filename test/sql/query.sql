@@ -227,6 +227,9 @@ GRANT SELECT ON attempts TO PUBLIC;
 SELECT statement, aion.query_workflow('t', 'try', to_jsonb(statement)) AS by_owner FROM attempts;
 SELECT jsonb_agg(aion.query_workflow('t', 'try', to_jsonb(statement)) ORDER BY statement) AS by_owner FROM attempts \gset
 RESET SESSION AUTHORIZATION;
+-- A superuser is answered by code only of roles that it has joined.
+SELECT answer('t', 'ask');
+GRANT query_alice TO CURRENT_USER;
 SELECT jsonb_agg(aion.query_workflow('t', 'try', to_jsonb(statement)) ORDER BY statement) = :'by_owner' AS same_for_a_superuser FROM attempts;
 SELECT rolsuper FROM pg_roles WHERE rolname = 'query_alice';
 SELECT current_user, session_user, count(*) FROM pg_locks WHERE locktype = 'advisory';

@@ -217,6 +217,10 @@ SELECT aion.start_workflow('sneak_hears', workflow_id => 'sneaks');
 CALL aion.drive();
 SELECT status FROM aion.workflow_run WHERE workflow_id = 'sneaks';
 RESET SESSION AUTHORIZATION;
+-- A role that does not trust it does not execute it at all.
+SELECT aion.start_workflow('sneak_start', run_as => 'rights_sneak', workflow_id => 'sneak 0');
+SELECT aion.query_workflow('sneaks', 'cursors');
+GRANT rights_sneak TO CURRENT_USER;
 BEGIN;
 DECLARE admin_cursor CURSOR FOR SELECT what FROM rights.secret;
 DECLARE held CURSOR WITH HOLD FOR SELECT what FROM rights.secret;

@@ -455,6 +455,39 @@ ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
+-- A cancel of the statement is no decision of the run, whatever its code makes of it: the turn is made again.
+SET SESSION AUTHORIZATION turn_user;
+CREATE FUNCTION shrugs(how text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		PERFORM pg_sleep(0.3);
+	EXCEPTION WHEN query_canceled THEN
+		IF how = 'asks' THEN
+			BEGIN
+				PERFORM aion.run_sql('SELECT 1');
+			EXCEPTION WHEN query_canceled THEN NULL;
+			END;
+		ELSIF how = 'returns' THEN
+			RETURN '"shrugged"';
+		ELSE
+			RAISE EXCEPTION 'shrugged';
+		END IF;
+	END;
+	RETURN aion.receive('x');
+END $$;
+SELECT aion.register_workflow('shrugs', 'shrugs(text)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('shrugs', jsonb_build_object('how', how), workflow_id => 'shrugs: ' || how) FROM unnest('{asks,returns,raises}'::text[]) how;
+SET statement_timeout = '100 ms';
+CALL aion.drive(1);
+CALL aion.drive(1);
+CALL aion.drive(1);
+RESET statement_timeout;
+DO $$ BEGIN PERFORM pg_sleep(0.5); END $$;
+CALL aion.drive();
+SELECT workflow_id, status, result, (SELECT string_agg(event_type, ' ' ORDER BY seq) FROM aion.history(workflow_id)) AS events, left(aion_test.replay(workflow_id), 2) AS replay
+	FROM aion.workflow_run WHERE workflow_type = 'shrugs' ORDER BY 1;
+SELECT count(aion.terminate_workflow(workflow_id)) FROM aion.workflow_run WHERE workflow_type = 'shrugs';
+
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;
 DROP EXTENSION aion CASCADE;
