@@ -8,7 +8,6 @@
 
 #include "background/launcher.h"
 #include "background/lifecycle.h"
-#include "engine/compiled.h"
 #include "engine/definition.h"
 #include "engine/fence.h"
 #include "engine/guard.h"
@@ -40,7 +39,6 @@ _PG_init(void)
 	aion_incident_init();
 	aion_statement_init();
 	aion_guard_init();
-	aion_compiled_init();
 	aion_definition_init();
 	aion_fence_init();
 	aion_wait_init();

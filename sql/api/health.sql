@@ -79,7 +79,7 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 			'Set aion.max_runners and restart the server.'),
 		('workers', p.needed <= p.available AND p.unserved_count = 0 AND NOT p.refused, concat_ws(', ', format('%s of %s needed for databases with aion: %s', p.needed, p.available, p.databases),
 				CASE WHEN p.unserved_count > 0 THEN format('%s not served: %s', p.unserved_count, p.names) END,
-				CASE WHEN p.refused THEN 'in the last minute there was none for an owner here: others use them, such as parallel queries' END),
+				CASE WHEN p.refused THEN 'in the last minute there was none for a runner here' END),
 			format('Set max_worker_processes to at least %s, more for parallel queries and other extensions, and restart the server.', greatest(p.needed, p.available + p.unserved_count))),
 		('fence', e.fence IN ('adopted', 'new'), e.fence || ', aion.execution is ' || e.execution,
 			CASE WHEN e.fence = 'copy' THEN 'If the original no longer executes workflows, use SELECT aion.adopt_database().'

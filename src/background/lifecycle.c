@@ -49,8 +49,9 @@
 #include "support/wakeup.h"
 
 /* In this transaction: */
-static bool holding = false;   /* a database */
-static bool renamed = false;   /* some role, so that names of owners may be out of date */
+static bool holding = false; /* a database */
+static bool renamed =
+	false; /* some role, or a new one has a name: those of owners may be out of date */
 static bool appearing = false; /* one, by CREATE or because it can be connected to again */
 
 static ProcessUtility_hook_type next_process_utility = NULL;
@@ -125,7 +126,8 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 	if (IsA(node, CreateExtensionStmt) &&
 		strcmp(((CreateExtensionStmt *) node)->extname, "aion") == 0)
 		warn_of_workers();
-	if (IsA(node, RenameStmt) && ((RenameStmt *) node)->renameType == OBJECT_ROLE)
+	if ((IsA(node, RenameStmt) && ((RenameStmt *) node)->renameType == OBJECT_ROLE) ||
+		IsA(node, CreateRoleStmt))
 		renamed = true;
 	if (IsA(node, TransactionStmt) &&
 		((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED)

@@ -290,9 +290,10 @@ scan(void)
 	aion_authority_assume(&authority);
 	aion_fence_look_again();
 	executing = aion_fence_executes();
+	if (aion_fence_state() == FENCE_ADOPTED)
+		aion_owner_refresh_names();
 	if (executing)
 	{
-		aion_owner_refresh_names();
 		aion_primitives_find_errands();
 		rows = aion_statement_execute(&scan_owners, NULL);
 		MemoryContextSwitchTo(memory);

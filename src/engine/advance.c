@@ -412,7 +412,7 @@ take_turn(Run *run, const Code *code, Budget *budget)
 		aion_admit_turn(run, turn, &hindrance);
 	aion_authority_assume(&authority);
 	if (hindrance.reason != NULL)
-		aion_decision_stop_short(run, turn, &hindrance);
+		aion_decision_stop_short(run, turn, &hindrance, mistake);
 	else
 		aion_decision_apply(run, turn);
 	aion_authority_drop(&authority);

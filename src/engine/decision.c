@@ -38,9 +38,11 @@ static void note_awaiting(Run *run, const Turn *turn);
  * be told.
  */
 void
-aion_decision_stop_short(Run *run, Turn *turn, const Hindrance *hindrance)
+aion_decision_stop_short(Run *run, Turn *turn, const Hindrance *hindrance, const Mistake *uncaught)
 {
+	aion_mistakes_record(run, uncaught);
 	record_commands(run, turn);
+	aion_primitives_apply(run, turn);
 	if (!hindrance->is_new)
 		aion_run_block(run, hindrance->reason, hindrance->detail);
 	turn->awaited_count = 0;
@@ -65,7 +67,7 @@ aion_decision_apply(Run *run, Turn *turn)
 		default:
 			break;
 	}
-	aion_mistakes_record(run);
+	aion_mistakes_record(run, NULL);
 	if (run->mistakes == NIL)
 		aion_run_unblock(run);
 	aion_run_forget_failures(run);

@@ -138,11 +138,11 @@ aion_mistake_uncaught(const Turn *turn)
 }
 
 /*
- * Makes history of the mistakes that the code was told of.  What it has newly asked for records its
- * own.
+ * Makes history of the mistakes that the code was told of, but for the one that it has not caught.
+ * What it has newly asked for records its own.
  */
 void
-aion_mistakes_record(Run *run)
+aion_mistakes_record(Run *run, const Mistake *uncaught)
 {
 	ListCell *cell;
 
@@ -150,7 +150,7 @@ aion_mistakes_record(Run *run)
 	{
 		const Mistake *mistake = lfirst(cell);
 
-		if (!mistake->told)
+		if (!mistake->told || mistake == uncaught)
 			continue;
 		if (mistake->number <= run->history->command_count)
 		{

@@ -28,7 +28,7 @@ extern const Event *aion_mistake_tell(const Command *command);
 extern const Mistake *aion_mistake_uncaught(const Turn *turn);
 
 /* These want the engine's authority. */
-extern void aion_mistakes_record(Run *run);
+extern void aion_mistakes_record(Run *run, const Mistake *uncaught);
 extern void aion_mistakes_block(Run *run);
 
 #endif

@@ -288,6 +288,11 @@ take_step(Budget *budget, MemoryContext scratch)
 		errands->run_errand(errand);
 	if (run == NULL && work == NULL)
 		return errand != 0;
+	if (OidIsValid(role) && !aion_owner_has_role(GetUserId(), role))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("code of role \"%s\" is not executed in a session of role \"%s\"",
+							   GetUserNameFromId(role, true), GetUserNameFromId(GetUserId(), true)),
+						errhint("Test in a session of that role, or of a member.")));
 	aion_guard_become(OidIsValid(role) ? role : GetUserId(), &outside);
 	if (run != NULL)
 		aion_run_advance(run, budget);

@@ -80,6 +80,8 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
+	if (error != NULL && raised.cancel != NULL && !time_was_up)
+		error = raised.cancel; /* in whatever words the code has put it */
 	if (error != NULL)
 		judge(info, error, time_was_up, result);
 }

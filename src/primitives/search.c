@@ -48,6 +48,7 @@ static Statement find_runs = {
 
 static Event *record(Run *run, Command *command);
 static void apply(Run *run, Turn *turn);
+static Jsonb *merged_until(const Run *run, const Turn *turn);
 static void save(Run *run);
 
 static const CommandClass upsert_class = {.kind = COMMAND_UPSERT_SEARCH_ATTRIBUTES,
@@ -74,13 +75,35 @@ apply(Run *run, Turn *turn)
 	const Command *latest = turn->latest[COMMAND_UPSERT_SEARCH_ATTRIBUTES];
 	MemoryContext caller;
 
+	while (latest != NULL && latest->number > turn->command_count)
+		latest = latest->previous; /* it has not come so far, after all */
 	if (latest == NULL || latest->number <= turn->known)
 		return;
 	caller = MemoryContextSwitchTo(run->context);
 	if (run->search_attributes != NULL)
 		pfree(run->search_attributes);
-	run->search_attributes = DatumGetJsonbPCopy(JsonbPGetDatum(turn->search_attributes));
+	run->search_attributes = DatumGetJsonbPCopy(JsonbPGetDatum(
+		latest == turn->latest[COMMAND_UPSERT_SEARCH_ATTRIBUTES] ? turn->search_attributes
+																 : merged_until(run, turn)));
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Returns the attributes after those commands of a turn that are recorded.
+ */
+static Jsonb *
+merged_until(const Run *run, const Turn *turn)
+{
+	Jsonb *merged = run->started.search_attributes;
+
+	for (int i = 0; i < turn->command_count; i++)
+	{
+		const Event *event = turn->commands[i]->recorded->event;
+
+		if (event->type == EVENT_SEARCH_ATTRIBUTES_UPDATED)
+			merged = aion_json_merged(merged, aion_event_read_search_attributes(event));
+	}
+	return merged;
 }
 
 static void

@@ -89,13 +89,6 @@
 #define aion_compat_interval_is_finite(i) true
 #endif
 
-/* 18 moved what a compiled function of PL/pgSQL was compiled from. */
-#if PG_VERSION_NUM >= 180000
-#define AION_COMPAT_COMPILED_FROM(function) ((function)->cfunc.fn_xmin)
-#else
-#define AION_COMPAT_COMPILED_FROM(function) ((function)->fn_xmin)
-#endif
-
 /* 18 says it before the declaration. */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))

@@ -457,6 +457,39 @@ SELECT workflow_id, status, blocked, turn_failures FROM aion.workflow_run WHERE 
 SET LOCAL SESSION AUTHORIZATION DEFAULT; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
+-- What the code did before a child that cannot be had is all there: a mistake that it caught, commands, search attributes.
+CREATE FUNCTION child_ok() RETURNS int LANGUAGE sql AS 'SELECT 1';
+SELECT aion.register_activity('child_ok', 'child_ok()');
+CREATE FUNCTION child_soon(a int) RETURNS int LANGUAGE sql AS 'SELECT a';
+SELECT aion.register_workflow('child_soon', 'child_soon(int)') IS NOT NULL AS registered;
+CREATE FUNCTION child_before(caught text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	IF caught <> 'none' THEN
+		BEGIN
+			IF caught = 'activity' THEN PERFORM aion.run('child_nowhere'); ELSE PERFORM aion.run_child('child_nowhere'); END IF;
+		EXCEPTION WHEN OTHERS THEN NULL; END;
+	END IF;
+	PERFORM aion.start_activity('child_ok'), aion.upsert_search_attributes('{"before": 1}');
+	PERFORM aion.run_child('child_soon', '{}');
+	PERFORM aion.upsert_search_attributes('{"after": 1}');
+	RETURN 1;
+END $$;
+SELECT aion.register_workflow('child_before', 'child_before(text)') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2030-01-01') IS NOT NULL AS begun;
+SELECT count(aion.start_workflow('child_before', jsonb_build_object('caught', c), workflow_id => 'before ' || c)) FROM unnest('{none,activity,child}'::text[]) c;
+SELECT aion_test.advance('1 min') > 0 AS advanced;
+SELECT workflow_id, status, blocked, search_attributes, aion_test.replay(workflow_id) FROM aion.workflow_run WHERE workflow_type = 'child_before' ORDER BY 1;
+SELECT workflow_id, string_agg(event_type, ' ' ORDER BY seq) AS events FROM aion.history_event WHERE workflow_id ~ '^before' GROUP BY 1 ORDER BY 1;
+SET LOCAL SESSION AUTHORIZATION DEFAULT; SELECT * FROM aion.check_integrity(); SET LOCAL SESSION AUTHORIZATION child_user;
+CREATE FUNCTION child_soon(a int DEFAULT 1, b int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT a';
+DROP FUNCTION child_soon(int);
+SELECT aion.register_workflow('child_soon', 'child_soon(int, int)') IS NOT NULL AS registered;
+SELECT aion_test.advance('15 min') > 0 AS advanced;
+SELECT workflow_id, status, blocked, search_attributes, aion_test.replay(workflow_id) FROM aion.workflow_run WHERE workflow_type = 'child_before' ORDER BY 1;
+SET LOCAL SESSION AUTHORIZATION DEFAULT; SELECT * FROM aion.check_integrity();
+ROLLBACK;
+
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;
 DROP FUNCTION child_sound();

@@ -287,7 +287,7 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SET LOCAL SESSION AUTHORIZATION schedule_bob;
 CREATE FUNCTION sits() RETURNS text LANGUAGE sql AS $$ SELECT aion.value(aion.receive('never')) $$;
 SELECT aion.register_workflow('sits', 'sits()') IS NOT NULL AS registered;
-SELECT count(aion.start_workflow('sits', workflow_id => format('known/2026-01-01T00:%s:00Z', m))) FROM unnest('{10,20,40}'::int[]) m;
+SELECT count(aion.start_workflow('sits', workflow_id => format('known/2026-01-01T00:%s:00Z', m), start_at => '2027-01-01')) FROM unnest('{10,20,40}'::int[]) m;
 SET LOCAL SESSION AUTHORIZATION schedule_ann;
 SELECT aion.start_workflow('nap', workflow_id => 'known/2026-01-01T00:30:00Z', start_at => '2026-01-02');
 SELECT aion.create_schedule('known', 'nap', every => '10 min');

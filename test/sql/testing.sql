@@ -139,6 +139,10 @@ CREATE VIEW kit_results AS SELECT input ->> 'statement' AS statement, owner, sta
 	WHERE workflow_type = 'kit' ORDER BY run_key;
 GRANT SELECT ON kit_results TO PUBLIC;
 BEGIN;
+CALL test_as_owner('stranger');
+ROLLBACK;
+GRANT testing_user TO CURRENT_USER;
+BEGIN;
 CALL test_as_owner('superuser');
 TABLE kit_results;
 ROLLBACK;
