@@ -108,7 +108,7 @@ EXCEPTION WHEN feature_not_supported OR read_only_sql_transaction OR insufficien
 	IF SQLERRM ~ 'security-restricted' THEN
 		RAISE;
 	END IF;
-	RETURN 'as ' || current_user || ': ' || SQLERRM;
+	RETURN 'as ' || current_user || ': ' || SQLSTATE;
 END $$;
 SELECT aion.register_activity('kit_do', 'kit_do(text)');
 SELECT aion.register_activity('kit_do_behind', 'kit_do(text)', mode => 'background');
