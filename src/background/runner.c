@@ -221,13 +221,15 @@ scan_more(void)
 {
 	Authority authority;
 	volatile int found = 0;
+	volatile bool executes = false;
 	volatile bool failed = false;
 
 	PG_TRY();
 	{
 		aion_process_begin_work("looking for ready runs");
 		aion_authority_assume(&authority);
-		if (aion_fence_executes())
+		executes = aion_fence_executes();
+		if (executes)
 			found = aion_ready_scan(&scan, self.owner_key, queue + queued, QUEUE - queued);
 		aion_authority_drop(&authority);
 		aion_process_end_work();
@@ -243,8 +245,8 @@ scan_more(void)
 	if (found >= SCAN_CROWD && scan_is_new)
 		aion_roster_want_another();
 	scan_is_new = false;
-	if (found == 0 && !failed)
-		scanning = false;
+	if (found == 0 && executes && !failed)
+		scanning = false; /* else it goes on when this process knows that it may execute */
 }
 
 /*

@@ -259,7 +259,7 @@ enter_user(Oid role, const GuardState *outside)
 
 /*
  * Makes the cursors that are open unusable, loops of the session over queries among them: their
- * rights were checked when they were opened, as the session's.  The server lets nobody fetch from,
+ * rights were checked when they were opened, as the session's.  The server refuses to fetch from,
  * move or close what it believes to be at work.
  */
 static void

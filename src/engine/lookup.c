@@ -84,7 +84,7 @@ aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found)
 }
 
 /*
- * Finds a run by its key, whoever may see it; false if it is gone.
+ * Finds a run by its key, without a look at rights; false if it is gone.
  */
 bool
 aion_run_look_up_key(int64 run_key, FoundRun *found)

@@ -21,7 +21,7 @@
 #include "support/pollers.h"
 #include "support/wakeup.h"
 
-#define SPAN_MS (60 * 1000) /* whoever has polled within it counts */
+#define SPAN_MS (60 * 1000) /* a poll counts for so long */
 #define QUEUES_MAX 16		/* that are told apart of one poll; of more, by their bits */
 
 typedef struct PollerSlot
