@@ -11,6 +11,7 @@
 #include "engine/definition.h"
 #include "engine/fence.h"
 #include "engine/guard.h"
+#include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/testing.h"
 #include "engine/wait.h"
@@ -39,6 +40,7 @@ _PG_init(void)
 	aion_incident_init();
 	aion_statement_init();
 	aion_guard_init();
+	aion_owner_init();
 	aion_definition_init();
 	aion_fence_init();
 	aion_wait_init();

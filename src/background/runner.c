@@ -80,6 +80,7 @@ typedef struct SlowVersion
 static RosterEntry self;
 static int64 queue[QUEUE];
 static int queued = 0;
+static int fitting = QUEUE; /* how many runs a batch can be expected to come to */
 static Taken taken[QUEUE];
 static int taken_count = 0;
 static Alone alone[QUEUE]; /* to be executed in a transaction of their own */
@@ -112,6 +113,7 @@ static void execute_one(int64 run_key, int lock_wait, MemoryContext context);
 static ErrorData *try_to_execute(const int64 *run_keys, int count, int lock_wait,
 								 MemoryContext context);
 static void execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context);
+static void expect(int executed, bool was_full);
 static void end_watch(void);
 static void execute_share(Run *run, Budget *budget);
 static bool batch_is_full(TimestampTz until);
@@ -315,7 +317,7 @@ static void
 execute_batch(void)
 {
 	int64 run_keys[QUEUE];
-	int count = Min(queued, aion_batch_turns);
+	int count = Min(queued, Min(aion_batch_turns, fitting));
 	ErrorData *error;
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "aion batch", ALLOCSET_DEFAULT_SIZES);
@@ -569,6 +571,7 @@ execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 	int64 *held;
 	List *runs = NIL;
 	ListCell *cell;
+	int left = 0;
 
 	aion_process_begin_work("executing runs");
 	MemoryContextSwitchTo(context);
@@ -591,6 +594,7 @@ execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 		{
 			Assert(queued < QUEUE);
 			queue[queued++] = run->run_key;
+			left++;
 		}
 		else if (budget.sharing && is_slow(run->version_key))
 			note_alone(run->run_key, true);
@@ -601,7 +605,22 @@ execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 	CRASH_POINT("batch, not committed");
 	aion_process_end_work();
 	CRASH_POINT("batch, committed");
-	aion_roster_count_batch(list_length(runs));
+	aion_roster_count_batch(list_length(runs) - left);
+	if (budget.sharing)
+		expect(list_length(runs) - left, left > 0);
+}
+
+/*
+ * Learns from a batch how many runs to claim for the next: those that it does not come to were
+ * locked and read in vain, and are kept from other runners meanwhile.
+ */
+static void
+expect(int executed, bool was_full)
+{
+	if (was_full)
+		fitting = executed + 1;
+	else if (executed >= fitting)
+		fitting = Min(fitting + fitting / 4 + 1, QUEUE);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "engine/fence.h"
@@ -24,6 +25,7 @@
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/pg_compat.h"
+#include "support/registry.h"
 #include "support/statement.h"
 
 #define LOCK_CLASS 0x6171 /* of advisory locks; clients' own have 1 and 2 */
@@ -66,9 +68,27 @@ static Statement repeat_grants =
 					  " aion._grant g JOIN aion._owner o USING (owner_key)"
 					  " JOIN pg_catalog.pg_roles r ON r.oid = o.role");
 
+/* A row of aion._owner. */
+typedef struct Owner
+{
+	int32 key;
+	Oid role;
+	char *name;
+} Owner;
+
+static Registry owners = {.table = "_owner"};
+
+static const Owner *find(int32 key);
+static const Owner *find_by_role(Oid role, const char *name);
 static void refresh_names(bool must);
 static Oid resolve(Oid role, const char *name);
 static Datum select_keys(Oid role, bool all, bool members_too);
+
+void
+aion_owner_init(void)
+{
+	aion_registry_init(&owners);
+}
 
 /*
  * Returns the key of a role, making one for a role that has none.
@@ -80,9 +100,13 @@ aion_owner_key(Oid role)
 	bool by_role = aion_fence_state() == FENCE_ADOPTED;
 	Statement *lookup = by_role ? &select_by_role : &select_by_name;
 	NullableDatum args[] = {by_role ? aion_arg_oid(role) : aion_arg_text(name)};
-	Rows rows = aion_statement_execute(lookup, args);
+	const Owner *known = by_role ? find_by_role(role, name) : NULL;
+	Rows rows;
 	int32 key;
 
+	if (known != NULL)
+		return known->key;
+	rows = aion_statement_execute(lookup, args);
 	if (rows.count == 0)
 	{
 		NullableDatum row[] = {aion_arg_text(name), aion_arg_oid(role)};
@@ -90,10 +114,12 @@ aion_owner_key(Oid role)
 		if (by_role)
 		{
 			(void) aion_statement_execute(&claim_name, row);
+			aion_registry_changed(&owners);
 			if (aion_statement_execute(&select_by_name, row).count > 0)
 				refresh_names(true); /* it may stand for a role that was renamed or dropped */
 		}
 		(void) aion_statement_execute(&insert_owner, row);
+		aion_registry_changed(&owners);
 		rows = aion_statement_execute(lookup, args);
 		if (rows.count == 0)
 			elog(ERROR, "could not make a key for role \"%s\"", name);
@@ -101,6 +127,7 @@ aion_owner_key(Oid role)
 	key = aion_row_int32(rows, 0, 1);
 	if (by_role && strcmp(aion_row_text(rows, 0, 2), name) != 0)
 		refresh_names(false);
+	(void) find(key);
 	return key;
 }
 
@@ -156,6 +183,7 @@ refresh_names(bool must)
 		return;
 	(void) aion_statement_execute(&withdraw_names, NULL);
 	(void) aion_statement_execute(&give_names, NULL);
+	aion_registry_changed(&owners);
 }
 
 /*
@@ -173,12 +201,58 @@ aion_owner_refresh_names(void)
 Oid
 aion_owner_role(int32 owner_key)
 {
-	NullableDatum args[] = {aion_arg_int32(owner_key)};
-	Rows rows = aion_statement_execute(&select_owner, args);
+	const Owner *owner = find(owner_key);
 
+	return owner != NULL ? resolve(owner->role, owner->name) : InvalidOid;
+}
+
+/*
+ * Finds the row of a key; NULL if there is none.
+ */
+static const Owner *
+find(int32 key)
+{
+	NullableDatum args[] = {aion_arg_int32(key)};
+	MemoryContext caller;
+	Owner *owner;
+	ListCell *cell;
+	Rows rows;
+
+	aion_registry_refresh(&owners);
+	foreach (cell, owners.entries)
+	{
+		owner = lfirst(cell);
+		if (owner->key == key)
+			return owner;
+	}
+	rows = aion_statement_execute(&select_owner, args);
 	if (rows.count == 0)
-		return InvalidOid;
-	return resolve(aion_row_oid(rows, 0, 1), aion_row_text(rows, 0, 2));
+		return NULL;
+	caller = MemoryContextSwitchTo(owners.context);
+	owner = palloc(sizeof(Owner));
+	*owner = (Owner){key, aion_row_oid(rows, 0, 1), pstrdup(aion_row_text(rows, 0, 2))};
+	owners.entries = lappend(owners.entries, owner);
+	MemoryContextSwitchTo(caller);
+	return owner;
+}
+
+/*
+ * Finds the row of a role among those that are remembered, if it calls the role as it is called.
+ */
+static const Owner *
+find_by_role(Oid role, const char *name)
+{
+	ListCell *cell;
+
+	aion_registry_refresh(&owners);
+	foreach (cell, owners.entries)
+	{
+		const Owner *owner = lfirst(cell);
+
+		if (owner->role == role && strcmp(owner->name, name) == 0)
+			return owner;
+	}
+	return NULL;
 }
 
 /*
@@ -284,6 +358,7 @@ void
 aion_owner_readopt(void)
 {
 	(void) aion_statement_execute(&resolve_names, NULL);
+	aion_registry_changed(&owners);
 	(void) aion_statement_execute(&repeat_grants, NULL);
 }
 

@@ -12,6 +12,8 @@ typedef enum AccessLevel
 	ACCESS_ADMIN	/* sees and controls everything */
 } AccessLevel;
 
+extern void aion_owner_init(void);
+
 /* These want the engine's authority; role is whom the question is about. */
 extern int32 aion_owner_key(Oid role);
 extern int32 aion_owner_known_key(Oid role);
