@@ -207,6 +207,17 @@ aion_owner_role(int32 owner_key)
 }
 
 /*
+ * Returns what the role is called by; an empty string if there is no such key.
+ */
+const char *
+aion_owner_name(int32 owner_key)
+{
+	const Owner *owner = find(owner_key);
+
+	return owner != NULL ? pstrdup(owner->name) : "";
+}
+
+/*
  * Finds the row of a key; NULL if there is none.
  */
 static const Owner *

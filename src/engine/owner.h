@@ -19,6 +19,7 @@ extern int32 aion_owner_key(Oid role);
 extern int32 aion_owner_known_key(Oid role);
 extern int32 aion_owner_key_of_other(Oid role, Oid user);
 extern Oid aion_owner_role(int32 owner_key);
+extern const char *aion_owner_name(int32 owner_key);
 extern AccessLevel aion_owner_access(Oid role);
 extern bool aion_owner_controls(Oid role, int32 owner_key);
 extern Datum aion_owner_controlled(Oid role);

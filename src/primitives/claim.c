@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "engine/owner.h"
 #include "primitives/claim.h"
 #include "primitives/front.h"
 #include "support/clock.h"
@@ -34,8 +35,7 @@
 #define LOCK_WAITING(whose, stretch)                                                               \
 	"SELECT " TASK_COLUMNS ", r.workflow_id, r.run_id,"                                            \
 	" (SELECT e.attributes -> 'input' FROM aion._event e"                                          \
-	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details,"              \
-	" (SELECT o.name FROM aion._owner o WHERE o.owner_key = t.owner_key)"                          \
+	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"               \
 	" FROM aion._task t JOIN aion._run r USING (run_key)"                                          \
 	" WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2 AND " whose      \
 	" AND " stretch " AND ($8 IS NULL OR t.activity = ANY ($8))"                                   \
@@ -313,7 +313,7 @@ read_claim(Rows rows, uint64 row)
 	claim->run_id = aion_row_uuid(rows, row, TASK_COLUMN_COUNT + 2);
 	claim->input = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 3);
 	claim->heartbeat_details = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 4);
-	claim->owner = aion_row_text(rows, row, TASK_COLUMN_COUNT + 5);
+	claim->owner = aion_owner_name(claim->task.owner_key);
 	return claim;
 }
 

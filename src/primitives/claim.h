@@ -17,7 +17,7 @@ typedef struct Claim
 	pg_uuid_t run_id;
 	Jsonb *input;
 	Jsonb *heartbeat_details;
-	char *owner; /* of the run */
+	const char *owner; /* of the run */
 } Claim;
 
 /* What somebody wants to claim. */
