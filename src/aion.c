@@ -12,10 +12,10 @@
 #include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
-#include "engine/primitive.h"
 #include "engine/testing.h"
 #include "engine/wait.h"
 #include "guc.h"
+#include "primitives/primitives.h"
 #include "support/board.h"
 #include "support/incident.h"
 #include "support/interruption.h"
@@ -25,6 +25,16 @@
 #include "support/wakeup.h"
 
 PG_MODULE_MAGIC;
+
+/*
+ * What workflows can do, in the order in which each is asked.  What they append to a history at the
+ * same time, as when a run ends, is in this order.
+ */
+static const Primitive *const primitives[] = {
+	&aion_timer_primitive,		&aion_schedule_primitive, &aion_signal_primitive,
+	&aion_search_primitive,		&aion_query_primitive,	  &aion_parent_primitive,
+	&aion_deadline_primitive,	&aion_child_primitive,	  &aion_cancel_primitive,
+	&aion_background_primitive, &aion_activity_primitive, NULL};
 
 void _PG_init(void);
 
@@ -45,7 +55,7 @@ _PG_init(void)
 	aion_fence_init();
 	aion_wait_init();
 	aion_testing_init();
-	aion_primitives_init();
+	aion_primitives_init(primitives);
 	aion_lifecycle_init();
 	aion_launcher_register();
 }

@@ -33,7 +33,7 @@
 static RosterEntry self;
 
 static bool work(bool recover, TimestampTz *again);
-static Primitive *claim(bool recover, TimestampTz *again);
+static const Primitive *claim(bool recover, TimestampTz *again);
 static void rest(TimestampTz idle_since, TimestampTz again);
 
 pg_noreturn PGDLLEXPORT void aion_executor_main(Datum argument);
@@ -83,7 +83,7 @@ aion_executor_main(Datum argument)
 static bool
 work(bool recover, TimestampTz *again)
 {
-	Primitive *volatile found = NULL;
+	const Primitive *volatile found = NULL;
 	volatile bool failed = false;
 
 	PG_TRY();
@@ -116,11 +116,11 @@ work(bool recover, TimestampTz *again)
 	return found != NULL || failed;
 }
 
-static Primitive *
+static const Primitive *
 claim(bool recover, TimestampTz *again)
 {
 	Authority authority;
-	Primitive *found = NULL;
+	const Primitive *found = NULL;
 
 	aion_process_begin_work("looking for activities");
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,

@@ -477,7 +477,7 @@ try_errand(int64 key)
 	PG_TRY();
 	{
 		Authority authority;
-		Primitive *errands;
+		const Primitive *errands;
 		int64 claimed = 0;
 
 		aion_process_begin_work("running an errand");

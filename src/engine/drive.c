@@ -159,7 +159,7 @@ drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller)
 	PG_TRY();
 	{
 		Authority authority;
-		Primitive *errands;
+		const Primitive *errands;
 
 		aion_authority_assume(&authority);
 		key = aion_primitives_claim_errand(owner_key, NULL, 0, put_off->run_keys, put_off->count,
@@ -197,7 +197,7 @@ static bool
 execute_one(Oid user, Budget *budget)
 {
 	Authority authority;
-	Primitive *found = NULL;
+	const Primitive *found = NULL;
 	TimestampTz again;
 
 	aion_authority_assume(&authority);

@@ -9,25 +9,21 @@
 #include "engine/turn.h"
 #include "support/extension.h"
 
-static Primitive *primitives = NULL;
+static const Primitive *const *primitives = NULL; /* ended by NULL */
 
 static void check_classes(const Primitive *primitive);
 
 /*
- * Takes in a primitive.  Runs before _PG_init(), so it must not use anything of the server.
+ * Takes in the primitives, in the order in which they are asked.
  */
 void
-aion_primitive_register(Primitive *primitive)
+aion_primitives_init(const Primitive *const *all)
 {
-	primitive->next = primitives;
-	primitives = primitive;
-}
-
-void
-aion_primitives_init(void)
-{
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	primitives = all;
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		check_classes(primitive);
 		if (primitive->init != NULL)
 			primitive->init();
@@ -61,11 +57,13 @@ check_classes(const Primitive *primitive)
 bool
 aion_primitive_has_class(const CommandClass *class)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
-		for (int i = 0; primitive->classes != NULL && primitive->classes[i] != NULL; i++)
+		const Primitive *primitive = primitives[i];
+
+		for (int j = 0; primitive->classes != NULL && primitive->classes[j] != NULL; j++)
 		{
-			if (primitive->classes[i] == class)
+			if (primitive->classes[j] == class)
 				return true;
 		}
 	}
@@ -79,8 +77,9 @@ aion_primitive_has_class(const CommandClass *class)
 Progress
 aion_primitives_perform(Run *run)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
 		Progress progress = primitive->perform != NULL ? primitive->perform(run) : PROGRESS_NONE;
 
 		if (progress != PROGRESS_NONE)
@@ -92,8 +91,10 @@ aion_primitives_perform(Run *run)
 void
 aion_primitives_arrive(Run *run)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->arrive != NULL)
 			primitive->arrive(run);
 	}
@@ -105,8 +106,10 @@ aion_primitives_arrive(Run *run)
 void
 aion_primitive_receive(Run *run, const Arrival *arrival)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->receives == NULL || strcmp(primitive->receives, arrival->kind) != 0)
 			continue;
 		if (!aion_run_is_closed(run))
@@ -121,8 +124,10 @@ aion_primitive_receive(Run *run, const Arrival *arrival)
 bool
 aion_primitives_keep(int64 run_key)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->keep != NULL && primitive->keep(run_key))
 			return true;
 	}
@@ -135,8 +140,10 @@ aion_primitives_keep(int64 run_key)
 void
 aion_primitive_return(const Arrival *arrival)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->receives != NULL && strcmp(primitive->receives, arrival->kind) == 0 &&
 			primitive->return_to_sender != NULL)
 			primitive->return_to_sender(arrival);
@@ -146,8 +153,10 @@ aion_primitive_return(const Arrival *arrival)
 void
 aion_primitives_due(Run *run, const char *timer)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->due != NULL)
 			primitive->due(run, timer);
 	}
@@ -156,8 +165,10 @@ aion_primitives_due(Run *run, const char *timer)
 void
 aion_primitives_purge(int64 run_key)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->purge != NULL)
 			primitive->purge(run_key);
 	}
@@ -166,8 +177,10 @@ aion_primitives_purge(int64 run_key)
 void
 aion_primitives_close(Run *run)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->close != NULL)
 			primitive->close(run);
 	}
@@ -176,8 +189,10 @@ aion_primitives_close(Run *run)
 void
 aion_primitives_ended(Run *run)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->ended != NULL)
 			primitive->ended(run);
 	}
@@ -186,8 +201,10 @@ aion_primitives_ended(Run *run)
 void
 aion_primitives_carry_over(Run *run, Run *successor)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->carry_over != NULL)
 			primitive->carry_over(run, successor);
 	}
@@ -196,12 +213,13 @@ aion_primitives_carry_over(Run *run, Run *successor)
 /*
  * Claims a piece of work outside of turns.  Returns whose it is; NULL if there is none.
  */
-Primitive *
+const Primitive *
 aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
 {
 	*again = DT_NOEND;
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
 		TimestampTz moment = DT_NOEND;
 
 		if (primitive->claim != NULL && primitive->claim(owner_key, run_keys, count, &moment))
@@ -214,8 +232,10 @@ aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count, Timesta
 void
 aion_primitives_mended(Datum owner_keys)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->mended != NULL)
 			primitive->mended(owner_keys);
 	}
@@ -224,8 +244,10 @@ aion_primitives_mended(Datum owner_keys)
 void
 aion_primitives_recover(int32 owner_key)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->recover != NULL)
 			primitive->recover(owner_key);
 	}
@@ -236,8 +258,10 @@ aion_primitives_owed(void)
 {
 	List *owners = NIL;
 
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->owed != NULL)
 			owners = list_concat_unique_int(owners, primitive->owed());
 	}
@@ -247,8 +271,10 @@ aion_primitives_owed(void)
 void
 aion_primitives_apply(Run *run, struct Turn *turn)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->apply != NULL)
 			primitive->apply(run, turn);
 	}
@@ -257,8 +283,10 @@ aion_primitives_apply(Run *run, struct Turn *turn)
 void
 aion_primitives_resume(Run *run)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->resume != NULL)
 			primitive->resume(run);
 	}
@@ -267,8 +295,10 @@ aion_primitives_resume(Run *run)
 void
 aion_primitives_save(Run *run)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->save != NULL)
 			primitive->save(run);
 	}
@@ -280,8 +310,9 @@ aion_primitives_save(Run *run)
 Difference *
 aion_primitives_compare(Run *run, struct Turn *turn)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
 		Difference *difference = primitive->compare != NULL ? primitive->compare(run, turn) : NULL;
 
 		if (difference != NULL)
@@ -293,8 +324,10 @@ aion_primitives_compare(Run *run, struct Turn *turn)
 void
 aion_primitives_fork(Run *run)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->fork != NULL)
 			primitive->fork(run);
 	}
@@ -303,8 +336,10 @@ aion_primitives_fork(Run *run)
 void
 aion_primitives_reopen(Run *run)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->reopen != NULL)
 			primitive->reopen(run);
 	}
@@ -318,8 +353,10 @@ aion_primitives_select_errands(const int64 *keys, int count, int64 *due)
 {
 	int found = 0;
 
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->select_errands != NULL)
 			found += primitive->select_errands(keys, count, due + found);
 	}
@@ -332,7 +369,7 @@ aion_primitives_select_errands(const int64 *keys, int count, int64 *due)
 bool
 aion_primitives_have_errand(int32 owner_key)
 {
-	Primitive *found;
+	const Primitive *found;
 
 	return aion_primitives_claim_errand(owner_key, NULL, 0, NULL, 0, &found) != 0;
 }
@@ -344,13 +381,14 @@ aion_primitives_have_errand(int32 owner_key)
  */
 int64
 aion_primitives_claim_errand(int32 owner_key, const int64 *keys, int count, const int64 *except,
-							 int except_count, Primitive **found)
+							 int except_count, const Primitive **found)
 {
 	int64 key = 0;
 
-	for (Primitive *primitive = primitives; primitive != NULL && key == 0;
-		 primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL && key == 0; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		*found = primitive;
 		if (primitive->claim_errand != NULL)
 			key = primitive->claim_errand(owner_key, keys, count, except, except_count);
@@ -361,8 +399,10 @@ aion_primitives_claim_errand(int32 owner_key, const int64 *keys, int count, cons
 void
 aion_primitives_note_crash(int64 key)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->note_crash != NULL)
 			primitive->note_crash(key);
 	}
@@ -371,8 +411,10 @@ aion_primitives_note_crash(int64 key)
 void
 aion_primitives_find_errands(void)
 {
-	for (Primitive *primitive = primitives; primitive != NULL; primitive = primitive->next)
+	for (int i = 0; primitives[i] != NULL; i++)
 	{
+		const Primitive *primitive = primitives[i];
+
 		if (primitive->find_errands != NULL)
 			primitive->find_errands();
 	}

@@ -2,8 +2,8 @@
  * primitive.h
  *		The seam between the engine and what workflows can do.
  *
- * A primitive registers itself when the library is loaded; the engine asks all of them and names
- * none.  What code asks for while it runs goes through turn.h.
+ * The primitives are listed in aion.c; the engine asks all of them, in that order, and names none.
+ * What code asks for while it runs goes through turn.h.
  */
 #ifndef AION_PRIMITIVE_H
 #define AION_PRIMITIVE_H
@@ -130,19 +130,9 @@ typedef struct Primitive
 
 	/* Looks for errands that are due and that nobody has told of; with authority. */
 	void (*find_errands)(void);
-
-	struct Primitive *next;
 } Primitive;
 
-#define AION_REGISTER_PRIMITIVE(primitive)                                                         \
-	static __attribute__((constructor)) void register_primitive(void)                              \
-	{                                                                                              \
-		aion_primitive_register(&(primitive));                                                     \
-	}                                                                                              \
-	extern int aion_primitive_no_semicolon
-
-extern void aion_primitive_register(Primitive *primitive);
-extern void aion_primitives_init(void);
+extern void aion_primitives_init(const Primitive *const *all);
 #ifdef USE_ASSERT_CHECKING
 extern bool aion_primitive_has_class(const struct CommandClass *class);
 #endif
@@ -156,8 +146,8 @@ extern void aion_primitives_purge(int64 run_key);
 extern void aion_primitives_close(Run *run);
 extern void aion_primitives_ended(Run *run);
 extern void aion_primitives_carry_over(Run *run, Run *successor);
-extern Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
-										TimestampTz *again);
+extern const Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
+											  TimestampTz *again);
 extern void aion_primitives_mended(Datum owner_keys);
 extern void aion_primitives_recover(int32 owner_key);
 extern List *aion_primitives_owed(void);
@@ -170,7 +160,8 @@ extern void aion_primitives_reopen(Run *run);
 extern int aion_primitives_select_errands(const int64 *keys, int count, int64 *due);
 extern bool aion_primitives_have_errand(int32 owner_key);
 extern int64 aion_primitives_claim_errand(int32 owner_key, const int64 *keys, int count,
-										  const int64 *except, int except_count, Primitive **found);
+										  const int64 *except, int except_count,
+										  const Primitive **found);
 extern void aion_primitives_note_crash(int64 key);
 extern void aion_primitives_find_errands(void);
 

@@ -59,7 +59,7 @@ static void end_test(void);
 pg_noreturn static void refuse_commit(void);
 static void check_pending(void);
 static bool take_step(Budget *budget, MemoryContext scratch);
-static Primitive *claim_work(const int64 *keys, int count, Oid *role);
+static const Primitive *claim_work(const int64 *keys, int count, Oid *role);
 static int64 run_until_idle(int64 max_turns);
 static TimestampTz next_moment(void);
 
@@ -235,14 +235,14 @@ check_pending(void)
 /*
  * Claims work outside of turns of the owners of some runs.  Wants the engine's authority.
  */
-static Primitive *
+static const Primitive *
 claim_work(const int64 *keys, int count, Oid *role)
 {
 	NullableDatum args[] = {aion_arg_int64_array(keys, count)};
 	Rows rows = aion_statement_execute(&select_owners, args);
 	int32 *owners = palloc(Max(rows.count, 1) * sizeof(int32));
 	int owner_count = (int) rows.count;
-	Primitive *work = NULL;
+	const Primitive *work = NULL;
 	TimestampTz again;
 
 	for (int i = 0; i < owner_count; i++)
@@ -268,8 +268,8 @@ take_step(Budget *budget, MemoryContext scratch)
 	int count;
 	const int64 *keys = aion_wait_started(&count);
 	Oid role = InvalidOid;
-	Primitive *work = NULL;
-	Primitive *errands = NULL;
+	const Primitive *work = NULL;
+	const Primitive *errands = NULL;
 	Run *run = NULL;
 	int64 errand = 0;
 

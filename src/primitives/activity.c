@@ -16,11 +16,11 @@
 #include "engine/guard.h"
 #include "engine/mistake.h"
 #include "engine/optimistic.h"
-#include "engine/primitive.h"
 #include "engine/testing.h"
 #include "engine/turn.h"
 #include "primitives/activity.h"
 #include "primitives/policy.h"
+#include "primitives/primitives.h"
 #include "primitives/registration.h"
 #include "primitives/task.h"
 #include "support/clock.h"
@@ -64,19 +64,17 @@ static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_ACTIVITY, .reco
 static const CommandClass yield_class = {
 	.kind = COMMAND_CANCEL_ACTIVITY, .awaiting = "cancel", .record = record_yield};
 static const CommandClass *const classes[] = {&class, &cancel_class, &yield_class, NULL};
-static Primitive primitive = {.name = "activity",
-							  .classes = classes,
-							  .init = init,
-							  .perform = perform,
-							  .arrive = arrive,
-							  .due = aion_task_due,
-							  .keep = aion_task_is_held,
-							  .purge = aion_task_purge,
-							  .close = cancel_open,
-							  .resume = aion_task_offer,
-							  .reopen = reopen};
-
-AION_REGISTER_PRIMITIVE(primitive);
+const Primitive aion_activity_primitive = {.name = "activity",
+										   .classes = classes,
+										   .init = init,
+										   .perform = perform,
+										   .arrive = arrive,
+										   .due = aion_task_due,
+										   .keep = aion_task_is_held,
+										   .purge = aion_task_purge,
+										   .close = cancel_open,
+										   .resume = aion_task_offer,
+										   .reopen = reopen};
 
 static bool note_obstacle(Run *run, const RecordedCommand *command, int position,
 						  const Obstacle *obstacle);

@@ -22,11 +22,11 @@
 
 #include "engine/due.h"
 #include "engine/failure.h"
-#include "engine/primitive.h"
 #include "engine/testing.h"
 #include "primitives/activity.h"
 #include "primitives/claim.h"
 #include "primitives/front.h"
+#include "primitives/primitives.h"
 #include "primitives/registration.h"
 #include "support/clock.h"
 #include "support/crash_point.h"
@@ -81,14 +81,12 @@ static void recover(int32 owner_key);
 static void mended(Datum owner_keys);
 static List *owed(void);
 
-static Primitive primitive = {.name = "background",
-							  .claim = claim,
-							  .execute = execute,
-							  .recover = recover,
-							  .mended = mended,
-							  .owed = owed};
-
-AION_REGISTER_PRIMITIVE(primitive);
+const Primitive aion_background_primitive = {.name = "background",
+											 .claim = claim,
+											 .execute = execute,
+											 .recover = recover,
+											 .mended = mended,
+											 .owed = owed};
 
 static Claim *claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again);
 static bool is_wanted(void *claim);

@@ -18,10 +18,10 @@
 #include "engine/guard.h"
 #include "engine/inbox.h"
 #include "engine/owner.h"
-#include "engine/primitive.h"
 #include "engine/scope.h"
 #include "engine/wait.h"
 #include "primitives/cancel.h"
+#include "primitives/primitives.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
@@ -41,15 +41,13 @@ static const CommandClass class = {.kind = COMMAND_REQUEST_CANCEL,
 								   .answer = answer_sent,
 								   .is_prompt = true};
 static const CommandClass *const classes[] = {&class, NULL};
-static Primitive primitive = {.name = "cancel",
-							  .classes = classes,
-							  .receives = "cancel",
-							  .receive = receive,
-							  .arrive = end_unbegun,
-							  .resume = end_unbegun,
-							  .carry_over = carry_over};
-
-AION_REGISTER_PRIMITIVE(primitive);
+const Primitive aion_cancel_primitive = {.name = "cancel",
+										 .classes = classes,
+										 .receives = "cancel",
+										 .receive = receive,
+										 .arrive = end_unbegun,
+										 .resume = end_unbegun,
+										 .carry_over = carry_over};
 
 static char *read_reason(FunctionCallInfo fcinfo, int argument);
 static Jsonb *reason_json(const char *reason);
@@ -100,7 +98,7 @@ carry_over(Run *run, Run *successor)
 void
 aion_cancel_send(const FoundRun *to, const char *reason)
 {
-	Arrival arrival = {.kind = primitive.receives, .payload = reason_json(reason)};
+	Arrival arrival = {.kind = aion_cancel_primitive.receives, .payload = reason_json(reason)};
 
 	aion_inbox_send(to, &arrival);
 	aion_wait_note_touched(to->run_key);

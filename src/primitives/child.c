@@ -23,10 +23,10 @@
 #include "engine/inbox.h"
 #include "engine/mistake.h"
 #include "engine/owner.h"
-#include "engine/primitive.h"
 #include "history/kinship.h"
 #include "primitives/cancel.h"
 #include "primitives/parent.h"
+#include "primitives/primitives.h"
 #include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/payload.h"
@@ -73,15 +73,13 @@ static const CommandClass class = {.kind = COMMAND_CHILD,
 static const CommandClass cancel_class = {
 	.kind = COMMAND_CANCEL_CHILD, .awaiting = "cancel", .record = record_cancel};
 static const CommandClass *const classes[] = {&class, &cancel_class, NULL};
-static Primitive primitive = {.name = "child",
-							  .classes = classes,
-							  .receives = ARRIVAL_OUTCOME,
-							  .receive = receive,
-							  .ended = part,
-							  .fork = ask_again,
-							  .reopen = ask_again};
-
-AION_REGISTER_PRIMITIVE(primitive);
+const Primitive aion_child_primitive = {.name = "child",
+										.classes = classes,
+										.receives = ARRIVAL_OUTCOME,
+										.receive = receive,
+										.ended = part,
+										.fork = ask_again,
+										.reopen = ask_again};
 
 static bool resolve_like_previous(Wish *wish, const Command *previous);
 static Event *refuse(Run *run, Command *command, const Jsonb *error);

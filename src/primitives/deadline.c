@@ -9,13 +9,13 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "primitives/primitives.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "engine/code.h"
 #include "engine/handler.h"
-#include "engine/primitive.h"
 #include "engine/scope.h"
 #include "primitives/timer.h"
 #include "support/duration.h"
@@ -26,9 +26,7 @@
 static const CommandClass class = {
 	.kind = COMMAND_DEADLINE, .record = aion_timer_record, .cancel = aion_timer_cancel};
 static const CommandClass *const classes[] = {&class, NULL};
-static Primitive primitive = {.name = "deadline", .classes = classes};
-
-AION_REGISTER_PRIMITIVE(primitive);
+const Primitive aion_deadline_primitive = {.name = "deadline", .classes = classes};
 
 static Scope *begin(Turn *turn, const Interval *duration, const char *handler, const char *digest);
 static char *name_of(const Turn *turn, const Command *command);

@@ -16,9 +16,9 @@
 #include "utils/uuid.h"
 
 #include "engine/failure.h"
-#include "engine/primitive.h"
 #include "history/kinship.h"
 #include "primitives/parent.h"
+#include "primitives/primitives.h"
 #include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/payload.h"
@@ -34,15 +34,13 @@ static void answer_for_purged(const Arrival *arrival);
 static void end_doomed(Run *run);
 static void tell_all(Run *run);
 
-static Primitive primitive = {.name = "parent",
-							  .receives = ARRIVAL_PARENT,
-							  .receive = receive,
-							  .receive_late = receive_late,
-							  .return_to_sender = answer_for_purged,
-							  .arrive = end_doomed,
-							  .ended = tell_all};
-
-AION_REGISTER_PRIMITIVE(primitive);
+const Primitive aion_parent_primitive = {.name = "parent",
+										 .receives = ARRIVAL_PARENT,
+										 .receive = receive,
+										 .receive_late = receive_late,
+										 .return_to_sender = answer_for_purged,
+										 .arrive = end_doomed,
+										 .ended = tell_all};
 
 static bool is_known(const Run *run, const ParentLink *link);
 static void tell(const ParentLink *link, const Jsonb *outcome);

@@ -16,13 +16,13 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "primitives/primitives.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "aion.h"
 #include "engine/code.h"
-#include "engine/primitive.h"
 #include "engine/turn.h"
 #include "primitives/query.h"
 #include "support/errors.h"
@@ -92,15 +92,13 @@ static void forget(int64 run_key);
 
 static const CommandClass on_query_class = {.kind = COMMAND_ON_QUERY, .record = record_handler};
 static const CommandClass *const classes[] = {&on_query_class, NULL};
-static Primitive query = {.name = "query",
-						  .classes = classes,
-						  .apply = apply,
-						  .save = save,
-						  .carry_over = carry_over,
-						  .compare = compare,
-						  .purge = forget};
-AION_REGISTER_PRIMITIVE(query);
-
+const Primitive aion_query_primitive = {.name = "query",
+										.classes = classes,
+										.apply = apply,
+										.save = save,
+										.carry_over = carry_over,
+										.compare = compare,
+										.purge = forget};
 static List *functions = NIL; /* QueryFunction */
 static MemoryContext functions_context = NULL;
 static int functions_read = 0;

@@ -13,13 +13,13 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "primitives/primitives.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "engine/guard.h"
 #include "engine/owner.h"
-#include "engine/primitive.h"
 #include "engine/turn.h"
 #include "history/attributes.h"
 #include "support/errors.h"
@@ -54,9 +54,8 @@ static void save(Run *run);
 static const CommandClass upsert_class = {.kind = COMMAND_UPSERT_SEARCH_ATTRIBUTES,
 										  .record = record};
 static const CommandClass *const classes[] = {&upsert_class, NULL};
-static Primitive search = {.name = "search", .classes = classes, .apply = apply, .save = save};
-AION_REGISTER_PRIMITIVE(search);
-
+const Primitive aion_search_primitive = {
+	.name = "search", .classes = classes, .apply = apply, .save = save};
 static void check_statuses(ArrayType *statuses);
 
 static Event *

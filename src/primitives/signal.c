@@ -16,6 +16,7 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "primitives/primitives.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -24,7 +25,6 @@
 #include "engine/guard.h"
 #include "engine/inbox.h"
 #include "engine/owner.h"
-#include "engine/primitive.h"
 #include "engine/receive.h"
 #include "engine/start.h"
 #include "engine/turn.h"
@@ -90,17 +90,15 @@ static const CommandClass send_class = {.kind = COMMAND_SEND_SIGNAL,
 										.answer = answer_sent,
 										.is_prompt = true};
 static const CommandClass *const classes[] = {&receiver_class, &nothing_class, &send_class, NULL};
-static Primitive primitive = {.name = "signal",
-							  .classes = classes,
-							  .receives = "signal",
-							  .receive = record_received,
-							  .receive_late = keep_late,
-							  .carry_over = carry_over,
-							  .fork = know_ids,
-							  .reopen = take_late,
-							  .purge = purge};
-
-AION_REGISTER_PRIMITIVE(primitive);
+const Primitive aion_signal_primitive = {.name = "signal",
+										 .classes = classes,
+										 .receives = "signal",
+										 .receive = record_received,
+										 .receive_late = keep_late,
+										 .carry_over = carry_over,
+										 .fork = know_ids,
+										 .reopen = take_late,
+										 .purge = purge};
 
 static bool keep_id(int64 run_key, int32 owner_key, const char *dedup_id);
 static bool send(const FoundRun *to, const char *name, const Jsonb *payload, const char *dedup_id);
@@ -194,7 +192,8 @@ know_ids(Run *run)
 static void
 take_late(Run *run)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_text(primitive.receives),
+	NullableDatum args[] = {aion_arg_int64(run->run_key),
+							aion_arg_text(aion_signal_primitive.receives),
 							aion_arg_key(run->chain_key)};
 
 	if (aion_statement_execute(&give_back_late, args).count > 0)
@@ -228,8 +227,10 @@ keep_id(int64 run_key, int32 owner_key, const char *dedup_id)
 static bool
 send(const FoundRun *to, const char *name, const Jsonb *payload, const char *dedup_id)
 {
-	Arrival arrival = {
-		.kind = primitive.receives, .name = name, .payload = payload, .dedup_id = dedup_id};
+	Arrival arrival = {.kind = aion_signal_primitive.receives,
+					   .name = name,
+					   .payload = payload,
+					   .dedup_id = dedup_id};
 
 	if (dedup_id != NULL &&
 		!keep_id(to->chain_key != 0 ? to->chain_key : to->run_key, to->owner_key, dedup_id))

@@ -32,10 +32,10 @@
 #include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
-#include "engine/primitive.h"
 #include "guc.h"
 #include "primitives/bell.h"
 #include "primitives/cancel.h"
+#include "primitives/primitives.h"
 #include "primitives/schedule.h"
 #include "support/clock.h"
 #include "support/errors.h"
@@ -179,15 +179,13 @@ static char *workflow_id_of(const Schedule *schedule, TimestampTz tick);
 static NullableDatum key_array(const int64 *keys, int count);
 static Schedule *lock_for(FunctionCallInfo fcinfo);
 
-static Primitive schedule_primitive = {.name = "schedule",
-									   .close = close_run,
-									   .select_errands = select_errands,
-									   .claim_errand = claim_errand,
-									   .run_errand = run_errand,
-									   .note_crash = note_crash,
-									   .find_errands = find_errands};
-AION_REGISTER_PRIMITIVE(schedule_primitive);
-
+const Primitive aion_schedule_primitive = {.name = "schedule",
+										   .close = close_run,
+										   .select_errands = select_errands,
+										   .claim_errand = claim_errand,
+										   .run_errand = run_errand,
+										   .note_crash = note_crash,
+										   .find_errands = find_errands};
 static int
 select_errands(const int64 *keys, int count, int64 *due)
 {

@@ -16,8 +16,8 @@
 #include "engine/definition.h"
 #include "engine/due.h"
 #include "engine/failure.h"
-#include "engine/primitive.h"
 #include "engine/turn.h"
+#include "primitives/primitives.h"
 #include "primitives/timer.h"
 #include "support/clock.h"
 #include "support/duration.h"
@@ -57,9 +57,7 @@ static const CommandClass timeout_class = {.kind = COMMAND_TIMEOUT,
 static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_TIMER, .record = record_cancel};
 static const CommandClass *const classes[] = {&sleep_class, &timer_class, &timeout_class,
 											  &cancel_class, NULL};
-static Primitive primitive = {.name = "timer", .classes = classes};
-
-AION_REGISTER_PRIMITIVE(primitive);
+const Primitive aion_timer_primitive = {.name = "timer", .classes = classes};
 
 static Command *start(Turn *turn, const CommandClass *class, const char *name,
 					  const Interval *duration, TimestampTz until, bool refused);

@@ -164,7 +164,8 @@ SELECT parent_workflow_id, continues_run_id, result FROM aion.workflow_run WHERE
 SELECT * FROM continue_sound();
 ROLLBACK;
 
--- A cancel request that the code was not told goes along, and is told by the next run.
+-- A cancel request that the code was not told goes along, and is told by the next run. What several primitives append at once is
+-- in the order in which aion.c lists them, here signals before requests, whichever came first.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 CREATE FUNCTION shielded(n int) RETURNS text LANGUAGE plpgsql AS $$
@@ -182,6 +183,7 @@ SELECT aion.register_workflow('continue_shielded', 'shielded(int)') IS NOT NULL 
 SELECT aion.start_workflow('continue_shielded', '{"n": 1}', workflow_id => 'shielded');
 SELECT aion_test.advance('1 min') > 0 AS went_on;
 SELECT aion.cancel_workflow('shielded', 'why not');
+SELECT aion.signal_workflow('shielded', 'unread');
 SELECT pass('3 h');
 SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'shielded' ORDER BY run_key;
 SELECT run_key - min(run_key) OVER () + 1 AS run, seq, event FROM continue_events WHERE workflow_id = 'shielded' ORDER BY 1, 2;
