@@ -16,35 +16,27 @@
 
 #include "miscadmin.h"
 #include "replication/logicallauncher.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 
 #include "guc.h"
 #include "support/board_memory.h"
+#include "support/shmem.h"
 
 static Board *board = NULL;
 
-static shmem_request_hook_type next_shmem_request = NULL;
-static shmem_startup_hook_type next_shmem_startup = NULL;
-
 static int count_slots(void);
 static Size runners_size(void);
-static Size board_size(void);
-static void request_memory(void);
-static void attach_memory(void);
+static Size memory_size(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
 static void push_run(RunnerSlot *runner, int64 run_key);
+
+static const SharedPart part = {"aion board", "aion_board", memory_size, attach};
 
 void
 aion_board_init(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	next_shmem_request = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = attach_memory;
+	aion_shmem_add(&part);
 }
 
 bool
@@ -399,43 +391,26 @@ runners_size(void)
 }
 
 static Size
-board_size(void)
+memory_size(void)
 {
 	return add_size(runners_size(), mul_size(count_slots(), sizeof(DatabaseSlot)));
 }
 
 static void
-request_memory(void)
+attach(void *memory, bool is_new, LWLock *lock)
 {
-	if (next_shmem_request != NULL)
-		next_shmem_request();
-	RequestAddinShmemSpace(board_size());
-	RequestNamedLWLockTranche("aion_board", 1);
-}
-
-static void
-attach_memory(void)
-{
-	bool found;
-
-	if (next_shmem_startup != NULL)
-		next_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	board = ShmemInitStruct("aion board", board_size(), &found);
-	if (!found)
-	{
-		memset(board, 0, board_size());
-		board->lock = &GetNamedLWLockTranche("aion_board")->lock;
-		board->launcher = -1;
-		board->runner_count = aion_max_runners;
-		board->database_count = count_slots();
-		board->databases = (DatabaseSlot *) ((char *) board + runners_size());
-		if (aion_max_runners > 0)
-			aion_inflight_collect(board->casualties);
-		for (int i = 0; i < board->database_count; i++)
-			board->databases[i].scheduler = -1;
-	}
-	LWLockRelease(AddinShmemInitLock);
+	board = memory;
+	if (!is_new)
+		return;
+	board->lock = lock;
+	board->launcher = -1;
+	board->runner_count = aion_max_runners;
+	board->database_count = count_slots();
+	board->databases = (DatabaseSlot *) ((char *) board + runners_size());
+	if (aion_max_runners > 0)
+		aion_inflight_collect(board->casualties);
+	for (int i = 0; i < board->database_count; i++)
+		board->databases[i].scheduler = -1;
 }
 
 int

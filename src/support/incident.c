@@ -17,9 +17,7 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/fmgroids.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
@@ -28,6 +26,7 @@
 #include "guc.h"
 #include "support/extension.h"
 #include "support/incident.h"
+#include "support/shmem.h"
 
 #define BUCKETS 64
 #define WARNED 256 /* versions that are remembered to have been warned of */
@@ -66,11 +65,8 @@ static Incidents local = {0}; /* of this process, if we were not preloaded */
 static Incidents *incidents = &local;
 static List *pending = NIL;
 
-static shmem_request_hook_type next_shmem_request = NULL;
-static shmem_startup_hook_type next_shmem_startup = NULL;
-
-static void request_memory(void);
-static void attach_memory(void);
+static Size memory_size(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
 static void add(const Incident *incident);
 static void transaction_ended(XactEvent event, void *argument);
 static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
@@ -80,17 +76,14 @@ static void write_line(const Incident *incident);
 static bool may_write(const Incident *incident, uint64 *left_out);
 static bool is_warned(uint64 version);
 
+static const SharedPart part = {"aion incidents", "aion_incidents", memory_size, attach};
+
 void
 aion_incident_init(void)
 {
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	next_shmem_request = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = attach_memory;
+	aion_shmem_add(&part);
 }
 
 /*
@@ -153,30 +146,18 @@ aion_incidents_left_out(void)
 	return left_out;
 }
 
-static void
-request_memory(void)
+static Size
+memory_size(void)
 {
-	if (next_shmem_request != NULL)
-		next_shmem_request();
-	RequestAddinShmemSpace(sizeof(Incidents));
-	RequestNamedLWLockTranche("aion_incidents", 1);
+	return sizeof(Incidents);
 }
 
 static void
-attach_memory(void)
+attach(void *memory, bool is_new, LWLock *lock)
 {
-	bool found;
-
-	if (next_shmem_startup != NULL)
-		next_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	incidents = ShmemInitStruct("aion incidents", sizeof(Incidents), &found);
-	if (!found)
-	{
-		memset(incidents, 0, sizeof(Incidents));
-		incidents->lock = &GetNamedLWLockTranche("aion_incidents")->lock;
-	}
-	LWLockRelease(AddinShmemInitLock);
+	incidents = memory;
+	if (is_new)
+		incidents->lock = lock;
 }
 
 static void

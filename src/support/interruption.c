@@ -22,15 +22,14 @@
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "support/interruption.h"
 #include "support/pg_compat.h"
 #include "support/roster.h"
+#include "support/shmem.h"
 
 #define AT_ONCE (UINT64CONST(1) << 63) /* beside the key */
 #define TICK_MS 20
@@ -53,12 +52,8 @@ static volatile int most_taking = 0;		/* ms for a share, 0: no limit */
 static volatile TimestampTz began = 0;
 static volatile TimestampTz noticed_at = 0;
 
-static shmem_request_hook_type next_shmem_request = NULL;
-static shmem_startup_hook_type next_shmem_startup = NULL;
-
-static Size slots_size(void);
-static void request_memory(void);
-static void attach_memory(void);
+static Size memory_size(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
 static void leave(int code, Datum argument);
 static bool is_held(int64 run_key);
 static void tick(void);
@@ -66,15 +61,12 @@ static Interruption find_cause(void);
 static bool waits_too_long(TimestampTz since);
 static bool is_over(TimestampTz since, int milliseconds);
 
+static const SharedPart part = {"aion interruptions", NULL, memory_size, attach};
+
 void
 aion_interruption_init(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	next_shmem_request = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = attach_memory;
+	aion_shmem_add(&part);
 }
 
 /*
@@ -276,35 +268,20 @@ is_held(int64 run_key)
 }
 
 static Size
-slots_size(void)
+memory_size(void)
 {
 	return add_size(offsetof(WantedSlots, wanted), mul_size(MaxBackends, sizeof(pg_atomic_uint64)));
 }
 
 static void
-request_memory(void)
+attach(void *memory, bool is_new, LWLock *lock)
 {
-	if (next_shmem_request != NULL)
-		next_shmem_request();
-	RequestAddinShmemSpace(slots_size());
-}
-
-static void
-attach_memory(void)
-{
-	bool found;
-
-	if (next_shmem_startup != NULL)
-		next_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	slots = ShmemInitStruct("aion interruptions", slots_size(), &found);
-	if (!found)
-	{
-		slots->count = MaxBackends;
-		for (int i = 0; i < slots->count; i++)
-			pg_atomic_init_u64(&slots->wanted[i], 0);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	slots = memory;
+	if (!is_new)
+		return;
+	slots->count = MaxBackends;
+	for (int i = 0; i < slots->count; i++)
+		pg_atomic_init_u64(&slots->wanted[i], 0);
 }
 
 static void

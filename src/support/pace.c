@@ -15,13 +15,12 @@
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/timestamp.h"
 
 #include "support/extension.h"
 #include "support/pace.h"
+#include "support/shmem.h"
 
 #define ENTRIES 256
 #define PENDING 16
@@ -47,26 +46,20 @@ static Pace pending[PENDING];
 static int pending_count = 0;
 static Oid pending_extension = InvalidOid;
 
-static shmem_request_hook_type next_shmem_request = NULL;
-static shmem_startup_hook_type next_shmem_startup = NULL;
-
-static void request_memory(void);
-static void attach_memory(void);
+static Size memory_size(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
 static Pace *pending_of(int32 owner_key, const char *queue);
 static void transaction_ended(XactEvent event, void *argument);
 static Entry *find(const Pace *pace);
 static void fade(Entry *entry, TimestampTz now);
 
+static const SharedPart part = {"aion paces", "aion_pace", memory_size, attach};
+
 void
 aion_pace_init(void)
 {
 	RegisterXactCallback(transaction_ended, NULL);
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	next_shmem_request = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = attach_memory;
+	aion_shmem_add(&part);
 }
 
 /*
@@ -122,30 +115,18 @@ aion_pace_read(Pace **found)
 	return count;
 }
 
-static void
-request_memory(void)
+static Size
+memory_size(void)
 {
-	if (next_shmem_request != NULL)
-		next_shmem_request();
-	RequestAddinShmemSpace(sizeof(Paces));
-	RequestNamedLWLockTranche("aion_pace", 1);
+	return sizeof(Paces);
 }
 
 static void
-attach_memory(void)
+attach(void *memory, bool is_new, LWLock *lock)
 {
-	bool found;
-
-	if (next_shmem_startup != NULL)
-		next_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	paces = ShmemInitStruct("aion paces", sizeof(Paces), &found);
-	if (!found)
-	{
-		memset(paces, 0, sizeof(Paces));
-		paces->lock = &GetNamedLWLockTranche("aion_pace")->lock;
-	}
-	LWLockRelease(AddinShmemInitLock);
+	paces = memory;
+	if (is_new)
+		paces->lock = lock;
 }
 
 /*

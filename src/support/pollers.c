@@ -11,14 +11,13 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "support/pg_compat.h"
 #include "support/pollers.h"
+#include "support/shmem.h"
 #include "support/wakeup.h"
 
 #define SPAN_MS (60 * 1000) /* a poll counts for so long */
@@ -41,27 +40,20 @@ typedef struct PollerSlots
 	PollerSlot slots[FLEXIBLE_ARRAY_MEMBER]; /* by number of the process */
 } PollerSlots;
 
-static PollerSlots *memory = NULL; /* shared, if we were preloaded */
-
-static shmem_request_hook_type next_shmem_request = NULL;
-static shmem_startup_hook_type next_shmem_startup = NULL;
+static PollerSlots *shared = NULL; /* shared, if we were preloaded */
 
 static Size memory_size(void);
-static void request_memory(void);
-static void attach_memory(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
 static uint32 hash_of(const char *name);
 static bool polls(const PollerSlot *slot, const char *queue, TimestampTz now);
 static List *add_poller(List *pollers, const Poller *poller);
 
+static const SharedPart part = {"aion pollers", "aion_pollers", memory_size, attach};
+
 void
 aion_pollers_init(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	next_shmem_request = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = attach_memory;
+	aion_shmem_add(&part);
 }
 
 /*
@@ -76,13 +68,13 @@ aion_pollers_note(Oid role, const char *worker, uint64 mask, const Datum *queues
 					   .mask = mask,
 					   .count = count};
 
-	if (memory == NULL)
+	if (shared == NULL)
 		return;
 	for (int i = 0; i < Min(count, QUEUES_MAX); i++)
 		slot.queues[i] = hash_of(TextDatumGetCString(queues[i]));
-	LWLockAcquire(memory->lock, LW_EXCLUSIVE);
-	memory->slots[AION_COMPAT_MY_PROC_NUMBER] = slot;
-	LWLockRelease(memory->lock);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->slots[AION_COMPAT_MY_PROC_NUMBER] = slot;
+	LWLockRelease(shared->lock);
 }
 
 /*
@@ -91,7 +83,7 @@ aion_pollers_note(Oid role, const char *worker, uint64 mask, const Datum *queues
 bool
 aion_pollers_are_known(void)
 {
-	return memory != NULL;
+	return shared != NULL;
 }
 
 /*
@@ -105,13 +97,13 @@ aion_pollers_of(const char *queue)
 	List *found = NIL;
 	int count;
 
-	if (memory == NULL)
+	if (shared == NULL)
 		return NIL;
-	count = memory->count;
+	count = shared->count;
 	copy = palloc(count * sizeof(PollerSlot));
-	LWLockAcquire(memory->lock, LW_SHARED);
-	memcpy(copy, memory->slots, count * sizeof(PollerSlot));
-	LWLockRelease(memory->lock);
+	LWLockAcquire(shared->lock, LW_SHARED);
+	memcpy(copy, shared->slots, count * sizeof(PollerSlot));
+	LWLockRelease(shared->lock);
 	for (int i = 0; i < count; i++)
 	{
 		if (polls(&copy[i], queue, now))
@@ -127,30 +119,13 @@ memory_size(void)
 }
 
 static void
-request_memory(void)
+attach(void *memory, bool is_new, LWLock *lock)
 {
-	if (next_shmem_request != NULL)
-		next_shmem_request();
-	RequestAddinShmemSpace(memory_size());
-	RequestNamedLWLockTranche("aion_pollers", 1);
-}
-
-static void
-attach_memory(void)
-{
-	bool found;
-
-	if (next_shmem_startup != NULL)
-		next_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	memory = ShmemInitStruct("aion pollers", memory_size(), &found);
-	if (!found)
-	{
-		memset(memory, 0, memory_size());
-		memory->count = MaxBackends;
-		memory->lock = &GetNamedLWLockTranche("aion_pollers")->lock;
-	}
-	LWLockRelease(AddinShmemInitLock);
+	shared = memory;
+	if (!is_new)
+		return;
+	shared->count = MaxBackends;
+	shared->lock = lock;
 }
 
 static uint32

@@ -21,17 +21,15 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "support/board.h"
 #include "support/crash_point.h"
 #include "support/pg_compat.h"
+#include "support/shmem.h"
 #include "support/wakeup.h"
 
 #define LOOK_AGAIN_MS 1000 /* for tasks, and on a standby */
@@ -72,12 +70,8 @@ static int pending_room = 0;
 static bool pending_scan = false;
 static bool pending_extension = false;
 
-static shmem_request_hook_type next_shmem_request = NULL;
-static shmem_startup_hook_type next_shmem_startup = NULL;
-
-static Size slots_size(void);
-static void request_memory(void);
-static void attach_memory(void);
+static Size memory_size(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
 static void transaction_ended(XactEvent event, void *argument);
 static bool is_here(int process);
 static void wake_worker(uint64 bit);
@@ -87,16 +81,13 @@ static bool is_watching(void);
 static void add_news(News news);
 static void tell(void);
 
+static const SharedPart part = {"aion waiters", NULL, memory_size, attach};
+
 void
 aion_wakeup_init(void)
 {
 	RegisterXactCallback(transaction_ended, NULL);
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	next_shmem_request = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	next_shmem_startup = shmem_startup_hook;
-	shmem_startup_hook = attach_memory;
+	aion_shmem_add(&part);
 }
 
 void
@@ -262,36 +253,21 @@ is_watching(void)
 }
 
 static Size
-slots_size(void)
+memory_size(void)
 {
 	return add_size(offsetof(WaiterSlots, watched),
 					mul_size(MaxBackends, sizeof(pg_atomic_uint64)));
 }
 
 static void
-request_memory(void)
+attach(void *memory, bool is_new, LWLock *lock)
 {
-	if (next_shmem_request != NULL)
-		next_shmem_request();
-	RequestAddinShmemSpace(slots_size());
-}
-
-static void
-attach_memory(void)
-{
-	bool found;
-
-	if (next_shmem_startup != NULL)
-		next_shmem_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	slots = ShmemInitStruct("aion waiters", slots_size(), &found);
-	if (!found)
-	{
-		slots->count = MaxBackends;
-		for (int i = 0; i < slots->count; i++)
-			pg_atomic_init_u64(&slots->watched[i], 0);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	slots = memory;
+	if (!is_new)
+		return;
+	slots->count = MaxBackends;
+	for (int i = 0; i < slots->count; i++)
+		pg_atomic_init_u64(&slots->watched[i], 0);
 }
 
 /*
