@@ -46,6 +46,7 @@
 #include "support/hold.h"
 #include "support/pg_compat.h"
 #include "support/service.h"
+#include "support/subtransaction.h"
 #include "support/wakeup.h"
 
 /* In this transaction: */
@@ -443,35 +444,27 @@ owner_of(const ObjectAddress *object)
 static void
 remove_bells(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	Authority authority;
+	Subtransaction sub;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	aion_subtransaction_begin(&sub);
 	PG_TRY();
 	{
 		aion_authority_assume(&authority);
 		aion_bell_remove_all();
 		aion_authority_drop(&authority);
-		ReleaseCurrentSubTransaction();
+		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();
 	{
-		ErrorData *error;
+		ErrorData *error = aion_subtransaction_abort(&sub);
 
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(error);
 		ereport(WARNING, (errmsg("jobs of pg_cron that belong to aion were not removed: %s",
 								 error->message)));
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
 }
 
 /*

@@ -27,6 +27,7 @@
 #include "support/errors.h"
 #include "support/payload.h"
 #include "support/stopwatch.h"
+#include "support/subtransaction.h"
 
 static void find_out(WantedStart *wanted);
 static const char *reason_of(const ErrorData *error);
@@ -71,34 +72,27 @@ aion_admit_turn(Run *run, Turn *turn, Hindrance *hindrance)
 bool
 aion_admit(WantedStart *wanted, Hindrance *hindrance)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
+	Subtransaction sub;
 	GuardState outside;
 	bool time_was_up;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	aion_subtransaction_begin(&sub);
 	aion_guard_enter(FRAME_ACTIVITY, NULL, &outside);
 	PG_TRY();
 	{
 		find_out(wanted);
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);
-		ReleaseCurrentSubTransaction();
+		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
+		error = aion_subtransaction_abort(&sub);
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);
-		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
 	if (error == NULL)
 		return true;
 	if (time_was_up)

@@ -42,6 +42,7 @@
 #include "support/interruption.h"
 #include "support/payload.h"
 #include "support/stopwatch.h"
+#include "support/subtransaction.h"
 
 #define MAX_DOUBT 1000 /* turns */
 #define SLICE 3		   /* times what a batch may take */
@@ -85,14 +86,12 @@ static void add_context(void *run);
 void
 aion_run_advance(Run *run, Budget *budget)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
 	ErrorContextCallback context = {error_context_stack, add_context, run};
 	int64 previous;
+	Subtransaction sub;
 	GuardState outside;
 	Interruption cause;
-	int level;
 	static bool registered = false;
 
 	if (!registered)
@@ -107,27 +106,20 @@ aion_run_advance(Run *run, Budget *budget)
 	previous = aion_interruption_begin(run->run_key);
 	aion_guard_begin_run(run->run_key, &outside);
 	error_context_stack = &context;
-	BeginInternalSubTransaction(NULL);
-	level = GetCurrentTransactionNestLevel();
+	aion_subtransaction_begin(&sub);
 	MemoryContextSwitchTo(run->context);
 	PG_TRY();
 	{
 		advance_share(run, budget);
 		if (InSecurityRestrictedOperation())
 			aion_guard_close_portals();
-		ReleaseCurrentSubTransaction();
+		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		while (GetCurrentTransactionNestLevel() >= level)
-			RollbackAndReleaseCurrentSubTransaction();
+		error = aion_subtransaction_abort(&sub);
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
 	error_context_stack = context.previous;
 	aion_guard_leave(&outside);
 	cause = error != NULL ? aion_interruption_cause() : INTERRUPTION_NONE;
@@ -523,12 +515,11 @@ save_row(Run *run)
 static void
 block_after_failures(Run *run, const ErrorData *error)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile failure = NULL;
 	Authority authority;
+	Subtransaction sub;
 
-	BeginInternalSubTransaction(NULL);
+	aion_subtransaction_begin(&sub);
 	MemoryContextSwitchTo(run->context);
 	PG_TRY();
 	{
@@ -537,18 +528,13 @@ block_after_failures(Run *run, const ErrorData *error)
 		aion_run_block(run, BLOCKED_ERROR, aion_failure_of(error, NULL));
 		aion_run_save(run);
 		aion_authority_drop(&authority);
-		ReleaseCurrentSubTransaction();
+		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		failure = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		failure = aion_subtransaction_abort(&sub);
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
 	if (failure == NULL)
 		return;
 	if (aion_failure_is_cancel(failure))

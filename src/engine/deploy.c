@@ -34,6 +34,7 @@
 #include "support/extension.h"
 #include "support/payload.h"
 #include "support/statement.h"
+#include "support/subtransaction.h"
 #include "support/wakeup.h"
 
 #define VERSION_DIGITS 16
@@ -479,16 +480,14 @@ aion_unregister_workflow(PG_FUNCTION_ARGS)
 Datum
 aion_on_ddl(PG_FUNCTION_ARGS)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Subtransaction sub;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("function must be called by an event trigger")));
 	if (creating_extension || !aion_extension_exists())
 		PG_RETURN_NULL();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	aion_subtransaction_begin(&sub);
 	PG_TRY();
 	{
 		Oid role = GetUserId();
@@ -497,18 +496,12 @@ aion_on_ddl(PG_FUNCTION_ARGS)
 		aion_authority_assume(&authority);
 		react_to_ddl(role);
 		aion_authority_drop(&authority);
-		ReleaseCurrentSubTransaction();
+		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();
 	{
-		ErrorData *error;
+		ErrorData *error = aion_subtransaction_abort(&sub);
 
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(caller);
-		CurrentResourceOwner = owner;
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(error);
 		ereport(WARNING,
@@ -517,7 +510,5 @@ aion_on_ddl(PG_FUNCTION_ARGS)
 				 errdetail("The next start of a workflow that is concerned looks again.")));
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
 	PG_RETURN_NULL();
 }

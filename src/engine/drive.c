@@ -28,6 +28,7 @@
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/interruption.h"
+#include "support/subtransaction.h"
 
 #define GIVE_WAY_US 1000
 #define PUT_OFF_MOST 1000
@@ -147,13 +148,12 @@ drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent)
 static bool
 drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller)
 {
-	ResourceOwner owner = CurrentResourceOwner;
 	volatile int64 key = 0;
 	volatile bool late = false;
 	ErrorData *volatile error = NULL;
+	Subtransaction sub;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	aion_subtransaction_begin(&sub);
 	aion_interruption_watch(LOCK_WAIT_MS, 0);
 	(void) aion_interruption_begin(INTERRUPTION_NO_RUN);
 	PG_TRY();
@@ -168,21 +168,16 @@ drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller)
 		if (key != 0)
 			errands->run_errand(key);
 		aion_interruption_check();
-		ReleaseCurrentSubTransaction();
+		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
 		late = aion_interruption_noticed() && key != 0;
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		error = aion_subtransaction_abort(&sub);
 	}
 	PG_END_TRY();
 	(void) aion_interruption_begin(0);
 	aion_interruption_watch(0, 0);
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
 	if (error != NULL && !late)
 		ReThrowError(error); /* the session is as it was */
 	if (late)

@@ -44,6 +44,7 @@
 #include "support/payload.h"
 #include "support/pg_compat.h"
 #include "support/statement.h"
+#include "support/subtransaction.h"
 #include "support/wakeup.h"
 
 static Statement insert_run = STATEMENT(
@@ -268,35 +269,28 @@ check_input(StartRequest *request, const Jsonb *input)
 static Jsonb *
 check_input_of_other(StartRequest *request, const Jsonb *input)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner resources = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
 	Jsonb *volatile checked = NULL;
+	Subtransaction sub;
 	GuardState outside;
 
 	if (!aion_owner_has_role(GetUserId(), request->owner))
 		aion_handler_require_no_code(request->handler, input, request->owner);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	aion_subtransaction_begin(&sub);
 	aion_guard_become(request->owner, &outside);
 	PG_TRY();
 	{
 		checked = check_input(request, input);
 		aion_guard_close_portals();
 		aion_guard_leave(&outside);
-		ReleaseCurrentSubTransaction();
+		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
+		error = aion_subtransaction_abort(&sub);
 		aion_guard_leave(&outside);
-		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = resources;
 	if (error != NULL)
 		ReThrowError(error);
 	return checked;

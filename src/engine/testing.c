@@ -32,6 +32,7 @@
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/statement.h"
+#include "support/subtransaction.h"
 
 static Statement next_due =
 	STATEMENT(SELECT,
@@ -108,28 +109,22 @@ aion_testing_is_active(void)
 void
 aion_testing_check_deferred(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
-	ErrorData *volatile error = NULL;
+	ErrorData *error;
+	Subtransaction sub;
 
-	BeginInternalSubTransaction(NULL);
+	aion_subtransaction_begin(&sub);
 	PG_TRY();
 	{
 		AfterTriggerSetState(immediate);
+		aion_subtransaction_undo(&sub);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
+		error = aion_subtransaction_abort(&sub);
+		ReThrowError(error);
 	}
 	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	if (error != NULL)
-		ReThrowError(error);
 }
 
 /*

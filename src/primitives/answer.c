@@ -35,6 +35,7 @@
 #include "support/pg_compat.h"
 #include "support/statement.h"
 #include "support/stopwatch.h"
+#include "support/subtransaction.h"
 #include "support/wakeup.h"
 
 #define MAX_WAIT (USECS_PER_MINUTE) /* a snapshot is held all the time */
@@ -256,8 +257,7 @@ static Jsonb *
 call(const Handler *handler, const Question *question, const Answer *answer, Oid owner,
 	 const CodeSettings *settings)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner resources = CurrentResourceOwner;
+	Subtransaction sub;
 	bool timed = !aion_stopwatch_is_running(); /* else a limit of its caller */
 	ErrorData *volatile error = NULL;
 	Jsonb *volatile result = NULL;
@@ -266,15 +266,14 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 	GuardState session;
 	bool time_was_up;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	aion_subtransaction_begin(&sub);
 	aion_guard_enter(FRAME_QUERY, NULL, &outside);
 	aion_guard_become(owner, &session);
 	SetUserIdAndSecContext(owner, outside.security_context | SECURITY_LOCAL_USERID_CHANGE |
 									  SECURITY_RESTRICTED_OPERATION);
 	PG_TRY();
 	{
-		aion_raised_begin(&raised, caller, NULL);
+		aion_raised_begin(&raised, sub.context, NULL);
 		XactReadOnly = true;
 		(void) aion_code_enter_settings(settings);
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -283,20 +282,17 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 		result = aion_handler_call_pair(handler, answer->value, question->args);
 		aion_payload_check(result, "answer");
 		aion_raised_end(&raised);
+		time_was_up = timed && aion_stopwatch_stop();
+		aion_subtransaction_undo(&sub);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
+		time_was_up = timed && aion_stopwatch_stop();
+		error = aion_subtransaction_abort(&sub);
 		(void) aion_raised_settle(&raised, error);
 	}
 	PG_END_TRY();
-	time_was_up = timed && aion_stopwatch_stop();
 	aion_guard_leave(&outside);
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = resources;
 	if (error != NULL || time_was_up)
 		fail(question, error, time_was_up);
 	return result;

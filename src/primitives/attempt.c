@@ -31,6 +31,7 @@
 #include "support/errors.h"
 #include "support/payload.h"
 #include "support/stopwatch.h"
+#include "support/subtransaction.h"
 
 static void start_stopwatch(AttemptInfo *info);
 static void judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *result);
@@ -42,21 +43,19 @@ static AttemptInfo *current_attempt(const char *function);
 void
 aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input, Attempt *result)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
+	Subtransaction sub;
 	RaisedErrors raised;
 	GuardState outside;
 	bool time_was_up;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	aion_subtransaction_begin(&sub);
 	aion_guard_enter(FRAME_ACTIVITY, info, &outside);
 	PG_TRY();
 	{
 		int open_queries = aion_guard_open_queries();
 
-		aion_raised_begin(&raised, caller, NULL);
+		aion_raised_begin(&raised, sub.context, NULL);
 		result->value = aion_attempt_call(info, handler, input);
 		if (aion_guard_open_queries() > open_queries || InSecurityRestrictedOperation())
 			aion_guard_close_portals();
@@ -65,21 +64,16 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 		aion_raised_end(&raised);
 		if (info->confirm != NULL)
 			info->confirm(info->argument);
-		ReleaseCurrentSubTransaction();
+		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
+		error = aion_subtransaction_abort(&sub);
 		(void) aion_raised_settle(&raised, error);
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);
-		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
 	if (error != NULL && raised.cancel != NULL && !time_was_up)
 		error = raised.cancel; /* in whatever words the code has put it */
 	if (error != NULL)

@@ -44,6 +44,7 @@
 #include "support/payload.h"
 #include "support/statement.h"
 #include "support/stopwatch.h"
+#include "support/subtransaction.h"
 
 #define ID_WAIT_MS 100 /* for a transaction that is about to use the id of a tick */
 #define CRASHES_ALLOWED 3
@@ -529,9 +530,8 @@ is_used_up(const Schedule *schedule)
 static Jsonb *
 try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id, int id_wait_ms)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
+	Subtransaction sub;
 	bool timed = !aion_stopwatch_is_running(); /* else a limit of its caller */
 	volatile bool time_was_up = false;
 	Authority authority;
@@ -540,8 +540,7 @@ try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id
 	aion_authority_assume(&authority);
 	role = aion_owner_role(schedule->owner_key);
 	aion_authority_drop(&authority);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	aion_subtransaction_begin(&sub);
 	PG_TRY();
 	{
 		StartRequest request;
@@ -554,19 +553,14 @@ try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id
 		(void) aion_start(&request, schedule->input, workflow_id);
 		if (timed)
 			(void) aion_stopwatch_stop();
-		ReleaseCurrentSubTransaction();
+		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();
 	{
 		time_was_up = timed && aion_stopwatch_stop();
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		error = aion_subtransaction_abort(&sub);
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
 	if (error == NULL)
 		return NULL;
 	if (id_wait_ms > 0 && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)

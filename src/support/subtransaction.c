@@ -1,0 +1,67 @@
+/*
+ * subtransaction.c
+ *		Doing something whose error is not the caller's.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+
+#include "support/subtransaction.h"
+
+static void restore(const Subtransaction *sub);
+
+/*
+ * Begins a subtransaction.  The memory context stays the caller's.
+ */
+void
+aion_subtransaction_begin(Subtransaction *sub)
+{
+	sub->context = CurrentMemoryContext;
+	sub->owner = CurrentResourceOwner;
+	BeginInternalSubTransaction(NULL);
+	sub->level = GetCurrentTransactionNestLevel();
+	MemoryContextSwitchTo(sub->context);
+}
+
+/*
+ * Ends it and keeps what it has done.
+ */
+void
+aion_subtransaction_release(const Subtransaction *sub)
+{
+	ReleaseCurrentSubTransaction();
+	restore(sub);
+}
+
+/*
+ * Ends it and takes back what it has done, with what code has begun in it and not ended.
+ */
+void
+aion_subtransaction_undo(const Subtransaction *sub)
+{
+	while (GetCurrentTransactionNestLevel() >= sub->level)
+		RollbackAndReleaseCurrentSubTransaction();
+	restore(sub);
+}
+
+/*
+ * The same after an error, which is caught.  Returns it, in the caller's memory context.
+ */
+ErrorData *
+aion_subtransaction_abort(const Subtransaction *sub)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(sub->context);
+	error = CopyErrorData();
+	FlushErrorState();
+	aion_subtransaction_undo(sub);
+	return error;
+}
+
+static void
+restore(const Subtransaction *sub)
+{
+	MemoryContextSwitchTo(sub->context);
+	CurrentResourceOwner = sub->owner;
+}

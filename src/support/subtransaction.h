@@ -1,0 +1,36 @@
+/*
+ * subtransaction.h
+ *		Doing something whose error is not the caller's.
+ *
+ *		aion_subtransaction_begin(&sub);
+ *		PG_TRY();
+ *		{
+ *			...
+ *			aion_subtransaction_release(&sub);
+ *		}
+ *		PG_CATCH();
+ *		{
+ *			error = aion_subtransaction_abort(&sub);
+ *		}
+ *		PG_END_TRY();
+ */
+#ifndef AION_SUBTRANSACTION_H
+#define AION_SUBTRANSACTION_H
+
+#include "utils/palloc.h"
+#include "utils/resowner.h"
+
+/* What the caller goes on with when the subtransaction has ended. */
+typedef struct Subtransaction
+{
+	MemoryContext context;
+	ResourceOwner owner;
+	int level;
+} Subtransaction;
+
+extern void aion_subtransaction_begin(Subtransaction *sub);
+extern void aion_subtransaction_release(const Subtransaction *sub);
+extern void aion_subtransaction_undo(const Subtransaction *sub);
+extern ErrorData *aion_subtransaction_abort(const Subtransaction *sub);
+
+#endif
