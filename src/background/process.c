@@ -17,13 +17,15 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "background/process.h"
 #include "engine/guard.h"
 #include "support/pg_compat.h"
 
-#define CLOCK_MS 10000 /* how long nobody looks whether the clock was set */
+#define CLOCK_MS 10000	  /* how long nobody looks whether the clock was set */
+#define EXIT_WAIT_MS 1000 /* for locks, by what a process does when it ends */
 
 /* What a role or a database may set for its sessions, and the engine's statements do without. */
 static const struct
@@ -42,6 +44,9 @@ static const struct
 
 static bool wait_for_latch(long milliseconds);
 static void wait_for_no_standby(int code, Datum argument);
+static void limit_waits(int code, Datum argument);
+static void interrupt_exit(void);
+static void hold_interrupts(int code, Datum argument);
 static void watch_temporary_schema(void);
 static void clean_session(void);
 
@@ -64,6 +69,7 @@ aion_process_describe(BackgroundWorker *worker, const char *type, const char *ma
 void
 aion_process_begin(void)
 {
+	before_shmem_exit(hold_interrupts, (Datum) 0);
 	before_shmem_exit(wait_for_no_standby, (Datum) 0);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -241,6 +247,34 @@ wait_for_no_standby(int code, Datum argument)
 }
 
 /*
+ * The same for the lock of the temporary schema, which a transaction of any role can keep: the
+ * objects then stay for the next process that has this one's number.  An exit ignores all signals
+ * unless it lets itself be interrupted; then the error ends the callback and the exit goes on.
+ */
+static void
+limit_waits(int code, Datum argument)
+{
+	wait_for_no_standby(code, argument);
+	QueryCancelPending = false;
+	InterruptHoldoffCount = 0;
+	enable_timeout_after(RegisterTimeout(USER_TIMEOUT, interrupt_exit), EXIT_WAIT_MS);
+}
+
+static void
+interrupt_exit(void)
+{
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+}
+
+static void
+hold_interrupts(int code, Datum argument)
+{
+	InterruptHoldoffCount = Max(InterruptHoldoffCount, 1);
+}
+
+/*
  * PostgreSQL removes temporary objects in a callback that it registers when the first is committed.
  * Callbacks are called in reverse order, so ours has to be registered after that one.
  */
@@ -256,6 +290,6 @@ watch_temporary_schema(void)
 	GetTempNamespaceState(&schema, &toast_schema);
 	if (!OidIsValid(schema))
 		return;
-	before_shmem_exit(wait_for_no_standby, (Datum) 0);
+	before_shmem_exit(limit_waits, (Datum) 0);
 	registered = true;
 }

@@ -199,11 +199,15 @@ Command *
 aion_turn_command(Turn *turn, const CommandClass *class, const char *name, const Jsonb *input,
 				  const void *detail)
 {
-	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+	MemoryContext caller;
 	Fingerprint issued = {class->kind, name, input};
-	Command *command = palloc0(sizeof(Command));
+	Command *command;
 
 	Assert(aion_primitive_has_class(class));
+	if (turn->verdict != TURN_GOING)
+		unwind(turn, turn->verdict);
+	caller = MemoryContextSwitchTo(turn->context);
+	command = palloc0(sizeof(Command));
 	command->recorded = find_recorded(turn, &issued);
 	command->fingerprint = (Fingerprint){class->kind, NULL, NULL};
 	if (command->recorded != NULL)

@@ -143,6 +143,7 @@ aion_with_timeout(PG_FUNCTION_ARGS)
 	Scope *scope;
 
 	aion_handler_check_input(handler, input);
+	turn = aion_turn_current("aion.with_timeout"); /* defaults are code, too */
 	scope = begin(turn, PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0), handler->label, digest);
 	PG_TRY();
 	{
@@ -154,6 +155,7 @@ aion_with_timeout(PG_FUNCTION_ARGS)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	turn = aion_turn_current("aion.with_timeout"); /* the function may have swallowed its end */
 	aion_scope_end(turn, scope->command);
 	if (result == NULL)
 		PG_RETURN_NULL();

@@ -372,6 +372,26 @@ SELECT * FROM done;
 SELECT * FROM aion.explain('i') OFFSET 1;
 ROLLBACK;
 
+-- A function that swallows the end of the turn does not end its deadline: the turn has ended all the same (11.8).
+CREATE FUNCTION swallows() RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN aion.receive('approval');
+EXCEPTION WHEN assert_failure THEN
+	RETURN '"nothing"';
+END $$;
+CREATE FUNCTION trusting() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.with_timeout('1 hour', 'deadline_user.swallows()', '{}'); END $$;
+SELECT aion.register_workflow('trusting', 'trusting()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('trusting', workflow_id => 's'), aion.start_workflow('trusting', workflow_id => 't');
+SELECT aion_test.run_until_idle();
+SELECT workflow_id, status FROM aion.workflow_run WHERE workflow_id IN ('s', 't') ORDER BY 1;
+SELECT aion.signal_workflow('s', 'approval', '"yes"');
+SELECT aion_test.advance('2 hours') > 0 AS advanced;
+SELECT workflow_id, status, blocked, result, error ->> 'message' AS message FROM aion.workflow_run WHERE workflow_id IN ('s', 't') ORDER BY 1;
+SELECT aion_test.replay('s'), aion_test.replay('t');
+ROLLBACK;
+
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.

@@ -126,6 +126,23 @@ as('carol', q{SELECT aion.terminate_workflow('lc' || i) FROM generate_series(1, 
 my ($code, $out, $err) = $node->psql('postgres', 'SET aion.max_runners_per_owner = 10', @{ $who{carol} });
 like($err, qr/permission denied/, 'a limit that he cannot change');
 
+# A process that has had temporary objects ends although a transaction of another role keeps a lock on their schema, as any may.
+as('alice', q{
+	CREATE FUNCTION temporary() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE TEMP TABLE passing (i int); DROP TABLE passing; END $$;
+	CREATE FUNCTION is_temporary() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('temporary'); END $$;
+	SELECT aion.register_activity('temporary', 'temporary()'), aion.register_workflow('temporary', 'is_temporary()'), aion.start_workflow('temporary', workflow_id => 'temporary')});
+$node->poll_query_until('postgres', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'temporary'});
+my $locker = session($node, 'bob');
+say_to($locker, q{BEGIN; SELECT pg_get_object_address('schema', ARRAY[nspname], '{}') FROM pg_namespace WHERE nspname ~ '^pg_temp_'; SELECT 'locked';} . "\n", qr/locked/);
+my $runners = q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'aion runner' AND usename = 'alice'};
+cmp_ok($node->safe_psql('postgres', $runners), '>', 0, 'there is such a process');
+my $pids = $node->safe_psql('postgres', q{SELECT array_agg(pid), count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'aion runner' AND usename = 'alice'});
+$pids =~ s/[|].*//;
+ok($node->poll_query_until('postgres', qq{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ('$pids'))}), 'and it ends when it is told to');
+as('alice', q{SELECT aion.start_workflow('temporary', workflow_id => 'again')});
+ok($node->poll_query_until('postgres', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'again'}), 'another takes its place');
+say_to($locker, "ROLLBACK; SELECT 'released';\n", qr/released/);
+
 # Whoever drives does not wait for ever either.
 my $alone = new_node('alone');
 install($alone);
