@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -49,6 +50,8 @@
 #define NO_PROCESS_MS 500
 #define NO_START_MS (10 * 1000)
 #define COMPLAIN_MS (60 * 1000)
+#define NAMES_WAIT "50ms"
+#define NAMES_AGAIN_MS (30 * 1000)
 #define BLOCK_AT_ONCE 100
 
 typedef struct KnownTimer
@@ -93,12 +96,14 @@ static bool more = false; /* there may be later ones */
 static List *waiting = NIL;
 static List *starting = NIL;
 static TimestampTz complained_at = 0;
+static TimestampTz names_at = DT_NOEND; /* when the names of owners are to be looked at */
 
 static bool is_wanted(void);
 static bool is_template(void);
 static void note_crashes(void);
 static bool look(void);
 static void scan(void);
+static void refresh_names(void);
 static void read_timers(void);
 static void hear_timers(void);
 static void know_timer(const BoardTimer *timer);
@@ -261,6 +266,8 @@ look(void)
 				aion_retention_serve();
 			if (executing)
 				serve_owners(); /* else they stay on the board, and nobody is woken again */
+			if (names_at <= GetCurrentTimestamp())
+				refresh_names();
 		}
 	}
 	PG_CATCH();
@@ -271,6 +278,37 @@ look(void)
 	}
 	PG_END_TRY();
 	return wanted;
+}
+
+/*
+ * Calls the owners what their roles are called now.  A transaction of any of those roles may have
+ * locked their names; it is not waited for, because all else would wait, too.
+ */
+static void
+refresh_names(void)
+{
+	bool refreshed = false;
+
+	names_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NAMES_AGAIN_MS);
+	PG_TRY();
+	{
+		Authority authority;
+
+		aion_process_begin_work("refreshing names of owners");
+		(void) set_config_option("lock_timeout", NAMES_WAIT, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+		aion_authority_assume(&authority);
+		refreshed = aion_owner_refresh_names();
+		aion_authority_drop(&authority);
+		aion_process_end_work();
+		if (refreshed)
+			names_at = DT_NOEND;
+	}
+	PG_CATCH();
+	{
+		aion_process_fail_work(NULL);
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -290,8 +328,7 @@ scan(void)
 	aion_authority_assume(&authority);
 	aion_fence_look_again();
 	executing = aion_fence_executes();
-	if (aion_fence_state() == FENCE_ADOPTED)
-		aion_owner_refresh_names();
+	names_at = aion_fence_state() == FENCE_ADOPTED ? DT_NOBEGIN : DT_NOEND;
 	if (executing)
 	{
 		aion_primitives_find_errands();
@@ -654,6 +691,7 @@ next_wake(void)
 		wake = first_timer()->fire_at;
 	foreach (cell, waiting)
 		wake = Min(wake, ((Waiting *) lfirst(cell))->again_at);
+	wake = Min(wake, names_at);
 	return executing ? Min(wake, aion_retention_next()) : wake;
 }
 

@@ -44,6 +44,7 @@ static void add_input_context(void *label);
 static List *read_defaults(const Handler *handler);
 pg_noreturn static void refuse_code(const Handler *handler, Oid owner, const char *detail);
 static void convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo);
+static bool has_types(Form_pg_proc form);
 static Jsonb *invoke(const Handler *handler, FunctionCallInfo fcinfo);
 static Jsonb *call_for_set(const Handler *handler, FunctionCallInfo fcinfo);
 static Jsonb *row_of_set(const Handler *handler, TupleTableSlot *slot);
@@ -105,12 +106,27 @@ aion_handler_resolve(const char *signature)
 	{
 		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&candidates->members[i]->tuple);
 
-		if (form->pronamespace == schema_oid &&
+		if (form->pronamespace == schema_oid && has_types(form) &&
 			strcmp(aion_handler_signature(form->oid), signature) == 0)
 			found = form->oid;
 	}
 	ReleaseSysCacheList(candidates);
 	return found;
+}
+
+/*
+ * Tells whether the types of a function's arguments exist.  A type may be dropped while a function
+ * is made of it: that one has no signature, and nothing can be called by it.
+ */
+static bool
+has_types(Form_pg_proc form)
+{
+	for (int i = 0; i < form->pronargs; i++)
+	{
+		if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(form->proargtypes.values[i])))
+			return false;
+	}
+	return true;
 }
 
 /*

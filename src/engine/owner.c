@@ -80,7 +80,7 @@ static Registry owners = {.table = "_owner"};
 
 static const Owner *find(int32 key);
 static const Owner *find_by_role(Oid role, const char *name);
-static void refresh_names(bool must);
+static bool refresh_names(bool must);
 static Oid resolve(Oid role, const char *name);
 static Datum select_keys(Oid role, bool all, bool members_too);
 
@@ -116,7 +116,8 @@ aion_owner_key(Oid role)
 			(void) aion_statement_execute(&claim_name, row);
 			aion_registry_changed(&owners);
 			if (aion_statement_execute(&select_by_name, row).count > 0)
-				refresh_names(true); /* it may stand for a role that was renamed or dropped */
+				(void) refresh_names(
+					true); /* it may stand for a role that was renamed or dropped */
 		}
 		(void) aion_statement_execute(&insert_owner, row);
 		aion_registry_changed(&owners);
@@ -126,7 +127,7 @@ aion_owner_key(Oid role)
 	}
 	key = aion_row_int32(rows, 0, 1);
 	if (by_role && strcmp(aion_row_text(rows, 0, 2), name) != 0)
-		refresh_names(false);
+		(void) refresh_names(false);
 	(void) find(key);
 	return key;
 }
@@ -171,28 +172,30 @@ aion_owner_key_of_other(Oid role, Oid user)
  * that are out of date are withdrawn before the first one is given.
  *
  * While the oid counts, a name can be out of date.  So a transaction does not wait for another one
- * that is about to do the same, unless it must have the name.
+ * that is about to do the same, unless it must have the name: false if there is one.
  */
-static void
+static bool
 refresh_names(bool must)
 {
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, LOCK_CLASS);
 	if (LockAcquire(&tag, ExclusiveLock, false, !must) == LOCKACQUIRE_NOT_AVAIL)
-		return;
+		return false;
 	(void) aion_statement_execute(&withdraw_names, NULL);
 	(void) aion_statement_execute(&give_names, NULL);
 	aion_registry_changed(&owners);
+	return true;
 }
 
 /*
- * The same when roles were renamed: a dump must not carry names that mean others by then.
+ * The same when roles were renamed: a dump must not carry names that mean others by then.  False if
+ * another transaction is about to.
  */
-void
+bool
 aion_owner_refresh_names(void)
 {
-	refresh_names(true);
+	return refresh_names(false);
 }
 
 /*

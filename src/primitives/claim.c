@@ -20,6 +20,7 @@
 #include "support/clock.h"
 #include "support/pace.h"
 #include "support/pg_compat.h"
+#include "support/subtransaction.h"
 
 /* $5: how many with the same key may run at once, of those owners. */
 #define ROOM_FOR_KEY(owners)                                                                       \
@@ -95,6 +96,8 @@ static Statement lock_claimed =
 			  INT8OID, INT4OID, UUIDOID);
 
 static List *claim_ruled(const ClaimWish *wish, Queue *queue, int most);
+static List *claim_limited(const ClaimWish *wish, Queue *queue, int most);
+static List *claim_any(const ClaimWish *wish, Queue *queue, int most);
 static List *claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front,
 						   const Stretch *stretch);
 static bool may_exist(Queue *queue);
@@ -128,15 +131,47 @@ aion_claim(const ClaimWish *wish, const char *queue_name)
 static List *
 claim_ruled(const ClaimWish *wish, Queue *queue, int most)
 {
-	List *claims = NIL;
-	Stretch stretch;
-	Front *front;
-
-	if (!queue->paused && queue->is_limited)
-		most = aion_queue_hold_permits(queue, most);
 	if (queue->paused || most == 0 || !has_keys(queue))
 		return NIL;
-	front = aion_front_begin(queue->name, wish->background_of);
+	return queue->is_limited ? claim_limited(wish, queue, most) : claim_any(wish, queue, most);
+}
+
+/*
+ * Claims as many as there are permits for.  A transaction may last, so it keeps no permit that it
+ * does not use: where it has taken too many it begins again with what it can have.
+ */
+static List *
+claim_limited(const ClaimWish *wish, Queue *queue, int most)
+{
+	for (;;)
+	{
+		Subtransaction sub;
+		List *claims = NIL;
+		int held;
+
+		aion_subtransaction_begin(&sub);
+		held = aion_queue_hold_permits(queue, most);
+		if (held > 0)
+			claims = claim_any(wish, queue, held);
+		if (claims != NIL && queue->permit_count == 0 && !queue->in_vain)
+		{
+			aion_subtransaction_release(&sub);
+			return claims;
+		}
+		aion_subtransaction_undo(&sub);
+		if (claims == NIL)
+			return NIL;
+		most = list_length(claims);
+	}
+}
+
+static List *
+claim_any(const ClaimWish *wish, Queue *queue, int most)
+{
+	List *claims = NIL;
+	Stretch stretch;
+	Front *front = aion_front_begin(queue->name, wish->background_of);
+
 	while (list_length(claims) < most && aion_front_next(front, &stretch))
 		claims = list_concat(
 			claims, claim_stretch(wish, queue, most - list_length(claims), front, &stretch));
@@ -197,8 +232,17 @@ aion_claim_exists(const char *queue_name, Datum owner_keys)
 static bool
 may_exist(Queue *queue)
 {
-	return !queue->paused && (!queue->is_limited || aion_queue_hold_permits(queue, 1) > 0) &&
-		   has_keys(queue) && find(queue, 0);
+	Subtransaction sub;
+	bool has_permit;
+
+	if (queue->paused || !has_keys(queue) || !find(queue, 0))
+		return false;
+	if (!queue->is_limited)
+		return true;
+	aion_subtransaction_begin(&sub);
+	has_permit = aion_queue_hold_permits(queue, 1) > 0;
+	aion_subtransaction_undo(&sub);
+	return has_permit;
 }
 
 /*

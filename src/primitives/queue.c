@@ -253,11 +253,14 @@ require_control(Oid role, const char *name)
 int
 aion_queue_hold_permits(Queue *queue, int wanted)
 {
+	int running = wanted;
+
 	if (queue->running != NULL)
-		wanted = hold(queue, "running", wanted, &queue->running);
+		running = wanted = hold(queue, "running", wanted, &queue->running);
 	if (queue->rating != NULL && wanted > 0)
 		wanted = hold(queue, "rate", wanted, &queue->rating);
 	queue->permit_count = wanted;
+	queue->in_vain = queue->running != NULL && running > wanted;
 	return wanted;
 }
 

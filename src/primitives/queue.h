@@ -17,6 +17,7 @@ typedef struct Queue
 	double rate;	   /* 0: no limit; per second */
 	bool is_limited;   /* by permits */
 	int permit_count;  /* that were found free, and are used from the end */
+	bool in_vain;	   /* more were locked, for one of two limits */
 	int32 *running;	   /* NULL: no limit */
 	int32 *rating;	   /* NULL: no limit */
 

@@ -88,6 +88,24 @@ my @databases = ('postgres', 'three');
 $node->safe_psql('postgres', 'CREATE EXTENSION IF NOT EXISTS aion; SELECT aion.grant_usage($$alice$$)');
 $node->safe_psql('postgres', 'ALTER ROLE alice RENAME TO alice_old; CREATE ROLE alice LOGIN');
 ok($node->poll_query_until($_, q{SELECT name FROM aion._owner WHERE role = 'alice_old'::regrole}, 'alice_old'), "renamed in $_") for @databases;
+
+# 11.15: the scheduler does not wait for a transaction that keeps a name that is to be given: timers fall due and runs end meanwhile.
+$node->safe_psql('postgres', q{CREATE ROLE kid LOGIN; CREATE ROLE zed LOGIN; CREATE ROLE vic LOGIN; SELECT aion.grant_usage(r) FROM unnest('{kid,zed,vic}'::text[]) r; GRANT vic TO kid; GRANT CREATE ON SCHEMA public TO vic;});
+$node->safe_psql('postgres', q{CREATE FUNCTION naps() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('50 ms'); END $$; SELECT aion.register_workflow('naps', 'naps()')},
+	connstr => $node->connstr('postgres') . ' user=vic');
+$node->safe_psql('postgres', q{DELETE FROM aion._grant g USING aion._owner o WHERE o.owner_key = g.owner_key AND o.name = 'kid'; DELETE FROM aion._owner WHERE name = 'kid'}); # it begins now
+my $kid = session($node, 'kid');
+say_to($kid, "BEGIN; SELECT aion.start_workflow('naps', workflow_id => 'held', start_at => '2100-01-01'); SELECT 'held';\n", qr/held/);
+$node->safe_psql('postgres', 'ALTER ROLE kid RENAME TO kid_old; ALTER ROLE zed RENAME TO kid');
+for my $i (1 .. 3)
+{
+	$node->safe_psql('postgres', "SELECT aion.start_workflow('naps', workflow_id => 'nap $i')", connstr => $node->connstr('postgres') . ' user=vic');
+	ok($node->poll_query_until('postgres', "SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'nap $i'"), 'a timer fires meanwhile');
+}
+is($node->safe_psql('postgres', q{SELECT name FROM aion._owner WHERE role = 'kid'::regrole}), 'zed', 'the name is out of date');
+say_to($kid, "COMMIT; SELECT 'gone';\n", qr/gone/);
+$node->safe_psql('postgres', 'ALTER ROLE alice_old RENAME TO alice_older');
+ok($node->poll_query_until('postgres', q{SELECT name FROM aion._owner WHERE role = 'kid'::regrole}, 'kid'), 'and follows afterwards');
 unlike(slurp_file($node->logfile), qr/deadlock detected|TRAP|PANIC/, 'no deadlock, no crash');
 
 done_testing();
