@@ -219,16 +219,19 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 		FROM aion._workflow w
 		WHERE NOT EXISTS (SELECT FROM aion._version v WHERE v.version_key = w.version_key AND v.workflow_type = w.name AND v.registered)
 	UNION ALL
+	SELECT 'activity is with workers and has an outcome', t.run_key, format('activity %s, %s', t.ordinal, t.state)
+		FROM aion._task t
+		WHERE t.state IN ('claimed', 'waiting')
+			AND EXISTS (SELECT FROM aion._standing e WHERE e.run_key = t.run_key AND e.key = t.ordinal::text AND e.seq > t.scheduled_seq
+				AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled'))
+			AND NOT EXISTS (SELECT FROM aion._timer m -- it was locked when it was cancelled, and is taken back soon
+				WHERE m.run_key = t.run_key AND m.name = format('activity:%s locked', t.ordinal))
+	UNION ALL
 	SELECT 'activity is with workers and not open, or not watched', t.run_key, format('activity %s, %s', t.ordinal, t.state)
 		FROM aion._task t
-		WHERE (t.state IN ('waiting', 'claimed')
+		WHERE t.state IN ('waiting', 'claimed')
 				AND NOT EXISTS (SELECT FROM aion._event e WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq
 					AND e.event_type = 'ActivityScheduled' AND e.key = t.ordinal::text)
-			OR t.state IN ('claimed', 'waiting') AND EXISTS (SELECT FROM aion._standing e WHERE e.run_key = t.run_key
-					AND e.seq > t.scheduled_seq AND e.key = t.ordinal::text
-					AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled'))
-				AND NOT EXISTS (SELECT FROM aion._timer m -- it was locked when it was cancelled, and is taken back soon
-					WHERE m.run_key = t.run_key AND m.name = format('activity:%s locked', t.ordinal)))
 			OR t.state IN ('claimed', 'cancelled', 'abandoned') AND NOT t.background AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = format('activity:%s attempt %s', t.ordinal, t.attempt))
 			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
