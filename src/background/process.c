@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/prepare.h"
@@ -47,6 +49,7 @@ static void wait_for_no_standby(int code, Datum argument);
 static void limit_waits(int code, Datum argument);
 static void interrupt_exit(void);
 static void hold_interrupts(int code, Datum argument);
+static void leave_at_once(int code, Datum argument);
 static void watch_temporary_schema(void);
 static void clean_session(void);
 
@@ -272,6 +275,17 @@ static void
 hold_interrupts(int code, Datum argument)
 {
 	InterruptHoldoffCount = Max(InterruptHoldoffCount, 1);
+	on_proc_exit(leave_at_once, (Datum) 0); /* before those that languages have registered */
+}
+
+/*
+ * Languages let code be executed when the process ends, as PL/Perl does with END blocks.  That code
+ * would have no limit, in a process that has no session any more and that no view shows.
+ */
+static void
+leave_at_once(int code, Datum argument)
+{
+	_exit(code);
 }
 
 /*

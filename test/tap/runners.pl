@@ -7,7 +7,7 @@ use AionTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 my $node = new_node('main', 'aion.max_runners = 4');
 install($node);
@@ -142,6 +142,24 @@ ok($node->poll_query_until('postgres', qq{SELECT NOT EXISTS (SELECT FROM pg_stat
 as('alice', q{SELECT aion.start_workflow('temporary', workflow_id => 'again')});
 ok($node->poll_query_until('postgres', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'again'}), 'another takes its place');
 say_to($locker, "ROLLBACK; SELECT 'released';\n", qr/released/);
+
+# Code that is to be executed when the process ends is not: nothing could end it (11.20).
+SKIP:
+{
+	my ($code) = $node->psql('postgres', 'CREATE EXTENSION plperl');
+	skip 'there is no PL/Perl', 2 if $code != 0;
+	as('alice', q{
+		CREATE FUNCTION endless() RETURNS int LANGUAGE plperl AS $$ END { 1 while 1; } return 1; $$;
+		CREATE FUNCTION is_endless() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('endless'); END $$;
+		SELECT aion.register_activity('endless', 'endless()'), aion.register_workflow('endless', 'is_endless()'), aion.start_workflow('endless', workflow_id => 'endless')});
+	ok($node->poll_query_until('postgres', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'endless'}), 'an END block');
+	my @pids = split /,/, $node->safe_psql('postgres', q{SELECT string_agg(pid::text, ',') FROM pg_stat_activity WHERE application_name = 'aion runner' AND usename = 'alice'});
+	$node->safe_psql('postgres', q{ALTER SYSTEM SET aion.runner_idle_timeout = '100 ms'; SELECT pg_reload_conf()});
+	my $end = time + 60;
+	sleep 0.1 while time < $end && kill 0, @pids;
+	is(scalar(kill(0, @pids)), 0, 'does not keep its process');
+	$node->safe_psql('postgres', 'ALTER SYSTEM RESET aion.runner_idle_timeout; SELECT pg_reload_conf()');
+}
 
 # Whoever drives does not wait for ever either.
 my $alone = new_node('alone');
