@@ -361,7 +361,28 @@ SET SESSION AUTHORIZATION deploy_other;
 CREATE FUNCTION unrelated_too() RETURNS int LANGUAGE sql AS 'SELECT 2';
 ALTER FUNCTION unrelated_too() STABLE;
 SELECT unrelated_too();
+-- A function whose type is gone, as it could be by a race of both, is in the way of no other function of its name (11.11).
 RESET SESSION AUTHORIZATION;
+CREATE TYPE deploy_gone AS (a int);
+CREATE FUNCTION namesake(x deploy_gone) RETURNS int LANGUAGE sql AS 'SELECT 1';
+SET allow_system_table_mods = on;
+DELETE FROM pg_depend WHERE objid = 'namesake'::regproc;
+DROP TYPE deploy_gone;
+SET SESSION AUTHORIZATION deploy_user;
+CREATE FUNCTION namesake(a bigint, b numeric) RETURNS int LANGUAGE sql AS 'SELECT 2';
+SELECT aion.register_workflow('namesake', 'namesake(bigint, numeric)') IS NOT NULL AS registered;
+\c
+SET SESSION AUTHORIZATION deploy_user;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('namesake', '{"a": 1, "b": 2}', workflow_id => 'namesake');
+SELECT aion_test.run_until_idle();
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'namesake';
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+SET allow_system_table_mods = on;
+DELETE FROM pg_proc WHERE proname = 'namesake' AND pronargs = 1;
+RESET allow_system_table_mods;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;
