@@ -13,7 +13,7 @@
 #include "engine/guard.h"
 #include "engine/owner.h"
 #include "engine/testing.h"
-#include "engine/wait.h"
+#include "engine/touched.h"
 #include "guc.h"
 #include "primitives/primitives.h"
 #include "support/board.h"
@@ -53,7 +53,7 @@ _PG_init(void)
 	aion_owner_init();
 	aion_definition_init();
 	aion_fence_init();
-	aion_wait_init();
+	aion_touched_init();
 	aion_testing_init();
 	aion_primitives_init(primitives);
 	aion_lifecycle_init();

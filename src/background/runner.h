@@ -6,6 +6,7 @@
 #define AION_RUNNER_H
 
 #include "postmaster/bgworker.h"
+
 #include "support/roster.h"
 
 extern void aion_runner_begin(int slot, const char *name, RosterEntry *entry);

@@ -1,10 +1,9 @@
 /*
  * control.c
- *		Ending runs, and moving them to other versions.
+ *		Moving runs to other versions.
  *
- * Each takes the run's lock, so it is decided before or after a turn in progress, never in the
- * middle.  It waits for the turn's end, except to end the run: then nobody needs the turn, which is
- * interrupted and leaves nothing.  A refused request leaves the history as it was.
+ * That takes the run's lock, so it is decided before or after a turn in progress, never in the
+ * middle.  A refused request leaves the history as it was.
  */
 #include "postgres.h"
 
@@ -14,34 +13,11 @@
 #include "engine/control.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
-#include "engine/wait.h"
+#include "engine/touched.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
-
-static RunStatus terminate_named(const char *workflow_id, Oid user, const char *reason);
-
-/*
- * Ends a run at once, without a turn; returns the status it has then.
- */
-RunStatus
-aion_control_terminate(int64 run_key, const char *reason)
-{
-	Run *run = aion_run_lock_at_once(run_key, CurrentMemoryContext);
-
-	if (run == NULL)
-		return RUN_TERMINATED; /* purged in this moment */
-	if (!aion_run_is_closed(run))
-	{
-		aion_run_load(run);
-		aion_run_close(run, EVENT_WORKFLOW_TERMINATED,
-					   aion_event_reason(reason, GetUserNameFromId(aion_guard_actor(), false)));
-		aion_run_save(run);
-		aion_wait_note_touched(run_key);
-	}
-	return run->status;
-}
 
 /*
  * Finds the version that a run is to go on with; NULL means the one that new starts use.
@@ -106,49 +82,9 @@ aion_control_move(Run *run, const Version *version)
 	run->version_key = version->version_key;
 }
 
-/*
- * Ends the run that a workflow id means, or the one that it means by then because that goes on.
- */
-static RunStatus
-terminate_named(const char *workflow_id, Oid user, const char *reason)
-{
-	int64 found = aion_run_find(workflow_id, user);
-
-	for (;;)
-	{
-		RunStatus status = aion_control_terminate(found, reason);
-		int64 now = status == RUN_CONTINUED ? aion_run_find(workflow_id, user) : found;
-
-		if (now == found)
-			return status;
-		found = now;
-	}
-}
-
 /* Functions that SQL calls. */
 
-PG_FUNCTION_INFO_V1(aion_terminate_workflow);
 PG_FUNCTION_INFO_V1(aion_set_workflow_version);
-
-/*
- * terminate_workflow(workflow_id, reason) -> status
- */
-Datum
-aion_terminate_workflow(PG_FUNCTION_ARGS)
-{
-	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Oid user = GetUserId();
-	Authority authority;
-	RunStatus status;
-
-	aion_guard_client_call("aion.terminate_workflow");
-	aion_payload_check_size(reason != NULL ? strlen(reason) : 0, "reason");
-	aion_authority_assume(&authority);
-	status = terminate_named(workflow_id, user, reason);
-	aion_authority_drop(&authority);
-	PG_RETURN_TEXT_P(cstring_to_text(aion_status_name(status)));
-}
 
 /*
  * set_workflow_version(workflow_id, version) -> version
@@ -178,7 +114,7 @@ aion_set_workflow_version(PG_FUNCTION_ARGS)
 	if (run->status != RUN_SCHEDULED && run->status != RUN_PAUSED)
 		run->ready_at = aion_clock_now();
 	aion_run_save(run);
-	aion_wait_note_touched(run->run_key);
+	aion_touched_note(run->run_key);
 	name = pstrdup(version->version);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(name));

@@ -6,6 +6,7 @@
 #define AION_DEFINITION_H
 
 #include "datatype/timestamp.h"
+
 #include "engine/code.h"
 #include "engine/handler.h"
 

@@ -16,7 +16,7 @@
 
 #include "engine/guard.h"
 #include "engine/primitive.h"
-#include "engine/wait.h"
+#include "engine/touched.h"
 #include "support/extension.h"
 #include "support/payload.h"
 
@@ -48,7 +48,7 @@ change(FunctionCallInfo fcinfo, const char *function, bool from_paused,
 		aion_run_load(run);
 		apply(run, aion_event_reason(reason, GetUserNameFromId(aion_guard_actor(), false)));
 		aion_run_save(run);
-		aion_wait_note_touched(run->run_key);
+		aion_touched_note(run->run_key);
 	}
 	status = run->status;
 	aion_authority_drop(&authority);

@@ -20,7 +20,7 @@
 #include "engine/due.h"
 #include "engine/guard.h"
 #include "engine/primitive.h"
-#include "engine/wait.h"
+#include "engine/touched.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
@@ -190,7 +190,7 @@ aion_reopen_workflow(PG_FUNCTION_ARGS)
 	save(run);
 	arm_timers(run);
 	aion_primitives_reopen(run);
-	aion_wait_note_touched(run->run_key);
+	aion_touched_note(run->run_key);
 	status = run->status;
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(aion_status_name(status)));

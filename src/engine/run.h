@@ -5,11 +5,12 @@
 #ifndef AION_RUN_H
 #define AION_RUN_H
 
+#include "utils/uuid.h"
+
 #include "engine/definition.h"
 #include "history/recorder.h"
 #include "support/pg_compat.h"
 #include "support/statement.h"
-#include "utils/uuid.h"
 
 typedef enum RunStatus
 {

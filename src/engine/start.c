@@ -23,7 +23,6 @@
 #include "utils/uuid.h"
 
 #include "aion.h"
-#include "engine/control.h"
 #include "engine/deploy.h"
 #include "engine/due.h"
 #include "engine/fence.h"
@@ -32,8 +31,9 @@
 #include "engine/owner.h"
 #include "engine/run.h"
 #include "engine/start.h"
+#include "engine/terminate.h"
 #include "engine/testing.h"
-#include "engine/wait.h"
+#include "engine/touched.h"
 #include "guc.h"
 #include "history/attributes.h"
 #include "history/received.h"
@@ -443,7 +443,7 @@ answer_for_open(const StartRequest *request, const char *workflow_id, StartRefus
 	{
 		if (request->if_running == POLICY_USE_EXISTING)
 			return START_EXISTS;
-		if (aion_control_terminate(run_key, "replaced by a new start") == RUN_TERMINATED)
+		if (aion_run_terminate(run_key, "replaced by a new start") == RUN_TERMINATED)
 			return START_REPLACED;
 		return START_AGAIN; /* it had ended otherwise */
 	}
@@ -530,7 +530,7 @@ aion_start_write(Run *run)
 
 		(void) aion_statement_execute(&insert_attributes, args);
 	}
-	aion_wait_note_started(run->run_key);
+	aion_touched_note_started(run->run_key);
 }
 
 static char *

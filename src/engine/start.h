@@ -5,8 +5,9 @@
 #ifndef AION_START_H
 #define AION_START_H
 
-#include "engine/run.h"
 #include "fmgr.h"
+
+#include "engine/run.h"
 
 /* What to do about a run of the same workflow id. */
 typedef enum StartPolicy

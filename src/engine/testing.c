@@ -25,7 +25,7 @@
 #include "engine/primitive.h"
 #include "engine/ready.h"
 #include "engine/testing.h"
-#include "engine/wait.h"
+#include "engine/touched.h"
 #include "support/clock.h"
 #include "support/digest.h"
 #include "support/duration.h"
@@ -261,7 +261,7 @@ take_step(Budget *budget, MemoryContext scratch)
 	Authority authority;
 	GuardState outside;
 	int count;
-	const int64 *keys = aion_wait_started(&count);
+	const int64 *keys = aion_touched_started(&count);
 	Oid role = InvalidOid;
 	const Primitive *work = NULL;
 	const Primitive *errands = NULL;
@@ -329,7 +329,7 @@ next_moment(void)
 {
 	Authority authority;
 	int count;
-	const int64 *keys = aion_wait_started(&count);
+	const int64 *keys = aion_touched_started(&count);
 	NullableDatum args[] = {aion_arg_int64_array(keys, count)};
 	TimestampTz moment;
 

@@ -24,6 +24,7 @@
 #include "engine/guard.h"
 #include "engine/run.h"
 #include "engine/start.h"
+#include "engine/touched.h"
 #include "engine/wait.h"
 #include "history/kinship.h"
 #include "support/clock.h"
@@ -34,20 +35,8 @@
 #include "support/statement.h"
 #include "support/wakeup.h"
 
-/* Runs that the current transaction has started or touched, in the order it did. */
-typedef struct Touched
-{
-	int64 *keys;
-	SubTransactionId *made_in;
-	int count;
-	int room;
-} Touched;
-
 #define HINT_CHILD                                                                                 \
 	"A workflow awaits children: use aion.run_child(), or aion.start_child() and aion.await()."
-
-static Touched started;
-static Touched touched;
 
 enum
 {
@@ -70,11 +59,6 @@ typedef struct Ending
 	Jsonb *attributes;
 } Ending;
 
-static void transaction_ended(XactEvent event, void *argument);
-static void subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
-								 void *argument);
-static void note(Touched *list, int64 run_key);
-static bool includes(const Touched *list, int64 run_key);
 static bool has_ended(int64 run_key, Ending *ending);
 static bool has_ended_for_good(int64 *run_key, Ending *ending);
 static bool wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending);
@@ -82,35 +66,6 @@ static Jsonb *result_of(const char *workflow_id, const Ending *ending);
 static void require_nonatomic(FunctionCallInfo fcinfo, const char *procedure);
 static Jsonb *wait_without_snapshot(const char *workflow_id, const Interval *timeout);
 static Datum output_row(FunctionCallInfo fcinfo, const Jsonb *result);
-
-void
-aion_wait_init(void)
-{
-	RegisterXactCallback(transaction_ended, NULL);
-	RegisterSubXactCallback(subtransaction_ended, NULL);
-}
-
-void
-aion_wait_note_started(int64 run_key)
-{
-	note(&started, run_key);
-}
-
-void
-aion_wait_note_touched(int64 run_key)
-{
-	note(&touched, run_key);
-}
-
-/*
- * Returns the runs that this transaction has started.
- */
-const int64 *
-aion_wait_started(int *count)
-{
-	*count = started.count;
-	return started.keys;
-}
 
 /*
  * Refuses to wait, inside a statement, for what its transaction can never see.
@@ -124,7 +79,7 @@ aion_wait_check_possible(const char *function, int64 run_key)
 				 errmsg("%s() cannot wait in a transaction whose snapshot does not move", function),
 				 errhint("Use isolation level READ COMMITTED, or CALL "
 						 "aion.wait_workflow().")));
-	if (includes(&started, run_key) || includes(&touched, run_key))
+	if (aion_touched_includes(run_key))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s() cannot wait for what this transaction has started or changed",
 							   function),
@@ -141,64 +96,6 @@ aion_wait_time_left(TimestampTz until)
 	if (until == DT_NOEND)
 		return LONG_MAX;
 	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-}
-
-static void
-transaction_ended(XactEvent event, void *argument)
-{
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		started = touched = (Touched){0}; /* they were in the transaction's memory */
-}
-
-/*
- * Forgets what a subtransaction did that is rolled back.  Numbers of subtransactions only grow, so
- * that is the end of the list from its own number on.
- */
-static void
-subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
-					 void *argument)
-{
-	if (event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	while (started.count > 0 && started.made_in[started.count - 1] >= sub)
-		started.count--;
-	while (touched.count > 0 && touched.made_in[touched.count - 1] >= sub)
-		touched.count--;
-}
-
-static void
-note(Touched *list, int64 run_key)
-{
-	if (list->count == list->room)
-	{
-		int room = Max(64, list->room * 2);
-
-		if (list->room == 0)
-		{
-			list->keys = MemoryContextAlloc(TopTransactionContext, room * sizeof(int64));
-			list->made_in =
-				MemoryContextAlloc(TopTransactionContext, room * sizeof(SubTransactionId));
-		}
-		else
-		{
-			list->keys = repalloc_huge(list->keys, room * sizeof(int64));
-			list->made_in = repalloc_huge(list->made_in, room * sizeof(SubTransactionId));
-		}
-		list->room = room;
-	}
-	list->keys[list->count] = run_key;
-	list->made_in[list->count++] = GetCurrentSubTransactionId();
-}
-
-static bool
-includes(const Touched *list, int64 run_key)
-{
-	for (int i = 0; i < list->count; i++)
-	{
-		if (list->keys[i] == run_key)
-			return true;
-	}
-	return false;
 }
 
 /*

@@ -5,8 +5,9 @@
 #ifndef AION_REPLAY_H
 #define AION_REPLAY_H
 
-#include "history/event.h"
 #include "nodes/pg_list.h"
+
+#include "history/event.h"
 
 /* A command as it stands in history. */
 typedef struct RecordedCommand

@@ -19,7 +19,7 @@
 #include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/scope.h"
-#include "engine/wait.h"
+#include "engine/touched.h"
 #include "primitives/cancel.h"
 #include "primitives/primitives.h"
 #include "support/errors.h"
@@ -101,7 +101,7 @@ aion_cancel_send(const FoundRun *to, const char *reason)
 	Arrival arrival = {.kind = aion_cancel_primitive.receives, .payload = reason_json(reason)};
 
 	aion_inbox_send(to, &arrival);
-	aion_wait_note_touched(to->run_key);
+	aion_touched_note(to->run_key);
 }
 
 /*

@@ -6,6 +6,7 @@
 #define AION_CLAIM_H
 
 #include "nodes/pg_list.h"
+
 #include "primitives/queue.h"
 
 /* An activity that was claimed: a token holds it. */

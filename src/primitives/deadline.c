@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "primitives/primitives.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -17,6 +16,7 @@
 #include "engine/code.h"
 #include "engine/handler.h"
 #include "engine/scope.h"
+#include "primitives/primitives.h"
 #include "primitives/timer.h"
 #include "support/duration.h"
 #include "support/errors.h"

@@ -5,9 +5,10 @@
 #ifndef AION_REGISTRATION_H
 #define AION_REGISTRATION_H
 
+#include "utils/jsonb.h"
+
 #include "engine/code.h"
 #include "engine/handler.h"
-#include "utils/jsonb.h"
 
 typedef enum ActivityMode
 {

@@ -22,8 +22,8 @@
 #include "engine/due.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
+#include "engine/touched.h"
 #include "engine/turn.h"
-#include "engine/wait.h"
 #include "primitives/bell.h"
 #include "primitives/schedule.h"
 #include "support/clock.h"
@@ -469,7 +469,7 @@ aion_create_schedule(PG_FUNCTION_ARGS)
 	aion_schedule_move(&schedule, first);
 	aion_bell_set(&schedule);
 	if (aion_clock_is_virtual())
-		aion_wait_note_started(schedule.key); /* that is how a test knows what is its own */
+		aion_touched_note_started(schedule.key); /* that is how a test knows what is its own */
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }

@@ -13,7 +13,6 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "primitives/primitives.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -22,6 +21,7 @@
 #include "engine/owner.h"
 #include "engine/turn.h"
 #include "history/attributes.h"
+#include "primitives/primitives.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"

@@ -16,7 +16,6 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "primitives/primitives.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -27,9 +26,10 @@
 #include "engine/owner.h"
 #include "engine/receive.h"
 #include "engine/start.h"
+#include "engine/touched.h"
 #include "engine/turn.h"
-#include "engine/wait.h"
 #include "history/received.h"
+#include "primitives/primitives.h"
 #include "primitives/timer.h"
 #include "support/errors.h"
 #include "support/extension.h"
@@ -236,7 +236,7 @@ send(const FoundRun *to, const char *name, const Jsonb *payload, const char *ded
 		!keep_id(to->chain_key != 0 ? to->chain_key : to->run_key, to->owner_key, dedup_id))
 		return false;
 	aion_inbox_send(to, &arrival);
-	aion_wait_note_touched(to->run_key);
+	aion_touched_note(to->run_key);
 	return true;
 }
 

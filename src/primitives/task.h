@@ -5,9 +5,10 @@
 #ifndef AION_TASK_H
 #define AION_TASK_H
 
+#include "utils/uuid.h"
+
 #include "engine/run.h"
 #include "primitives/policy.h"
-#include "utils/uuid.h"
 
 /* A row of aion._task. */
 typedef struct Task

@@ -5,8 +5,9 @@
 #ifndef AION_TIMER_H
 #define AION_TIMER_H
 
-#include "engine/turn.h"
 #include "utils/timestamp.h"
+
+#include "engine/turn.h"
 
 extern Command *aion_timer_start_timeout(Turn *turn, const Interval *duration, TimestampTz until);
 extern Command *aion_timer_start_deadline(Turn *turn, const CommandClass *class,

@@ -6,6 +6,7 @@
 #define AION_BOARD_MEMORY_H
 
 #include "storage/lwlock.h"
+
 #include "support/board.h"
 #include "support/inflight.h"
 

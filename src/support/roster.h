@@ -6,6 +6,7 @@
 #define AION_ROSTER_H
 
 #include "datatype/timestamp.h"
+
 #include "support/board.h"
 
 /* Whom a runner serves, and which share of that owner's runs is its own. */
