@@ -12,11 +12,11 @@
 #include "engine/fence.h"
 #include "engine/guard.h"
 #include "engine/owner.h"
-#include "engine/testing.h"
 #include "engine/touched.h"
 #include "guc.h"
 #include "primitives/primitives.h"
 #include "support/board.h"
+#include "support/clock.h"
 #include "support/incident.h"
 #include "support/interruption.h"
 #include "support/pace.h"
@@ -48,13 +48,13 @@ _PG_init(void)
 	aion_pace_init();
 	aion_pollers_init();
 	aion_incident_init();
+	aion_clock_init();
 	aion_statement_init();
 	aion_guard_init();
 	aion_owner_init();
 	aion_definition_init();
 	aion_fence_init();
 	aion_touched_init();
-	aion_testing_init();
 	aion_primitives_init(primitives);
 	aion_lifecycle_init();
 	aion_launcher_register();

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -22,8 +21,8 @@
 #include "engine/failure.h"
 #include "engine/guard.h"
 #include "engine/mistake.h"
-#include "engine/testing.h"
 #include "guc.h"
+#include "support/deferred.h"
 #include "support/errors.h"
 #include "support/payload.h"
 #include "support/stopwatch.h"
@@ -133,10 +132,7 @@ find_out(WantedStart *wanted)
 	}
 	wanted->input = aion_start_check(&wanted->request, wanted->input);
 	PopActiveSnapshot();
-	if (aion_testing_is_active())
-		aion_testing_check_deferred();
-	else
-		AfterTriggerFireDeferred();
+	aion_deferred_fire();
 	AtEOXact_GUC(false, level);
 }
 

@@ -32,7 +32,6 @@
 #include "engine/owner.h"
 #include "engine/primitive.h"
 #include "engine/ready.h"
-#include "engine/testing.h"
 #include "engine/turn.h"
 #include "guc.h"
 #include "support/clock.h"
@@ -136,7 +135,7 @@ aion_run_advance(Run *run, Budget *budget)
 		note_interruption(run, cause, budget);
 		return;
 	}
-	aion_testing_check_session(error);
+	aion_failure_end_test(error);
 	if (aion_failure_is_cancel(error))
 		ReThrowError(error);
 	budget->lost_patience = budget->sharing && aion_failure_is_contention(error);

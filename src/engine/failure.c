@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 
 #include "engine/failure.h"
+#include "support/clock.h"
 #include "support/errors.h"
 #include "support/payload.h"
 
@@ -71,6 +72,20 @@ aion_failure_is_of_session(const ErrorData *error)
 	length = strlen(error->message_id);
 	return length >= sizeof(ending) &&
 		   strcmp(error->message_id + length - (sizeof(ending) - 1), ending) == 0;
+}
+
+/*
+ * Ends the test if code was refused only because the test's session is not its owner's: that is no
+ * failure of the code, and trying again does not help.
+ */
+void
+aion_failure_end_test(ErrorData *error)
+{
+	if (!aion_clock_is_virtual() || !aion_failure_is_of_session(error))
+		return;
+	error->hint = pstrdup("The test is executed in a session of another role than the run's owner. "
+						  "Use SET SESSION AUTHORIZATION, or log in as the owner.");
+	ReThrowError(error);
 }
 
 /*

@@ -17,6 +17,7 @@ extern bool aion_failure_is_cancel(const ErrorData *error);
 extern bool aion_failure_is_contention(const ErrorData *error);
 extern bool aion_failure_is_machine(const ErrorData *error);
 extern bool aion_failure_is_of_session(const ErrorData *error);
+extern void aion_failure_end_test(ErrorData *error);
 extern Jsonb *aion_failure_of(const ErrorData *error, const Jsonb *details);
 extern Jsonb *aion_failure_make(const char *sqlstate, const char *message, const char *hint);
 extern int aion_failure_errcode(const Jsonb *failure);

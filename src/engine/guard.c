@@ -33,7 +33,7 @@
 #include "utils/snapmgr.h"
 
 #include "engine/guard.h"
-#include "engine/testing.h"
+#include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/statement.h"
@@ -547,7 +547,7 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot execute SET CONSTRAINTS within security-restricted operation")));
 	if (IsA(statement->utilityStmt, TransactionStmt))
-		aion_testing_check_commit((TransactionStmt *) statement->utilityStmt);
+		aion_clock_check_commit((TransactionStmt *) statement->utilityStmt);
 	if (top->kind == FRAME_BODY && IsA(statement->utilityStmt, VariableSetStmt))
 		settings_changed = true;
 	if (top->kind == FRAME_ACTIVITY &&

@@ -28,11 +28,11 @@
 #include "engine/fence.h"
 #include "engine/grant.h"
 #include "engine/guard.h"
+#include "engine/identity.h"
 #include "engine/owner.h"
 #include "engine/run.h"
 #include "engine/start.h"
 #include "engine/terminate.h"
-#include "engine/testing.h"
 #include "engine/touched.h"
 #include "guc.h"
 #include "history/attributes.h"
@@ -98,8 +98,6 @@ static StartOutcome answer_for_open(const StartRequest *request, const char *wor
 static StartOutcome answer_for_closed(const StartRequest *request, const Run *run,
 									  StartRefusal *refusal);
 static void forget_row(const Run *run);
-static char *make_workflow_id(void);
-static pg_uuid_t make_uuid(const char *workflow_id);
 static int64 next_run_key(void);
 static StartPolicy policy_of(const char *name, bool of_closed);
 static void check_attributes(const StartRequest *request);
@@ -331,8 +329,8 @@ aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key)
 
 	run->context = context;
 	run->run_key = next_run_key();
-	run->workflow_id = workflow_id != NULL ? pstrdup(workflow_id) : make_workflow_id();
-	run->run_id = make_uuid(run->workflow_id);
+	run->workflow_id = workflow_id != NULL ? pstrdup(workflow_id) : aion_identity_of_workflow();
+	run->run_id = aion_identity_of_run(run->workflow_id);
 	run->owner_key = owner_key;
 	run->version_key = version_key;
 	run->retry_at = run->awaiting_since = run->closed_at = DT_NOEND;
@@ -531,25 +529,6 @@ aion_start_write(Run *run)
 		(void) aion_statement_execute(&insert_attributes, args);
 	}
 	aion_touched_note_started(run->run_key);
-}
-
-static char *
-make_workflow_id(void)
-{
-	pg_uuid_t uuid = make_uuid(NULL);
-
-	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&uuid)));
-}
-
-/*
- * Makes an id by chance; in a test it is the same every time the test runs.
- */
-static pg_uuid_t
-make_uuid(const char *workflow_id)
-{
-	if (aion_clock_is_virtual())
-		return aion_testing_uuid(workflow_id);
-	return *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 }
 
 static int64

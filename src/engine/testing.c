@@ -27,12 +27,11 @@
 #include "engine/testing.h"
 #include "engine/touched.h"
 #include "support/clock.h"
-#include "support/digest.h"
+#include "support/deferred.h"
 #include "support/duration.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/statement.h"
-#include "support/subtransaction.h"
 
 static Statement next_due =
 	STATEMENT(SELECT,
@@ -42,118 +41,18 @@ static Statement next_due =
 			  " WHERE t.run_key = ANY ($1)",
 			  INT8ARRAYOID);
 
-static Statement count_runs =
-	STATEMENT(SELECT, "SELECT count(*) FROM aion._run WHERE workflow_id = $1", TEXTOID);
-
 static Statement select_owners = STATEMENT(
 	SELECT, "SELECT DISTINCT owner_key FROM aion._run WHERE run_key = ANY ($1) ORDER BY 1",
 	INT8ARRAYOID);
 
-static int64 workflows_named = 0;
-static SubTransactionId begun_in;	 /* if the clock is virtual */
-static Oid executed_by = InvalidOid; /* the user who had code executed last */
+static Oid executed_by = InvalidOid; /* the user who had code executed last in the test */
+static int64 executed_in = 0;		 /* by number of the test */
 
-static void transaction_ends(XactEvent event, void *argument);
-static void subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
-								void *argument);
-static void end_test(void);
-pg_noreturn static void refuse_commit(void);
 static void check_pending(void);
 static bool take_step(Budget *budget, MemoryContext scratch);
 static const Primitive *claim_work(const int64 *keys, int count, Oid *role);
 static int64 run_until_idle(int64 max_turns);
 static TimestampTz next_moment(void);
-
-void
-aion_testing_init(void)
-{
-	RegisterXactCallback(transaction_ends, NULL);
-	RegisterSubXactCallback(subtransaction_ends, NULL);
-}
-
-/*
- * Makes an id that is the same every time a test runs: of the n-th run of a workflow, or, without
- * one, of the n-th workflow.  Wants the engine's authority.
- */
-pg_uuid_t
-aion_testing_uuid(const char *workflow_id)
-{
-	NullableDatum args[] = {aion_arg_text(workflow_id)};
-	int64 number;
-	char *text;
-	uint8 digest[AION_DIGEST_LENGTH];
-	pg_uuid_t uuid;
-
-	if (workflow_id == NULL)
-		number = ++workflows_named;
-	else
-	{
-		number = aion_row_int64(aion_statement_execute(&count_runs, args), 0, 1);
-	}
-	text = psprintf("test " INT64_FORMAT " %s", number, workflow_id != NULL ? workflow_id : "");
-	aion_digest(text, strlen(text), digest);
-	memcpy(uuid.data, digest, UUID_LEN);
-	return uuid;
-}
-
-bool
-aion_testing_is_active(void)
-{
-	return aion_clock_is_virtual();
-}
-
-/*
- * Checks deferred constraints without leaving a trace.  Firing their triggers for good, as is done
- * where a commit follows, is not possible in subtransactions of somebody else's transaction.
- */
-void
-aion_testing_check_deferred(void)
-{
-	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
-	ErrorData *error;
-	Subtransaction sub;
-
-	aion_subtransaction_begin(&sub);
-	PG_TRY();
-	{
-		AfterTriggerSetState(immediate);
-		aion_subtransaction_undo(&sub);
-	}
-	PG_CATCH();
-	{
-		error = aion_subtransaction_abort(&sub);
-		ReThrowError(error);
-	}
-	PG_END_TRY();
-}
-
-/*
- * Ends the test if code was refused only because the test's session is not its owner's: that is no
- * failure of the code, and trying again does not help.
- */
-void
-aion_testing_check_session(ErrorData *error)
-{
-	if (!aion_clock_is_virtual() || !aion_failure_is_of_session(error))
-		return;
-	error->hint = pstrdup("The test is executed in a session of another role than the run's owner. "
-						  "Use SET SESSION AUTHORIZATION, or log in as the owner.");
-	ReThrowError(error);
-}
-
-/*
- * Refuses COMMIT before it fires what is deferred: code of other roles may have left it.
- */
-void
-aion_testing_check_commit(const TransactionStmt *statement)
-{
-	if (aion_clock_is_virtual() &&
-		(statement->kind == TRANS_STMT_COMMIT || statement->kind == TRANS_STMT_PREPARE))
-	{
-		UserAbortTransactionBlock(false); /* the error ends it, as one of COMMIT itself does */
-		refuse_commit();
-	}
-}
 
 /*
  * Refuses what only makes sense in a test.
@@ -168,45 +67,6 @@ aion_testing_require(const char *function)
 						errhint("Use SELECT aion_test.begin() first.")));
 }
 
-static void
-transaction_ends(XactEvent event, void *argument)
-{
-	if (!aion_clock_is_virtual())
-		return;
-	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-		refuse_commit();
-	if (event == XACT_EVENT_ABORT)
-		end_test();
-}
-
-static void
-refuse_commit(void)
-{
-	ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
-					errmsg("a transaction that used aion_test.begin() cannot be committed"),
-					errdetail("What happened in it happened under a virtual clock."),
-					errhint("Use ROLLBACK.")));
-}
-
-/*
- * Ends a test whose beginning is rolled back.
- */
-static void
-subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
-					void *argument)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB && aion_clock_is_virtual() && begun_in >= sub)
-		end_test();
-}
-
-static void
-end_test(void)
-{
-	aion_clock_reset();
-	workflows_named = 0;
-	executed_by = InvalidOid;
-}
-
 /*
  * Checks what is deferred before code is executed: it is the test's, and no activity's failure.
  * Unless another role has had code executed before: what that has left is fired for good as that
@@ -218,11 +78,14 @@ check_pending(void)
 	Oid user = GetUserId();
 	GuardState outside;
 
+	if (executed_in != aion_clock_stops())
+		executed_by = InvalidOid;
+	executed_in = aion_clock_stops();
 	aion_guard_become(OidIsValid(executed_by) ? executed_by : user, &outside);
 	if (OidIsValid(executed_by) && executed_by != user)
 		AfterTriggerSetState(makeNode(ConstraintsSetStmt));
 	else
-		aion_testing_check_deferred();
+		aion_deferred_check();
 	aion_guard_leave(&outside);
 	executed_by = user;
 }
@@ -365,8 +228,7 @@ aion_test_begin(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
 						errmsg("aion_test.begin() must be called in a transaction block"),
 						errhint("Use BEGIN before and ROLLBACK after the test.")));
-	aion_clock_set(at);
-	begun_in = GetCurrentSubTransactionId();
+	aion_clock_stop(at);
 	PG_RETURN_TIMESTAMPTZ(at);
 }
 

@@ -16,7 +16,6 @@
 #include "engine/guard.h"
 #include "engine/mistake.h"
 #include "engine/optimistic.h"
-#include "engine/testing.h"
 #include "engine/turn.h"
 #include "primitives/activity.h"
 #include "primitives/policy.h"
@@ -517,7 +516,7 @@ execute_now(Turn *turn, Command *command)
 						.attempt = 1,
 						.deadline = DT_NOEND};
 
-	if ((aion_testing_is_active() && aion_mock_exists(name)) ||
+	if ((aion_clock_is_virtual() && aion_mock_exists(name)) ||
 		((const Wish *) command->detail)->options != NULL)
 		return;
 	if (strcmp(name, ACTIVITY_RUN_SQL) != 0)

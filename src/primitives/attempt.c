@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -22,12 +21,12 @@
 #include "engine/guard.h"
 #include "engine/mistake.h"
 #include "engine/raised.h"
-#include "engine/testing.h"
 #include "guc.h"
 #include "primitives/activity.h"
 #include "primitives/task.h"
 #include "support/clock.h"
 #include "support/crash_point.h"
+#include "support/deferred.h"
 #include "support/errors.h"
 #include "support/payload.h"
 #include "support/stopwatch.h"
@@ -106,10 +105,7 @@ aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
 	CRASH_POINT("activity executed");
 	PopActiveSnapshot();
 	CommandCounterIncrement();
-	if (aion_testing_is_active())
-		aion_testing_check_deferred();
-	else
-		AfterTriggerFireDeferred();
+	aion_deferred_fire();
 	AtEOXact_GUC(false, level);
 	return result;
 }

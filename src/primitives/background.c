@@ -22,7 +22,6 @@
 
 #include "engine/due.h"
 #include "engine/failure.h"
-#include "engine/testing.h"
 #include "primitives/activity.h"
 #include "primitives/claim.h"
 #include "primitives/front.h"
@@ -296,7 +295,7 @@ attempt(Claim *claim)
 	}
 	PG_END_TRY();
 	if (error != NULL)
-		aion_testing_check_session(error);
+		aion_failure_end_test(error);
 	if (error == NULL && result.misfit)
 		give_up(claim, result.value);
 	else if (error == NULL)

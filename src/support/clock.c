@@ -2,18 +2,35 @@
  * clock.c
  *		The one clock of the engine, replaceable for the length of a test's transaction.
  *
- * Whatever the engine compares with a due moment or writes into history comes from here.  A
- * virtual clock stands still until a test moves it; whoever sets it resets it when the
- * transaction ends.
+ * All moments that the engine compares or writes into history come from here.  A virtual clock
+ * stands still until a test moves it.  What was done under it must not be kept, so the transaction
+ * cannot commit.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "utils/timestamp.h"
 
 #include "support/clock.h"
+#include "support/errors.h"
+#include "support/pg_compat.h"
 
 static TimestampTz virtual_now = DT_NOBEGIN; /* DT_NOBEGIN: the clock of the machine */
+static SubTransactionId stopped_in;			 /* if it is virtual */
+static int64 stops = 0;
+
+static void transaction_ends(XactEvent event, void *argument);
+static void subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+								void *argument);
+pg_noreturn static void refuse_commit(void);
+
+void
+aion_clock_init(void)
+{
+	RegisterXactCallback(transaction_ends, NULL);
+	RegisterSubXactCallback(subtransaction_ends, NULL);
+}
 
 TimestampTz
 aion_clock_now(void)
@@ -27,6 +44,17 @@ aion_clock_is_virtual(void)
 	return virtual_now != DT_NOBEGIN;
 }
 
+/*
+ * Stops the clock for the rest of the transaction.
+ */
+void
+aion_clock_stop(TimestampTz moment)
+{
+	aion_clock_set(moment);
+	stopped_in = GetCurrentSubTransactionId();
+	stops++;
+}
+
 void
 aion_clock_set(TimestampTz moment)
 {
@@ -34,10 +62,59 @@ aion_clock_set(TimestampTz moment)
 	virtual_now = moment;
 }
 
-void
-aion_clock_reset(void)
+/*
+ * Returns how often this process has stopped the clock: a number that all of one test has in common
+ * and no other test has.
+ */
+int64
+aion_clock_stops(void)
 {
-	virtual_now = DT_NOBEGIN;
+	return stops;
+}
+
+/*
+ * Refuses COMMIT before it fires what is deferred: code of other roles may have left it.
+ */
+void
+aion_clock_check_commit(const TransactionStmt *statement)
+{
+	if (aion_clock_is_virtual() &&
+		(statement->kind == TRANS_STMT_COMMIT || statement->kind == TRANS_STMT_PREPARE))
+	{
+		UserAbortTransactionBlock(false); /* the error ends it, as one of COMMIT itself does */
+		refuse_commit();
+	}
+}
+
+static void
+transaction_ends(XactEvent event, void *argument)
+{
+	if (!aion_clock_is_virtual())
+		return;
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		refuse_commit();
+	if (event == XACT_EVENT_ABORT)
+		virtual_now = DT_NOBEGIN;
+}
+
+static void
+refuse_commit(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+					errmsg("a transaction that used aion_test.begin() cannot be committed"),
+					errdetail("What happened in it happened under a virtual clock."),
+					errhint("Use ROLLBACK.")));
+}
+
+/*
+ * Lets the clock go on if its stop is rolled back.
+ */
+static void
+subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+					void *argument)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && aion_clock_is_virtual() && stopped_in >= sub)
+		virtual_now = DT_NOBEGIN;
 }
 
 /* Functions that SQL calls. */

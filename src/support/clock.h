@@ -6,10 +6,14 @@
 #define AION_CLOCK_H
 
 #include "datatype/timestamp.h"
+#include "nodes/parsenodes.h"
 
+extern void aion_clock_init(void);
 extern TimestampTz aion_clock_now(void);
 extern bool aion_clock_is_virtual(void);
+extern void aion_clock_stop(TimestampTz moment);
 extern void aion_clock_set(TimestampTz moment);
-extern void aion_clock_reset(void);
+extern int64 aion_clock_stops(void);
+extern void aion_clock_check_commit(const TransactionStmt *statement);
 
 #endif

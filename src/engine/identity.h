@@ -1,0 +1,13 @@
+/*
+ * identity.h
+ *		The ids that workflows and runs are given.
+ */
+#ifndef AION_IDENTITY_H
+#define AION_IDENTITY_H
+
+#include "utils/uuid.h"
+
+extern pg_uuid_t aion_identity_of_run(const char *workflow_id);
+extern char *aion_identity_of_workflow(void);
+
+#endif
