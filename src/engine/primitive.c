@@ -4,9 +4,9 @@
  */
 #include "postgres.h"
 
+#include "engine/command.h"
 #include "engine/inbox.h"
 #include "engine/primitive.h"
-#include "engine/turn.h"
 #include "support/extension.h"
 
 static const Primitive *const *primitives = NULL; /* ended by NULL */
