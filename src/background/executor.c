@@ -18,15 +18,15 @@
 #include "background/executor.h"
 #include "background/process.h"
 #include "background/runner.h"
-#include "engine/fence.h"
-#include "engine/primitive.h"
+#include "code/fence.h"
 #include "guc.h"
-#include "support/board.h"
+#include "run/primitive.h"
+#include "shared/board.h"
+#include "shared/inflight.h"
+#include "shared/roster.h"
 #include "support/crash_point.h"
 #include "support/extension.h"
-#include "support/inflight.h"
 #include "support/pg_compat.h"
-#include "support/roster.h"
 
 #define FAILED_MS 1000
 

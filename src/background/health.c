@@ -11,14 +11,14 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "engine/fence.h"
-#include "engine/owner.h"
+#include "code/fence.h"
+#include "code/owner.h"
 #include "guc.h"
-#include "support/board.h"
+#include "shared/board.h"
+#include "shared/incident.h"
+#include "shared/roster.h"
+#include "shared/service.h"
 #include "support/extension.h"
-#include "support/incident.h"
-#include "support/roster.h"
-#include "support/service.h"
 
 static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 

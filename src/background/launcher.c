@@ -28,9 +28,9 @@
 #include "background/process.h"
 #include "background/scheduler.h"
 #include "guc.h"
-#include "support/board.h"
+#include "shared/board.h"
+#include "shared/service.h"
 #include "support/pg_compat.h"
-#include "support/service.h"
 
 #define AGAIN_FIRST_MS 1000
 #define AGAIN_MAX_MS (60 * 1000)

@@ -40,14 +40,14 @@
 
 #include "background/lifecycle.h"
 #include "guc.h"
-#include "primitives/bell.h"
-#include "support/board.h"
+#include "schedules/bell.h"
+#include "shared/board.h"
+#include "shared/hold.h"
+#include "shared/service.h"
+#include "shared/wakeup.h"
 #include "support/extension.h"
-#include "support/hold.h"
 #include "support/pg_compat.h"
-#include "support/service.h"
 #include "support/subtransaction.h"
-#include "support/wakeup.h"
 
 /* In this transaction: */
 static bool holding = false; /* a database */

@@ -23,7 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "background/process.h"
-#include "engine/guard.h"
+#include "code/guard.h"
 #include "support/pg_compat.h"
 
 #define CLOCK_MS 10000	  /* how long nobody looks whether the clock was set */

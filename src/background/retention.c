@@ -16,8 +16,8 @@
 
 #include "background/process.h"
 #include "background/retention.h"
-#include "engine/fence.h"
-#include "engine/purge.h"
+#include "code/fence.h"
+#include "control/purge.h"
 #include "guc.h"
 #include "support/crash_point.h"
 #include "support/extension.h"

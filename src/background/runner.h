@@ -7,7 +7,7 @@
 
 #include "postmaster/bgworker.h"
 
-#include "support/roster.h"
+#include "shared/roster.h"
 
 extern void aion_runner_begin(int slot, const char *name, RosterEntry *entry);
 extern void aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation);

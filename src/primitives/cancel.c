@@ -3,7 +3,7 @@
  *		Asking workflows to cancel, and being asked.
  *
  * A request is a row in the inbox of the run until its next share records it; what it does to the
- * code is in engine/scope.c.  Whoever sends one waits for no turn.  A run that has not begun has
+ * code is in turn/scope.c.  Whoever sends one waits for no turn.  A run that has not begun has
  * nothing to clean up and ends when the request is recorded.
  */
 #include "postgres.h"
@@ -13,18 +13,18 @@
 #include "utils/builtins.h"
 
 #include "aion.h"
-#include "engine/advance.h"
-#include "engine/failure.h"
-#include "engine/guard.h"
-#include "engine/inbox.h"
-#include "engine/owner.h"
-#include "engine/scope.h"
-#include "engine/touched.h"
+#include "code/failure.h"
+#include "code/guard.h"
+#include "code/owner.h"
 #include "primitives/cancel.h"
 #include "primitives/primitives.h"
+#include "run/inbox.h"
+#include "run/touched.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
+#include "turn/advance.h"
+#include "turn/scope.h"
 
 static Statement select_status =
 	STATEMENT(SELECT, "SELECT status FROM aion._run WHERE run_key = $1", INT8OID);

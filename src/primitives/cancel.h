@@ -5,7 +5,7 @@
 #ifndef AION_CANCEL_H
 #define AION_CANCEL_H
 
-#include "engine/run.h"
+#include "run/run.h"
 
 extern void aion_cancel_send(const FoundRun *to, const char *reason);
 

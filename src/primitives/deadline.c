@@ -4,7 +4,7 @@
  *
  * The deadline is a timer, so it is in history when the stretch begins and how it was settled:
  * fired, or cancelled because the code came to the end of the stretch.  What it means for awaits
- * is in engine/scope.c.
+ * is in turn/scope.c.
  */
 #include "postgres.h"
 
@@ -13,15 +13,15 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "engine/code.h"
-#include "engine/handler.h"
-#include "engine/scope.h"
+#include "code/code.h"
+#include "code/handler.h"
 #include "primitives/primitives.h"
 #include "primitives/timer.h"
 #include "support/duration.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/pg_compat.h"
+#include "turn/scope.h"
 
 static const CommandClass class = {
 	.kind = COMMAND_DEADLINE, .record = aion_timer_record, .cancel = aion_timer_cancel};

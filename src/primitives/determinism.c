@@ -12,10 +12,10 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "engine/turn.h"
 #include "support/digest.h"
 #include "support/errors.h"
 #include "support/payload.h"
+#include "turn/turn.h"
 
 static const char *workflow_id_of(const Turn *turn);
 static const char *run_id_of(const Turn *turn);

@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 
-#include "engine/failure.h"
+#include "code/failure.h"
 #include "history/kinship.h"
 #include "primitives/parent.h"
 #include "primitives/primitives.h"

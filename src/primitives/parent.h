@@ -5,7 +5,7 @@
 #ifndef AION_PARENT_H
 #define AION_PARENT_H
 
-#include "engine/inbox.h"
+#include "run/inbox.h"
 
 /* To a parent: how a child ended. */
 #define ARRIVAL_OUTCOME "child"

@@ -5,7 +5,7 @@
 #ifndef AION_PRIMITIVES_H
 #define AION_PRIMITIVES_H
 
-#include "engine/primitive.h"
+#include "run/primitive.h"
 
 extern const Primitive aion_activity_primitive;
 extern const Primitive aion_background_primitive;

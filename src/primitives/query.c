@@ -21,15 +21,15 @@
 #include "utils/memutils.h"
 
 #include "aion.h"
-#include "engine/code.h"
-#include "engine/turn.h"
+#include "code/code.h"
 #include "primitives/primitives.h"
 #include "primitives/query.h"
+#include "shared/wakeup.h"
 #include "support/errors.h"
 #include "support/payload.h"
 #include "support/pg_compat.h"
 #include "support/statement.h"
-#include "support/wakeup.h"
+#include "turn/turn.h"
 
 #define MAX_NAMES 1000	  /* of one run */
 #define MAX_FUNCTIONS 100 /* that a backend reads before it forgets them */

@@ -5,9 +5,9 @@
 #ifndef AION_QUERY_H
 #define AION_QUERY_H
 
-#include "engine/handler.h"
-#include "engine/run.h"
-#include "engine/turn.h"
+#include "code/handler.h"
+#include "run/run.h"
+#include "turn/turn.h"
 
 /* A function that answers, as it is now. */
 typedef struct QueryFunction

@@ -17,15 +17,15 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "engine/guard.h"
-#include "engine/owner.h"
-#include "engine/turn.h"
+#include "code/guard.h"
+#include "code/owner.h"
 #include "history/attributes.h"
 #include "primitives/primitives.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
 #include "support/statement.h"
+#include "turn/turn.h"
 
 static Statement replace_attributes =
 	STATEMENT(INSERT,

@@ -13,16 +13,16 @@
 #include "utils/timestamp.h"
 
 #include "aion.h"
-#include "engine/definition.h"
-#include "engine/due.h"
-#include "engine/failure.h"
-#include "engine/turn.h"
+#include "code/definition.h"
+#include "code/failure.h"
 #include "primitives/primitives.h"
 #include "primitives/timer.h"
+#include "run/due.h"
 #include "support/clock.h"
 #include "support/duration.h"
 #include "support/errors.h"
 #include "support/payload.h"
+#include "turn/turn.h"
 
 /* How a new timer was asked for. */
 typedef struct TimerWish

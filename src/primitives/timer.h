@@ -7,7 +7,7 @@
 
 #include "utils/timestamp.h"
 
-#include "engine/turn.h"
+#include "turn/turn.h"
 
 extern Command *aion_timer_start_timeout(Turn *turn, const Interval *duration, TimestampTz until);
 extern Command *aion_timer_start_deadline(Turn *turn, const CommandClass *class,

@@ -270,6 +270,34 @@ SELECT aion.start_workflow('fulfil', '{"n": 1}', workflow_id => 'fulfil');
 SELECT aion.start_workflow('fulfil', '{"n": 1, "region": "south"}', workflow_id => 'fulfil');
 RESET SESSION AUTHORIZATION;
 SELECT input FROM aion.workflow_run WHERE workflow_id = 'fulfil';
+-- The server makes jsonb of values by casts to json, which are code, too; and a default must not tell what the session has set.
+SET SESSION AUTHORIZATION rights_victim; SET search_path = rights;
+CREATE TYPE shade AS ENUM ('dark');
+CREATE FUNCTION shade_json(s shade) RETURNS json LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'executed as % in a session of %', current_user, session_user; RETURN '"x"'; END $$;
+CREATE CAST (shade AS json) WITH FUNCTION shade_json(shade);
+CREATE TYPE shades AS (n int, s shade);
+CREATE FUNCTION shaded(n int, s shade DEFAULT 'dark') RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION shaded_array(n int, s shade[] DEFAULT '{dark}') RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION shaded_row(n int, s shades DEFAULT '(1,dark)') RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION shaded_json(n int, s jsonb DEFAULT pg_catalog.to_jsonb('dark'::rights.shade)) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION telling(n int, s text DEFAULT pg_catalog.current_setting('application_name')) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION quoting(n int, s text DEFAULT pg_catalog.current_query()) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION timely(n int, year text DEFAULT pg_catalog.to_char(pg_catalog.now(), '"year"') || pg_catalog.concat('!', 1), until date DEFAULT (pg_catalog.now() - interval '1 day')::date)
+	RETURNS int LANGUAGE sql AS 'SELECT 1';
+SELECT count(aion.register_workflow(f, format('rights.%s', p)::regprocedure)), count(aion.grant_start('rights_web', f)) FROM
+	(VALUES ('shaded', 'shaded(int, rights.shade)'), ('shaded_array', 'shaded_array(int, rights.shade[])'), ('shaded_row', 'shaded_row(int, rights.shades)'),
+		('shaded_json', 'shaded_json(int, jsonb)'), ('telling', 'telling(int, text)'), ('quoting', 'quoting(int, text)'), ('timely', 'timely(int, text, date)')) AS w (f, p);
+RESET SESSION AUTHORIZATION; RESET search_path;
+SET SESSION AUTHORIZATION rights_web;
+SELECT aion.start_workflow('shaded', '{"n": 1}');
+SELECT aion.start_workflow('shaded_array', '{"n": 1}');
+SELECT aion.start_workflow('shaded_row', '{"n": 1}');
+SELECT aion.start_workflow('shaded_json', '{"n": 1}');
+SELECT aion.start_workflow('telling', '{"n": 1}');
+SELECT aion.start_workflow('quoting', '{"n": 1}');
+SELECT aion.start_workflow('timely', '{"n": 1}', workflow_id => 'timely');
+RESET SESSION AUTHORIZATION;
+SELECT input - 'until' AS input FROM aion.workflow_run WHERE workflow_id = 'timely';
 \c - postgres
 SET client_min_messages = warning; \set VERBOSITY terse
 

@@ -1,0 +1,58 @@
+/*
+ * activity.h
+ *		Registered activities, and the stand-ins that tests put in their place.
+ */
+#ifndef AION_ACTIVITY_H
+#define AION_ACTIVITY_H
+
+#include "code/code.h"
+#include "code/handler.h"
+#include "run/run.h"
+#include "turn/turn.h"
+
+/* The activity without a name, whose input is a statement. */
+#define ACTIVITY_RUN_SQL "run_sql"
+
+/* An attempt that is about to be made. */
+typedef struct AttemptInfo
+{
+	const char *workflow_id;
+	pg_uuid_t run_id;
+	int32 ordinal;
+	const char *activity;
+	int32 attempt;
+	const CodeSettings *settings; /* that are not in force yet; NULL: none */
+	TimestampTz deadline;		  /* DT_NOEND: none */
+	bool deadline_is_last;		  /* of all attempts */
+	int64 heartbeat;			  /* microseconds; 0: none is expected */
+	const Jsonb *heartbeat_details;
+	bool background;		 /* else in a turn */
+	bool (*wanted)(void *);	 /* tells whether it still is; of an attempt in the background */
+	void (*confirm)(void *); /* called when all is done and may still be undone; NULL: nothing is */
+	void *argument;
+	bool only_fits; /* only whether the input fits is found out */
+	bool entered;	/* out: the input fit, and the function began */
+	const char
+		*limit;		/* out: what its time was limited by the last time; NULL: aion.turn_timeout */
+	Jsonb *details; /* out: what its last heartbeat said; NULL: nothing */
+} AttemptInfo;
+
+/* How an attempt ended. */
+typedef struct Attempt
+{
+	bool failed;
+	bool misfit;  /* the input is none that the function takes */
+	Jsonb *value; /* result, or what is known about the failure */
+} Attempt;
+
+extern Command *aion_activity_start(Turn *turn, const char *name, const Jsonb *input,
+									const Jsonb *options);
+extern void aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
+							  Attempt *result);
+extern Jsonb *aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input);
+extern bool aion_mock_exists(const char *activity);
+extern bool aion_mock_attempt(const char *activity, Attempt *attempt);
+extern void aion_mock_init(void);
+extern Jsonb *aion_sql_execute(const Jsonb *input);
+
+#endif

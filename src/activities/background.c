@@ -1,0 +1,453 @@
+/*
+ * background.c
+ *		Activities in the background: executed here, but not in a turn.
+ *
+ * One transaction claims, so that everybody knows who executes what; another one executes, and
+ * holds effect and outcome.  Meanwhile the task's row is not locked: its run may take the activity
+ * back at any time, and what is no longer wanted when it comes to its end is rolled back.  That
+ * somebody is executing a task is told by a lock that ends with his transaction, so a claim whose
+ * holder is gone can be told from one that goes on, and the attempt did not happen.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "activities/activity.h"
+#include "activities/claim.h"
+#include "activities/front.h"
+#include "activities/registration.h"
+#include "code/failure.h"
+#include "primitives/primitives.h"
+#include "run/due.h"
+#include "shared/inflight.h"
+#include "shared/interruption.h"
+#include "shared/roster.h"
+#include "shared/wakeup.h"
+#include "support/clock.h"
+#include "support/crash_point.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/payload.h"
+
+#define LOCK_CLASS 0x6170	   /* of advisory locks; clients' own have 1 and 2 */
+#define LOCK_WAIT_MS 2000	   /* at least so long an activity may wait for a lock */
+#define LIMITED USECS_PER_SEC  /* until a queue without room is looked at again */
+#define RETRY_FIRST_MS 200	   /* after a failure of the machine */
+#define RETRY_MAX_MS 60 * 1000 /* after many */
+
+static Statement find_claimed =
+	STATEMENT(SELECT,
+			  "SELECT cancel_requested FROM aion._task WHERE run_key = $1 AND ordinal = $2"
+			  " AND token = $3 AND state = 'claimed'",
+			  INT8OID, INT4OID, UUIDOID);
+static Statement select_claimed =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE owner_key = $1 AND background"
+			  " AND state = 'claimed' FOR UPDATE SKIP LOCKED",
+			  INT4OID);
+static Statement put_task_back =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._task SET state = 'waiting', attempt = attempt - 1, token = NULL,"
+			  " permit = NULL, attempt_by = NULL, failures = $3, next_attempt_at = $4,"
+			  " last_error = coalesce($5, last_error) WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
+static Statement hasten_tasks =
+	STATEMENT(UPDATE_RETURNING,
+			  "UPDATE aion._task SET next_attempt_at = $2 WHERE (run_key, ordinal) IN"
+			  " (SELECT run_key, ordinal FROM aion._task WHERE owner_key = ANY ($1) AND background"
+			  " AND state = 'waiting' AND failures > 0 AND next_attempt_at > $2"
+			  " FOR UPDATE SKIP LOCKED) RETURNING owner_key",
+			  INT4ARRAYOID, TIMESTAMPTZOID);
+static Statement select_owners = STATEMENT(
+	SELECT, "SELECT DISTINCT owner_key FROM aion._task WHERE background AND state IN ('waiting', "
+			"'claimed')");
+
+static MemoryContext memory = NULL; /* of what is claimed */
+static Claim *claimed = NULL;
+static char *last_queue = NULL; /* that something was claimed from */
+
+static bool claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
+static void execute(void);
+static void recover(int32 owner_key);
+static void mended(Datum owner_keys);
+static List *owed(void);
+
+const Primitive aion_background_primitive = {.name = "background",
+											 .claim = claim,
+											 .execute = execute,
+											 .recover = recover,
+											 .mended = mended,
+											 .owed = owed};
+
+static Claim *claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again);
+static bool is_wanted(void *claim);
+static bool is_claimed(const Claim *claim, bool *cancel_requested);
+static bool lock_out_others(const Task *task);
+static void attempt(Claim *claim);
+static void end_watch(void);
+static void confirm(void *claim);
+static void note(Claim *claim, const AttemptInfo *info, const Attempt *result);
+static void give_up(Claim *claim, const Jsonb *error);
+static void put_back(Task *task, TimestampTz next, const Jsonb *error);
+static void add_context(void *claim);
+
+/*
+ * Claims an activity of an owner, from each queue in its turn.  If there is none, again is when
+ * there may be one although nobody tells.
+ */
+static bool
+claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum owner = Int32GetDatum(owner_key);
+	ClaimWish wish = {.worker = psprintf("process %d", MyProcPid),
+					  .most = 1,
+					  .background_of = owner_key,
+					  .activities = aion_arg_null(),
+					  .run_keys = run_keys != NULL ? aion_arg_int64_array(run_keys, count)
+												   : aion_arg_null()};
+	char *begin = last_queue != NULL ? last_queue : "";
+	bool wrapped = false;
+	char *queue = begin;
+
+	if (memory == NULL)
+		memory = AllocSetContextCreate(TopMemoryContext, "aion claim", ALLOCSET_DEFAULT_SIZES);
+	wish.owner_keys =
+		PointerGetDatum(construct_array(&owner, 1, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	claimed = NULL;
+	*again = DT_NOEND;
+	while (claimed == NULL)
+	{
+		queue = aion_front_queue_after(owner_key, queue);
+		if (queue == NULL && (wrapped || *begin == '\0'))
+			break;
+		if (queue == NULL)
+		{
+			wrapped = true;
+			queue = "";
+			continue;
+		}
+		claimed = claim_from(&wish, queue, again);
+		if (wrapped && claimed == NULL && strcmp(queue, begin) >= 0)
+			break;
+	}
+	if (claimed == NULL)
+	{
+		*again = Min(*again, aion_front_queues_again(owner_key));
+		return false;
+	}
+	if (last_queue != NULL)
+		pfree(last_queue);
+	last_queue = MemoryContextStrdup(TopMemoryContext, queue);
+	MemoryContextSwitchTo(caller);
+	return true;
+}
+
+static Claim *
+claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again)
+{
+	MemoryContext caller = MemoryContextSwitchTo(memory);
+	List *claims;
+
+	MemoryContextReset(memory);
+	claims = aion_claim(wish, queue);
+	MemoryContextSwitchTo(caller);
+	*again = Min(*again, aion_front_again(queue, wish->background_of));
+	if (!aion_claim_is_due(queue, wish->background_of))
+		return claims != NIL ? linitial(claims) : NULL;
+	if (claims != NIL)
+	{
+		aion_wakeup_background(wish->background_of); /* one more may help */
+		return linitial(claims);
+	}
+	*again = Min(*again, Min(aion_queue_next_permit(queue), aion_clock_now() + LIMITED));
+	return NULL;
+}
+
+/*
+ * Executes what was claimed.
+ */
+static void
+execute(void)
+{
+	Claim *claim = claimed;
+	ErrorContextCallback context = {error_context_stack, add_context, claim};
+	bool cancel_requested;
+
+	claimed = NULL;
+	if (!is_claimed(claim, &cancel_requested))
+		return;
+	if (!lock_out_others(&claim->task))
+	{
+		give_up(claim, NULL);
+		return;
+	}
+	error_context_stack = &context;
+	pgstat_report_activity(STATE_RUNNING, psprintf("executing activity \"%s\" of workflow \"%s\"",
+												   claim->task.activity, claim->workflow_id));
+	aion_inflight_note(claim->task.run_key);
+	aion_roster_begin_task(claim->task.run_key, claim->task.ordinal);
+	attempt(claim);
+	aion_roster_end_task();
+	aion_inflight_note(0);
+	error_context_stack = context.previous;
+}
+
+/*
+ * Tells whether the workflow still wants what is being executed: for its next heartbeat.
+ */
+static bool
+is_wanted(void *claim)
+{
+	bool cancel_requested;
+
+	return is_claimed(claim, &cancel_requested) && !cancel_requested;
+}
+
+static bool
+is_claimed(const Claim *claim, bool *cancel_requested)
+{
+	NullableDatum args[] = {aion_arg_int64(claim->task.run_key),
+							aion_arg_int32(claim->task.ordinal),
+							aion_arg(UUIDPGetDatum(&claim->token))};
+	Authority authority;
+	Rows rows;
+
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&find_claimed, args);
+	*cancel_requested = rows.count > 0 && aion_row_bool(rows, 0, 1);
+	aion_authority_drop(&authority);
+	return rows.count > 0;
+}
+
+/*
+ * Tells everybody, until this transaction ends, that the task is being executed; false if somebody
+ * is still at an earlier attempt.
+ */
+static bool
+lock_out_others(const Task *task)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) task->run_key,
+						 (uint32) (task->run_key >> 32) ^ (uint32) task->ordinal, LOCK_CLASS);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * Makes one attempt, and notes what came of it.
+ */
+static void
+attempt(Claim *claim)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	AttemptInfo info = {.workflow_id = claim->workflow_id,
+						.run_id = claim->run_id,
+						.ordinal = claim->task.ordinal,
+						.activity = claim->task.activity,
+						.attempt = claim->task.attempt,
+						.deadline = claim->task.attempt_by,
+						.deadline_is_last = claim->task.attempt_by == claim->task.close_by,
+						.heartbeat = claim->task.policy.heartbeat,
+						.heartbeat_details = claim->heartbeat_details,
+						.background = true,
+						.wanted = is_wanted,
+						.confirm = confirm,
+						.argument = claim};
+	ErrorData *volatile error = NULL;
+	const Handler *handler = NULL;
+	const Registration *activity;
+	Attempt result = {0};
+	Obstacle obstacle;
+
+	activity = aion_registration_find(info.activity, &handler, &obstacle);
+	if (activity == NULL || handler == NULL)
+	{
+		give_up(claim, aion_failure_make("55000",
+										 handler == NULL && obstacle.message != NULL
+											 ? obstacle.message
+											 : "the activity has no function",
+										 NULL));
+		return;
+	}
+	info.settings = &activity->settings;
+	aion_interruption_watch(LOCK_WAIT_MS, 0);
+	(void) aion_interruption_begin(INTERRUPTION_NO_RUN);
+	PG_TRY();
+	{
+		aion_attempt_make(&info, handler, claim->input, &result);
+		end_watch();
+	}
+	PG_CATCH();
+	{
+		end_watch();
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData(); /* its subtransaction has been rolled back */
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (error != NULL)
+		aion_failure_end_test(error);
+	if (error == NULL && result.misfit)
+		give_up(claim, result.value);
+	else if (error == NULL)
+		note(claim, &info, &result);
+	else
+		give_up(claim, aion_failure_of(error, NULL));
+}
+
+static void
+end_watch(void)
+{
+	(void) aion_interruption_begin(0);
+	aion_interruption_watch(0, 0);
+}
+
+/*
+ * Lets the attempt fail, before it is over, if nobody wants what it has done.
+ */
+static void
+confirm(void *argument)
+{
+	Claim *claim = argument;
+	Authority authority;
+	bool wanted;
+
+	aion_interruption_check(); /* before the effects of what it made of that are kept */
+	aion_authority_assume(&authority);
+	wanted = aion_claim_hold(claim->task.run_key, claim->task.ordinal, &claim->token, false,
+							 &claim->task);
+	aion_authority_drop(&authority);
+	if (!wanted)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("activity \"%s\" is no longer wanted", claim->task.activity)));
+	CRASH_POINT("background activity confirmed");
+}
+
+/*
+ * Notes how an attempt ended, unless it is no longer wanted.
+ */
+static void
+note(Claim *claim, const AttemptInfo *info, const Attempt *result)
+{
+	Task *task = &claim->task;
+	Authority authority;
+	JsonObject outcome;
+
+	aion_authority_assume(&authority);
+	if (aion_claim_hold(task->run_key, task->ordinal, &claim->token, false, task))
+	{
+		if (result->failed)
+			(void) aion_task_fail(task, result->value, true, -1, info->details);
+		else
+		{
+			aion_object_begin(&outcome);
+			aion_object_json(&outcome, "ok", result->value);
+			aion_task_settle(task, aion_object_end(&outcome));
+		}
+	}
+	aion_authority_drop(&authority);
+}
+
+/*
+ * Puts back a task whose attempt did not happen: the machine failed, or somebody cancelled the
+ * statement.
+ */
+static void
+give_up(Claim *claim, const Jsonb *error)
+{
+	Task *task = &claim->task;
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	if (aion_claim_hold(task->run_key, task->ordinal, &claim->token, false, task))
+	{
+		int64 delay =
+			Min(RETRY_FIRST_MS * (INT64CONST(1) << Min(task->failures, 20)), RETRY_MAX_MS);
+
+		put_back(task, TimestampTzPlusMilliseconds(aion_clock_now(), delay), error);
+	}
+	aion_authority_drop(&authority);
+}
+
+/*
+ * Lets tasks that were put back be tried again at once: what they lacked may be there now.
+ */
+static void
+mended(Datum owner_keys)
+{
+	NullableDatum args[] = {aion_arg(owner_keys), aion_arg_timestamp(aion_clock_now())};
+	Rows rows = aion_statement_execute(&hasten_tasks, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+		aion_wakeup_background(aion_row_int32(rows, row, 1));
+}
+
+/*
+ * Lets a task be tried again, or end if its workflow only waits for it to.
+ */
+static void
+put_back(Task *task, TimestampTz next, const Jsonb *error)
+{
+	NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal),
+							aion_arg_int32(task->failures + 1), aion_arg_timestamp(next),
+							aion_arg_jsonb(error)};
+
+	if (task->cancel_requested)
+	{
+		aion_task_settle_cancelled(task);
+		return;
+	}
+	(void) aion_statement_execute(&put_task_back, args);
+	aion_queue_release(task);
+	aion_due_wake(task->run_key, task->owner_key,
+				  psprintf(TIMER_TASK "%d again %d", task->ordinal, task->failures), next);
+}
+
+/*
+ * Puts back the tasks of an owner that nobody is executing although somebody has claimed them: he
+ * is gone.
+ */
+static void
+recover(int32 owner_key)
+{
+	NullableDatum args[] = {aion_arg_int32(owner_key)};
+	Rows rows = aion_statement_execute(&select_claimed, args);
+	Task task;
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		aion_task_read(rows, row, &task);
+		if (lock_out_others(&task))
+			put_back(&task, aion_clock_now(), NULL);
+	}
+}
+
+/*
+ * Returns the owners for whom there is something to execute.
+ */
+static List *
+owed(void)
+{
+	Rows rows = aion_statement_execute(&select_owners, NULL);
+	List *owners = NIL;
+
+	for (uint64 row = 0; row < rows.count; row++)
+		owners = lappend_int(owners, aion_row_int32(rows, row, 1));
+	return owners;
+}
+
+static void
+add_context(void *claim)
+{
+	errcontext("activity \"%s\" of workflow \"%s\"", ((Claim *) claim)->task.activity,
+			   ((Claim *) claim)->workflow_id);
+}

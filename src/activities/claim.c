@@ -1,0 +1,395 @@
+/*
+ * claim.c
+ *		Taking activities in order to execute them.
+ *
+ * A claim is a token.  It counts when the claiming transaction commits, so an attempt is known
+ * before its effects, and it holds until the task is settled, tried again, or taken back: then no
+ * task has that token any more.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "activities/claim.h"
+#include "activities/front.h"
+#include "code/owner.h"
+#include "shared/pace.h"
+#include "support/clock.h"
+#include "support/pg_compat.h"
+#include "support/subtransaction.h"
+
+/* $5: how many with the same key may run at once, of those owners. */
+#define ROOM_FOR_KEY(owners)                                                                       \
+	" AND ($5 IS NULL OR t.key IS NULL OR (SELECT count(*) FROM aion._task c WHERE c.task_queue "  \
+	"= $1"                                                                                         \
+	" AND c.key = t.key AND c.state IN ('claimed', 'cancelled', 'abandoned')"                      \
+	" AND (" owners " IS NULL OR c.owner_key = ANY (" owners "))) < $5)"
+
+/* Which part of a queue is looked at. */
+#define LEVEL(first, last) "t.priority = " first " AND t.next_attempt_at >= " last
+#define RANGE(first, last) "t.priority BETWEEN " first " AND " last
+
+#define LOCK_WAITING(whose, stretch)                                                               \
+	"SELECT " TASK_COLUMNS ", r.workflow_id, r.run_id,"                                            \
+	" (SELECT e.attributes -> 'input' FROM aion._event e"                                          \
+	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"               \
+	" FROM aion._task t JOIN aion._run r USING (run_key)"                                          \
+	" WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2 AND " whose      \
+	" AND " stretch " AND ($8 IS NULL OR t.activity = ANY ($8))"                                   \
+	" AND (t.close_by IS NULL OR t.close_by > $2)"                                                 \
+	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)" ROOM_FOR_KEY(                  \
+		"$12") " AND ($7 IS NULL OR t.run_key = ANY ($7))"                                         \
+			   " AND r.blocked IS DISTINCT FROM 'quarantined' AND r.status <> 'paused'"            \
+			   " ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"                \
+			   " LIMIT $6 FOR UPDATE OF t SKIP LOCKED"
+
+#define FIND_WAITING(whose, stretch)                                                               \
+	"SELECT FROM aion._task t WHERE t.task_queue = $1 AND t.state = 'waiting'"                     \
+	" AND t.next_attempt_at <= $2 AND " whose " AND " stretch ROOM_FOR_KEY("$9") " LIMIT 1"
+
+#define WORKERS "NOT t.background AND ($4 OR t.owner_key = ANY ($3))"
+#define BACKGROUND(owner)                                                                          \
+	"t.background AND t.owner_key = " owner " AND $3 IS NOT NULL AND $4 IS NOT NULL"
+#define CLAIM_TYPES TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, INT4OID
+#define LOCK_TYPES CLAIM_TYPES, INT4OID, INT8ARRAYOID, TEXTARRAYOID, INT4OID, INT4OID
+
+/* Of each the one for a range of priorities and the one for a level. */
+static Statement lock_for_worker[] = {
+	STATEMENT(SELECT, LOCK_WAITING(WORKERS " AND $9 = 0", RANGE("$10", "$11")), LOCK_TYPES, INT4OID,
+			  INT4ARRAYOID),
+	STATEMENT(SELECT, LOCK_WAITING(WORKERS " AND $9 = 0", LEVEL("$10", "$11")), LOCK_TYPES,
+			  TIMESTAMPTZOID, INT4ARRAYOID)};
+static Statement lock_for_background[] = {
+	STATEMENT(SELECT, LOCK_WAITING(BACKGROUND("$9"), RANGE("$10", "$11")), LOCK_TYPES, INT4OID,
+			  INT4ARRAYOID),
+	STATEMENT(SELECT, LOCK_WAITING(BACKGROUND("$9"), LEVEL("$10", "$11")), LOCK_TYPES,
+			  TIMESTAMPTZOID, INT4ARRAYOID)};
+static Statement find_for_worker[] = {
+	STATEMENT(SELECT, FIND_WAITING(WORKERS " AND $6 = 0", RANGE("$7", "$8")), CLAIM_TYPES, INT4OID,
+			  INT4OID, INT4OID, INT4ARRAYOID),
+	STATEMENT(SELECT, FIND_WAITING(WORKERS " AND $6 = 0", LEVEL("$7", "$8")), CLAIM_TYPES, INT4OID,
+			  INT4OID, TIMESTAMPTZOID, INT4ARRAYOID)};
+static Statement find_for_background[] = {
+	STATEMENT(SELECT, FIND_WAITING(BACKGROUND("$6"), RANGE("$7", "$8")), CLAIM_TYPES, INT4OID,
+			  INT4OID, INT4OID, INT4ARRAYOID),
+	STATEMENT(SELECT, FIND_WAITING(BACKGROUND("$6"), LEVEL("$7", "$8")), CLAIM_TYPES, INT4OID,
+			  INT4OID, TIMESTAMPTZOID, INT4ARRAYOID)};
+static Statement claim_task =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._task SET state = 'claimed', attempt = $3, worker = $4, token = $5,"
+			  " attempt_by = $6, heartbeat_by = $7, permit = $8, last_error = NULL"
+			  " WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID, INT4OID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
+static Statement select_next =
+	STATEMENT(SELECT,
+			  "SELECT min(next_attempt_at) FROM aion._task WHERE task_queue = $1"
+			  " AND state = 'waiting' AND NOT background AND next_attempt_at > $2",
+			  TEXTOID, TIMESTAMPTZOID);
+static Statement lock_claimed =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
+			  " AND token = $3 AND state IN ('claimed', 'cancelled', 'abandoned') FOR UPDATE",
+			  INT8OID, INT4OID, UUIDOID);
+
+static List *claim_ruled(const ClaimWish *wish, Queue *queue, int most);
+static List *claim_limited(const ClaimWish *wish, Queue *queue, int most);
+static List *claim_any(const ClaimWish *wish, Queue *queue, int most);
+static List *claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front,
+						   const Stretch *stretch);
+static bool may_exist(Queue *queue);
+static bool find(const Queue *queue, int32 background_of);
+static bool has_keys(const Queue *queue);
+static Queue unruled_of(const Queue *queue);
+static Claim *read_claim(Rows rows, uint64 row);
+static void take(const ClaimWish *wish, Claim *claim);
+
+/*
+ * Claims what may be executed now of a queue.
+ */
+List *
+aion_claim(const ClaimWish *wish, const char *queue_name)
+{
+	List *claims;
+	Queue unruled;
+	Queue queue;
+
+	aion_queue_read(queue_name, wish->owner_keys, &queue);
+	claims = claim_ruled(wish, &queue, wish->most);
+	if (queue.ruled.isnull)
+		return claims;
+	unruled = unruled_of(&queue);
+	return list_concat(claims, claim_ruled(wish, &unruled, wish->most - list_length(claims)));
+}
+
+/*
+ * Claims from a queue as it is configured.
+ */
+static List *
+claim_ruled(const ClaimWish *wish, Queue *queue, int most)
+{
+	if (queue->paused || most == 0 || !has_keys(queue))
+		return NIL;
+	return queue->is_limited ? claim_limited(wish, queue, most) : claim_any(wish, queue, most);
+}
+
+/*
+ * Claims as many as there are permits for.  A transaction may last, so it keeps no permit that it
+ * does not use: where it has taken too many it begins again with what it can have.
+ */
+static List *
+claim_limited(const ClaimWish *wish, Queue *queue, int most)
+{
+	for (;;)
+	{
+		Subtransaction sub;
+		List *claims = NIL;
+		int held;
+
+		aion_subtransaction_begin(&sub);
+		held = aion_queue_hold_permits(queue, most);
+		if (held > 0)
+			claims = claim_any(wish, queue, held);
+		if (claims != NIL && queue->permit_count == 0 && !queue->in_vain)
+		{
+			aion_subtransaction_release(&sub);
+			return claims;
+		}
+		aion_subtransaction_undo(&sub);
+		if (claims == NIL)
+			return NIL;
+		most = list_length(claims);
+	}
+}
+
+static List *
+claim_any(const ClaimWish *wish, Queue *queue, int most)
+{
+	List *claims = NIL;
+	Stretch stretch;
+	Front *front = aion_front_begin(queue->name, wish->background_of);
+
+	while (list_length(claims) < most && aion_front_next(front, &stretch))
+		claims = list_concat(
+			claims, claim_stretch(wish, queue, most - list_length(claims), front, &stretch));
+	return claims;
+}
+
+static List *
+claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front, const Stretch *stretch)
+{
+	Statement *lock = wish->background_of > 0 ? lock_for_background : lock_for_worker;
+	List *claims = NIL;
+	NullableDatum args[] = {aion_arg_text(queue->name),
+							aion_arg_timestamp(aion_clock_now()),
+							aion_arg(queue->claimable),
+							aion_arg_bool(queue->granted),
+							queue->max_per_key > 0 ? aion_arg_int32(queue->max_per_key)
+												   : aion_arg_null(),
+							aion_arg_int32(most),
+							wish->run_keys,
+							wish->activities,
+							aion_arg_int32(wish->background_of),
+							stretch->first,
+							stretch->last,
+							queue->ruled};
+	Rows rows = aion_statement_execute(&lock[stretch->is_level], args);
+
+	aion_front_end(front, rows.count);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Claim *claim = read_claim(rows, row);
+
+		aion_front_met(front, claim->task.policy.priority);
+		if (!aion_queue_has_room_for(queue, claim->task.key))
+			continue;
+		aion_queue_use_permit(queue, &claim->task);
+		take(wish, claim);
+		claims = lappend(claims, claim);
+	}
+	return claims;
+}
+
+/*
+ * Tells whether there is something in a queue that a worker might claim.
+ */
+bool
+aion_claim_exists(const char *queue_name, Datum owner_keys)
+{
+	Queue unruled;
+	Queue queue;
+
+	aion_queue_read(queue_name, owner_keys, &queue);
+	if (may_exist(&queue))
+		return true;
+	unruled = unruled_of(&queue);
+	return !queue.ruled.isnull && may_exist(&unruled);
+}
+
+static bool
+may_exist(Queue *queue)
+{
+	Subtransaction sub;
+	bool has_permit;
+
+	if (queue->paused || !has_keys(queue) || !find(queue, 0))
+		return false;
+	if (!queue->is_limited)
+		return true;
+	aion_subtransaction_begin(&sub);
+	has_permit = aion_queue_hold_permits(queue, 1) > 0;
+	aion_subtransaction_undo(&sub);
+	return has_permit;
+}
+
+/*
+ * Tells whether there are owners whose activities may be claimed.
+ */
+static bool
+has_keys(const Queue *queue)
+{
+	return queue->granted || ARR_NDIM(DatumGetArrayTypeP(queue->claimable)) > 0;
+}
+
+/*
+ * Returns the queue as those activities meet it that its owner does not rule.
+ */
+static Queue
+unruled_of(const Queue *queue)
+{
+	return (Queue){.name = queue->name, .ruled = aion_arg_null(), .claimable = queue->unruled};
+}
+
+/*
+ * Tells whether something in a queue is due that is to be executed here, if there is room for it or
+ * not.
+ */
+bool
+aion_claim_is_due(const char *queue_name, int32 background_of)
+{
+	Queue queue = {.name = unconstify(char *, queue_name),
+				   .ruled = aion_arg_null(),
+				   .claimable = PointerGetDatum(construct_empty_array(INT4OID))};
+
+	return find(&queue, background_of);
+}
+
+static bool
+find(const Queue *queue, int32 background_of)
+{
+	Statement *statement = background_of > 0 ? find_for_background : find_for_worker;
+	Front *front = aion_front_begin(queue->name, background_of);
+	Stretch stretch;
+
+	while (aion_front_next(front, &stretch))
+	{
+		NullableDatum args[] = {aion_arg_text(queue->name),
+								aion_arg_timestamp(aion_clock_now()),
+								aion_arg(queue->claimable),
+								aion_arg_bool(queue->granted),
+								queue->max_per_key > 0 ? aion_arg_int32(queue->max_per_key)
+													   : aion_arg_null(),
+								aion_arg_int32(background_of),
+								stretch.first,
+								stretch.last,
+								queue->ruled};
+		bool found = aion_statement_execute(&statement[stretch.is_level], args).count > 0;
+
+		aion_front_end(front, found ? 1 : 0);
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Returns when something of a queue may be claimed that cannot be now, and of which nobody tells;
+ * DT_NOEND: there is no such moment.
+ */
+TimestampTz
+aion_claim_next(const char *queue)
+{
+	NullableDatum args[] = {aion_arg_text(queue), aion_arg_timestamp(aion_clock_now())};
+	TimestampTz next = aion_row_timestamp(aion_statement_execute(&select_next, args), 0, 1);
+
+	return Min(Min(next, aion_queue_next_permit(queue)), aion_front_again(queue, 0));
+}
+
+/*
+ * Locks the task that a token holds; false if it holds none.  One that its workflow no longer wants
+ * is held only to be told so.
+ */
+bool
+aion_claim_hold(int64 run_key, int32 ordinal, const pg_uuid_t *token, bool even_cancelled,
+				Task *task)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_int32(ordinal),
+							aion_arg(UUIDPGetDatum(token))};
+	Rows rows = aion_statement_execute(&lock_claimed, args);
+
+	if (rows.count == 0)
+		return false;
+	aion_task_read(rows, 0, task);
+	return even_cancelled || strcmp(task->state, "cancelled") != 0;
+}
+
+/*
+ * Returns what is the same in all attempts of an activity, and in no other activity.
+ */
+char *
+aion_claim_idempotency_key(const Claim *claim)
+{
+	return psprintf("%s/%d",
+					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&claim->run_id))),
+					claim->task.ordinal);
+}
+
+static Claim *
+read_claim(Rows rows, uint64 row)
+{
+	Claim *claim = palloc0(sizeof(Claim));
+
+	aion_task_read(rows, row, &claim->task);
+	claim->workflow_id = aion_row_text(rows, row, TASK_COLUMN_COUNT + 1);
+	claim->run_id = aion_row_uuid(rows, row, TASK_COLUMN_COUNT + 2);
+	claim->input = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 3);
+	claim->heartbeat_details = aion_row_jsonb(rows, row, TASK_COLUMN_COUNT + 4);
+	claim->owner = aion_owner_name(claim->task.owner_key);
+	return claim;
+}
+
+/*
+ * Makes one more attempt of a task that is locked.
+ */
+static void
+take(const ClaimWish *wish, Claim *claim)
+{
+	TimestampTz now = aion_clock_now();
+	Task *task = &claim->task;
+	const Policy *policy = &task->policy;
+
+	claim->token = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
+	task->attempt++;
+	task->state = "claimed";
+	task->attempt_by = policy->start_to_close > 0 ? now + policy->start_to_close : DT_NOEND;
+	task->attempt_by = Min(task->attempt_by, task->close_by);
+	if (policy->heartbeat > 0 && !task->background)
+		task->heartbeat_by = now + policy->heartbeat;
+	{
+		NullableDatum args[] = {aion_arg_int64(task->run_key),
+								aion_arg_int32(task->ordinal),
+								aion_arg_int32(task->attempt),
+								aion_arg_text(wish->worker),
+								aion_arg(UUIDPGetDatum(&claim->token)),
+								aion_arg_timestamp(task->attempt_by),
+								aion_arg_timestamp(task->heartbeat_by),
+								task->permit > 0 ? aion_arg_int32(task->permit) : aion_arg_null()};
+
+		(void) aion_statement_execute(&claim_task, args);
+	}
+	aion_task_watch(task, now);
+	aion_pace_begin(task->owner_key, task->task_queue);
+}

@@ -1,0 +1,324 @@
+/*
+ * front.c
+ *		Where the waiting tasks of a queue begin.
+ *
+ * A task that was claimed leaves a dead entry in the index that claims read from its beginning, and
+ * while somebody holds a snapshot nobody may remove it: every claim would step over all those that
+ * were made since.  So a backend that notices remembers when the oldest task that still waits is
+ * due, of each priority it has met, and looks no further back for a while.
+ *
+ * Nothing is passed over that had committed when it looked, nor what commits within a second of
+ * being due.  What commits later than that, or older tasks that somebody gives back, are found when
+ * the while is over: it is a small multiple of the time that looking at everything takes.  Of a
+ * priority that it has not met it always looks at everything.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/instrument.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "activities/front.h"
+#include "support/clock.h"
+
+#define FRONTS 16		 /* queues of which a backend knows something */
+#define LEVELS 4		 /* priorities of each */
+#define DEAR 64			 /* pages, that a look costs where nothing is in its way */
+#define DEAR_PER_TASK 32 /* and those of each task it finds */
+#define DEAR_LOOKS 3
+#define LATE USECS_PER_SEC /* between being due and being committed */
+#define SHARE 20		   /* of the time goes into looking at everything */
+#define MAX_WHILE (5 * USECS_PER_SEC)
+
+typedef struct Level
+{
+	int32 priority;
+	TimestampTz oldest;
+} Level;
+
+struct Front
+{
+	char *queue; /* NULL: nothing is known */
+	int32 background_of;
+	int met_count;
+	int32 met[LEVELS]; /* priorities */
+	int level_count;
+	Level levels[LEVELS]; /* the highest priority first */
+	TimestampTz learned;
+	TimestampTz until; /* the levels are good */
+
+	/* Of the look that goes on, or was the last one. */
+	bool is_short; /* by the levels */
+	bool may_learn;
+	int dear_looks; /* in succession */
+	int position;
+	int64 pages;
+	TimestampTz began;
+};
+
+static Statement oldest_for_workers =
+	STATEMENT(SELECT,
+			  "SELECT next_attempt_at FROM aion._task WHERE task_queue = $1 AND priority = $2"
+			  " AND state = 'waiting' AND NOT background AND $3 = 0 ORDER BY next_attempt_at"
+			  " LIMIT 1",
+			  TEXTOID, INT4OID, INT4OID);
+static Statement oldest_in_background =
+	STATEMENT(SELECT,
+			  "SELECT next_attempt_at FROM aion._task WHERE task_queue = $1 AND priority = $2"
+			  " AND state = 'waiting' AND background AND owner_key = $3 ORDER BY next_attempt_at"
+			  " LIMIT 1",
+			  TEXTOID, INT4OID, INT4OID);
+static Statement next_queue =
+	STATEMENT(SELECT,
+			  "SELECT min(task_queue) FROM aion._task WHERE owner_key = $1 AND background"
+			  " AND state = 'waiting' AND task_queue > $2",
+			  INT4OID, TEXTOID);
+
+static Front fronts[FRONTS];
+
+/* The queues of an owner that have tasks in the background, as far as that is remembered. */
+static Front names; /* its levels mean nothing */
+static List *name_list = NIL;
+
+static Front *find(const char *queue, int32 background_of);
+static void begin(Front *front);
+static bool is_dear(Front *front, uint64 found);
+static void set_while(Front *front);
+static void learn(Front *front);
+static int by_priority(const void *a, const void *b);
+static void learn_names(int32 owner_key);
+static char *read_next_queue(int32 owner_key, const char *queue);
+
+/*
+ * Begins to look at a queue: aion_front_next() says where, and aion_front_end() is told what was
+ * found before any of it is changed.
+ */
+Front *
+aion_front_begin(const char *queue, int32 background_of)
+{
+	Front *front = find(queue, background_of);
+
+	begin(front);
+	return front;
+}
+
+/*
+ * Returns the next stretch to look at, the one of the highest priority first; false: that was all.
+ */
+bool
+aion_front_next(Front *front, Stretch *stretch)
+{
+	int count = front->is_short ? front->level_count : 0;
+
+	while (front->position <= 2 * count)
+	{
+		int i = front->position / 2;
+		bool is_level = front->position++ % 2 == 1;
+		int64 first = i < count ? (int64) front->levels[i].priority + 1 : PG_INT32_MIN;
+		int64 last = i > 0 ? (int64) front->levels[i - 1].priority - 1 : PG_INT32_MAX;
+
+		if (is_level)
+			*stretch = (Stretch){true, aion_arg_int32(front->levels[i].priority),
+								 aion_arg(TimestampTzGetDatum(front->levels[i].oldest))};
+		else if (first <= last)
+			*stretch =
+				(Stretch){false, aion_arg_int32((int32) first), aion_arg_int32((int32) last)};
+		else
+			continue;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Says how many tasks a look has found.
+ */
+void
+aion_front_end(Front *front, uint64 found)
+{
+	if (!front->is_short && is_dear(front, found))
+		learn(front);
+}
+
+/*
+ * Says that a queue has tasks of a priority.
+ */
+void
+aion_front_met(Front *front, int32 priority)
+{
+	for (int i = 0; i < front->met_count; i++)
+		if (front->met[i] == priority)
+			return;
+	if (front->met_count == LEVELS)
+		memmove(front->met, front->met + 1, --front->met_count * sizeof(int32));
+	front->met[front->met_count++] = priority;
+}
+
+/*
+ * Returns when a queue should be looked at again because the last look may have passed something
+ * over; DT_NOEND: it has not.
+ */
+TimestampTz
+aion_front_again(const char *queue, int32 background_of)
+{
+	Front *front = find(queue, background_of);
+
+	return front->is_short ? front->until : DT_NOEND;
+}
+
+/*
+ * The same for the queues of an owner.
+ */
+TimestampTz
+aion_front_queues_again(int32 owner_key)
+{
+	return names.background_of == owner_key && names.is_short ? names.until : DT_NOEND;
+}
+
+/*
+ * Returns the queue that follows another one by name and has tasks of an owner in the background;
+ * NULL: none.
+ */
+char *
+aion_front_queue_after(int32 owner_key, const char *queue)
+{
+	char *next;
+	ListCell *cell;
+
+	if (names.background_of != owner_key)
+		names = (Front){.background_of = owner_key};
+	begin(&names);
+	if (!names.is_short)
+	{
+		next = read_next_queue(owner_key, queue);
+		if (is_dear(&names, 0))
+			learn_names(owner_key);
+		return next;
+	}
+	foreach (cell, name_list)
+		if (strcmp(lfirst(cell), queue) > 0)
+			return pstrdup(lfirst(cell));
+	return NULL;
+}
+
+/*
+ * Returns what is known of a queue; if it is a new one, another is forgotten.
+ */
+static Front *
+find(const char *queue, int32 background_of)
+{
+	static int last = 0;
+	Front *front;
+	char *copy;
+
+	for (int i = 0; i < FRONTS; i++)
+		if (fronts[i].queue != NULL && fronts[i].background_of == background_of &&
+			strcmp(fronts[i].queue, queue) == 0)
+			return &fronts[i];
+	copy = MemoryContextStrdup(TopMemoryContext, queue);
+	last = (last + 1) % FRONTS;
+	front = &fronts[last];
+	if (front->queue != NULL)
+		pfree(front->queue);
+	*front = (Front){.queue = copy, .background_of = background_of, .met_count = 1};
+	return front;
+}
+
+/*
+ * Begins a look.  It is one to learn from if all it sees has committed, and is the latest.
+ */
+static void
+begin(Front *front)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool is_real = !aion_clock_is_virtual();
+
+	front->is_short = is_real && now >= front->learned && now < front->until;
+	front->may_learn = is_real && !IsolationUsesXactSnapshot() &&
+					   !TransactionIdIsValid(GetTopTransactionIdIfAny());
+	front->position = 0;
+	front->began = now;
+	front->pages = pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read;
+}
+
+/*
+ * Tells whether looks have become dear, and something can be learned of this one.  One that is may
+ * just have made its plan.
+ */
+static bool
+is_dear(Front *front, uint64 found)
+{
+	int64 pages = pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read - front->pages;
+
+	if (pages <= DEAR + DEAR_PER_TASK * (int64) found)
+		front->dear_looks = 0;
+	else if (front->dear_looks < DEAR_LOOKS)
+		front->dear_looks++;
+	return front->dear_looks == DEAR_LOOKS && front->may_learn;
+}
+
+static void
+set_while(Front *front)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	front->learned = front->began;
+	front->until = now + Min((now - front->began) * SHARE, MAX_WHILE);
+}
+
+/*
+ * Finds out when the oldest tasks are due, of all who may be claimed or not.
+ */
+static void
+learn(Front *front)
+{
+	for (int i = 0; i < front->met_count; i++)
+	{
+		NullableDatum args[] = {aion_arg_text(front->queue), aion_arg_int32(front->met[i]),
+								aion_arg_int32(front->background_of)};
+		Rows rows = aion_statement_execute(
+			front->background_of > 0 ? &oldest_in_background : &oldest_for_workers, args);
+		TimestampTz oldest = rows.count > 0 ? aion_row_timestamp(rows, 0, 1) : DT_NOEND;
+
+		front->levels[i] = (Level){front->met[i], Min(oldest, front->began - LATE)};
+	}
+	front->level_count = front->met_count;
+	qsort(front->levels, front->level_count, sizeof(Level), by_priority);
+	set_while(front);
+}
+
+static int
+by_priority(const void *a, const void *b)
+{
+	int32 first = ((const Level *) a)->priority;
+	int32 second = ((const Level *) b)->priority;
+
+	return first < second ? 1 : first > second ? -1 : 0;
+}
+
+static void
+learn_names(int32 owner_key)
+{
+	MemoryContext caller;
+	List *found = NIL;
+
+	for (char *name = ""; (name = read_next_queue(owner_key, name)) != NULL;)
+		found = lappend(found, name);
+	list_free_deep(name_list);
+	name_list = NIL;
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	for (int i = 0; i < list_length(found); i++)
+		name_list = lappend(name_list, pstrdup(list_nth(found, i)));
+	MemoryContextSwitchTo(caller);
+	set_while(&names);
+}
+
+static char *
+read_next_queue(int32 owner_key, const char *queue)
+{
+	NullableDatum args[] = {aion_arg_int32(owner_key), aion_arg_text(queue)};
+
+	return aion_row_text(aion_statement_execute(&next_queue, args), 0, 1);
+}

@@ -1,0 +1,393 @@
+/*
+ * poll.c
+ *		The protocol of workers: claiming activities, and saying what came of them.
+ *
+ * Whoever does not hold the token that a task has now is told so and changes nothing.  All of it is
+ * plain statements: no session is needed between them.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "activities/claim.h"
+#include "aion.h"
+#include "code/fence.h"
+#include "code/guard.h"
+#include "code/owner.h"
+#include "shared/pollers.h"
+#include "shared/wakeup.h"
+#include "support/clock.h"
+#include "support/duration.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/payload.h"
+#include "support/pg_compat.h"
+#include "support/statement.h"
+
+#define MAX_WAIT (5 * USECS_PER_SEC) /* a waiting poll holds a snapshot */
+#define MAX_TASKS 1000
+
+static Statement note_heartbeat = STATEMENT(UPDATE,
+											"UPDATE aion._task SET heartbeat_by = $3,"
+											" heartbeat_details = coalesce($4, heartbeat_details)"
+											" WHERE run_key = $1 AND ordinal = $2",
+											INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
+/* What a poll asks for. */
+#define HINT_WORKER "Workers call it, in sessions of their own."
+
+typedef struct Poll
+{
+	Datum *queues;
+	int queue_count;
+	ClaimWish wish;
+	Oid role;
+} Poll;
+
+static void read_queues(FunctionCallInfo fcinfo, Poll *poll);
+static void read_poll(FunctionCallInfo fcinfo, Poll *poll);
+static int claim_some(FunctionCallInfo fcinfo, Poll *poll);
+static void put_claim(FunctionCallInfo fcinfo, const Claim *claim);
+static bool has_tasks(const Poll *poll);
+static long wait_at_most(const Poll *poll, TimestampTz until);
+static TimestampTz read_wait(const Interval *wait, TimestampTz start, int64 most);
+static void hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task);
+pg_noreturn static void refuse_token(void);
+
+static void
+read_queues(FunctionCallInfo fcinfo, Poll *poll)
+{
+	bool *isnull;
+
+	memset(poll, 0, sizeof(Poll));
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("task_queues must not be null")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &poll->queues,
+					  &isnull, &poll->queue_count);
+	for (int i = 0; i < poll->queue_count; i++)
+		aion_name_check(isnull[i] ? NULL : TextDatumGetCString(poll->queues[i]), AION_NAME_MAX,
+						"task queue");
+	poll->role = GetUserId();
+}
+
+static void
+read_poll(FunctionCallInfo fcinfo, Poll *poll)
+{
+	read_queues(fcinfo, poll);
+	poll->wish.worker = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	aion_name_check(poll->wish.worker, AION_NAME_MAX, "worker");
+	poll->wish.most = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
+	if (poll->wish.most < 1 || poll->wish.most > MAX_TASKS)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("max_tasks must be between 1 and %d", MAX_TASKS)));
+	poll->wish.activities = PG_ARGISNULL(4) ? aion_arg_null() : aion_arg(PG_GETARG_DATUM(4));
+	poll->wish.run_keys = aion_arg_null();
+}
+
+/*
+ * Claims what there is now, from the queues in the order in which they are named.  Returns how many
+ * that were.
+ */
+static int
+claim_some(FunctionCallInfo fcinfo, Poll *poll)
+{
+	Authority authority;
+	int count = 0;
+
+	aion_authority_assume(&authority);
+	(void) aion_fence_require_adopted();
+	poll->wish.owner_keys = aion_owner_controlled(poll->role);
+	for (int i = 0; i < poll->queue_count && poll->wish.most > 0; i++)
+	{
+		List *claims = aion_claim(&poll->wish, TextDatumGetCString(poll->queues[i]));
+		ListCell *cell;
+
+		foreach (cell, claims)
+			put_claim(fcinfo, lfirst(cell));
+		poll->wish.most -= list_length(claims);
+		count += list_length(claims);
+	}
+	aion_authority_drop(&authority);
+	return count;
+}
+
+static void
+put_claim(FunctionCallInfo fcinfo, const Claim *claim)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	const Task *task = &claim->task;
+	char *token = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&claim->token)));
+	Datum values[] = {
+		CStringGetTextDatum(psprintf(INT64_FORMAT ".%d.%s", task->run_key, task->ordinal, token)),
+		CStringGetTextDatum(claim->workflow_id),
+		UUIDPGetDatum(&claim->run_id),
+		CStringGetTextDatum(task->activity),
+		JsonbPGetDatum(claim->input),
+		Int32GetDatum(task->attempt),
+		CStringGetTextDatum(aion_claim_idempotency_key(claim)),
+		JsonbPGetDatum(claim->heartbeat_details),
+		TimestampTzGetDatum(task->attempt_by),
+		CStringGetTextDatum(claim->owner)};
+	bool nulls[lengthof(values)] = {false};
+
+	nulls[4] = claim->input == NULL;
+	nulls[7] = claim->heartbeat_details == NULL;
+	nulls[8] = task->attempt_by == DT_NOEND;
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
+/*
+ * Tells whether a poll would find something to claim.
+ */
+static bool
+has_tasks(const Poll *poll)
+{
+	bool found = false;
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	for (int i = 0; i < poll->queue_count && !found; i++)
+		found = aion_claim_exists(TextDatumGetCString(poll->queues[i]),
+								  aion_owner_controlled(poll->role));
+	aion_authority_drop(&authority);
+	return found;
+}
+
+/*
+ * Returns how long a poll may sleep until there may be something that nobody tells: an attempt that
+ * is to be made later, or a limit that is over.
+ */
+static long
+wait_at_most(const Poll *poll, TimestampTz until)
+{
+	Authority authority;
+
+	aion_authority_assume(&authority);
+	for (int i = 0; i < poll->queue_count; i++)
+		until = Min(until, aion_claim_next(TextDatumGetCString(poll->queues[i])));
+	aion_authority_drop(&authority);
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+}
+
+static TimestampTz
+read_wait(const Interval *wait, TimestampTz start, int64 most)
+{
+	TimestampTz until;
+
+	aion_duration_check(wait, true, "wait");
+	until = aion_duration_after(start, wait, "wait");
+	return most > 0 ? Min(until, start + most) : until;
+}
+
+/*
+ * Locks the task that a token holds; one that its workflow no longer wants is held by no token but
+ * to be told so.
+ */
+static void
+hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
+{
+	char *token = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char id[37];
+	long long run_key;
+	int ordinal;
+	int length;
+	pg_uuid_t *uuid;
+	bool is_uuid = true;
+
+	if (token == NULL || strlen(token) > 100 ||
+		sscanf(token, "%lld.%d.%36[0-9a-f-]%n", &run_key, &ordinal, id, &length) != 3 ||
+		strlen(id) != 36 || token[length] != '\0')
+		refuse_token();
+	for (int i = 0; i < 36; i++)
+		is_uuid = is_uuid && (id[i] == '-') == (i == 8 || i == 13 || i == 18 || i == 23);
+	if (!is_uuid)
+		refuse_token();
+	uuid = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(id)));
+	if (!aion_claim_hold(run_key, ordinal, uuid, even_cancelled, task) || task->background)
+		refuse_token();
+}
+
+static void
+refuse_token(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_TASK_CLOSED), errmsg("the task is not held by this token"),
+					errdetail("It was completed, failed, cancelled, or given to another worker.")));
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_poll_activities);
+PG_FUNCTION_INFO_V1(aion_complete_activity);
+PG_FUNCTION_INFO_V1(aion_fail_activity);
+PG_FUNCTION_INFO_V1(aion_heartbeat_activity);
+PG_FUNCTION_INFO_V1(aion_wait_for_tasks);
+
+/*
+ * poll_activities(task_queues, worker, max_tasks, wait, activities) -> tasks
+ */
+Datum
+aion_poll_activities(PG_FUNCTION_ARGS)
+{
+	TimestampTz until = GetCurrentTimestamp();
+	uint64 mask = 0;
+	Poll poll;
+
+	aion_guard_waiting_call("aion.poll_activities", HINT_WORKER);
+	InitMaterializedSRF(fcinfo, 0);
+	read_poll(fcinfo, &poll);
+	if (!PG_ARGISNULL(3))
+		until = read_wait(PG_GETARG_INTERVAL_P(3), until, MAX_WAIT);
+	for (int i = 0; i < poll.queue_count; i++)
+		mask |= aion_wakeup_queue_bit(TextDatumGetCString(poll.queues[i]));
+	for (;;)
+	{
+		aion_wakeup_watch_queues(mask);
+		aion_pollers_note(poll.role, poll.wish.worker, mask, poll.queues, poll.queue_count);
+		if (claim_some(fcinfo, &poll) > 0 || GetCurrentTimestamp() >= until)
+			break;
+		aion_wakeup_wait(wait_at_most(&poll, until));
+	}
+	aion_wakeup_unwatch();
+	return (Datum) 0;
+}
+
+/*
+ * complete_activity(task_token, result)
+ */
+Datum
+aion_complete_activity(PG_FUNCTION_ARGS)
+{
+	Jsonb *result = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	Authority authority;
+	JsonObject outcome;
+	Task task;
+
+	aion_guard_client_call("aion.complete_activity");
+	aion_payload_check(result, "result");
+	aion_object_begin(&outcome);
+	if (result != NULL)
+		aion_object_json(&outcome, "ok", result);
+	aion_authority_assume(&authority);
+	hold_task(fcinfo, false, &task);
+	aion_task_settle(&task, aion_object_end(&outcome));
+	aion_authority_drop(&authority);
+	PG_RETURN_VOID();
+}
+
+/*
+ * fail_activity(task_token, message, kind, retryable, retry_after, details)
+ */
+Datum
+aion_fail_activity(PG_FUNCTION_ARGS)
+{
+	Jsonb *details = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
+	TimestampTz now = GetCurrentTimestamp();
+	int64 retry_after = -1;
+	Authority authority;
+	JsonObject error;
+	Task task;
+
+	aion_guard_client_call("aion.fail_activity");
+	aion_payload_check(details, "details");
+	if (PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("message must not be null")));
+	aion_payload_check_size(VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(1)), "message");
+	if (!PG_ARGISNULL(2))
+		aion_payload_check_size(VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(2)), "kind");
+	if (!PG_ARGISNULL(4))
+	{
+		aion_duration_check(PG_GETARG_INTERVAL_P(4), true, "retry_after");
+		retry_after = aion_duration_after(now, PG_GETARG_INTERVAL_P(4), "retry_after") - now;
+	}
+	aion_authority_assume(&authority);
+	hold_task(fcinfo, false, &task);
+	aion_object_begin(&error);
+	aion_object_text(&error, "kind",
+					 PG_ARGISNULL(2) ? "error" : text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	aion_object_text(&error, "sqlstate", "WA001");
+	aion_object_text(&error, "message", text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	aion_object_json(&error, "details", details);
+	aion_object_text(&error, "activity", task.activity);
+	aion_object_int(&error, "attempts", task.attempt);
+	(void) aion_task_fail(&task, aion_object_end(&error), PG_ARGISNULL(3) || PG_GETARG_BOOL(3),
+						  retry_after, NULL);
+	aion_authority_drop(&authority);
+	PG_RETURN_VOID();
+}
+
+/*
+ * heartbeat_activity(task_token, details) -> whether the workflow no longer wants it
+ */
+Datum
+aion_heartbeat_activity(PG_FUNCTION_ARGS)
+{
+	Jsonb *details = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	Authority authority;
+	Task task;
+	bool cancelled;
+
+	aion_guard_client_call("aion.heartbeat_activity");
+	aion_payload_check(details, "details");
+	aion_authority_assume(&authority);
+	hold_task(fcinfo, true, &task);
+	cancelled = strcmp(task.state, "cancelled") == 0;
+	if (!cancelled)
+	{
+		TimestampTz by =
+			task.policy.heartbeat > 0 ? aion_clock_now() + task.policy.heartbeat : DT_NOEND;
+		NullableDatum args[] = {aion_arg_int64(task.run_key), aion_arg_int32(task.ordinal),
+								aion_arg_timestamp(by), aion_arg_jsonb(details)};
+
+		(void) aion_statement_execute(&note_heartbeat, args);
+	}
+	aion_authority_drop(&authority);
+	PG_RETURN_BOOL(cancelled || task.cancel_requested);
+}
+
+/*
+ * CALL wait_for_tasks(task_queues, wait)
+ */
+Datum
+aion_wait_for_tasks(PG_FUNCTION_ARGS)
+{
+	TimestampTz until = DT_NOEND;
+	uint64 mask = 0;
+	Poll poll;
+
+	aion_guard_waiting_call("aion.wait_for_tasks", HINT_WORKER);
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		((CallContext *) fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("aion.wait_for_tasks() commits and cannot be called inside a transaction"),
+				 errhint("Use CALL outside of BEGIN and of functions, or the parameter \"wait\" of "
+						 "aion.poll_activities().")));
+	read_queues(fcinfo, &poll);
+	if (!PG_ARGISNULL(1))
+		until = read_wait(PG_GETARG_INTERVAL_P(1), GetCurrentTimestamp(), 0);
+	for (int i = 0; i < poll.queue_count; i++)
+		mask |= aion_wakeup_queue_bit(TextDatumGetCString(poll.queues[i]));
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	for (;;)
+	{
+		long most;
+		bool found;
+
+		aion_wakeup_watch_queues(mask);
+		aion_pollers_note(poll.role, NULL, mask, poll.queues, poll.queue_count);
+		found = has_tasks(&poll);
+		most = wait_at_most(&poll, until);
+		SPI_commit(); /* and the snapshot with it */
+		if (found || GetCurrentTimestamp() >= until)
+			break;
+		aion_wakeup_wait(most);
+	}
+	aion_wakeup_unwatch();
+	SPI_finish();
+	PG_RETURN_VOID();
+}

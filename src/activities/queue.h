@@ -1,0 +1,39 @@
+/*
+ * queue.h
+ *		Task queues: who may claim from one, and how much of it at once.
+ */
+#ifndef AION_QUEUE_H
+#define AION_QUEUE_H
+
+#include "activities/task.h"
+
+/* A queue as it is at the moment of a claim. */
+typedef struct Queue
+{
+	char *name;
+	bool paused;
+	bool granted;	   /* the claimer may claim activities of others */
+	int32 max_per_key; /* 0: no limit */
+	double rate;	   /* 0: no limit; per second */
+	bool is_limited;   /* by permits */
+	int permit_count;  /* that were found free, and are used from the end */
+	bool in_vain;	   /* more were locked, for one of two limits */
+	int32 *running;	   /* NULL: no limit */
+	int32 *rating;	   /* NULL: no limit */
+
+	/* Of a queue that belongs to an owner; what is configured is about activities of these only. */
+	NullableDatum ruled; /* int4[]: owners that it is about; null: all */
+	Datum claimable;	 /* int4[]: those of them whose activities the claimer may have */
+	Datum unruled;		 /* int4[]: other owners whose activities the claimer may have */
+} Queue;
+
+/* All want the engine's authority. */
+extern void aion_queue_read(const char *name, Datum controlled, Queue *queue);
+extern int aion_queue_hold_permits(Queue *queue, int wanted);
+extern void aion_queue_use_permit(Queue *queue, Task *task);
+extern bool aion_queue_has_room_for(const Queue *queue, const char *key);
+extern void aion_queue_release(const Task *task);
+extern void aion_queue_release_all(int64 run_key);
+extern TimestampTz aion_queue_next_permit(const char *name);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * task.h
+ *		Activities that are executed outside of a turn: by workers, or in the background.
+ */
+#ifndef AION_TASK_H
+#define AION_TASK_H
+
+#include "utils/uuid.h"
+
+#include "activities/policy.h"
+#include "run/run.h"
+
+/* A row of aion._task. */
+typedef struct Task
+{
+	int64 run_key;
+	int32 ordinal;
+	int32 owner_key;
+	char *activity;
+	bool background; /* else for workers */
+	char *task_queue;
+	char *key; /* NULL: none */
+	char *state;
+	int32 attempt;
+	int32 permit; /* of its queue; 0: none */
+	int32 failures;
+	Policy policy;
+	TimestampTz start_by; /* DT_NOEND where there is no such limit */
+	TimestampTz close_by;
+	TimestampTz attempt_by;
+	TimestampTz heartbeat_by;
+	bool cancel_requested; /* the workflow waits for an outcome all the same */
+} Task;
+
+#define TASK_COLUMNS                                                                               \
+	"t.run_key, t.ordinal, t.owner_key, t.activity, t.background, t.task_queue, t.key, t.state,"   \
+	" t.attempt, t.permit, t.failures, t.policy, t.start_by, t.close_by, t.attempt_by,"            \
+	" t.heartbeat_by, t.cancel_requested"
+#define TASK_COLUMN_COUNT 17
+
+/* For the run; with its lock and the engine's authority. */
+extern void aion_task_know(Run *run);
+extern void aion_task_dispatch(Run *run, const RecordedCommand *command, const Jsonb *policy,
+							   bool background, const Jsonb *error);
+extern void aion_task_arrive(Run *run);
+extern void aion_task_due(Run *run, const char *timer);
+extern bool aion_task_cancel(Run *run, int32 ordinal);
+extern bool aion_task_waits(Run *run, int32 ordinal);
+extern void aion_task_cancel_all(Run *run);
+extern void aion_task_offer(Run *run);
+extern void aion_task_reopen(Run *run);
+extern bool aion_task_is_held(int64 run_key);
+extern void aion_task_purge(int64 run_key);
+
+/* For who executes them; with the lock on the task. */
+extern void aion_task_read(Rows rows, uint64 row, Task *task);
+extern void aion_task_settle(const Task *task, const Jsonb *outcome);
+extern bool aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry_after,
+						   const Jsonb *details);
+extern void aion_task_settle_cancelled(const Task *task);
+extern Jsonb *aion_task_cancelled(const char *activity);
+extern Jsonb *aion_task_timeout(const char *activity, int32 attempts, const char *which);
+extern void aion_task_watch(const Task *task, TimestampTz not_before);
+
+#endif

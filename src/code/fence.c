@@ -1,0 +1,311 @@
+/*
+ * fence.c
+ *		Copies of a database execute nothing until somebody adopts them.
+ *
+ * The first registration or start writes down where it happened: system identifier, oid of the
+ * database, oid of the extension.  A restored dump, a cloned template or an upgraded cluster
+ * carries that row to another place, and the engine stands still there.  CREATE EXTENSION itself
+ * writes nothing, so that a restored row meets an empty table.
+ *
+ * A copy that no datum tells apart (base backup, snapshot) is not recognised here.
+ *
+ * An administrator can also pause the engine here, whatever the place: that is a row, too.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "code/code.h"
+#include "code/fence.h"
+#include "code/guard.h"
+#include "code/owner.h"
+#include "guc.h"
+#include "shared/wakeup.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/registry.h"
+#include "support/statement.h"
+
+static Statement select_adoption = STATEMENT(
+	SELECT, "SELECT system_identifier, database, extension, execution FROM aion._adoption");
+static Statement select_run = STATEMENT(SELECT, "SELECT FROM aion._run LIMIT 1");
+static Statement insert_adoption =
+	STATEMENT(INSERT,
+			  "INSERT INTO aion._adoption (system_identifier, database, extension, execution)"
+			  " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+			  TEXTOID, OIDOID, OIDOID, TEXTOID);
+static Statement update_adoption =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._adoption SET system_identifier = $1, database = $2, extension = $3,"
+			  " execution = $4, adopted_at = pg_catalog.now()",
+			  TEXTOID, OIDOID, OIDOID, TEXTOID);
+
+static Statement select_pause = STATEMENT(SELECT, "SELECT EXISTS (SELECT FROM aion._pause)");
+static Statement insert_pause = STATEMENT(
+	INSERT, "INSERT INTO aion._pause (paused_by) VALUES ($1) ON CONFLICT DO NOTHING", TEXTOID);
+static Statement delete_pause = STATEMENT(DELETE, "DELETE FROM aion._pause");
+
+static Registry pauses = {.table = "_pause"};
+
+/* The generation of the extension that is known to be adopted by a committed row. */
+static uint64 adopted_generation = 0;
+static TransactionId settled_by = InvalidTransactionId;
+static char *adopted_as = NULL; /* the setting aion.execution at that time */
+
+static void here(NullableDatum *args);
+static bool is_adopted_here(void);
+static void set_paused(bool paused);
+
+void
+aion_fence_init(void)
+{
+	aion_registry_init(&pauses);
+}
+
+/*
+ * Tells whether somebody has paused the engine in this database.
+ */
+bool
+aion_fence_is_paused(void)
+{
+	aion_registry_refresh(&pauses);
+	if (pauses.entries == NIL)
+	{
+		bool paused = aion_row_bool(aion_statement_execute(&select_pause, NULL), 0, 1);
+		MemoryContext caller = MemoryContextSwitchTo(pauses.context);
+
+		pauses.entries = list_make1_int(paused);
+		MemoryContextSwitchTo(caller);
+	}
+	return linitial_int(pauses.entries) != 0;
+}
+
+/*
+ * Forgets what is remembered of a pause.  Whoever is told of one as it commits may be told before
+ * the news of it has reached his memory.
+ */
+void
+aion_fence_look_again(void)
+{
+	pauses.stale = true;
+}
+
+/*
+ * Tells whether this database is where it was adopted.
+ */
+FenceState
+aion_fence_state(void)
+{
+	const Extension *ext = aion_extension();
+	NullableDatum place[4];
+	Rows rows;
+
+	if (adopted_generation == ext->generation)
+		return FENCE_ADOPTED;
+	rows = aion_statement_execute(&select_adoption, NULL);
+	if (rows.count == 0)
+		return FENCE_VIRGIN;
+	here(place);
+	if (strcmp(aion_row_text(rows, 0, 1), TextDatumGetCString(place[0].value)) != 0 ||
+		aion_row_oid(rows, 0, 2) != MyDatabaseId || aion_row_oid(rows, 0, 3) != ext->oid)
+		return FENCE_COPY;
+	if (adopted_as != NULL)
+		pfree(adopted_as);
+	adopted_as = MemoryContextStrdup(TopMemoryContext, aion_row_text(rows, 0, 4));
+
+	/* Our own row may still be rolled back, so that answer holds for this transaction only. */
+	if (!TransactionIdIsValid(settled_by) || settled_by != GetTopTransactionIdIfAny())
+		adopted_generation = ext->generation;
+	return FENCE_ADOPTED;
+}
+
+/*
+ * Makes a database where nothing was registered or started so far an adopted one.
+ */
+void
+aion_fence_settle(void)
+{
+	NullableDatum place[4];
+	LOCKTAG tag;
+
+	if (aion_fence_state() != FENCE_VIRGIN)
+		return;
+
+	/* Somebody who is doing this right now may take long to commit; that is no reason to wait. */
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, aion_extension()->oid, 0);
+	if (LockAcquire(&tag, ShareUpdateExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return;
+	here(place);
+	(void) aion_statement_execute(&insert_adoption, place);
+	aion_wakeup_scan();
+	settled_by = GetTopTransactionId();
+}
+
+/*
+ * Refuses to execute anything in a copy.  Returns whether there can be anything to execute.
+ */
+bool
+aion_fence_require_adopted(void)
+{
+	if (aion_fence_state() == FENCE_VIRGIN && aion_statement_execute(&select_run, NULL).count == 0)
+		return false;
+	aion_fence_settle();
+	if (strcmp(aion_execution, "off") == 0)
+		ereport(ERROR, (errcode(ERRCODE_ENGINE_NOT_RUNNING), errmsg("execution is off"),
+						errhint("See the setting aion.execution.")));
+	if (aion_fence_is_paused())
+		ereport(ERROR, (errcode(ERRCODE_ENGINE_NOT_RUNNING), errmsg("the engine is paused"),
+						errhint("An administrator can use SELECT aion.resume_engine().")));
+	if (aion_fence_state() == FENCE_ADOPTED && !is_adopted_here())
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_NOT_ADOPTED),
+			 errmsg("this database was adopted with aion.execution = \"%s\", which is \"%s\" here",
+					adopted_as, aion_execution),
+			 errhint("If it is to execute workflows here, set aion.execution, or use "
+					 "SELECT aion.adopt_database().")));
+	if (aion_fence_state() == FENCE_COPY)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_ADOPTED),
+				 errmsg("this database is a copy and has not been adopted"),
+				 errdetail("Starts are recorded, but nothing is executed."),
+				 errhint("If the database it was copied from no longer executes workflows, use "
+						 "SELECT aion.adopt_database().")));
+	return true;
+}
+
+/*
+ * Tells whether the engine's processes execute runs in this database.
+ */
+bool
+aion_fence_executes(void)
+{
+	return is_adopted_here() && !aion_fence_is_paused();
+}
+
+static bool
+is_adopted_here(void)
+{
+	if (aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) != 0)
+		adopted_generation = 0; /* it may have been adopted again */
+	return aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) == 0;
+}
+
+static void
+here(NullableDatum *args)
+{
+	args[0] = aion_arg_text(psprintf(UINT64_FORMAT, GetSystemIdentifier()));
+	args[1] = aion_arg_oid(MyDatabaseId);
+	args[2] = aion_arg_oid(aion_extension()->oid);
+	args[3] = aion_arg_text(strcmp(aion_execution, "off") == 0 ? "on" : aion_execution);
+}
+
+static void
+set_paused(bool paused)
+{
+	Oid user = GetUserId();
+	NullableDatum args[] = {aion_arg_text(GetUserNameFromId(aion_guard_actor(), false))};
+	Authority authority;
+
+	aion_guard_client_call(paused ? "aion.pause_engine" : "aion.resume_engine");
+	aion_authority_assume(&authority);
+	if (aion_owner_access(user) != ACCESS_ADMIN)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("only an administrator of aion can %s the engine",
+							   paused ? "pause" : "resume")));
+	(void) aion_statement_execute(paused ? &insert_pause : &delete_pause, args);
+	aion_registry_changed(&pauses);
+	aion_wakeup_scan();
+	aion_authority_drop(&authority);
+}
+
+/* Functions that SQL calls. */
+
+PG_FUNCTION_INFO_V1(aion_pause_engine);
+PG_FUNCTION_INFO_V1(aion_resume_engine);
+PG_FUNCTION_INFO_V1(aion_adopt_database);
+PG_FUNCTION_INFO_V1(aion_guard_history);
+
+Datum
+aion_pause_engine(PG_FUNCTION_ARGS)
+{
+	set_paused(true);
+	PG_RETURN_VOID();
+}
+
+Datum
+aion_resume_engine(PG_FUNCTION_ARGS)
+{
+	set_paused(false);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Lets a copy execute its runs, as the roles that are called as their owners were.
+ */
+Datum
+aion_adopt_database(PG_FUNCTION_ARGS)
+{
+	Oid user = GetUserId();
+	Authority authority;
+	NullableDatum place[4];
+
+	aion_authority_assume(&authority);
+	if (aion_owner_access(user) != ACCESS_ADMIN)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("only an administrator of aion can adopt a database")));
+	aion_fence_settle();
+	if (!is_adopted_here())
+	{
+		bool copy = aion_fence_state() == FENCE_COPY;
+
+		here(place);
+		(void) aion_statement_execute(&update_adoption, place);
+		adopted_generation = 0;
+		if (copy)
+			aion_owner_readopt();
+		aion_code_adopt();
+		aion_wakeup_scan();
+		settled_by = GetTopTransactionId();
+	}
+	aion_authority_drop(&authority);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Refuses to change history through the executor, which the recorder does not use.  Only a
+ * superuser's restore passes, and only into a database that is not adopted.
+ */
+Datum
+aion_guard_history(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool restore;
+	Authority authority;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("function must be called by a trigger")));
+	restore = superuser() && TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+			  !TRIGGER_FIRED_INSTEAD(trigger->tg_event);
+	if (restore)
+	{
+		aion_authority_assume(&authority);
+		restore = aion_fence_state() != FENCE_ADOPTED;
+		aion_authority_drop(&authority);
+	}
+	if (!restore)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("history of workflow runs cannot be changed"),
+						errdetail("It is append-only, and only the engine appends."),
+						errhint("To remove closed runs, use aion.purge_workflows().")));
+	PG_RETURN_POINTER(NULL);
+}

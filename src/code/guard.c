@@ -1,0 +1,721 @@
+/*
+ * guard.c
+ *		Whose code is on the stack, and what it must not do there.
+ *
+ * Workflow code is executed any number of times and its subtransaction is rolled back, or, if all
+ * went well, released.  Either way it must leave nothing behind, and a read-only transaction lets
+ * a few things through: temporary tables, NOTIFY, large objects, advisory locks, settings of the
+ * session, prepared statements.  The hooks below refuse those while workflow code is on the stack
+ * and cost a comparison at any other time.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "tcop/cmdtag.h"
+#include "tcop/utility.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "code/guard.h"
+#include "support/clock.h"
+#include "support/errors.h"
+#include "support/extension.h"
+#include "support/statement.h"
+
+#define HINT_ACTIVITY "Do it in an activity: aion.run() or aion.run_sql()."
+#define HINT_QUERY "It answers from what it is given and what it reads."
+#define HINT (top->kind == FRAME_BODY ? HINT_ACTIVITY : HINT_QUERY)
+
+/* Functions of the server whose effects outlive a rolled back or released subtransaction. */
+static const char *const forbidden_prefixes[] = {"lo_",
+												 "loread",
+												 "lowrite",
+												 "pg_advisory_",
+												 "pg_create_",
+												 "pg_drop_",
+												 "pg_export_snapshot",
+												 "pg_logical_emit_message",
+												 "pg_notify",
+												 "pg_replication_",
+												 "pg_try_advisory_",
+												 "set_config"};
+
+/* Those of them that are no part of the transaction, and locks that the session keeps. */
+static const char *const untransactional_prefixes[] = {"pg_advisory_",	  "pg_create_",
+													   "pg_drop_",		  "pg_logical_emit_message",
+													   "pg_replication_", "pg_try_advisory_"};
+static const char *const lock_prefixes[] = {"pg_advisory_lock", "pg_advisory_unlock",
+											"pg_try_advisory_lock"};
+
+/* What is known of a function of the server. */
+#define FUNCTION_KNOWN 1
+#define FUNCTION_FORBIDDEN 2
+#define FUNCTION_UNTRANSACTIONAL 4
+#define FUNCTION_LOCKS 8
+
+/* What a role has set for its sessions, where the engine does without. */
+typedef struct KeptSetting
+{
+	char *name;
+	char *value;
+} KeptSetting;
+
+/*
+ * What this backend is executing.  A frame ends when it is left, at the latest with the
+ * (sub)transaction that it was entered in, so nothing here outlives what it points to.
+ */
+typedef struct Frame
+{
+	UserFrame kind;
+	int level;	   /* of the (sub)transaction */
+	int64 run_key; /* the run that is being advanced, 0 if there is none */
+	Oid user;	   /* whose rights its code has; InvalidOid: those of the session's statement */
+	void *turn;	   /* Turn: that is on the stack */
+	void *attempt; /* AttemptInfo: of the activity that the frame is */
+	bool foreign;  /* its code is that of another role than the session's */
+	List *hidden;  /* names of the session's cursors that its code must not fetch from */
+} Frame;
+
+static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
+
+static Frame outermost = {.kind = FRAME_NONE};
+static Frame *frames = NULL; /* from the outermost but one */
+static int depth = 0;
+static int room = 0;
+static Frame *top = &outermost;
+
+static List *kept_settings = NIL;	  /* KeptSetting: of the role, and not of the engine */
+static bool settings_changed = false; /* by the workflow code that is being executed */
+static bool relations_read = false;	  /* by it */
+
+static uint8 functions[FirstUnpinnedObjectId]; /* what is known of each */
+static uint8 initialised = 0;	  /* what expressions of this transaction have in them */
+static bool session_clean = true; /* code has left nothing in this session */
+
+static int open_queries = 0; /* executed by users' code and not ended: cursors, or failed */
+
+static ExecutorStart_hook_type next_executor_start = NULL;
+static ExecutorEnd_hook_type next_executor_end = NULL;
+static ProcessUtility_hook_type next_process_utility = NULL;
+static object_access_hook_type next_object_access = NULL;
+
+static Frame *push(GuardState *outside);
+static void set_depth(int to);
+static void hide_cursors(Frame *frame);
+static void show_cursors(Frame *frame);
+static void enter_user(Oid role, const GuardState *outside);
+static void end_frames(XactEvent event, void *argument);
+static void end_inner_frames(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+							 void *argument);
+static void guard_executor_start(QueryDesc *query, int flags);
+static void guard_executor_end(QueryDesc *query);
+static void guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+								  ProcessUtilityContext context, ParamListInfo parameters,
+								  QueryEnvironment *environment, DestReceiver *receiver,
+								  QueryCompletion *completion);
+static void guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg);
+static bool only_reads(UserFrame frame);
+static const char *frame_name(UserFrame frame);
+static bool is_allowed_in_body(Node *statement);
+static void renew_expressions(void);
+static uint8 judge_function(Oid function);
+static bool begins_with(const char *name, const char *const *prefixes, size_t count);
+static bool is_temporary(Oid class, Oid object);
+
+void
+aion_guard_init(void)
+{
+	RegisterXactCallback(end_frames, NULL);
+	RegisterSubXactCallback(end_inner_frames, NULL);
+	next_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = guard_executor_start;
+	next_executor_end = ExecutorEnd_hook;
+	ExecutorEnd_hook = guard_executor_end;
+	next_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = guard_process_utility;
+	next_object_access = object_access_hook;
+	object_access_hook = guard_object_access;
+}
+
+/*
+ * Notes that code of a user is entered; aion_guard_leave() follows, also after an error.  The
+ * subject is the Turn of workflow code, the AttemptInfo of an activity.
+ *
+ * The current user is the owner of the run.  The code must not find the way to the role that
+ * drives, or has logged in: SET ROLE and the like are refused as in a security-definer function.
+ */
+void
+aion_guard_enter(UserFrame kind, void *subject, GuardState *outside)
+{
+	Frame *frame = push(outside);
+
+	frame->kind = kind;
+	frame->attempt = kind == FRAME_ACTIVITY ? subject : NULL;
+	if (kind == FRAME_BODY)
+	{
+		frame->turn = subject;
+		settings_changed = relations_read = false;
+	}
+	renew_expressions();
+	enter_user(outside->userid, outside);
+}
+
+/*
+ * Lets what follows be executed as another role, in a frame of the same kind.
+ */
+void
+aion_guard_become(Oid role, GuardState *outside)
+{
+	(void) push(outside);
+	enter_user(role, outside);
+}
+
+/*
+ * Notes that this backend advances a run.
+ */
+void
+aion_guard_begin_run(int64 run_key, GuardState *outside)
+{
+	push(outside)->run_key = run_key;
+}
+
+void
+aion_guard_leave(const GuardState *outside)
+{
+	SetUserIdAndSecContext(outside->userid, outside->security_context);
+	set_depth(Min(depth, outside->depth));
+	renew_expressions();
+}
+
+/*
+ * Adds a frame that is like the one around it, but no activity of its own.
+ */
+static Frame *
+push(GuardState *outside)
+{
+	Frame frame = *top;
+
+	outside->depth = depth;
+	GetUserIdAndSecContext(&outside->userid, &outside->security_context);
+	if (depth == room)
+	{
+		int more = Max(8, room * 2);
+
+		frames = frames == NULL ? MemoryContextAlloc(TopMemoryContext, more * sizeof(Frame))
+								: repalloc(frames, more * sizeof(Frame));
+		room = more;
+	}
+	frame.level = GetCurrentTransactionNestLevel();
+	frame.hidden = NIL;
+	frames[depth] = frame;
+	set_depth(depth + 1);
+	return top;
+}
+
+static void
+set_depth(int to)
+{
+	for (int i = to; i < depth; i++)
+		show_cursors(&frames[i]);
+	depth = to;
+	top = depth > 0 ? &frames[depth - 1] : &outermost;
+}
+
+/*
+ * Gives the innermost frame the rights of a role.  In a session of another one, code of this role
+ * must leave nothing that would be executed later with the rights of the session: neither deferred
+ * triggers nor cursors, prepared statements or temporary objects.
+ */
+static void
+enter_user(Oid role, const GuardState *outside)
+{
+	int security_context = outside->security_context | SECURITY_LOCAL_USERID_CHANGE;
+
+	if (role != GetSessionUserId())
+	{
+		security_context |= SECURITY_RESTRICTED_OPERATION;
+		hide_cursors(top);
+		top->foreign = true;
+	}
+	top->user = role;
+	SetUserIdAndSecContext(role, security_context);
+}
+
+/*
+ * Makes the cursors that are open unusable, loops of the session over queries among them: their
+ * rights were checked when they were opened, as the session's.  The server refuses to fetch from,
+ * move or close what it believes to be at work.
+ */
+static void
+hide_cursors(Frame *frame)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Authority authority;
+	Rows rows;
+
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&select_cursors, NULL);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
+
+		if (portal == NULL || portal->status != PORTAL_READY)
+			continue;
+		MemoryContextSwitchTo(TopMemoryContext);
+		frame->hidden = lappend(frame->hidden, pstrdup(portal->name));
+		MemoryContextSwitchTo(caller);
+		portal->status = PORTAL_ACTIVE;
+	}
+	aion_authority_drop(&authority);
+}
+
+static void
+show_cursors(Frame *frame)
+{
+	ListCell *cell;
+
+	foreach (cell, frame->hidden)
+	{
+		Portal portal = GetPortalByName(lfirst(cell));
+
+		if (portal != NULL && portal->status == PORTAL_ACTIVE)
+			portal->status = PORTAL_READY;
+	}
+	list_free_deep(frame->hidden);
+	frame->hidden = NIL;
+}
+
+/*
+ * Keeps aside what the role has set, from before the engine set it otherwise for itself.
+ */
+void
+aion_guard_keep_setting(const char *name, const char *value)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	KeptSetting *setting = palloc(sizeof(KeptSetting));
+
+	*setting = (KeptSetting){pstrdup(name), pstrdup(value)};
+	kept_settings = lappend(kept_settings, setting);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Gives code that is about to be entered, on a level of settings of its own, what its role has set.
+ */
+void
+aion_guard_apply_settings(void)
+{
+	ListCell *cell;
+
+	foreach (cell, kept_settings)
+	{
+		const KeptSetting *setting = lfirst(cell);
+
+		(void) set_config_option(setting->name, setting->value, PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
+}
+
+/*
+ * Returns a number that is larger after an activity than before it if it may have left a cursor.
+ */
+int
+aion_guard_open_queries(void)
+{
+	return open_queries;
+}
+
+/*
+ * Closes the cursors that were opened in this subtransaction.
+ */
+void
+aion_guard_close_portals(void)
+{
+	Authority authority;
+	Rows rows;
+
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&select_cursors, NULL);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
+
+		if (portal == NULL || portal->createSubid < GetCurrentSubTransactionId() ||
+			(portal->status != PORTAL_READY && portal->status != PORTAL_FAILED))
+			continue;
+		if (portal->portalPinned)
+			UnpinPortal(portal); /* an error has left the loop over it */
+		SPI_cursor_close(portal);
+	}
+	aion_authority_drop(&authority);
+}
+
+/*
+ * Tells whether activities have left nothing in this session that a later one would meet.
+ */
+bool
+aion_guard_session_is_clean(void)
+{
+	return session_clean && (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE) == 0;
+}
+
+void
+aion_guard_session_cleaned(void)
+{
+	session_clean = true;
+}
+
+bool
+aion_guard_settings_changed(void)
+{
+	return settings_changed;
+}
+
+/*
+ * Tells whether the workflow code has begun a query that reads or locks a relation.
+ */
+bool
+aion_guard_relations_read(void)
+{
+	return relations_read;
+}
+
+UserFrame
+aion_guard_frame(void)
+{
+	return top->kind;
+}
+
+/*
+ * Returns the Turn that is being executed, also while an activity or a query is executed in it;
+ * NULL if there is none.
+ */
+void *
+aion_guard_turn(void)
+{
+	return top->turn;
+}
+
+/*
+ * Returns the AttemptInfo of the activity whose code called, NULL if no activity did.
+ */
+void *
+aion_guard_attempt(void)
+{
+	return top->kind == FRAME_ACTIVITY ? top->attempt : NULL;
+}
+
+/*
+ * Returns the key of the run that this backend advances, 0 if it advances none.
+ */
+int64
+aion_guard_run(void)
+{
+	return top->run_key;
+}
+
+/*
+ * Returns the role whose code the engine has entered, InvalidOid if it has entered none.
+ */
+Oid
+aion_guard_user(void)
+{
+	return top->user;
+}
+
+/*
+ * Returns the role that acts: whose code the engine has entered, else that of the session.
+ */
+Oid
+aion_guard_actor(void)
+{
+	if (OidIsValid(top->user))
+		return top->user;
+	if (InSecurityRestrictedOperation()) /* of whom cannot be told: an index function in ANALYZE */
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot do this to workflows within security-restricted operation")));
+	return GetOuterUserId();
+}
+
+/*
+ * Refuses a client's function in workflow code.
+ */
+void
+aion_guard_client_call(const char *function)
+{
+	if (only_reads(top->kind))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("%s() cannot be called in %s", function, frame_name(top->kind)),
+						errhint(HINT)));
+}
+
+/*
+ * Refuses a function that waits in workflow and activity code; instead is a hint, or NULL.
+ */
+void
+aion_guard_waiting_call(const char *function, const char *instead)
+{
+	if (!only_reads(top->kind) && top->kind != FRAME_ACTIVITY)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_ALLOWED_HERE),
+			 errmsg("%s() cannot be called in %s", function, frame_name(top->kind)),
+			 top->kind == FRAME_ACTIVITY ? errdetail("The activity is part of a turn, and what it "
+													 "waits for may need that turn to end.")
+										 : 0,
+			 instead != NULL ? errhint("%s", instead) : 0));
+}
+
+static void
+end_frames(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
+		set_depth(0);
+		initialised = 0;
+		open_queries = 0; /* those that an error ended were never counted down */
+	}
+}
+
+static void
+end_inner_frames(SubXactEvent event, SubTransactionId sub, SubTransactionId parent, void *argument)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	while (depth > 0 && top->level >= GetCurrentTransactionNestLevel())
+		set_depth(depth - 1);
+}
+
+static void
+guard_executor_start(QueryDesc *query, int flags)
+{
+	if (only_reads(top->kind) &&
+		(query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE))
+		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+						errmsg("%s cannot change data", frame_name(top->kind)), errhint(HINT)));
+	if (top->kind == FRAME_BODY && query->plannedstmt->relationOids != NIL)
+		relations_read = true;
+	if (next_executor_start != NULL)
+		next_executor_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+	if (OidIsValid(top->user))
+		open_queries++;
+}
+
+static void
+guard_executor_end(QueryDesc *query)
+{
+	if (OidIsValid(top->user))
+		open_queries--;
+	if (next_executor_end != NULL)
+		next_executor_end(query);
+	else
+		standard_ExecutorEnd(query);
+}
+
+static void
+guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+					  ProcessUtilityContext context, ParamListInfo parameters,
+					  QueryEnvironment *environment, DestReceiver *receiver,
+					  QueryCompletion *completion)
+{
+	if (only_reads(top->kind) && !is_allowed_in_body(statement->utilityStmt))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("%s cannot execute %s", frame_name(top->kind),
+							   CreateCommandName(statement->utilityStmt)),
+						errhint(HINT)));
+	if (top->foreign && IsA(statement->utilityStmt, ConstraintsSetStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot execute SET CONSTRAINTS within security-restricted operation")));
+	if (IsA(statement->utilityStmt, TransactionStmt))
+		aion_clock_check_commit((TransactionStmt *) statement->utilityStmt);
+	if (top->kind == FRAME_BODY && IsA(statement->utilityStmt, VariableSetStmt))
+		settings_changed = true;
+	if (top->kind == FRAME_ACTIVITY &&
+		(IsA(statement->utilityStmt, PrepareStmt) || IsA(statement->utilityStmt, ListenStmt)))
+		session_clean = false;
+	if (top->kind == FRAME_ACTIVITY && IsA(statement->utilityStmt, DeclareCursorStmt) &&
+		(((DeclareCursorStmt *) statement->utilityStmt)->options & CURSOR_OPT_HOLD))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("an activity cannot declare a cursor WITH HOLD"),
+						errdetail("It would be executed after the activity, with other rights.")));
+	if (next_process_utility != NULL)
+		next_process_utility(statement, text, read_only_tree, context, parameters, environment,
+							 receiver, completion);
+	else
+		standard_ProcessUtility(statement, text, read_only_tree, context, parameters, environment,
+								receiver, completion);
+}
+
+static void
+guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg)
+{
+	uint8 known = 0;
+
+	if (next_object_access != NULL)
+		next_object_access(access, class, object, sub, arg);
+	if (access == OAT_FUNCTION_EXECUTE && class == ProcedureRelationId)
+		known = judge_function(object);
+	if (!only_reads(top->kind))
+	{
+		if (top->foreign && (known & FUNCTION_LOCKS) != 0)
+			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+							errmsg("cannot call %s() within security-restricted operation",
+								   get_func_name(object))));
+		initialised |= known;
+		if (top->kind == FRAME_ACTIVITY && (known & FUNCTION_LOCKS) != 0)
+			session_clean = false;
+	}
+	else if ((known & FUNCTION_FORBIDDEN) != 0)
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("%s cannot call %s()", frame_name(top->kind), get_func_name(object)),
+						errhint(HINT)));
+	if (access == OAT_POST_CREATE && depth > 0 && InSecurityRestrictedOperation() &&
+		is_temporary(class, object))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("cannot create a temporary object within security-restricted "
+							   "operation")));
+}
+
+/*
+ * Tells whether code in a frame is executed for what it says, and must leave nothing.
+ */
+static bool
+only_reads(UserFrame frame)
+{
+	return frame == FRAME_BODY || frame == FRAME_QUERY;
+}
+
+static const char *
+frame_name(UserFrame frame)
+{
+	return frame == FRAME_BODY		 ? "workflow code"
+		   : frame == FRAME_ACTIVITY ? "an activity"
+									 : "a query handler";
+}
+
+/*
+ * Statements that leave nothing behind when the settings level of the body ends.
+ */
+static bool
+is_allowed_in_body(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_VariableSetStmt:
+			return ((VariableSetStmt *) statement)->is_local;
+		case T_VariableShowStmt:
+		case T_ExplainStmt:
+		case T_DoStmt:
+		case T_CallStmt:
+		case T_FetchStmt:
+		case T_ClosePortalStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Lets code that must leave nothing initialise its expressions again if any that was initialised
+ * before, in the same transaction, calls what is refused: a function is looked at only then.
+ */
+static void
+renew_expressions(void)
+{
+	uint8 refused = top->kind == FRAME_BODY ? FUNCTION_FORBIDDEN : FUNCTION_UNTRANSACTIONAL;
+
+	if (!only_reads(top->kind) || (initialised & refused) == 0)
+		return;
+	ResetPlanCache();
+	initialised = 0;
+}
+
+/*
+ * Tells what is to be known of a function before it is called; 0 for almost all.
+ */
+static uint8
+judge_function(Oid function)
+{
+	uint8 known = function < FirstUnpinnedObjectId ? functions[function] : 0;
+	char *name;
+
+	if (known != 0)
+		return known & ~FUNCTION_KNOWN;
+	if (function >= FirstUnpinnedObjectId && !only_reads(top->kind))
+		return 0;
+	if (get_func_namespace(function) == PG_CATALOG_NAMESPACE)
+	{
+		name = get_func_name(function);
+		if (begins_with(name, forbidden_prefixes, lengthof(forbidden_prefixes)))
+			known |= FUNCTION_FORBIDDEN;
+		if (begins_with(name, untransactional_prefixes, lengthof(untransactional_prefixes)))
+			known |= FUNCTION_UNTRANSACTIONAL;
+		if (begins_with(name, lock_prefixes, lengthof(lock_prefixes)))
+			known |= FUNCTION_LOCKS;
+	}
+	if (function < FirstUnpinnedObjectId)
+		functions[function] = known | FUNCTION_KNOWN;
+	return known;
+}
+
+static bool
+begins_with(const char *name, const char *const *prefixes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Tells whether a type or a function that has just been created is in the session's temporary
+ * schema, where the session would find the one before its own.  The server itself refuses only
+ * relations there.
+ */
+static bool
+is_temporary(Oid class, Oid object)
+{
+	AttrNumber key_column = class == TypeRelationId ? Anum_pg_type_oid : Anum_pg_proc_oid;
+	Oid index = class == TypeRelationId ? TypeOidIndexId : ProcedureOidIndexId;
+	Relation catalog;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	Oid schema = InvalidOid;
+
+	if (class != TypeRelationId && class != ProcedureRelationId)
+		return false;
+	catalog = table_open(class, AccessShareLock);
+	ScanKeyInit(&key, key_column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
+	scan = systable_beginscan(catalog, index, true, SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple) && class == TypeRelationId)
+		schema = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+	else if (HeapTupleIsValid(tuple))
+		schema = ((Form_pg_proc) GETSTRUCT(tuple))->pronamespace;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return OidIsValid(schema) && isAnyTempNamespace(schema);
+}

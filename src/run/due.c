@@ -1,0 +1,226 @@
+/*
+ * due.c
+ *		The moments at which a run wants to be looked at: rows of aion._timer.
+ *
+ * A row exists exactly while its timer is live, except for those that only want the run to be
+ * looked at, which are no part of history.  A timer is settled by whoever deletes its row while
+ * holding the run's lock, and the same transaction appends TimerFired or TimerCancelled: they
+ * exclude each other, and the first one recorded wins for every reader.  The row says which
+ * TimerStarted it belongs to, so a row that history does not know as live fires nothing.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "run/due.h"
+#include "run/inbox.h"
+#include "run/primitive.h"
+#include "shared/wakeup.h"
+#include "support/clock.h"
+#include "support/payload.h"
+#include "support/statement.h"
+
+typedef struct DueTimer
+{
+	char *name;
+	TimestampTz fire_at;
+	int32 started_seq;
+} DueTimer;
+
+static Statement insert_timer =
+	STATEMENT(INSERT,
+			  "INSERT INTO aion._timer (run_key, name, owner_key, fire_at, started_seq)"
+			  " VALUES ($1, $2, $3, $4, $5)",
+			  INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT4OID);
+static Statement insert_wake =
+	STATEMENT(INSERT,
+			  "INSERT INTO aion._timer (run_key, name, owner_key, fire_at, started_seq)"
+			  " VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING",
+			  INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID);
+static Statement delete_timer =
+	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1 AND name = $2", INT8OID, TEXTOID);
+static Statement delete_timers =
+	STATEMENT(DELETE, "DELETE FROM aion._timer WHERE run_key = $1", INT8OID);
+static Statement delete_own = STATEMENT(DELETE,
+										"DELETE FROM aion._timer WHERE run_key = $1"
+										" AND NOT starts_with(name, '" TIMER_TASK "')",
+										INT8OID);
+static Statement take_due = STATEMENT(DELETE_RETURNING,
+									  "DELETE FROM aion._timer WHERE run_key = $1 AND fire_at <= $2"
+									  " RETURNING name, fire_at, started_seq",
+									  INT8OID, TIMESTAMPTZOID);
+
+static List *take_due_timers(Run *run);
+static void fire(Run *run, const DueTimer *timer);
+static int by_due_moment(const ListCell *a, const ListCell *b);
+
+/*
+ * Lets a run be looked at when a timer is due.
+ */
+void
+aion_due_arm(const Run *run, const char *name, TimestampTz fire_at, int32 started_seq)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_text(name),
+							aion_arg_int32(run->owner_key), aion_arg_timestamp(fire_at),
+							aion_arg_int32(started_seq)};
+
+	(void) aion_statement_execute(&insert_timer, args);
+	aion_wakeup_timer(run->owner_key, run->run_key, fire_at);
+}
+
+void
+aion_due_disarm(const Run *run, const char *name)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_text(name)};
+
+	(void) aion_statement_execute(&delete_timer, args);
+}
+
+/*
+ * Lets a run be looked at at a moment, for a reason that is found elsewhere.
+ */
+void
+aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz moment)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_text(name), aion_arg_int32(owner_key),
+							aion_arg_timestamp(moment)};
+
+	(void) aion_statement_execute(&insert_wake, args);
+	if (moment <= aion_clock_now())
+		aion_wakeup_run(owner_key, run_key);
+	else
+		aion_wakeup_timer(owner_key, run_key, moment);
+}
+
+/*
+ * Forgets the moments at which a run that ends wanted to be looked at; its workers are still
+ * watched.
+ */
+void
+aion_due_end(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+
+	(void) aion_statement_execute(&delete_own, args);
+}
+
+/*
+ * Forgets every moment at which a run wanted to be looked at.
+ */
+void
+aion_due_forget(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+
+	(void) aion_statement_execute(&delete_timers, args);
+}
+
+/*
+ * Moves the timers that are due, and what is in the inbox, into history, in the order of their
+ * moments.
+ */
+void
+aion_due_arrive(Run *run)
+{
+	List *due = take_due_timers(run);
+	ListCell *cell;
+
+	aion_inbox_take(run);
+	foreach (cell, due)
+	{
+		const DueTimer *timer = lfirst(cell);
+
+		aion_inbox_record(run, timer->fire_at);
+		if (strncmp(timer->name, TIMER_SETTLED, strlen(TIMER_SETTLED)) == 0)
+		{
+			run->tasks_settled = true;
+			aion_primitives_due(run, timer->name); /* before a deadline that came after it */
+		}
+		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
+			run->tasks_due = true;
+		else if (!aion_run_is_closed(run))
+		{
+			run->woken = true;
+			fire(run, timer);
+		}
+	}
+	aion_inbox_record(run, DT_NOEND);
+}
+
+/*
+ * Cancels every timer of a run that ends.  The code never sees it.
+ */
+void
+aion_due_cancel_all(Run *run)
+{
+	List *open = aion_history_open_timers(run->history);
+	ListCell *cell;
+
+	foreach (cell, open)
+		aion_recorder_append(run->history, EVENT_TIMER_CANCELLED, ((Event *) lfirst(cell))->key,
+							 aion_event_cancelled(CANCEL_BY_CLOSE));
+}
+
+/*
+ * Deletes the timers that are due and returns them in the order of their moments.
+ */
+static List *
+take_due_timers(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_timestamp(aion_clock_now())};
+	List *due = NIL;
+	Rows rows;
+
+	if (run->history->open_timers == 0 && !run->claimed_by_timer)
+		return NIL;
+	rows = aion_statement_execute(&take_due, args);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		DueTimer *timer = palloc(sizeof(DueTimer));
+
+		timer->name = aion_row_text(rows, row, 1);
+		timer->fire_at = aion_row_timestamp(rows, row, 2);
+		timer->started_seq = aion_row_int32(rows, row, 3);
+		due = lappend(due, timer);
+	}
+	list_sort(due, by_due_moment);
+	return due;
+}
+
+/*
+ * Lets one timer, whose row was just deleted, take effect.
+ */
+static void
+fire(Run *run, const DueTimer *timer)
+{
+	RecordedCommand *started;
+
+	if (strcmp(timer->name, TIMER_RETRY) == 0)
+		return; /* being looked at is all it wanted */
+	started = aion_history_open(run->history, FAMILY_TIMER, timer->name);
+	if (started == NULL || started->event->seq != timer->started_seq)
+	{
+		ereport(WARNING, (errmsg("timer \"%s\" of workflow \"%s\" is not live and was dropped",
+								 timer->name, run->workflow_id)));
+		return;
+	}
+	if (strcmp(timer->name, TIMER_DEADLINE) == 0)
+	{
+		aion_run_close(run, EVENT_WORKFLOW_TIMED_OUT, aion_event_reason("workflow timeout", NULL));
+		return;
+	}
+	aion_recorder_append(run->history, EVENT_TIMER_FIRED, timer->name, NULL);
+	if (strcmp(timer->name, TIMER_START) == 0 && run->status == RUN_SCHEDULED)
+		aion_run_begin(run);
+}
+
+static int
+by_due_moment(const ListCell *a, const ListCell *b)
+{
+	const DueTimer *left = lfirst(a);
+	const DueTimer *right = lfirst(b);
+
+	if (left->fire_at != right->fire_at)
+		return left->fire_at < right->fire_at ? -1 : 1;
+	return left->started_seq - right->started_seq;
+}

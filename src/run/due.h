@@ -1,0 +1,21 @@
+/*
+ * due.h
+ *		The moments at which a run wants to be looked at: rows of aion._timer.
+ */
+#ifndef AION_DUE_H
+#define AION_DUE_H
+
+#include "run/run.h"
+
+/* All want the engine's authority and the run's lock. */
+extern void aion_due_arm(const Run *run, const char *name, TimestampTz fire_at, int32 started_seq);
+extern void aion_due_disarm(const Run *run, const char *name);
+extern void aion_due_end(int64 run_key);
+extern void aion_due_forget(int64 run_key);
+extern void aion_due_arrive(Run *run);
+extern void aion_due_cancel_all(Run *run);
+
+/* Without the lock: the name is one that nobody else gives. */
+extern void aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz moment);
+
+#endif

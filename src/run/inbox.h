@@ -1,0 +1,33 @@
+/*
+ * inbox.h
+ *		What has been sent to runs and is not yet history: rows of aion._inbox.
+ */
+#ifndef AION_INBOX_H
+#define AION_INBOX_H
+
+#include "run/run.h"
+
+/* Something that came from outside; kind says which primitive it is for. */
+typedef struct Arrival
+{
+	int64 number; /* greater than that of any whose commit its sender could have seen */
+	const char *kind;
+	const char *name;	  /* NULL: none */
+	const Jsonb *payload; /* NULL: none */
+	const char *dedup_id; /* NULL: none */
+	const char *sender;	  /* role */
+	TimestampTz sent_at;
+} Arrival;
+
+/* For who sends: without the run's lock, and with the engine's authority as all of these. */
+extern void aion_inbox_send(const FoundRun *to, const Arrival *arrival);
+
+/* For who has the run's lock. */
+extern void aion_inbox_take(Run *run);
+extern void aion_inbox_record(Run *run, TimestampTz before);
+extern void aion_inbox_forget(int64 run_key);
+
+/* Of runs that were purged before somebody who had found them committed. */
+extern void aion_inbox_sweep(const int64 *run_keys, int count);
+
+#endif

@@ -1,0 +1,168 @@
+/*
+ * primitive.h
+ *		The seam between the engine and what workflows can do.
+ *
+ * The primitives are listed in aion.c; the engine asks all of them, in that order, and names none.
+ * What code asks for while it runs goes through turn.h.
+ */
+#ifndef AION_PRIMITIVE_H
+#define AION_PRIMITIVE_H
+
+#include "run/run.h"
+
+struct Turn;
+struct CommandClass;
+
+typedef enum Progress
+{
+	PROGRESS_NONE,	 /* nothing to do */
+	PROGRESS_MADE,	 /* something was recorded that the code has not seen */
+	PROGRESS_BLOCKED /* the run was blocked */
+} Progress;
+
+struct Arrival;
+
+typedef struct Primitive
+{
+	const char *name;
+
+	/* The kinds of commands that it gives, ended by NULL; NULL: none. */
+	const struct CommandClass *const *classes;
+
+	/* Called once, when the library is loaded. */
+	void (*init)(void);
+
+	/* Does one piece of work that commands ask for within the turn; without authority. */
+	Progress (*perform)(Run *run);
+
+	/* Moves what has arrived from outside into history; with authority, also in a closed run. */
+	void (*arrive)(Run *run);
+
+	/* Moves into history what a timer of the primitive's own says; with authority, also then. */
+	void (*due)(Run *run, const char *timer);
+
+	/* The kind of arrivals in the inbox that are its own; NULL: none. */
+	const char *receives;
+
+	/* Records one of them in a run that is open; with authority. */
+	void (*receive)(Run *run, const struct Arrival *arrival);
+
+	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
+	void (*receive_late)(Run *run, const struct Arrival *arrival);
+
+	/* Answers one whose run is gone; with authority. NULL: drops it. */
+	void (*return_to_sender)(const struct Arrival *arrival);
+
+	/* Tells whether a closed run cannot be purged yet, since it is needed or somebody has a lock on
+	 * what belongs to it; with authority. */
+	bool (*keep)(int64 run_key);
+
+	/* Forgets a run that is purged; with authority. */
+	void (*purge)(int64 run_key);
+
+	/*
+	 * Work of an owner outside of turns, which is claimed in one transaction and executed in the
+	 * next: of some runs only, or of any (NULL).  If there is nothing to claim, again is when to
+	 * look again although nobody tells.  With authority, but for execute.
+	 */
+	bool (*claim)(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
+	void (*execute)(void);
+
+	/* Looks again at work that waits for a function or a registration, of some owners (int4[]),
+	 * since one has changed; with authority. */
+	void (*mended)(Datum owner_keys);
+
+	/* Puts back what was claimed by who is gone. */
+	void (*recover)(int32 owner_key);
+
+	/* Returns the keys of the owners that have such work. */
+	List *(*owed)(void);
+
+	/* Records what becomes of what is open in a run that ends; with authority. */
+	void (*close)(Run *run);
+
+	/* Tells others that a run has ended, by its terminal event; with authority. */
+	void (*ended)(Run *run);
+
+	/* Gives what stays of a run that has ended to the one that goes on for it; with authority. */
+	void (*carry_over)(Run *run, Run *successor);
+
+	/* Takes from a turn that went through what is not history; with authority. */
+	void (*apply)(Run *run, struct Turn *turn);
+
+	/* Writes what that is after the last turn of the share; with authority. */
+	void (*save)(Run *run);
+
+	/* Tells how that differs from what is written, after a replay that went as far as the last
+	 * turn; NULL if it does not.  With authority. */
+	Difference *(*compare)(Run *run, struct Turn *turn);
+
+	/* Keeps for a new run what the history that it took over calls for; with authority. */
+	void (*fork)(Run *run);
+
+	/* Lets go on what a pause has held, and what an end had ended; with authority. */
+	void (*resume)(Run *run);
+	void (*reopen)(Run *run);
+
+	/*
+	 * Errands: what is due and belongs to an owner, but to no run.  They have keys among those of
+	 * runs, and timers under them, by which they come to whoever executes the owner's runs.  Unlike
+	 * work outside of turns they are short, depend on nothing but the engine's tables, and are
+	 * claimed and done in one transaction: so nobody has them who is gone, and what they decide
+	 * excludes others by the lock they hold.
+	 */
+
+	/* Tells which of some keys are those of errands that are due; with authority. */
+	int (*select_errands)(const int64 *keys, int count, int64 *due);
+
+	/*
+	 * Takes the lock of an errand of an owner that is due and that nobody else has, of some keys
+	 * or, if those are NULL, of all except some; 0: none.  With authority.
+	 */
+	int64 (*claim_errand)(int32 owner_key, const int64 *keys, int count, const int64 *except,
+						  int except_count);
+
+	/* Does what is due; as the owner, without authority. */
+	void (*run_errand)(int64 key);
+
+	/* Counts that a process died in an errand, if the key is that of one; with authority. */
+	void (*note_crash)(int64 key);
+
+	/* Looks for errands that are due and that nobody has told of; with authority. */
+	void (*find_errands)(void);
+} Primitive;
+
+extern void aion_primitives_init(const Primitive *const *all);
+#ifdef USE_ASSERT_CHECKING
+extern bool aion_primitive_has_class(const struct CommandClass *class);
+#endif
+extern Progress aion_primitives_perform(Run *run);
+extern void aion_primitives_arrive(Run *run);
+extern void aion_primitives_due(Run *run, const char *timer);
+extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
+extern void aion_primitive_return(const struct Arrival *arrival);
+extern bool aion_primitives_keep(int64 run_key);
+extern void aion_primitives_purge(int64 run_key);
+extern void aion_primitives_close(Run *run);
+extern void aion_primitives_ended(Run *run);
+extern void aion_primitives_carry_over(Run *run, Run *successor);
+extern const Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
+											  TimestampTz *again);
+extern void aion_primitives_mended(Datum owner_keys);
+extern void aion_primitives_recover(int32 owner_key);
+extern List *aion_primitives_owed(void);
+extern void aion_primitives_apply(Run *run, struct Turn *turn);
+extern void aion_primitives_save(Run *run);
+extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);
+extern void aion_primitives_fork(Run *run);
+extern void aion_primitives_resume(Run *run);
+extern void aion_primitives_reopen(Run *run);
+extern int aion_primitives_select_errands(const int64 *keys, int count, int64 *due);
+extern bool aion_primitives_have_errand(int32 owner_key);
+extern int64 aion_primitives_claim_errand(int32 owner_key, const int64 *keys, int count,
+										  const int64 *except, int except_count,
+										  const Primitive **found);
+extern void aion_primitives_note_crash(int64 key);
+extern void aion_primitives_find_errands(void);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * touched.c
+ *		Which runs the current transaction has started or changed.
+ *
+ * The engine sees them when it has committed, so the transaction itself cannot wait for them; a
+ * test executes just those it has started.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+
+#include "run/touched.h"
+
+/* In the order it did. */
+typedef struct Touched
+{
+	int64 *keys;
+	SubTransactionId *made_in;
+	int count;
+	int room;
+} Touched;
+
+static Touched started;
+static Touched touched;
+
+static void transaction_ended(XactEvent event, void *argument);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+								 void *argument);
+static void note(Touched *list, int64 run_key);
+static bool includes(const Touched *list, int64 run_key);
+
+void
+aion_touched_init(void)
+{
+	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
+}
+
+void
+aion_touched_note_started(int64 run_key)
+{
+	note(&started, run_key);
+}
+
+void
+aion_touched_note(int64 run_key)
+{
+	note(&touched, run_key);
+}
+
+/*
+ * Returns the runs that this transaction has started.
+ */
+const int64 *
+aion_touched_started(int *count)
+{
+	*count = started.count;
+	return started.keys;
+}
+
+bool
+aion_touched_includes(int64 run_key)
+{
+	return includes(&started, run_key) || includes(&touched, run_key);
+}
+
+static void
+transaction_ended(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		started = touched = (Touched){0}; /* they were in the transaction's memory */
+}
+
+/*
+ * Forgets what a subtransaction did that is rolled back.  Numbers of subtransactions only grow, so
+ * that is the end of the list from its own number on.
+ */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+					 void *argument)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (started.count > 0 && started.made_in[started.count - 1] >= sub)
+		started.count--;
+	while (touched.count > 0 && touched.made_in[touched.count - 1] >= sub)
+		touched.count--;
+}
+
+static void
+note(Touched *list, int64 run_key)
+{
+	if (list->count == list->room)
+	{
+		int room = Max(64, list->room * 2);
+
+		if (list->room == 0)
+		{
+			list->keys = MemoryContextAlloc(TopTransactionContext, room * sizeof(int64));
+			list->made_in =
+				MemoryContextAlloc(TopTransactionContext, room * sizeof(SubTransactionId));
+		}
+		else
+		{
+			list->keys = repalloc_huge(list->keys, room * sizeof(int64));
+			list->made_in = repalloc_huge(list->made_in, room * sizeof(SubTransactionId));
+		}
+		list->room = room;
+	}
+	list->keys[list->count] = run_key;
+	list->made_in[list->count++] = GetCurrentSubTransactionId();
+}
+
+static bool
+includes(const Touched *list, int64 run_key)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		if (list->keys[i] == run_key)
+			return true;
+	}
+	return false;
+}

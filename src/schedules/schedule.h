@@ -1,0 +1,55 @@
+/*
+ * schedule.h
+ *		Schedules: what they start, and when.
+ */
+#ifndef AION_SCHEDULE_H
+#define AION_SCHEDULE_H
+
+#include "run/start.h"
+#include "schedules/timetable.h"
+
+typedef struct Schedule
+{
+	int64 key; /* among the keys of runs */
+	char *name;
+	int32 owner_key;
+	char *workflow_type;
+	char *cron;		 /* NULL: every so often */
+	Interval *every; /* NULL: cron */
+	TimestampTz anchor;
+	char *timezone;
+	char *overlap;
+	char *catch_up;
+	Interval *jitter;	  /* NULL: none */
+	TimestampTz start_at; /* DT_NOBEGIN: no limit */
+	TimestampTz end_at;	  /* DT_NOEND: no limit */
+	int32 max_runs;		  /* 0: no limit */
+	Jsonb *input;
+	Jsonb *options;
+	char *state;
+	TimestampTz next_at; /* the first tick that is not decided; DT_NOEND: none */
+	TimestampTz due_at;	 /* when that is due */
+	int64 runs;			 /* that its ticks have started */
+	char *reason;		 /* why it is paused, if nobody paused it; NULL: none */
+	Timetable table;
+} Schedule;
+
+#define SCHEDULE_ACTIVE "active"
+#define SCHEDULE_PAUSED "paused"
+#define SCHEDULE_ENDED "ended"
+
+#define REASON_QUARANTINED "quarantined" /* nothing of it starts, until it is resumed */
+
+#define TIMER_NEXT_TICK TIMER_SCHEDULE "next"
+#define TIMER_ASKED_TICK TIMER_SCHEDULE "asked"
+
+/* All want the engine's authority, and those that change a schedule its lock. */
+extern Schedule *aion_schedule_read(int64 key);
+extern Schedule *aion_schedule_lock(const char *name, Oid user);
+extern void aion_schedule_move(Schedule *schedule, TimestampTz next);
+extern bool aion_schedule_is(const Schedule *schedule, const char *state);
+
+/* Without. */
+extern void aion_schedule_prepare(const Schedule *schedule, Oid owner, StartRequest *request);
+
+#endif

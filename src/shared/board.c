@@ -1,0 +1,550 @@
+/*
+ * board.c
+ *		Hints of what there is to do, from whoever commits to the engine's processes.
+ *
+ * Everything here is a hint.  What is to be done is in tables; the board only saves looking.  A
+ * hint too many costs a look.  A hint that is lost would leave a run alone, so whenever there is no
+ * room for one, or nobody to take it, a flag says that the tables must be scanned: a process that
+ * begins always starts with that.
+ *
+ * One lock guards it all, held for a few instructions.  Hints are posted after commit and taken
+ * before the snapshot in which the taker looks.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "replication/logicallauncher.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+
+#include "guc.h"
+#include "shared/board_memory.h"
+#include "shared/shmem.h"
+
+static Board *board = NULL;
+
+static int count_slots(void);
+static Size runners_size(void);
+static Size memory_size(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
+static void push_run(RunnerSlot *runner, int64 run_key);
+
+static const SharedPart part = {"aion board", "aion_board", memory_size, attach};
+
+void
+aion_board_init(void)
+{
+	aion_shmem_add(&part);
+}
+
+bool
+aion_board_exists(void)
+{
+	return board != NULL;
+}
+
+Board *
+aion_board_memory(void)
+{
+	return board;
+}
+
+/*
+ * Says that a run of this database may have something to do.
+ */
+void
+aion_board_post_run(int32 owner_key, int64 run_key)
+{
+	DatabaseSlot *database;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	database = aion_board_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		int hints = aion_board_give(MyDatabaseId, owner_key, run_key);
+
+		if (hints == 0 || hints == CROWD)
+			aion_board_want(database, (BoardOwner){owner_key, false});
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that an owner has an activity for the background: for an executor that has nothing to do or,
+ * as soon as it has, one that is busy, and if there is room for one more.
+ */
+void
+aion_board_post_task(int32 owner_key)
+{
+	DatabaseSlot *database;
+	bool found = false;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	database = aion_board_database(MyDatabaseId);
+	for (int i = 0; database != NULL && i < board->runner_count && !found; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!aion_board_executes(runner, MyDatabaseId, owner_key))
+			continue;
+		found = runner->idle && !runner->scan;
+		runner->scan = true;
+		if (found)
+			aion_board_set_latch(runner->process);
+	}
+	if (!found)
+		aion_board_want(database, (BoardOwner){owner_key, true});
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that a queue of this database may have room again.
+ */
+void
+aion_board_post_room(void)
+{
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (runner->database != MyDatabaseId || !runner->limited)
+			continue;
+		runner->limited = false;
+		runner->scan = true;
+		aion_board_set_latch(runner->process);
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that nobody wants a task any more: the statement of whoever executes it is cancelled.  He
+ * says that he has ended it with the lock, so no other statement of his is met.
+ */
+void
+aion_board_post_stop(int64 run_key, int32 ordinal)
+{
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (runner->database == MyDatabaseId && runner->task_run == run_key &&
+			runner->task_ordinal == ordinal)
+			aion_board_stop(runner);
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that a timer was armed in this database.
+ */
+void
+aion_board_post_timer(const BoardTimer *timer)
+{
+	DatabaseSlot *slot;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL && timer->fire_at <= slot->horizon)
+	{
+		if (slot->timer_count == TIMERS)
+			aion_board_ask_scan(slot);
+		else
+			slot->timers[(slot->first_timer + slot->timer_count++) % TIMERS] = *timer;
+		if (timer->fire_at < slot->next_wake || slot->timer_count == TIMERS / 2)
+			aion_board_set_latch(slot->scheduler);
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that the tables of a database must be looked at: who knows what has changed in them.
+ */
+void
+aion_board_post_scan(Oid database)
+{
+	DatabaseSlot *slot;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(database);
+	if (slot != NULL)
+		aion_board_ask_scan(slot);
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Asks all schedulers to look at their tables.
+ */
+void
+aion_board_post_scan_everywhere(void)
+{
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->database_count; i++)
+	{
+		DatabaseSlot *slot = &board->databases[i];
+
+		if (OidIsValid(slot->database))
+			aion_board_ask_scan(slot);
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that the extension may have come to a database, or gone from it.
+ */
+void
+aion_board_post_extension(Oid database)
+{
+	DatabaseSlot *slot;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	if (board->asked_count == ASKED)
+		board->ask_all = true;
+	else
+		board->asked[board->asked_count++] = database;
+	aion_board_set_latch(board->launcher);
+	slot = aion_board_database(database);
+	if (slot != NULL)
+		aion_board_ask_scan(slot);
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that there may be other databases than before.
+ */
+void
+aion_board_post_databases(void)
+{
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	board->ask_all = true;
+	aion_board_set_latch(board->launcher);
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Returns the databases where the launcher must look whether there is an extension.
+ */
+List *
+aion_board_take_databases(bool *all)
+{
+	List *databases = NIL;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	*all = board->ask_all;
+	for (int i = 0; i < board->asked_count; i++)
+		databases = list_append_unique_oid(databases, board->asked[i]);
+	board->ask_all = false;
+	board->asked_count = 0;
+	LWLockRelease(board->lock);
+	return databases;
+}
+
+/*
+ * Returns a run of this database that was being executed by a process that died; 0: no more.
+ */
+int64
+aion_board_take_casualty(void)
+{
+	int64 run_key = 0;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < INFLIGHT_SLOTS && run_key == 0; i++)
+	{
+		if (board->casualties[i].database != MyDatabaseId)
+			continue;
+		run_key = board->casualties[i].run_key;
+		board->casualties[i].run_key = 0;
+	}
+	LWLockRelease(board->lock);
+	return run_key;
+}
+
+bool
+aion_board_take_scan(void)
+{
+	DatabaseSlot *slot;
+	bool scan;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	scan = slot->scan;
+	slot->scan = false;
+	LWLockRelease(board->lock);
+	return scan;
+}
+
+/*
+ * Returns the owners that want a process, or one more.
+ */
+int
+aion_board_take_owners(BoardOwner *owners, int most)
+{
+	DatabaseSlot *slot;
+	int count;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	count = Min(slot->owner_count, most);
+	memcpy(owners, slot->owners, count * sizeof(BoardOwner));
+	slot->owner_count -= count;
+	memmove(slot->owners, slot->owners + count, slot->owner_count * sizeof(BoardOwner));
+	LWLockRelease(board->lock);
+	return count;
+}
+
+int
+aion_board_take_timers(BoardTimer *timers, int most)
+{
+	DatabaseSlot *slot;
+	int count = 0;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	for (; count < most && slot->timer_count > 0; slot->timer_count--)
+		timers[count++] = slot->timers[slot->first_timer++ % TIMERS];
+	LWLockRelease(board->lock);
+	return count;
+}
+
+/*
+ * Says up to which moment the scheduler is about to know the timers: whoever arms an earlier one
+ * from now on tells it.
+ */
+void
+aion_board_set_horizon(TimestampTz horizon)
+{
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	aion_board_database(MyDatabaseId)->horizon = horizon;
+	LWLockRelease(board->lock);
+}
+
+void
+aion_board_set_next_wake(TimestampTz next_wake)
+{
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	aion_board_database(MyDatabaseId)->next_wake = next_wake;
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Lets the processes of an owner look at the tables, or wants one that will.
+ */
+void
+aion_board_scan_owner(BoardOwner owner)
+{
+	bool found = false;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!(owner.executor ? aion_board_executes(runner, MyDatabaseId, owner.owner_key)
+							 : aion_board_serves(runner, MyDatabaseId, owner.owner_key)))
+			continue;
+		found = runner->scan = true;
+		runner->recover = owner.executor;
+		aion_board_set_latch(runner->process);
+	}
+	if (!found)
+		aion_board_want(aion_board_database(MyDatabaseId), owner);
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Each database that is served has a scheduler.  Besides these there are the launcher, PostgreSQL's
+ * launcher of logical replication, and one runner at least, without which nothing would be
+ * executed. One slot more is for looking into databases.
+ */
+static int
+count_slots(void)
+{
+	return Max(max_worker_processes - 2 - (max_logical_replication_workers > 0), 1) + 1;
+}
+
+static Size
+runners_size(void)
+{
+	return MAXALIGN(
+		add_size(offsetof(Board, runners), mul_size(aion_max_runners, sizeof(RunnerSlot))));
+}
+
+static Size
+memory_size(void)
+{
+	return add_size(runners_size(), mul_size(count_slots(), sizeof(DatabaseSlot)));
+}
+
+static void
+attach(void *memory, bool is_new, LWLock *lock)
+{
+	board = memory;
+	if (!is_new)
+		return;
+	board->lock = lock;
+	board->launcher = -1;
+	board->runner_count = aion_max_runners;
+	board->database_count = count_slots();
+	board->databases = (DatabaseSlot *) ((char *) board + runners_size());
+	if (aion_max_runners > 0)
+		aion_inflight_collect(board->casualties);
+	for (int i = 0; i < board->database_count; i++)
+		board->databases[i].scheduler = -1;
+}
+
+int
+aion_board_pid(int process)
+{
+	return process >= 0 ? ProcGlobal->allProcs[process].pid : 0;
+}
+
+void
+aion_board_set_latch(int process)
+{
+	if (process >= 0)
+		SetLatch(&ProcGlobal->allProcs[process].procLatch);
+}
+
+/*
+ * The slot of a database, of no database a free one; NULL if there is none.
+ */
+DatabaseSlot *
+aion_board_database(Oid database)
+{
+	for (int i = 0; i < board->database_count; i++)
+	{
+		if (board->databases[i].database == database)
+			return &board->databases[i];
+	}
+	return NULL;
+}
+
+void
+aion_board_ask_scan(DatabaseSlot *slot)
+{
+	slot->scan = true;
+	aion_board_set_latch(slot->scheduler);
+}
+
+bool
+aion_board_serves(const RunnerSlot *runner, Oid database, int32 owner_key)
+{
+	return runner->database == database && runner->owner_key == owner_key && !runner->dismissed &&
+		   !runner->engaged && !runner->executor;
+}
+
+bool
+aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key)
+{
+	return runner->database == database && runner->owner_key == owner_key && !runner->dismissed &&
+		   runner->executor;
+}
+
+/*
+ * Cancels the task that an executor is at; with the lock.
+ */
+void
+aion_board_stop(RunnerSlot *runner)
+{
+	if (runner->process < 0 || runner->task_run == 0)
+		return;
+	runner->task_stopped = true;
+	(void) kill(ProcGlobal->allProcs[runner->process].pid, SIGINT);
+}
+
+/*
+ * Gives a hint to one of the runners of an owner who are free to take it.  Returns how many that
+ * one has now; 0: there is none.
+ */
+int
+aion_board_give(Oid database, int32 owner_key, int64 run_key)
+{
+	int count = 0;
+	int index;
+
+	for (int i = 0; i < board->runner_count; i++)
+		count += aion_board_serves(&board->runners[i], database, owner_key);
+	if (count == 0)
+		return 0;
+	index = (int) ((uint64) run_key % count);
+	for (int i = 0;; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!aion_board_serves(runner, database, owner_key) || index-- > 0)
+			continue;
+		push_run(runner, run_key);
+		return (int) runner->run_count;
+	}
+}
+
+/*
+ * Asks the scheduler of a database for a process of an owner; with the lock.  Without a scheduler
+ * (NULL) there is nothing to say: the next one begins with a scan.
+ */
+void
+aion_board_want(DatabaseSlot *slot, BoardOwner owner)
+{
+	if (slot == NULL)
+		return;
+	for (int i = 0; i < slot->owner_count; i++)
+	{
+		if (slot->owners[i].owner_key == owner.owner_key &&
+			slot->owners[i].executor == owner.executor)
+			return;
+	}
+	if (slot->owner_count == OWNERS)
+		slot->scan = true;
+	else
+		slot->owners[slot->owner_count++] = owner;
+	aion_board_set_latch(slot->scheduler);
+}
+
+static void
+push_run(RunnerSlot *runner, int64 run_key)
+{
+	if (runner->run_count == RUNS)
+		runner->scan = true;
+	else
+		runner->runs[(runner->first_run + runner->run_count++) % RUNS] = run_key;
+	if (runner->run_count == 1 || runner->scan)
+		aion_board_set_latch(runner->process);
+}
+
+/*
+ * The runners of an owner have become more or fewer, and with them everybody's share has changed:
+ * all look at the table.
+ */
+void
+aion_board_reshare(Oid database, int32 owner_key)
+{
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		if (aion_board_serves(&board->runners[i], database, owner_key))
+		{
+			board->runners[i].scan = true;
+			aion_board_set_latch(board->runners[i].process);
+		}
+	}
+}

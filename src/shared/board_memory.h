@@ -1,0 +1,112 @@
+/*
+ * board_memory.h
+ *		The board as it lies in shared memory; for board.c, roster.c, room.c and service.c alone.
+ */
+#ifndef AION_BOARD_MEMORY_H
+#define AION_BOARD_MEMORY_H
+
+#include "storage/lwlock.h"
+
+#include "shared/board.h"
+#include "shared/inflight.h"
+
+#define ASKED 32	/* databases that the launcher is told of at once */
+#define OWNERS 64	/* of one database that want a runner */
+#define TIMERS 1024 /* a power of 2, as the next one */
+#define RUNS 4096
+#define CROWD 64 /* hints of one runner at which another is wanted */
+#define HOLDERS 8
+
+typedef struct DatabaseSlot
+{
+	Oid database;  /* InvalidOid: free */
+	int scheduler; /* number of its process, -1: none */
+	bool absent;   /* there is no extension */
+	bool crowded;  /* there is no room for its scheduler */
+	bool scan;
+	TimestampTz horizon; /* the scheduler knows the timers before it */
+	TimestampTz next_wake;
+	TimestampTz refused_at; /* the server had no process for a runner or executor; 0: never */
+	int owner_count;
+	BoardOwner owners[OWNERS]; /* that want a process */
+	uint32 first_timer;
+	uint32 timer_count;
+	BoardTimer timers[TIMERS];
+} DatabaseSlot;
+
+typedef struct RunnerSlot
+{
+	Oid database; /* InvalidOid: free */
+	Oid role;
+	int32 owner_key;
+	uint32 generation; /* of the use of this slot */
+	int process;	   /* -1: has not begun */
+	TimestampTz since;
+	bool idle;
+	bool dismissed;
+	TimestampTz dismissed_at;
+	bool make_room; /* so much that the turn it is in is not waited for */
+	int limit;		/* how many processes of its kind its owner may have; 0: no limit */
+	bool executor;	/* of activities in the background, else of turns */
+	bool recover;	/* somebody may have left what he claimed */
+	bool limited;	/* there is something, but no room for it */
+	int64 task_run; /* what it executes; 0: nothing */
+	int32 task_ordinal;
+	bool task_stopped; /* it is not wanted any more */
+	bool engaged;	   /* with a run that may take long: others take over the rest */
+	bool scan;		   /* it must look at the table, or has not seen the latest */
+	uint64 batches;
+	uint64 runs_executed;
+	uint32 first_run;
+	uint32 run_count;
+	int64 runs[RUNS];
+} RunnerSlot;
+
+typedef struct Hold
+{
+	Oid database;
+	int process;
+} Hold;
+
+/* For whom room was made. */
+typedef struct Call
+{
+	Oid database;
+	BoardOwner owner;
+	int has;		   /* processes of that kind */
+	TimestampTz until; /* others who have more leave the room to him */
+} Call;
+
+typedef struct Board
+{
+	LWLock *lock;
+	int launcher; /* number of its process, -1: none */
+	bool ask_all;
+	int asked_count;
+	Oid asked[ASKED]; /* databases where the extension may have come or gone */
+	Hold holds[HOLDERS];
+	int unserved_count; /* of databases for whose scheduler there is no room */
+	Oid unserved[ASKED];
+	int database_count;
+	DatabaseSlot *databases;				/* behind the runners */
+	InflightRun casualties[INFLIGHT_SLOTS]; /* what the server crashed on before it started */
+	Call call;
+	int runner_count;
+	RunnerSlot runners[FLEXIBLE_ARRAY_MEMBER];
+} Board;
+
+extern Board *aion_board_memory(void);	/* NULL: not preloaded */
+extern int aion_board_pid(int process); /* 0: there is none */
+
+/* For holders of the lock. */
+extern void aion_board_set_latch(int process);
+extern DatabaseSlot *aion_board_database(Oid database); /* of no database: a free slot */
+extern void aion_board_ask_scan(DatabaseSlot *slot);
+extern bool aion_board_serves(const RunnerSlot *runner, Oid database, int32 owner_key);
+extern int aion_board_give(Oid database, int32 owner_key, int64 run_key);
+extern void aion_board_want(DatabaseSlot *slot, BoardOwner owner);
+extern bool aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key);
+extern void aion_board_stop(RunnerSlot *runner);
+extern void aion_board_reshare(Oid database, int32 owner_key);
+
+#endif

@@ -1,0 +1,302 @@
+/*
+ * incident.c
+ *		Telling operators what went wrong: a line of the server's log, and a notification.
+ *
+ * An incident is noted where it happens and told when its transaction commits: one that a
+ * subtransaction has taken back never happened.  A line names things and reasons, never payloads.
+ * How many lines there are per second is limited for each owner, so that runs of one do not hide
+ * those of another; what is left out is counted in shared memory.  Owners are put into buckets,
+ * and those that share a bucket share a limit.  A notification can be heard by every role, so it
+ * has only a number that means nothing to those who may not see the row; where listeners are slow
+ * there is none, because a full queue of notifications would fail the commit.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/async.h"
+#include "common/hashfn.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "utils/fmgroids.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "shared/incident.h"
+#include "shared/shmem.h"
+#include "support/extension.h"
+
+#define BUCKETS 64
+#define WARNED 256 /* versions that are remembered to have been warned of */
+#define NAME_LENGTH 200
+#define CHANNEL "aion_incident"
+#define QUEUE_USAGE_MAX 0.5
+
+typedef struct Bucket
+{
+	pg_time_t second;
+	int lines;		 /* written in that second */
+	uint64 left_out; /* since the last line that was written */
+} Bucket;
+
+typedef struct Incidents
+{
+	LWLock *lock;
+	uint64 left_out; /* since the server began */
+	Bucket buckets[BUCKETS];
+	uint64 warned[WARNED]; /* versions; 0: free */
+	int warned_next;
+} Incidents;
+
+/* One of this transaction. */
+typedef struct Incident
+{
+	int level; /* of nested transactions, in which it was noted */
+	int32 owner_key;
+	int64 run_key;		/* of the run or schedule; 0: not told to listeners */
+	const char *status; /* what has become of it */
+	uint64 version;		/* only the first one of a version is a line; 0: each is */
+	const char *line;
+} Incident;
+
+static Incidents local = {0}; /* of this process, if we were not preloaded */
+static Incidents *incidents = &local;
+static List *pending = NIL;
+
+static Size memory_size(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
+static void add(const Incident *incident);
+static void transaction_ended(XactEvent event, void *argument);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+								 void *argument);
+static void notify(const Incident *incident);
+static void write_line(const Incident *incident);
+static bool may_write(const Incident *incident, uint64 *left_out);
+static bool is_warned(uint64 version);
+
+static const SharedPart part = {"aion incidents", "aion_incidents", memory_size, attach};
+
+void
+aion_incident_init(void)
+{
+	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
+	aion_shmem_add(&part);
+}
+
+/*
+ * Notes what has become of a run or a schedule.
+ */
+void
+aion_incident_note(int32 owner_key, int64 run_key, const char *status, const char *line)
+{
+	Incident incident = {
+		.owner_key = owner_key, .run_key = run_key, .status = status, .line = line};
+
+	add(&incident);
+}
+
+/*
+ * Notes what a version of a workflow does wrong, which is a line only once.
+ */
+void
+aion_incident_warn(int32 owner_key, int32 version_key, const char *line)
+{
+	Incident incident = {.owner_key = owner_key, .line = line};
+
+	/* As it is installed here: after another CREATE EXTENSION the same number is another one. */
+	incident.version = hash_combine64((uint64) MyDatabaseId << 32 | aion_extension()->oid,
+									  murmurhash32(version_key));
+
+	add(&incident);
+}
+
+/*
+ * Returns a name as it is written in a line: quoted, without line breaks, and not too long.
+ */
+char *
+aion_incident_quote(const char *name)
+{
+	int length = strlen(name);
+	int kept = pg_mbcliplen(name, length, NAME_LENGTH);
+	StringInfoData quoted;
+
+	initStringInfo(&quoted);
+	escape_json(&quoted, pnstrdup(name, kept));
+	if (kept < length)
+		appendStringInfoString(&quoted, "...");
+	return quoted.data;
+}
+
+/*
+ * Returns how many lines were left out since the server began.
+ */
+uint64
+aion_incidents_left_out(void)
+{
+	uint64 left_out;
+
+	if (incidents->lock != NULL)
+		LWLockAcquire(incidents->lock, LW_SHARED);
+	left_out = incidents->left_out;
+	if (incidents->lock != NULL)
+		LWLockRelease(incidents->lock);
+	return left_out;
+}
+
+static Size
+memory_size(void)
+{
+	return sizeof(Incidents);
+}
+
+static void
+attach(void *memory, bool is_new, LWLock *lock)
+{
+	incidents = memory;
+	if (is_new)
+		incidents->lock = lock;
+}
+
+static void
+add(const Incident *incident)
+{
+	MemoryContext caller;
+	Incident *added;
+
+	if (aion_log_incidents == 0 && !aion_notify_incidents)
+		return;
+	caller = MemoryContextSwitchTo(TopTransactionContext);
+	added = palloc(sizeof(Incident));
+	*added = *incident;
+	added->level = GetCurrentTransactionNestLevel();
+	added->line = pstrdup(incident->line);
+	pending = lappend(pending, added);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+transaction_ended(XactEvent event, void *argument)
+{
+	ListCell *cell;
+
+	foreach (cell, pending)
+	{
+		if (event == XACT_EVENT_PRE_COMMIT)
+			notify(lfirst(cell));
+		else if (event == XACT_EVENT_COMMIT)
+			write_line(lfirst(cell));
+	}
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		pending = NIL; /* it was in the transaction's memory */
+}
+
+/*
+ * Those of a subtransaction are the last ones.
+ */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+					 void *argument)
+{
+	int level;
+
+	if (pending == NIL || (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB))
+		return;
+	level = GetCurrentTransactionNestLevel();
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		while (pending != NIL && ((Incident *) llast(pending))->level >= level)
+			pending = list_delete_last(pending);
+		return;
+	}
+	for (int i = list_length(pending) - 1; i >= 0; i--)
+	{
+		Incident *incident = list_nth(pending, i);
+
+		if (incident->level < level)
+			break;
+		incident->level = level - 1;
+	}
+}
+
+static void
+notify(const Incident *incident)
+{
+	if (!aion_notify_incidents || incident->run_key == 0 ||
+		DatumGetFloat8(OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE)) > QUEUE_USAGE_MAX)
+		return;
+	Async_Notify(CHANNEL, psprintf("{\"run_key\": " INT64_FORMAT ", \"status\": \"%s\"}",
+								   incident->run_key, incident->status));
+}
+
+static void
+write_line(const Incident *incident)
+{
+	uint64 left_out = 0;
+
+	if (aion_log_incidents == 0 || !may_write(incident, &left_out))
+		return;
+	if (left_out > 0)
+		ereport(aion_log_incidents,
+				(errmsg("aion did not log " UINT64_FORMAT " incidents before this one", left_out),
+				 errhidestmt(true), errhidecontext(true)));
+	ereport(incident->version != 0 ? WARNING : aion_log_incidents,
+			(errmsg("%s", incident->line), errhidestmt(true), errhidecontext(true)));
+}
+
+/*
+ * Counts a line of an owner, and tells whether it is to be written, and how many before it were
+ * not.
+ */
+static bool
+may_write(const Incident *incident, uint64 *left_out)
+{
+	uint32 hash = hash_combine(MyDatabaseId, (uint32) incident->owner_key);
+	Bucket *bucket = &incidents->buckets[murmurhash32(hash) % BUCKETS];
+	pg_time_t second = timestamptz_to_time_t(GetCurrentTimestamp());
+	bool may = false;
+
+	if (incidents->lock != NULL)
+		LWLockAcquire(incidents->lock, LW_EXCLUSIVE);
+	if (incident->version == 0 || !is_warned(incident->version))
+	{
+		if (bucket->second != second)
+		{
+			bucket->second = second;
+			bucket->lines = 0;
+		}
+		may = bucket->lines < aion_log_incidents_per_second;
+		if (may)
+		{
+			bucket->lines++;
+			*left_out = bucket->left_out;
+			bucket->left_out = 0;
+		}
+		else
+		{
+			bucket->left_out++;
+			incidents->left_out++;
+		}
+	}
+	if (incidents->lock != NULL)
+		LWLockRelease(incidents->lock);
+	return may;
+}
+
+/*
+ * Tells whether a version is among those that were warned of last, and remembers it.
+ */
+static bool
+is_warned(uint64 version)
+{
+	for (int i = 0; i < WARNED; i++)
+	{
+		if (incidents->warned[i] == version)
+			return true;
+	}
+	incidents->warned[incidents->warned_next] = version;
+	incidents->warned_next = (incidents->warned_next + 1) % WARNED;
+	return false;
+}

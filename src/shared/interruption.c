@@ -1,0 +1,291 @@
+/*
+ * interruption.c
+ *		Ending a turn that is in the way of others.
+ *
+ * Whoever waits for the lock of a run writes the run's key into its own slot of shared memory.  An
+ * executor that has claimed the run then lets it go before it begins a turn, or the waiting might
+ * never end.  If the run is to be ended, a turn that has begun need not go on either: executors
+ * look at the slots at every tick of the stopwatch that runs while code of users does.  Nothing is
+ * sent, so nothing can reach a process that is busy with something else by then.  What a tick finds
+ * cancels the code from within, and whoever executes it takes the cancel back.
+ *
+ * Who executes also sets how long a share may wait for a lock, and how long it may take, because of
+ * all that waits behind it: a watch of its own, which ticks in the engine's statements, too.  Code
+ * sees no lock_timeout of ours that it could take for an answer, and cannot set it otherwise.
+ *
+ * Without shared memory (no shared_preload_libraries) who waits has to wait for the turn's end.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "shared/interruption.h"
+#include "shared/roster.h"
+#include "shared/shmem.h"
+#include "support/pg_compat.h"
+
+#define AT_ONCE (UINT64CONST(1) << 63) /* beside the key */
+#define TICK_MS 20
+#define GIVE_UP_MS 5000 /* after which a process of the engine ends */
+
+typedef struct WantedSlots
+{
+	int count;
+	pg_atomic_uint64 wanted[FLEXIBLE_ARRAY_MEMBER]; /* by number of the process; 0: nothing */
+} WantedSlots;
+
+static WantedSlots *slots = NULL;
+static const int64 *held = NULL; /* read by a signal handler: count is set last and reset first */
+static volatile int held_count = 0;
+static volatile int64 current = 0;
+static volatile sig_atomic_t noticed = INTERRUPTION_NONE;
+static TimeoutId timeout_id = MAX_TIMEOUTS; /* until registered */
+static volatile int most_waiting = 0;		/* ms for a lock, 0: no limit */
+static volatile int most_taking = 0;		/* ms for a share, 0: no limit */
+static volatile TimestampTz began = 0;
+static volatile TimestampTz noticed_at = 0;
+
+static Size memory_size(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
+static void leave(int code, Datum argument);
+static bool is_held(int64 run_key);
+static void tick(void);
+static Interruption find_cause(void);
+static bool waits_too_long(TimestampTz since);
+static bool is_over(TimestampTz since, int milliseconds);
+
+static const SharedPart part = {"aion interruptions", NULL, memory_size, attach};
+
+void
+aion_interruption_init(void)
+{
+	aion_shmem_add(&part);
+}
+
+/*
+ * Says that this session waits for a run; at once, if nobody needs the turn that it may be in.
+ */
+void
+aion_interruption_want(int64 run_key, bool at_once)
+{
+	static bool registered = false;
+
+	if (slots == NULL || AION_COMPAT_MY_PROC_NUMBER >= slots->count)
+		return;
+	if (!registered)
+		before_shmem_exit(leave, (Datum) 0);
+	registered = true;
+	pg_atomic_exchange_u64(&slots->wanted[AION_COMPAT_MY_PROC_NUMBER],
+						   (uint64) run_key | (at_once ? AT_ONCE : 0));
+}
+
+void
+aion_interruption_want_nothing(void)
+{
+	if (slots != NULL && AION_COMPAT_MY_PROC_NUMBER < slots->count)
+		pg_atomic_write_u64(&slots->wanted[AION_COMPAT_MY_PROC_NUMBER], 0);
+}
+
+/*
+ * Notes the runs whose locks this transaction has taken, besides the one that is executed.  The
+ * array is the caller's, who calls again with none before it is gone.
+ */
+void
+aion_interruption_hold(const int64 *run_keys, int count)
+{
+	held_count = 0;
+	held = run_keys;
+	pg_compiler_barrier();
+	held_count = count;
+}
+
+/*
+ * Limits the shares that are executed from now on; no limits end the watch.
+ */
+void
+aion_interruption_watch(int lock_ms, int share_ms)
+{
+	int period = lock_ms > 0 ? Min(lock_ms, TICK_MS) : TICK_MS;
+
+	most_waiting = lock_ms;
+	most_taking = share_ms;
+	if (timeout_id == MAX_TIMEOUTS)
+		timeout_id = RegisterTimeout(USER_TIMEOUT, tick);
+	if (lock_ms > 0 || share_ms > 0)
+		enable_timeout_every(timeout_id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), period),
+							 period);
+	else
+		disable_timeout(timeout_id, false);
+}
+
+/*
+ * Notes the run that is executed from now on, 0 for none; returns what it was before.  A cancel
+ * that nobody noticed before that is taken back.
+ */
+int64
+aion_interruption_begin(int64 run_key)
+{
+	int64 previous = current;
+
+	current = 0;
+	pg_compiler_barrier();
+	if (noticed != INTERRUPTION_NONE)
+		QueryCancelPending = false;
+	noticed = INTERRUPTION_NONE;
+	noticed_at = 0;
+	began = GetCurrentTimestamp();
+	pg_compiler_barrier();
+	current = run_key;
+	return previous;
+}
+
+/*
+ * Tells whether somebody waits for a run.
+ */
+bool
+aion_interruption_is_wanted(int64 run_key)
+{
+	for (int i = 0; slots != NULL && i < slots->count; i++)
+	{
+		if ((pg_atomic_read_u64(&slots->wanted[i]) & ~AT_ONCE) == (uint64) run_key &&
+			ProcGlobal->allProcs[i].databaseId == MyDatabaseId)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Looks whether somebody waits to end what this process has.  For signal handlers, too.
+ */
+bool
+aion_interruption_look(void)
+{
+	for (int i = 0;
+		 slots != NULL && current != 0 && noticed == INTERRUPTION_NONE && i < slots->count; i++)
+	{
+		uint64 wanted = pg_atomic_read_u64(&slots->wanted[i]);
+
+		if ((wanted & AT_ONCE) != 0 && ProcGlobal->allProcs[i].databaseId == MyDatabaseId &&
+			is_held((int64) (wanted & ~AT_ONCE)))
+			noticed = INTERRUPTION_BY_END;
+	}
+	return noticed != INTERRUPTION_NONE;
+}
+
+bool
+aion_interruption_noticed(void)
+{
+	return noticed != INTERRUPTION_NONE;
+}
+
+Interruption
+aion_interruption_cause(void)
+{
+	return (Interruption) noticed;
+}
+
+/*
+ * Leaves a turn that is to end, whatever its code made of the cancel.
+ */
+void
+aion_interruption_check(void)
+{
+	if (noticed != INTERRUPTION_NONE)
+		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
+						errmsg("turn was interrupted because others wait for it")));
+}
+
+static void
+tick(void)
+{
+	if (current == 0 || proc_exit_inprogress)
+		return;
+	if (!aion_interruption_look())
+		noticed = find_cause();
+	if (noticed == INTERRUPTION_NONE)
+		return;
+	if (noticed_at == 0)
+		noticed_at = GetCurrentTimestamp();
+	else if (is_over(noticed_at, GIVE_UP_MS) && MyBackendType == B_BG_WORKER)
+		ProcDiePending = true; /* code that does not let itself be cancelled */
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+}
+
+/*
+ * Tells which limit the share has passed.
+ */
+static Interruption
+find_cause(void)
+{
+	if (aion_roster_must_make_room())
+		return INTERRUPTION_FOR_ROOM;
+	if (aion_roster_task_is_stopped())
+		return INTERRUPTION_BY_END;
+	if (MyProc->waitLock != NULL && waits_too_long(pg_atomic_read_u64(&MyProc->waitStart)))
+		return INTERRUPTION_AT_LOCK;
+	return is_over(began, most_taking) ? INTERRUPTION_AS_SLOW : INTERRUPTION_NONE;
+}
+
+/*
+ * Tells whether a wait for a lock is too long.  What nothing waits behind may wait as long as it
+ * has worked, which would be lost.
+ */
+static bool
+waits_too_long(TimestampTz since)
+{
+	if (most_taking == 0 && GetCurrentTimestamp() - since < since - began)
+		return false;
+	return is_over(since, most_waiting);
+}
+
+static bool
+is_over(TimestampTz since, int milliseconds)
+{
+	return milliseconds > 0 && since != 0 &&
+		   GetCurrentTimestamp() - since >= (TimestampTz) milliseconds * 1000;
+}
+
+static bool
+is_held(int64 run_key)
+{
+	if (run_key == current)
+		return true;
+	for (int i = 0; i < held_count; i++)
+	{
+		if (held[i] == run_key)
+			return true;
+	}
+	return false;
+}
+
+static Size
+memory_size(void)
+{
+	return add_size(offsetof(WantedSlots, wanted), mul_size(MaxBackends, sizeof(pg_atomic_uint64)));
+}
+
+static void
+attach(void *memory, bool is_new, LWLock *lock)
+{
+	slots = memory;
+	if (!is_new)
+		return;
+	slots->count = MaxBackends;
+	for (int i = 0; i < slots->count; i++)
+		pg_atomic_init_u64(&slots->wanted[i], 0);
+}
+
+static void
+leave(int code, Datum argument)
+{
+	aion_interruption_want_nothing();
+}

@@ -1,0 +1,273 @@
+/*
+ * room.c
+ *		Which owner gets a process, where there is not room for all.
+ *
+ * All databases share the slots.  An owner who has no process gets one before another has a second
+ * one more: a process that is idle goes first, else one of the owner who has most, when it is done
+ * with what it does.  A turn that is in the way of an owner without any process is interrupted at
+ * once, an activity in the background after a while, but never those of the last process that an
+ * owner has: so whatever takes long gets through in the end.
+ *
+ * Activities in the background may take for ever.  So one slot is left to runners, and of the rest
+ * one to owners who have no executor.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/timestamp.h"
+
+#include "shared/board_memory.h"
+#include "shared/room.h"
+
+#define ACTIVITY_GRACE_MS 5000 /* from when its process should leave until it is stopped */
+#define CALL_MS 500			   /* how long the next room belongs to whom it was made for */
+
+/* What an owner has of one kind. */
+typedef struct Standing
+{
+	int all;
+	int free;	 /* to take what comes */
+	int limit;	 /* 0: none */
+	bool is_new; /* one has not said its limit */
+} Standing;
+
+static bool is_like(const RunnerSlot *runner, Oid database, BoardOwner owner);
+static Standing standing_of(Oid database, BoardOwner owner);
+static Standing standing_of_like(const RunnerSlot *runner);
+static bool may_have_more(BoardOwner owner, const Standing *mine);
+static int count_executors(void);
+static bool is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine);
+static int price(const RunnerSlot *runner);
+static bool is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim);
+static void hurry(RunnerSlot *runner, const Standing *mine);
+
+/*
+ * Counts the processes of an owner that take what comes.
+ */
+int
+aion_room_count(BoardOwner owner)
+{
+	Board *board = aion_board_memory();
+	int count = 0;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	for (int i = 0; i < board->runner_count; i++)
+		count += owner.executor
+					 ? aion_board_executes(&board->runners[i], MyDatabaseId, owner.owner_key)
+					 : aion_board_serves(&board->runners[i], MyDatabaseId, owner.owner_key);
+	LWLockRelease(board->lock);
+	return count;
+}
+
+/*
+ * Takes a slot for a process; -1 if there is none for this owner.
+ */
+int
+aion_room_reserve(BoardOwner owner, Oid role, uint32 *generation)
+{
+	Board *board = aion_board_memory();
+	Standing mine;
+	int found = -1;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	mine = standing_of(MyDatabaseId, owner);
+	for (int i = 0; i < board->runner_count && found < 0 && may_have_more(owner, &mine); i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (OidIsValid(runner->database))
+			continue;
+		*generation = runner->generation + 1;
+		memset(runner, 0, offsetof(RunnerSlot, runs));
+		runner->database = MyDatabaseId;
+		runner->role = role;
+		runner->owner_key = owner.owner_key;
+		runner->executor = owner.executor;
+		runner->generation = *generation;
+		runner->process = -1;
+		runner->limit = -1;
+		runner->since = GetCurrentTimestamp();
+		found = i;
+	}
+	if (found >= 0 && board->call.database == MyDatabaseId &&
+		is_like(&board->runners[found], MyDatabaseId, board->call.owner))
+		board->call.until = 0;
+	if (found >= 0 && !owner.executor)
+		aion_board_reshare(MyDatabaseId, owner.owner_key);
+	LWLockRelease(board->lock);
+	return found;
+}
+
+/*
+ * Lets a process end so that an owner gets one, or one more, if he has too few of those there are.
+ * Returns whether there may be room soon.
+ */
+bool
+aion_room_make(BoardOwner owner)
+{
+	Board *board = aion_board_memory();
+	TimestampTz now = GetCurrentTimestamp();
+	RunnerSlot *victim = NULL;
+	bool leaving = false;
+	Standing mine;
+	bool soon;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	mine = standing_of(MyDatabaseId, owner);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!OidIsValid(runner->database) || runner->process < 0 ||
+			(owner.executor && !runner->executor &&
+			 count_executors() >= Max(board->runner_count - 1, 1)))
+			continue;
+		if (runner->dismissed)
+		{
+			leaving = true;
+			hurry(runner, &mine);
+		}
+		else if (is_welcome(runner, owner, &mine) && (victim == NULL || is_cheaper(runner, victim)))
+			victim = runner;
+	}
+	if (mine.is_new || (mine.limit > 0 && mine.all >= mine.limit) ||
+		(leaving && victim != NULL && !victim->idle))
+		victim = NULL;
+	if (victim != NULL)
+	{
+		victim->dismissed = true;
+		victim->dismissed_at = now;
+		aion_board_reshare(victim->database, victim->owner_key);
+		aion_board_set_latch(victim->process);
+		hurry(victim, &mine);
+	}
+	soon = mine.is_new || mine.all == 0 || victim != NULL || (leaving && mine.free == 0);
+	if (!mine.is_new && (mine.all == 0 || victim != NULL))
+		board->call =
+			(Call){MyDatabaseId, owner, mine.all, TimestampTzPlusMilliseconds(now, CALL_MS)};
+	LWLockRelease(board->lock);
+	return soon && (mine.limit <= 0 || mine.all < mine.limit);
+}
+
+static bool
+is_like(const RunnerSlot *runner, Oid database, BoardOwner owner)
+{
+	return runner->database == database && runner->owner_key == owner.owner_key &&
+		   runner->executor == owner.executor;
+}
+
+static Standing
+standing_of(Oid database, BoardOwner owner)
+{
+	const Board *board = aion_board_memory();
+	Standing standing = {0};
+
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		const RunnerSlot *runner = &board->runners[i];
+
+		if (!is_like(runner, database, owner) || runner->dismissed)
+			continue;
+		standing.all++;
+		standing.free += runner->executor ? runner->idle : !runner->engaged;
+		standing.limit = Max(standing.limit, runner->limit);
+		standing.is_new |= runner->limit < 0;
+	}
+	return standing;
+}
+
+static Standing
+standing_of_like(const RunnerSlot *runner)
+{
+	return standing_of(runner->database, (BoardOwner){runner->owner_key, runner->executor});
+}
+
+/*
+ * Tells whether an owner may take one more of the slots there are: also those who wait have a
+ * claim.
+ */
+static bool
+may_have_more(BoardOwner owner, const Standing *mine)
+{
+	const Board *board = aion_board_memory();
+	int most = Max(board->runner_count - 1, 1);
+
+	if (mine->is_new || (mine->limit > 0 && mine->all >= mine->limit))
+		return false;
+	if (board->call.until > GetCurrentTimestamp() && mine->all > board->call.has)
+		return false;
+	if (owner.executor && mine->all > 0 && most > 2)
+		most--;
+	return !owner.executor || count_executors() < most;
+}
+
+static int
+count_executors(void)
+{
+	const Board *board = aion_board_memory();
+	int count = 0;
+
+	for (int i = 0; i < board->runner_count; i++)
+		count += OidIsValid(board->runners[i].database) && board->runners[i].executor;
+	return count;
+}
+
+/*
+ * Tells whether an owner should get the room of somebody else's process.
+ */
+static bool
+is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine)
+{
+	int theirs = standing_of_like(runner).all;
+
+	if (is_like(runner, MyDatabaseId, owner))
+		return false;
+	if (mine->all == 0)
+		return true;
+	return runner->idle ? theirs > 1 : mine->free == 0 && theirs > mine->all + 1;
+}
+
+/*
+ * Tells how unwelcome it would be to let a process end: one that is idle costs nothing, the last of
+ * an owner much, and one that executes an activity may take long to do so.
+ */
+static int
+price(const RunnerSlot *runner)
+{
+	int work = runner->executor ? 3 : runner->engaged ? 2 : 1;
+
+	return runner->idle ? 0 : standing_of_like(runner).all > 1 ? work : work + 3;
+}
+
+/*
+ * Of those with the same price the one that has been there longest, of activities the one that was
+ * begun last.
+ */
+static bool
+is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim)
+{
+	int difference = price(runner) - price(victim);
+
+	if (difference == 0)
+		difference = standing_of_like(victim).all - standing_of_like(runner).all;
+	if (difference == 0)
+		return (runner->since < victim->since) != (runner->executor && !runner->idle);
+	return difference < 0;
+}
+
+/*
+ * Interrupts what a process that should leave is at, for an owner who has none, unless it is the
+ * last of its own.
+ */
+static void
+hurry(RunnerSlot *runner, const Standing *mine)
+{
+	if (mine->all > 0 || standing_of_like(runner).all == 0)
+		return;
+	if (!runner->executor)
+		runner->make_room = true;
+	else if (TimestampDifferenceExceeds(runner->dismissed_at, GetCurrentTimestamp(),
+										ACTIVITY_GRACE_MS))
+		aion_board_stop(runner);
+}

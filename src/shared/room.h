@@ -1,0 +1,15 @@
+/*
+ * room.h
+ *		Which owner gets a process, where there is not room for all.
+ */
+#ifndef AION_ROOM_H
+#define AION_ROOM_H
+
+#include "shared/board.h"
+
+/* For the scheduler of this database. */
+extern int aion_room_count(BoardOwner owner);
+extern int aion_room_reserve(BoardOwner owner, Oid role, uint32 *generation);
+extern bool aion_room_make(BoardOwner owner);
+
+#endif

@@ -1,0 +1,462 @@
+/*
+ * roster.c
+ *		Who serves whom: slots of the board for runners and executors, taken and given back.
+ *
+ * The scheduler reserves a slot (room.c), the process takes it when it begins and gives it back in
+ * a callback when it ends, in whatever way.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "utils/timestamp.h"
+
+#include "shared/board_memory.h"
+#include "shared/hold.h"
+#include "shared/roster.h"
+#include "support/pg_compat.h"
+
+static RunnerSlot *own_runner = NULL;
+
+/* A run that may have something to do, and where it stands among the hints. */
+typedef struct Hint
+{
+	int64 key;
+	int position;
+	bool is_first; /* of its key */
+} Hint;
+
+static int remove_duplicates(int64 *keys, int count);
+static int compare_hints(const void *a, const void *b);
+static int compare_positions(const void *a, const void *b);
+static bool give_away(const int64 *run_keys, int count);
+static void leave_runner(int code, Datum argument);
+
+/*
+ * Takes back the room of a runner that has not begun, and will not; false if it has.
+ */
+bool
+aion_roster_free_runner(int slot, uint32 generation)
+{
+	Board *board = aion_board_memory();
+	RunnerSlot *runner = &board->runners[slot];
+	bool was_reserved;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	was_reserved =
+		runner->generation == generation && OidIsValid(runner->database) && runner->process < 0;
+	if (was_reserved)
+	{
+		runner->database = InvalidOid;
+		aion_board_reshare(MyDatabaseId, runner->owner_key);
+	}
+	LWLockRelease(board->lock);
+	return was_reserved;
+}
+
+/*
+ * Lets all runners of this database end when they are done with what they do.
+ */
+void
+aion_roster_dismiss(void)
+{
+	Board *board = aion_board_memory();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (runner->database != MyDatabaseId)
+			continue;
+		runner->dismissed = true;
+		if (runner->process >= 0)
+			aion_board_set_latch(runner->process);
+		else
+			runner->database = InvalidOid; /* it will find that nobody wants it */
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Tells a process of the engine that somebody wants it out of its database.
+ */
+bool
+aion_roster_must_leave(void)
+{
+	Board *board = aion_board_memory();
+	bool leave;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	leave = aion_hold_is_on(MyDatabaseId) || (own_runner != NULL && own_runner->dismissed);
+	LWLockRelease(board->lock);
+	return leave;
+}
+
+/*
+ * Makes this process a runner; false if it is no longer wanted.  Called before it is connected.
+ */
+bool
+aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner)
+{
+	Board *board = aion_board_memory();
+	RunnerSlot *own = &board->runners[slot];
+	bool wanted;
+
+	before_shmem_exit(leave_runner, (Datum) 0);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	wanted = own->generation == generation && OidIsValid(own->database) &&
+			 !aion_hold_is_on(own->database) && aion_board_database(own->database) != NULL;
+	if (wanted)
+	{
+		own_runner = own;
+		own->process = AION_COMPAT_MY_PROC_NUMBER;
+		runner->database = own->database;
+		runner->role = own->role;
+		runner->owner_key = own->owner_key;
+	}
+	LWLockRelease(board->lock);
+	return wanted;
+}
+
+/*
+ * Takes hints, of those about the same run one; scan says that the runner must look for ready runs
+ * of its share in the table.
+ */
+int
+aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner)
+{
+	Board *board = aion_board_memory();
+	int count = 0;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (; count < most && own_runner->run_count > 0; own_runner->run_count--)
+		run_keys[count++] = own_runner->runs[own_runner->first_run++ % RUNS];
+	*scan = own_runner->scan;
+	own_runner->scan = false;
+	runner->count = 0;
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		if (&board->runners[i] == own_runner)
+			runner->index = runner->count;
+		runner->count += aion_board_serves(&board->runners[i], runner->database, runner->owner_key);
+	}
+	LWLockRelease(board->lock);
+	return remove_duplicates(run_keys, count); /* not under the lock, which every commit takes */
+}
+
+/*
+ * Keeps the first of equal keys, in their order; returns how many are left.
+ */
+static int
+remove_duplicates(int64 *keys, int count)
+{
+	Hint *hints = palloc(Max(count, 1) * sizeof(Hint));
+	int kept = 0;
+
+	for (int i = 0; i < count; i++)
+		hints[i] = (Hint){keys[i], i, false};
+	qsort(hints, count, sizeof(Hint), compare_hints);
+	for (int i = 0; i < count; i++)
+		hints[i].is_first = i == 0 || hints[i].key != hints[i - 1].key;
+	qsort(hints, count, sizeof(Hint), compare_positions);
+	for (int i = 0; i < count; i++)
+	{
+		if (hints[i].is_first)
+			keys[kept++] = hints[i].key;
+	}
+	pfree(hints);
+	return kept;
+}
+
+static int
+compare_hints(const void *a, const void *b)
+{
+	const Hint *left = a;
+	const Hint *right = b;
+
+	if (left->key != right->key)
+		return left->key < right->key ? -1 : 1;
+	return left->position - right->position;
+}
+
+static int
+compare_positions(const void *a, const void *b)
+{
+	return ((const Hint *) a)->position - ((const Hint *) b)->position;
+}
+
+/*
+ * Says that there is more to do than one runner should do alone.
+ */
+void
+aion_roster_want_another(void)
+{
+	Board *board = aion_board_memory();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	aion_board_want(aion_board_database(MyDatabaseId),
+					(BoardOwner){own_runner->owner_key, own_runner->executor});
+	LWLockRelease(board->lock);
+}
+
+void
+aion_roster_set_idle(bool idle)
+{
+	own_runner->idle = idle; /* read as a hint */
+}
+
+/*
+ * Says that this runner will be busy with one run for an unknown time, and gives all that it has to
+ * do to the others of its owner.  The last one that is free for the owner's runs stays free, or
+ * all of them might wait for the same lock; where there is no other and will be none, insist.
+ */
+RosterEngagement
+aion_roster_engage(const int64 *run_keys, int count, bool scanning, bool insist)
+{
+	Board *board = aion_board_memory();
+	RosterEngagement engagement = ENGAGED_FREELY;
+	DatabaseSlot *slot;
+	int all = 0;
+	int others = 0;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	own_runner->engaged = true;
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		const RunnerSlot *runner = &board->runners[i];
+
+		others += aion_board_serves(runner, MyDatabaseId, own_runner->owner_key);
+		all += runner->database == MyDatabaseId && runner->owner_key == own_runner->owner_key &&
+			   !runner->dismissed && !runner->executor;
+	}
+	slot = aion_board_database(MyDatabaseId);
+	if (others == 0 && slot != NULL)
+		aion_board_want(slot, (BoardOwner){own_runner->owner_key, false});
+	if (others == 0)
+		engagement = all > 1 || !insist ? ENGAGED_NOT : ENGAGED_ALONE;
+	own_runner->engaged = engagement != ENGAGED_NOT;
+	own_runner->since = GetCurrentTimestamp();
+	if (engagement == ENGAGED_FREELY)
+	{
+		if (own_runner->scan || scanning)
+			aion_board_reshare(MyDatabaseId, own_runner->owner_key);
+		if (give_away(run_keys, count) && slot != NULL)
+			aion_board_want(slot, (BoardOwner){own_runner->owner_key, false});
+	}
+	LWLockRelease(board->lock);
+	return engagement;
+}
+
+/*
+ * Gives runs, and the hints that this runner has not taken, to others; with the lock.  Tells
+ * whether that is much for one of them.
+ */
+static bool
+give_away(const int64 *run_keys, int count)
+{
+	bool crowded = false;
+
+	for (int i = 0; i < count; i++)
+		crowded |= aion_board_give(MyDatabaseId, own_runner->owner_key, run_keys[i]) == CROWD;
+	for (; own_runner->run_count > 0; own_runner->run_count--)
+	{
+		int64 run_key = own_runner->runs[own_runner->first_run++ % RUNS];
+
+		crowded |= aion_board_give(MyDatabaseId, own_runner->owner_key, run_key) == CROWD;
+	}
+	return crowded;
+}
+
+/*
+ * Says that this runner has come back.  It looks for what the others have not come to.
+ */
+void
+aion_roster_disengage(void)
+{
+	Board *board = aion_board_memory();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	own_runner->engaged = false;
+	own_runner->scan = true;
+	own_runner->since = GetCurrentTimestamp();
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says how many processes of its kind the owner of this one may have; 0: no limit.
+ */
+void
+aion_roster_set_limit(int limit)
+{
+	own_runner->limit = limit; /* read as a hint */
+}
+
+/*
+ * Tells a process that another owner waits for its room.  For signal handlers, too.
+ */
+bool
+aion_roster_must_make_room(void)
+{
+	return own_runner != NULL && own_runner->make_room;
+}
+
+/*
+ * The same of what it executes, which is not wanted any more.
+ */
+bool
+aion_roster_task_is_stopped(void)
+{
+	return own_runner != NULL && own_runner->task_run != 0 && own_runner->task_stopped;
+}
+
+void
+aion_roster_count_batch(int runs)
+{
+	own_runner->batches++; /* read as a hint */
+	own_runner->runs_executed += runs;
+}
+
+/*
+ * Gives up the slot of a runner that has nothing to do; false if there is something after all.
+ */
+bool
+aion_roster_retire(void)
+{
+	Board *board = aion_board_memory();
+	bool retired;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	retired = own_runner->run_count == 0 && !own_runner->scan;
+	if (retired)
+	{
+		own_runner->database = InvalidOid;
+		aion_board_reshare(MyDatabaseId, own_runner->owner_key);
+		own_runner = NULL;
+	}
+	LWLockRelease(board->lock);
+	return retired;
+}
+
+/*
+ * Tells an executor whether there may be something for it since it looked last; recover says that
+ * somebody may have left what he claimed.
+ */
+bool
+aion_roster_look(bool *recover)
+{
+	Board *board = aion_board_memory();
+	bool look;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	look = own_runner->scan;
+	*recover = own_runner->recover;
+	own_runner->scan = own_runner->recover = own_runner->limited = own_runner->idle = false;
+	LWLockRelease(board->lock);
+	return look;
+}
+
+/*
+ * Says that an executor has found nothing, or nothing that there is room for; false if there is
+ * something new.
+ */
+bool
+aion_roster_rest(bool limited)
+{
+	Board *board = aion_board_memory();
+	bool rest;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	rest = !own_runner->scan;
+	own_runner->idle = rest;
+	own_runner->limited = rest && limited;
+	LWLockRelease(board->lock);
+	return rest;
+}
+
+/*
+ * Says which task this process executes, so that it can be stopped.
+ */
+void
+aion_roster_begin_task(int64 run_key, int32 ordinal)
+{
+	Board *board = aion_board_memory();
+
+	if (own_runner == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	own_runner->task_stopped = false;
+	own_runner->task_run = run_key;
+	own_runner->task_ordinal = ordinal;
+	own_runner->since = GetCurrentTimestamp();
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Says that it no longer does.  Whoever stopped it did so before, and is not to stop anything else.
+ */
+void
+aion_roster_end_task(void)
+{
+	Board *board = aion_board_memory();
+
+	if (own_runner == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	own_runner->task_run = 0;
+	LWLockRelease(board->lock);
+	QueryCancelPending = false;
+}
+
+/*
+ * Describes the runner in a slot; false past the last one.  A free slot has no database.
+ */
+bool
+aion_roster_runner(int slot, RosterRunner *runner)
+{
+	Board *board = aion_board_memory();
+	const RunnerSlot *found;
+
+	if (board == NULL || slot >= board->runner_count)
+		return false;
+	found = &board->runners[slot];
+	LWLockAcquire(board->lock, LW_SHARED);
+	*runner = (RosterRunner){.pid = aion_board_pid(found->process),
+							 .database = found->database,
+							 .owner_key = found->owner_key,
+							 .since = found->since,
+							 .queued = (int) found->run_count,
+							 .batches = found->batches,
+							 .runs = found->runs_executed};
+	runner->state = found->process < 0	   ? "starting"
+					: found->dismissed	   ? "leaving"
+					: found->task_run != 0 ? "executing"
+					: found->engaged	   ? "engaged"
+					: found->idle		   ? "idle"
+										   : "active";
+	LWLockRelease(board->lock);
+	return true;
+}
+
+/*
+ * A runner that ends otherwise than by aion_roster_retire() may leave something undone.
+ */
+static void
+leave_runner(int code, Datum argument)
+{
+	Board *board = aion_board_memory();
+	DatabaseSlot *slot;
+	Oid database;
+
+	if (own_runner == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	database = own_runner->database;
+	own_runner->database = InvalidOid;
+	aion_board_reshare(database, own_runner->owner_key);
+	slot = OidIsValid(database) ? aion_board_database(database) : NULL;
+	if (slot != NULL)
+		aion_board_ask_scan(slot);
+	LWLockRelease(board->lock);
+}

@@ -1,0 +1,401 @@
+/*
+ * wakeup.c
+ *		Waking whoever waits for something, when it has committed.
+ *
+ * The engine's processes are told through the board what has become ready.  A session that waits
+ * writes into its own slot of shared memory what it waits for, looks once more, and sleeps on its
+ * latch until the slot is empty.  Whoever makes that happen empties the slot and sets the latch,
+ * from a transaction callback, when the commit is visible to everybody.  It is the slot that
+ * counts: the latch is set for other reasons too, and reset by whatever waits while the waiter
+ * looks.  A wake-up carries nothing: the waiter looks again, and a spurious one costs a look.
+ *
+ * COMMIT PREPARED runs no callback, so the utility hook wakes everybody in that database.  Where
+ * nobody can wake a waiter, it looks again by itself: without shared_preload_libraries there is no
+ * shared memory, and what a standby replays runs no callbacks either.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "shared/board.h"
+#include "shared/shmem.h"
+#include "shared/wakeup.h"
+#include "support/crash_point.h"
+#include "support/pg_compat.h"
+
+#define LOOK_AGAIN_MS 1000 /* for tasks, and on a standby */
+#define POLL_MS 20		   /* without shared memory */
+
+/* Mark a set of queues, and what a run publishes, among what is watched: no key is that large. */
+#define QUEUE_BITS 63
+#define QUEUES (UINT64CONST(1) << QUEUE_BITS)
+#define PUBLISHED (UINT64CONST(1) << 62)
+
+typedef struct WaiterSlots
+{
+	int count;
+	/* By number of the process: a run, or a set of task queues; 0: nothing, or it was told. */
+	pg_atomic_uint64 watched[FLEXIBLE_ARRAY_MEMBER];
+} WaiterSlots;
+
+/* Something to tell when this transaction commits. */
+typedef struct News
+{
+	enum
+	{
+		NEWS_ENDED,
+		NEWS_PUBLISHED,
+		NEWS_READY,
+		NEWS_TIMER,
+		NEWS_TASK,
+		NEWS_BACKGROUND,
+		NEWS_STOP
+	} kind;
+	BoardTimer about; /* fire_at only of a timer, of a task to stop its ordinal for the owner */
+} News;
+
+static WaiterSlots *slots = NULL; /* in shared memory, if we were preloaded */
+static News *pending = NULL;
+static int pending_count = 0;
+static int pending_room = 0;
+static bool pending_scan = false;
+static bool pending_extension = false;
+
+static Size memory_size(void);
+static void attach(void *memory, bool is_new, LWLock *lock);
+static void transaction_ended(XactEvent event, void *argument);
+static bool is_here(int process);
+static void wake_worker(uint64 bit);
+static void wake_waiters(uint64 key, bool ended);
+static long look_again_after(void);
+static bool is_watching(void);
+static void add_news(News news);
+static void tell(void);
+
+static const SharedPart part = {"aion waiters", NULL, memory_size, attach};
+
+void
+aion_wakeup_init(void)
+{
+	RegisterXactCallback(transaction_ended, NULL);
+	aion_shmem_add(&part);
+}
+
+void
+aion_wakeup_waiters(int64 run_key)
+{
+	add_news((News){NEWS_ENDED, {0, run_key, 0}});
+}
+
+void
+aion_wakeup_published(int64 run_key)
+{
+	add_news((News){NEWS_PUBLISHED, {0, run_key, 0}});
+}
+
+void
+aion_wakeup_run(int32 owner_key, int64 run_key)
+{
+	add_news((News){NEWS_READY, {0, run_key, owner_key}});
+}
+
+void
+aion_wakeup_timer(int32 owner_key, int64 run_key, TimestampTz fire_at)
+{
+	add_news((News){NEWS_TIMER, {fire_at, run_key, owner_key}});
+}
+
+void
+aion_wakeup_queue(const char *name)
+{
+	add_news((News){NEWS_TASK, {0, (int64) aion_wakeup_queue_bit(name), 0}});
+}
+
+void
+aion_wakeup_background(int32 owner_key)
+{
+	add_news((News){NEWS_BACKGROUND, {0, 0, owner_key}});
+}
+
+void
+aion_wakeup_stop(int64 run_key, int32 ordinal)
+{
+	add_news((News){NEWS_STOP, {0, run_key, ordinal}});
+}
+
+void
+aion_wakeup_scan(void)
+{
+	pending_scan = true;
+}
+
+void
+aion_wakeup_extension(void)
+{
+	pending_extension = true;
+}
+
+/*
+ * Wakes whoever waits in this database, to look for himself.
+ */
+void
+aion_wakeup_everybody(void)
+{
+	for (int i = 0; slots != NULL && i < slots->count; i++)
+	{
+		PGPROC *process = &ProcGlobal->allProcs[i];
+
+		if (pg_atomic_read_u64(&slots->watched[i]) == 0 || process->databaseId != MyDatabaseId)
+			continue;
+		pg_atomic_write_u64(&slots->watched[i], 0);
+		SetLatch(&process->procLatch);
+	}
+}
+
+/*
+ * Asks to be woken when a run ends.  Caller looks once more before it waits, and asks again before
+ * it looks again.
+ */
+void
+aion_wakeup_watch(int64 run_key)
+{
+	if (slots != NULL)
+		pg_atomic_exchange_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER], run_key);
+}
+
+/*
+ * Asks to be woken when a run ends or publishes a name that it has not published before.
+ */
+void
+aion_wakeup_watch_published(int64 run_key)
+{
+	aion_wakeup_watch((int64) ((uint64) run_key | PUBLISHED));
+}
+
+/*
+ * Returns the bit that stands for a task queue; others may share it.
+ */
+uint64
+aion_wakeup_queue_bit(const char *name)
+{
+	return UINT64CONST(1) << hash_bytes((const unsigned char *) name, strlen(name)) % QUEUE_BITS;
+}
+
+/*
+ * Asks to be woken when one of some task queues has something.  Caller looks once more before it
+ * waits.
+ */
+void
+aion_wakeup_watch_queues(uint64 mask)
+{
+	aion_wakeup_watch((int64) (mask | QUEUES));
+}
+
+void
+aion_wakeup_unwatch(void)
+{
+	aion_wakeup_watch(0);
+}
+
+/*
+ * Waits until told, at most so long, or until it is time to look again.
+ */
+void
+aion_wakeup_wait(long milliseconds)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long most = Min(milliseconds, look_again_after());
+	TimestampTz until = most == LONG_MAX ? DT_NOEND : TimestampTzPlusMilliseconds(now, most);
+
+	while (is_watching() && now < until)
+	{
+		long left = until == DT_NOEND ? INT_MAX : TimestampDifferenceMilliseconds(now, until);
+
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(left, INT_MAX), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		now = GetCurrentTimestamp();
+	}
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Returns after how long a waiter that nobody tells anything looks all the same.
+ */
+static long
+look_again_after(void)
+{
+	if (slots == NULL)
+		return POLL_MS;
+	if ((pg_atomic_read_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER]) & QUEUES) != 0 ||
+		RecoveryInProgress())
+		return LOOK_AGAIN_MS;
+	return LONG_MAX;
+}
+
+/*
+ * Tells whether this session still waits to be told; without shared memory always.
+ */
+static bool
+is_watching(void)
+{
+	return slots == NULL || pg_atomic_read_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER]) != 0;
+}
+
+static Size
+memory_size(void)
+{
+	return add_size(offsetof(WaiterSlots, watched),
+					mul_size(MaxBackends, sizeof(pg_atomic_uint64)));
+}
+
+static void
+attach(void *memory, bool is_new, LWLock *lock)
+{
+	slots = memory;
+	if (!is_new)
+		return;
+	slots->count = MaxBackends;
+	for (int i = 0; i < slots->count; i++)
+		pg_atomic_init_u64(&slots->watched[i], 0);
+}
+
+/*
+ * A session that ends the waiting for itself by an error has nothing to be woken for.
+ */
+static void
+transaction_ended(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_PRE_COMMIT && pending_count > 0)
+		CRASH_POINT("news, not committed");
+	if (event == XACT_EVENT_COMMIT)
+	{
+		if (pending_count > 0)
+			CRASH_POINT("news, committed and not told");
+		tell();
+		if (pending_count > 0)
+			CRASH_POINT("news, told");
+	}
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
+		pending_count = 0;
+		pending_room = 0; /* it was in the transaction's memory */
+		pending_scan = pending_extension = false;
+	}
+	if (event == XACT_EVENT_ABORT)
+		aion_wakeup_unwatch();
+}
+
+static void
+tell(void)
+{
+	if (pending_count > 0)
+		pg_memory_barrier(); /* the commit is seen by whoever is not seen waiting */
+	for (int i = 0; i < pending_count; i++)
+	{
+		const BoardTimer *about = &pending[i].about;
+
+		switch (pending[i].kind)
+		{
+			case NEWS_ENDED:
+				wake_waiters((uint64) about->run_key, true);
+				break;
+			case NEWS_PUBLISHED:
+				wake_waiters((uint64) about->run_key, false);
+				break;
+			case NEWS_READY:
+				aion_board_post_run(about->owner_key, about->run_key);
+				break;
+			case NEWS_TIMER:
+				aion_board_post_timer(about);
+				break;
+			case NEWS_TASK:
+				wake_worker((uint64) about->run_key);
+				aion_board_post_room();
+				break;
+			case NEWS_BACKGROUND:
+				aion_board_post_task(about->owner_key);
+				break;
+			case NEWS_STOP:
+				aion_board_post_stop(about->run_key, about->owner_key);
+				break;
+		}
+	}
+	if (pending_scan)
+		aion_board_post_scan(MyDatabaseId);
+	if (pending_extension)
+	{
+		aion_board_post_extension(MyDatabaseId);
+		aion_wakeup_everybody(); /* what they wait for may be gone */
+	}
+}
+
+static void
+add_news(News news)
+{
+	if (slots == NULL)
+		return;
+	if (pending_count == pending_room)
+	{
+		pending_room = Max(64, pending_room * 2);
+		pending = pending_room == 64
+					  ? MemoryContextAlloc(TopTransactionContext, pending_room * sizeof(News))
+					  : repalloc_huge(pending, pending_room * sizeof(News));
+	}
+	pending[pending_count++] = news;
+}
+
+/*
+ * Tells whether a process is connected to this database: keys of runs and names of queues are the
+ * same in others.
+ */
+static bool
+is_here(int process)
+{
+	return ProcGlobal->allProcs[process].databaseId == MyDatabaseId;
+}
+
+/*
+ * Wakes one of those that wait for a queue, who then waits no more: as many tasks, as many workers.
+ */
+static void
+wake_worker(uint64 bit)
+{
+	for (int i = 0; i < slots->count; i++)
+	{
+		uint64 watched = pg_atomic_read_u64(&slots->watched[i]);
+
+		if ((watched & QUEUES) == 0 || (watched & bit) == 0 || !is_here(i) ||
+			!pg_atomic_compare_exchange_u64(&slots->watched[i], &watched, 0))
+			continue;
+		SetLatch(&ProcGlobal->allProcs[i].procLatch);
+		return;
+	}
+}
+
+/*
+ * Wakes those who wait for what a run publishes and, when it has ended, for its end.
+ */
+static void
+wake_waiters(uint64 key, bool ended)
+{
+	for (int i = 0; i < slots->count; i++)
+	{
+		uint64 watched = pg_atomic_read_u64(&slots->watched[i]);
+
+		if ((watched != (key | PUBLISHED) && (!ended || watched != key)) || !is_here(i) ||
+			!pg_atomic_compare_exchange_u64(&slots->watched[i], &watched, 0))
+			continue;
+		SetLatch(&ProcGlobal->allProcs[i].procLatch);
+	}
+}

@@ -1,0 +1,276 @@
+/*
+ * decision.c
+ *		What a turn decided, made true: its commands are recorded, and the run waits, ends or is
+ *		blocked.
+ *
+ * The engine's authority is wanted throughout.  Nothing of this happens before the turn's own
+ * subtransaction has been rolled back.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "code/failure.h"
+#include "run/primitive.h"
+#include "shared/incident.h"
+#include "support/clock.h"
+#include "support/errors.h"
+#include "support/payload.h"
+#include "turn/continue.h"
+#include "turn/decision.h"
+#include "turn/mistake.h"
+#include "turn/patch.h"
+#include "turn/receive.h"
+
+#define MAX_AWAITS 100 /* that are named one by one */
+
+static void note_unawaited(Run *run, const Turn *turn);
+static void close_cancelled(Run *run, const Turn *turn);
+static bool only_cancelled(const Turn *turn, int first, List **seqs);
+static void close_failed(Run *run, const Turn *turn);
+static bool ends_on_outcome(const Turn *turn);
+static Jsonb *failure_of(const Turn *turn);
+static void record_commands(Run *run, Turn *turn);
+static void note_awaiting(Run *run, const Turn *turn);
+
+/*
+ * Records what a turn asked for before what it cannot have, and blocks the run unless the code can
+ * be told.
+ */
+void
+aion_decision_stop_short(Run *run, Turn *turn, const Hindrance *hindrance, const Mistake *uncaught)
+{
+	aion_mistakes_record(run, uncaught);
+	record_commands(run, turn);
+	aion_primitives_apply(run, turn);
+	if (!hindrance->is_new)
+		aion_run_block(run, hindrance->reason, hindrance->detail);
+	turn->awaited_count = 0;
+}
+
+/*
+ * Does what a turn decided.
+ */
+void
+aion_decision_apply(Run *run, Turn *turn)
+{
+	switch (turn->verdict)
+	{
+		case TURN_MISMATCHED:
+			aion_run_block(run, BLOCKED_MISMATCH, aion_replay_difference(turn->difference));
+			return;
+		case TURN_TIMED_OUT:
+			aion_run_block(
+				run, BLOCKED_TURN_TIMEOUT,
+				aion_failure_make("57014", MESSAGE_TIMED_OUT, "Move the work into an activity."));
+			return;
+		default:
+			break;
+	}
+	aion_mistakes_record(run, NULL);
+	if (run->mistakes == NIL)
+		aion_run_unblock(run);
+	aion_run_forget_failures(run);
+	aion_receivers_keep(turn);
+	record_commands(run, turn);
+	aion_primitives_apply(run, turn);
+	if (turn->verdict == TURN_SUSPENDED)
+		note_awaiting(run, turn);
+	else if (turn->verdict == TURN_CONTINUED)
+		aion_continue_close(run, turn);
+	else if (turn->verdict == TURN_RETURNED)
+	{
+		note_unawaited(run, turn);
+		aion_run_close(run, EVENT_WORKFLOW_COMPLETED, aion_event_result(turn->result));
+	}
+	else if (turn->heard > 0 && turn->error->sqlerrcode == ERRCODE_CANCEL_REQUESTED)
+		close_cancelled(run, turn);
+	else
+		close_failed(run, turn);
+}
+
+/*
+ * Marks activities that the code has never waited for: its end cancels them, which is hardly what
+ * its author has meant.
+ */
+static void
+note_unawaited(Run *run, const Turn *turn)
+{
+	const char *name = NULL;
+
+	for (int i = 0; i < turn->command_count; i++)
+	{
+		const Command *command = turn->commands[i];
+
+		if (command->class->kind != COMMAND_ACTIVITY || command->awaited ||
+			command->cancelled_by != NULL || command->recorded->outcome != NULL)
+			continue;
+		command->recorded->unawaited = true;
+		if (name == NULL)
+			name = command->fingerprint.name;
+	}
+	if (name != NULL)
+		aion_incident_warn(run->owner_key, run->version_key,
+						   psprintf("workflow %s of type %s completed and cancelled activity %s, "
+									"which it has never awaited",
+									aion_incident_quote(run->workflow_id),
+									aion_incident_quote(run->started.workflow_type),
+									aion_incident_quote(name)));
+}
+
+/*
+ * Ends a run because its code did not catch a cancel request, and notes what that was for: the
+ * request, those the code was not told, and what it only cancelled because of it.
+ */
+static void
+close_cancelled(Run *run, const Turn *turn)
+{
+	const Event *request = list_nth(run->history->cancel_requests, turn->heard - 1);
+	List *ended_on = aion_history_pending_requests(run->history, turn->heard - 1);
+	int first = turn->heard_at;
+	bool went_on;
+
+	if (turn->asked_at > 0)
+		first = Min(first, turn->asked_at - 1);
+	went_on = !only_cancelled(turn, first, &ended_on);
+	aion_run_close(run, EVENT_WORKFLOW_CANCELLED,
+				   aion_event_workflow_cancelled(request, ended_on, went_on));
+}
+
+/*
+ * Adds what the code has cancelled from one of its commands on; false if it asked for more.
+ */
+static bool
+only_cancelled(const Turn *turn, int first, List **seqs)
+{
+	bool only = true;
+
+	for (int i = first; i < turn->command_count; i++)
+	{
+		const Event *event = turn->commands[i]->recorded->event;
+
+		if (aion_event_is_cancel_command(event))
+			*seqs = list_append_unique_int(*seqs, event->seq);
+		else
+			only = false;
+	}
+	return only;
+}
+
+/*
+ * Ends a run because its code failed, and notes what that was for: failures that the code was told
+ * of and gave no command after but to cancel, those it was not even told of, and those cancels.
+ */
+static void
+close_failed(Run *run, const Turn *turn)
+{
+	List *ended_on = NIL;
+	bool went_on = false;
+	int first = 0;
+
+	if (turn->told != NIL && (turn->told_last || ends_on_outcome(turn)))
+		ended_on = aion_turn_failures(turn, &first);
+	if (ended_on != NIL)
+		went_on = !only_cancelled(turn, first, &ended_on);
+	if (!went_on)
+		ended_on = list_concat(ended_on, aion_history_pending_requests(run->history, turn->heard));
+	aion_run_close(run, EVENT_WORKFLOW_FAILED,
+				   aion_event_failed(failure_of(turn), ended_on, went_on));
+}
+
+/*
+ * Tells whether the error that the code ended with is the outcome that was raised last.
+ */
+static bool
+ends_on_outcome(const Turn *turn)
+{
+	int class = ERRCODE_TO_CATEGORY(turn->error->sqlerrcode);
+
+	return turn->failure != NULL && (class == ERRCODE_TO_CATEGORY(ERRCODE_ACTIVITY_FAILED) ||
+									 class == ERRCODE_TO_CATEGORY(ERRCODE_WORKFLOW_FAILED));
+}
+
+/*
+ * Keeps the error that the code ended with, and the outcome it comes from if it is one.
+ */
+static Jsonb *
+failure_of(const Turn *turn)
+{
+	JsonObject details;
+
+	if (!ends_on_outcome(turn))
+		return aion_failure_of(turn->error, NULL);
+	aion_object_begin(&details);
+	aion_object_json(&details, "cause", turn->failure);
+	return aion_failure_of(turn->error, aion_object_end(&details));
+}
+
+static void
+record_commands(Run *run, Turn *turn)
+{
+	int known = run->history->command_count;
+
+	for (int i = turn->known; i < turn->command_count; i++)
+	{
+		Command *command = turn->commands[i];
+
+		if (command->recorded != NULL)
+			continue; /* and executed */
+		aion_patches_record(turn, i);
+		if (command->mistake != NULL)
+			run->history->stamp = Max(command->mistake->outcome.recorded_at,
+									  aion_history_last(run->history)->recorded_at);
+		(void) command->class->record(run, command);
+		if (run->history->command_count != ++known)
+			elog(ERROR, "command %d of run " INT64_FORMAT " was not recorded once", i + 1,
+				 run->run_key);
+		command->recorded = run->history->commands[known - 1];
+	}
+	aion_patches_record(turn, turn->command_count);
+}
+
+/*
+ * Notes what the code waits for, and since when if that is new.
+ */
+static void
+note_awaiting(Run *run, const Turn *turn)
+{
+	int named = Min(turn->awaited_count, MAX_AWAITS);
+	Jsonb **awaits = palloc((named + 1) * sizeof(Jsonb *));
+	Jsonb *awaiting;
+
+	for (int i = 0; i < named; i++)
+	{
+		const Command *command = turn->awaited[i];
+		JsonObject object;
+
+		aion_object_begin(&object);
+		aion_object_text(&object, "awaiting", command->class->awaiting);
+		if (command->received != NULL)
+			aion_object_text(&object, "key", command->fingerprint.name);
+		else
+		{
+			const Event *event = command->recorded->event;
+
+			aion_object_text(&object, "key",
+							 command->class->key != NULL ? command->class->key(command)
+														 : event->key);
+			aion_object_timestamp(&object, "until", aion_event_read_fire_at(event));
+		}
+		awaits[i] = aion_object_end(&object);
+	}
+	if (named < turn->awaited_count)
+	{
+		JsonObject object;
+
+		aion_object_begin(&object);
+		aion_object_text(&object, "awaiting", turn->awaited[named]->class->awaiting);
+		aion_object_text(&object, "key", psprintf("and %d more", turn->awaited_count - named));
+		awaits[named++] = aion_object_end(&object);
+	}
+	awaiting = aion_json_array(awaits, named);
+	if (run->awaiting != NULL && aion_json_equal(run->awaiting, awaiting))
+		return;
+	run->awaiting = awaiting;
+	run->awaiting_since = aion_clock_now();
+}
