@@ -56,7 +56,7 @@ BEGIN
 	INSERT INTO aion._grant VALUES (aion._owner_key(role), level) ON CONFLICT DO NOTHING;
 END $$;
 COMMENT ON FUNCTION aion.grant_usage(name, text)
-	IS 'lets a role use aion: user (own runs), start (what aion.grant_start() lets it start), worker (external activities), monitor (sees all but payloads) or admin';
+	IS 'lets a role use aion: user (own runs), start (what aion.grant_start() lets it start), worker (external activities), monitor (sees all but payloads) or admin; levels add up, aion.revoke_usage() takes all of them back';
 
 CREATE OR REPLACE FUNCTION aion.revoke_usage(role name) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -10,9 +10,6 @@
 #include "run/run.h"
 #include "turn/turn.h"
 
-/* The activity without a name, whose input is a statement. */
-#define ACTIVITY_RUN_SQL "run_sql"
-
 /* An attempt that is about to be made. */
 typedef struct AttemptInfo
 {

@@ -407,7 +407,7 @@ put_back(Task *task, TimestampTz next, const Jsonb *error)
 		return;
 	}
 	(void) aion_statement_execute(&put_task_back, args);
-	aion_queue_release(task);
+	aion_queue_release(task->task_queue, task->permit, task->key);
 	aion_due_wake(task->run_key, task->owner_key,
 				  psprintf(TIMER_TASK "%d again %d", task->ordinal, task->failures), next);
 }

@@ -206,7 +206,7 @@ claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front, const
 		aion_front_met(front, claim->task.policy.priority);
 		if (!aion_queue_has_room_for(queue, claim->task.key))
 			continue;
-		aion_queue_use_permit(queue, &claim->task);
+		claim->task.permit = aion_queue_use_permit(queue);
 		take(wish, claim);
 		claims = lappend(claims, claim);
 	}

@@ -8,6 +8,7 @@
 #include "nodes/pg_list.h"
 
 #include "activities/queue.h"
+#include "activities/task.h"
 
 /* An activity that was claimed: a token holds it. */
 typedef struct Claim

@@ -36,6 +36,7 @@
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
+#include "support/statement.h"
 
 #define PERMITS_MAX 10000
 #define LOCK_CLASS 0x6169 /* of advisory locks; clients' own have 1 and 2 */
@@ -265,25 +266,27 @@ aion_queue_hold_permits(Queue *queue, int wanted)
 }
 
 /*
- * Uses up what a claim needs.
+ * Uses up what a claim needs; returns the permit that the activity keeps while it runs, 0: none.
  */
-void
-aion_queue_use_permit(Queue *queue, Task *task)
+int32
+aion_queue_use_permit(Queue *queue)
 {
-	task->permit = 0;
+	int32 permit = 0;
+
 	if (!queue->is_limited)
-		return;
+		return 0;
 	Assert(queue->permit_count > 0);
 	queue->permit_count--;
 	if (queue->running != NULL)
 	{
-		task->permit = queue->running[queue->permit_count];
-		set_free_at(queue->name, "running", task->permit, DT_NOEND);
+		permit = queue->running[queue->permit_count];
+		set_free_at(queue->name, "running", permit, DT_NOEND);
 	}
 	if (queue->rating != NULL)
 		set_free_at(queue->name, "rate", queue->rating[queue->permit_count],
 					aion_clock_now() +
 						(TimestampTz) (ceil(queue->rate) / queue->rate * USECS_PER_SEC));
+	return permit;
 }
 
 /*
@@ -310,12 +313,12 @@ aion_queue_has_room_for(const Queue *queue, const char *key)
  * Returns the permit of an activity that no longer runs, and says that another one may.
  */
 void
-aion_queue_release(const Task *task)
+aion_queue_release(const char *name, int32 permit, const char *key)
 {
-	if (task->permit > 0)
-		set_free_at(task->task_queue, "running", task->permit, DT_NOBEGIN);
-	if (task->permit > 0 || task->key != NULL)
-		aion_wakeup_queue(task->task_queue);
+	if (permit > 0)
+		set_free_at(name, "running", permit, DT_NOBEGIN);
+	if (permit > 0 || key != NULL)
+		aion_wakeup_queue(name);
 }
 
 void

@@ -5,8 +5,6 @@
 #ifndef AION_QUEUE_H
 #define AION_QUEUE_H
 
-#include "activities/task.h"
-
 /* A queue as it is at the moment of a claim. */
 typedef struct Queue
 {
@@ -30,9 +28,9 @@ typedef struct Queue
 /* All want the engine's authority. */
 extern void aion_queue_read(const char *name, Datum controlled, Queue *queue);
 extern int aion_queue_hold_permits(Queue *queue, int wanted);
-extern void aion_queue_use_permit(Queue *queue, Task *task);
+extern int32 aion_queue_use_permit(Queue *queue);
 extern bool aion_queue_has_room_for(const Queue *queue, const char *key);
-extern void aion_queue_release(const Task *task);
+extern void aion_queue_release(const char *name, int32 permit, const char *key);
 extern void aion_queue_release_all(int64 run_key);
 extern TimestampTz aion_queue_next_permit(const char *name);
 

@@ -11,7 +11,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "activities/activity.h"
 #include "activities/policy.h"
 #include "activities/registration.h"
 #include "aion.h"

@@ -10,6 +10,9 @@
 #include "code/code.h"
 #include "code/handler.h"
 
+/* The activity without a name, whose input is a statement. */
+#define ACTIVITY_RUN_SQL "run_sql"
+
 typedef enum ActivityMode
 {
 	MODE_INLINE,	 /* executed in a turn */

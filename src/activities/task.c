@@ -582,7 +582,7 @@ aion_task_settle(const Task *task, const Jsonb *outcome)
 							aion_arg_jsonb(outcome)};
 
 	(void) aion_statement_execute(&settle_task, args);
-	aion_queue_release(task);
+	aion_queue_release(task->task_queue, task->permit, task->key);
 	aion_pace_end(task->owner_key, task->task_queue);
 	aion_due_wake(task->run_key, task->owner_key, psprintf(TIMER_SETTLED "%d", task->ordinal),
 				  aion_clock_now());
@@ -639,7 +639,7 @@ aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry
 								aion_arg_jsonb(details)};
 
 		(void) aion_statement_execute(&retry_task, args);
-		aion_queue_release(task);
+		aion_queue_release(task->task_queue, task->permit, task->key);
 		tell(task, task->task_queue, next);
 		return true;
 	}
@@ -697,7 +697,7 @@ delete_one(const Task *task)
 	NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal)};
 
 	(void) aion_statement_execute(&delete_task, args);
-	aion_queue_release(task);
+	aion_queue_release(task->task_queue, task->permit, task->key);
 	if (task->background && strcmp(task->state, "claimed") == 0)
 		aion_wakeup_stop(task->run_key, task->ordinal);
 }

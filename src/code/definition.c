@@ -26,7 +26,8 @@
 #include "support/statement.h"
 
 #define VERSION_COLUMNS                                                                            \
-	"version_key, workflow_type, version, handler, code, copied, digest, settings, registered"
+	"version_key, workflow_type, version, handler, code, copied, digest, settings, registered,"    \
+	" owner_key"
 
 static Statement select_workflow =
 	STATEMENT(SELECT,
@@ -284,6 +285,7 @@ read_version(Rows rows)
 	version->digest = aion_row_text(rows, 0, 7);
 	aion_code_settings_from_json(aion_row_jsonb(rows, 0, 8), &version->settings);
 	version->registered = aion_row_bool(rows, 0, 9);
+	version->owner_key = aion_row_int32(rows, 0, 10);
 	versions.entries = lappend(versions.entries, version);
 	MemoryContextSwitchTo(caller);
 	return version;

@@ -29,8 +29,9 @@ typedef struct Version
 	int32 version_key;
 	char *workflow_type;
 	char *version;
-	char *handler; /* signature of the function it was made from */
-	char *code;	   /* signature of the function to execute */
+	int32 owner_key; /* of the role that has registered it */
+	char *handler;	 /* signature of the function it was made from */
+	char *code;		 /* signature of the function to execute */
 	bool copied;
 	char *digest;
 	CodeSettings settings;

@@ -325,7 +325,10 @@ aion_handler_require_no_code(const Handler *handler, const Jsonb *input, Oid own
 			!aion_pure_expression(list_nth(defaults, i - first)))
 			refuse_code(
 				handler, owner,
-				psprintf("The default of parameter \"%s\" calls a function.", parameter->name));
+				psprintf(
+					"The default of parameter \"%s\" uses a function or type of users, or looks "
+					"at the session.",
+					parameter->name));
 	}
 }
 

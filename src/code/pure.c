@@ -3,20 +3,19 @@
  *		What can be evaluated without calling code of users.
  *
  * Types whose conversion is the server's or in C, which only a superuser can make; expressions of
- * constants and functions of the server, but for those that execute a query or look at the session.
+ * constants and functions of the server, but for those that execute a query or look at the session,
+ * and of no type of users: the server makes jsonb of those by their casts to json.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/tupdesc.h"
-#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "code/pure.h"
@@ -24,7 +23,6 @@
 static bool is_impure(Node *node, void *context);
 static bool calls_code(Oid function, void *context);
 static bool is_of_time(Oid function);
-static bool has_own_json(Oid type);
 static bool has_pure_columns(Oid type);
 
 /*
@@ -37,8 +35,6 @@ aion_pure_type(Oid type)
 
 	if (OidIsValid(element))
 		return aion_pure_type(element);
-	if (has_own_json(type))
-		return false;
 	switch (get_typtype(type))
 	{
 		case TYPTYPE_BASE:
@@ -64,32 +60,17 @@ aion_pure_expression(Node *expression)
 }
 
 /*
- * Tells whether there is a cast of users to json, which the server uses to make jsonb of values.
+ * The columns must stay what they are until the value has been made.
  */
-static bool
-has_own_json(Oid type)
-{
-	Oid function;
-	HeapTuple tuple;
-	bool is_native;
-
-	if (type < FirstNormalObjectId ||
-		find_coercion_pathway(JSONOID, type, COERCION_EXPLICIT, &function) != COERCION_PATH_FUNC)
-		return false;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	is_native =
-		HeapTupleIsValid(tuple) && ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
-	if (HeapTupleIsValid(tuple))
-		ReleaseSysCache(tuple);
-	return !is_native;
-}
-
 static bool
 has_pure_columns(Oid type)
 {
-	TupleDesc row = lookup_rowtype_tupdesc(type, -1);
+	TupleDesc row;
 	bool pure = true;
 
+	if (!ConditionalLockRelationOid(get_typ_typrelid(type), AccessShareLock))
+		return false;
+	row = lookup_rowtype_tupdesc(type, -1);
 	for (int i = 0; i < row->natts && pure; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(row, i);
@@ -109,8 +90,7 @@ is_impure(Node *node, void *context)
 		return expression_tree_walker(node, is_impure, context);
 	if (IsA(node, CoerceToDomain) || check_functions_in_node(node, calls_code, context))
 		return true;
-	if (!IsA(node, CaseWhen) && exprType(node) >= FirstUnpinnedObjectId &&
-		(get_typtype(exprType(node)) != TYPTYPE_ENUM || has_own_json(exprType(node))))
+	if (!IsA(node, CaseWhen) && exprType(node) >= FirstUnpinnedObjectId)
 		return true;
 	return expression_tree_walker(node, is_impure, context);
 }

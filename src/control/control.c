@@ -40,12 +40,13 @@ aion_control_find_version(const Run *run, const char *wanted)
 						errmsg("workflow type \"%s\" has no version \"%s\"", type, wanted),
 						errhint("See aion.workflow_version.")));
 	if (version->version_key != run->version_key &&
-		!aion_registered_for(workflow->owner_key, aion_owner_role(run->owner_key)))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("workflow \"%s\" cannot use version \"%s\"", run->workflow_id,
-							   version->version),
-						errdetail("Its owner is no member of the role that has registered \"%s\".",
-								  type)));
+		!aion_registered_for(version->owner_key, aion_owner_role(run->owner_key)))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("workflow \"%s\" cannot use version \"%s\"", run->workflow_id,
+					version->version),
+			 errdetail("Its owner is no member of the role that has registered that version.")));
 	return version;
 }
 

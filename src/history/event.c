@@ -13,7 +13,6 @@
 #include "utils/numeric.h"
 
 #include "history/event.h"
-#include "history/kinship.h"
 #include "support/payload.h"
 
 #define MOST_EVENTS 50000 /* of a run that says nothing else */
@@ -600,6 +599,20 @@ timer_wish(const Event *event)
 	aion_object_json(&object, "until", aion_json_member(event->attributes, "until"));
 	aion_object_json(&object, "handler", aion_json_member(event->attributes, "handler"));
 	aion_object_json(&object, "digest", aion_json_member(event->attributes, "digest"));
+	return aion_object_end(&object);
+}
+
+/*
+ * Encodes what the code said when it asked for a child.
+ */
+Jsonb *
+aion_event_child_wish(const Jsonb *input, const char *workflow_id)
+{
+	JsonObject object;
+
+	aion_object_begin(&object);
+	aion_object_json(&object, "input", input);
+	aion_object_text(&object, "workflow_id", workflow_id);
 	return aion_object_end(&object);
 }
 

@@ -237,5 +237,6 @@ extern void aion_event_read_signal_received(const Event *event, SignalReceived *
 extern Jsonb *aion_event_signal_sent(const char *workflow_id, const Jsonb *payload);
 extern Jsonb *aion_event_search_attributes_updated(const Jsonb *attributes);
 extern Jsonb *aion_event_read_search_attributes(const Event *event);
+extern Jsonb *aion_event_child_wish(const Jsonb *input, const char *workflow_id);
 
 #endif

@@ -55,20 +55,6 @@ aion_event_read_parents(const WorkflowStarted *started)
 }
 
 /*
- * Encodes what the code said when it asked for a child.
- */
-Jsonb *
-aion_event_child_wish(const Jsonb *input, const char *workflow_id)
-{
-	JsonObject object;
-
-	aion_object_begin(&object);
-	aion_object_json(&object, "input", input);
-	aion_object_text(&object, "workflow_id", workflow_id);
-	return aion_object_end(&object);
-}
-
-/*
  * Encodes a child: what was asked for, and what it has become.
  */
 Jsonb *

@@ -42,7 +42,6 @@ typedef struct ContinuedAsNew
 extern Jsonb *aion_event_parent_link(const ParentLink *link);
 extern void aion_event_read_parent_link(const Jsonb *json, ParentLink *link);
 extern List *aion_event_read_parents(const WorkflowStarted *started);
-extern Jsonb *aion_event_child_wish(const Jsonb *input, const char *workflow_id);
 extern Jsonb *aion_event_child_started(const ChildStarted *child);
 extern void aion_event_read_child_started(const Event *event, ChildStarted *child);
 extern Jsonb *aion_event_child_failed(const char *status, const Jsonb *error);

@@ -5,7 +5,7 @@
 #ifndef AION_RECEIVED_H
 #define AION_RECEIVED_H
 
-#include "history/replay.h"
+#include "history/history.h"
 
 /* The signals of one name. */
 typedef struct Received

@@ -61,9 +61,9 @@ static Statement insert_version =
 			  TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, JSONBOID);
 static Statement renew_version =
 	STATEMENT(UPDATE,
-			  "UPDATE aion._version SET handler = $2, code = $3, registered = true"
-			  " WHERE version_key = $1",
-			  INT4OID, TEXTOID, TEXTOID);
+			  "UPDATE aion._version SET handler = $2, code = $3, registered = true,"
+			  " owner_key = $4 WHERE version_key = $1",
+			  INT4OID, TEXTOID, TEXTOID, INT4OID);
 static Statement unregister_version = STATEMENT(
 	UPDATE, "UPDATE aion._version SET registered = false WHERE version_key = $1", INT4OID);
 static Statement update_route = STATEMENT(
@@ -89,7 +89,7 @@ static Statement select_changed =
 
 static Version *deploy(const char *name, int32 owner_key, Oid function,
 					   const CodeSettings *settings);
-static void renew(const Version *version, Oid function, const char *signature);
+static void renew(const Version *version, int32 owner_key, Oid function, const char *signature);
 static void route(const char *name, int32 owner_key, const Version *version,
 				  const Interval *timeout, const char *task_queue);
 static int32 claim_name(const char *name, Oid role);
@@ -185,7 +185,7 @@ deploy(const char *name, int32 owner_key, Oid function, const CodeSettings *sett
 
 	if (version != NULL)
 	{
-		renew(version, function, signature);
+		renew(version, owner_key, function, signature);
 		return aion_version_recall(name, version_name);
 	}
 	if (!copied)
@@ -211,21 +211,22 @@ deploy(const char *name, int32 owner_key, Oid function, const CodeSettings *sett
  * registered, and with a copy that is there.
  */
 static void
-renew(const Version *version, Oid function, const char *signature)
+renew(const Version *version, int32 owner_key, Oid function, const char *signature)
 {
-	NullableDatum row[3];
+	NullableDatum row[4];
 	const char *code = version->code;
 
 	if (!version->copied)
 		code = signature;
 	else if (aion_version_callable(unconstify(Version *, version)) == NULL)
 		code = aion_code_copy(function, version->digest);
-	if (version->registered && strcmp(version->handler, signature) == 0 &&
-		strcmp(version->code, code) == 0)
+	if (version->registered && version->owner_key == owner_key &&
+		strcmp(version->handler, signature) == 0 && strcmp(version->code, code) == 0)
 		return;
 	row[0] = aion_arg_int32(version->version_key);
 	row[1] = aion_arg_text(signature);
 	row[2] = aion_arg_text(code);
+	row[3] = aion_arg_int32(owner_key);
 	(void) aion_statement_execute(&renew_version, row);
 	aion_definition_changed();
 }
@@ -433,6 +434,13 @@ aion_route_workflow(PG_FUNCTION_ARGS)
 				 errmsg("code of workflow type \"%s\", version \"%s\", is gone or was changed",
 						name, wanted),
 				 errhint("Register the workflow again.")));
+	if (!aion_registered_for(version->owner_key,
+							 aion_owner_role(aion_workflow_find(name)->owner_key)))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("new starts of workflow type \"%s\" cannot use version \"%s\"", name,
+							   wanted),
+						errdetail("Another role registered it before the name was taken over."),
+						errhint("Register its function again.")));
 	args[0] = aion_arg_text(name);
 	args[1] = aion_arg_int32(version->version_key);
 	(void) aion_statement_execute(&update_route, args);

@@ -74,30 +74,6 @@ aion_grant_owner(const char *workflow_type, Oid grantee)
 }
 
 /*
- * Makes the owner of a workflow the owner of a run of it, if that was granted to the current user;
- * if an owner is given, only that one.
- */
-bool
-aion_grant_apply(StartRequest *request, Oid owner)
-{
-	Oid grantor = aion_grant_owner(request->workflow_type, request->owner);
-
-	if (!OidIsValid(grantor) || (OidIsValid(owner) && owner != grantor))
-		return false;
-	if (request->version != NULL || request->task_queue != NULL ||
-		request->if_running == POLICY_TERMINATE_EXISTING)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to start workflow type \"%s\" this way",
-						request->workflow_type),
-				 errdetail("aion.grant_start() lets a role choose neither version nor task_queue, "
-						   "nor terminate a run.")));
-	aion_owner_check_eligible(grantor);
-	request->owner = grantor;
-	return true;
-}
-
-/*
  * Refuses a run that would belong to a role which has no other level than start.  The functions of
  * the level user tell.
  */

@@ -98,6 +98,7 @@ static StartOutcome answer_for_open(const StartRequest *request, const char *wor
 static StartOutcome answer_for_closed(const StartRequest *request, const Run *run,
 									  StartRefusal *refusal);
 static void forget_row(const Run *run);
+static bool apply_grant(StartRequest *request, Oid owner);
 static int64 next_run_key(void);
 static StartPolicy policy_of(const char *name, bool of_closed);
 static void check_attributes(const StartRequest *request);
@@ -125,14 +126,14 @@ aion_start_resolve(StartRequest *request)
 	Version *version;
 
 	if (request->may_be_granted && aion_owner_ineligible(request->owner) != NULL)
-		(void) aion_grant_apply(request, InvalidOid);
+		(void) apply_grant(request, InvalidOid);
 	aion_owner_check_eligible(request->owner);
 
 	aion_authority_assume(&authority);
 	aion_fence_settle();
 	workflow = aion_workflow_find(request->workflow_type);
 	if (workflow == NULL || (!aion_registered_for(workflow->owner_key, request->owner) &&
-							 !(request->may_be_granted && aion_grant_apply(request, InvalidOid))))
+							 !(request->may_be_granted && apply_grant(request, InvalidOid))))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
 				 errmsg("workflow type \"%s\" does not exist", request->workflow_type),
@@ -151,10 +152,10 @@ aion_start_resolve(StartRequest *request)
 					  ? aion_version_find(request->workflow_type, request->version)
 					  : aion_version_get(workflow->version_key);
 	} while (version != NULL && !aion_version_pin(version->version_key));
-	if (version == NULL)
+	if (version == NULL || !aion_registered_for(version->owner_key, request->owner))
 		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
 						errmsg("workflow type \"%s\" has no version \"%s\"", request->workflow_type,
-							   request->version),
+							   version != NULL ? version->version : request->version),
 						errhint("See aion.workflow_version.")));
 	request->code = version;
 	request->handler = aion_version_callable(version);
@@ -531,6 +532,30 @@ aion_start_write(Run *run)
 	aion_touched_note_started(run->run_key);
 }
 
+/*
+ * Makes the owner of a workflow the owner of a run of it, if that was granted to the current user;
+ * if an owner is given, only that one.
+ */
+static bool
+apply_grant(StartRequest *request, Oid owner)
+{
+	Oid grantor = aion_grant_owner(request->workflow_type, request->owner);
+
+	if (!OidIsValid(grantor) || (OidIsValid(owner) && owner != grantor))
+		return false;
+	if (request->version != NULL || request->task_queue != NULL ||
+		request->if_running == POLICY_TERMINATE_EXISTING)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to start workflow type \"%s\" this way",
+						request->workflow_type),
+				 errdetail("aion.grant_start() lets a role choose neither version nor task_queue, "
+						   "nor terminate a run.")));
+	aion_owner_check_eligible(grantor);
+	request->owner = grantor;
+	return true;
+}
+
 static int64
 next_run_key(void)
 {
@@ -688,7 +713,7 @@ aion_start_choose_owner(const char *role, StartRequest *request)
 	bool may_become =
 		has_privs_of_role(GetUserId(), owner) && aion_compat_may_become(GetUserId(), owner);
 
-	if (!may_become && request->may_be_granted && aion_grant_apply(request, owner))
+	if (!may_become && request->may_be_granted && apply_grant(request, owner))
 		return;
 	request->owner = owner;
 	if (!may_become)

@@ -48,9 +48,10 @@ find_version(const char *workflow_type, const char *wanted, Oid user)
 						errhint("Use aion.register_workflow().")));
 	version = wanted != NULL ? aion_version_find(workflow_type, wanted)
 							 : aion_version_get(workflow->version_key);
-	if (version == NULL)
+	if (version == NULL || !aion_registered_for(version->owner_key, user))
 		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
-						errmsg("workflow type \"%s\" has no version \"%s\"", workflow_type, wanted),
+						errmsg("workflow type \"%s\" has no version \"%s\"", workflow_type,
+							   version != NULL ? version->version : wanted),
 						errhint("See aion.workflow_version.")));
 	if (aion_version_callable(version) == NULL)
 		ereport(ERROR,

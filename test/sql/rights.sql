@@ -301,6 +301,30 @@ SELECT input - 'until' AS input FROM aion.workflow_run WHERE workflow_id = 'time
 \c - postgres
 SET client_min_messages = warning; \set VERBOSITY terse
 
+-- A version of a name that was taken over is as its registrant left it: no run of another role is executed by it.
+SELECT aion.grant_usage('rights_fresh'); GRANT CREATE ON SCHEMA rights TO rights_fresh;
+SET SESSION AUTHORIZATION rights_fresh;
+CREATE FUNCTION rights.pays() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'sneaked'; END $$;
+SELECT aion.register_workflow('pays', 'rights.pays()') AS sneaked \gset
+RESET SESSION AUTHORIZATION;
+CREATE FUNCTION rights.pays_well() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion.receive('go') ->> 0; END $$;
+SELECT aion.register_workflow('pays', 'rights.pays_well()') <> :'sneaked' AS taken_over;
+CREATE FUNCTION rights.masked(statement text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE statement; RETURN 'done'; EXCEPTION WHEN OTHERS THEN RETURN regexp_replace(SQLSTATE || ' ' || SQLERRM, '"[0-9a-f]{16}"', 'V'); END $$;
+GRANT EXECUTE ON FUNCTION rights.masked(text) TO PUBLIC;
+SELECT rights.masked(format('SELECT aion.route_workflow(%L, %L)', 'pays', :'sneaked'));
+SET SESSION AUTHORIZATION rights_victim;
+SELECT aion.start_workflow('pays', workflow_id => 'pays');
+SELECT rights.masked(format('SELECT aion.start_workflow(%L, version => %L)', 'pays', :'sneaked'));
+SELECT rights.masked(format('SELECT aion.set_workflow_version(%L, %L)', 'pays', :'sneaked'));
+SELECT rights.masked(format('SELECT aion.fork_workflow(%L, 1, %L, %L)', 'pays', 'forked', :'sneaked'));
+RESET SESSION AUTHORIZATION;
+SELECT rights.masked(format('SELECT aion.set_workflow_version(%L, %L)', 'pays', :'sneaked'));
+SELECT rights.masked(format('SELECT aion.fork_workflow(%L, 1, %L, %L)', 'pays', 'forked', :'sneaked'));
+-- Registered again by who owns the name now, it is as good as any.
+ALTER FUNCTION rights.pays() OWNER TO CURRENT_USER;
+SELECT aion.register_workflow('pays', 'rights.pays()') = :'sneaked' AS again;
+SELECT rights.masked(format('SELECT aion.set_workflow_version(%L, %L)', 'pays', :'sneaked'));
+
 -- The level start comprises nothing of a role's own.
 CREATE FUNCTION rights.common() RETURNS int LANGUAGE sql AS 'SELECT 1';
 SELECT aion.register_workflow('common', 'rights.common()') IS NOT NULL AS registered;
