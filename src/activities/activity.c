@@ -39,6 +39,7 @@ typedef struct Wish
 static Event *record(Run *run, Command *command);
 static Jsonb *answer(Turn *turn, Command *command);
 static Jsonb *failure_of(const Command *command);
+static bool is_a(const Command *command, EventType type);
 static const char *cancel(Turn *turn, Command *activity);
 static Command *yield(Turn *turn, Command *activity);
 static Command *give_cancel(Turn *turn, Command *activity, const CommandClass *by);
@@ -353,6 +354,12 @@ failure_of(const Command *command)
 	return aion_task_cancelled(command->fingerprint.name);
 }
 
+static bool
+is_a(const Command *command, EventType type)
+{
+	return command->recorded->event->type == type;
+}
+
 /*
  * Gives the command that cancels an activity; returns how the activity stood.
  */
@@ -361,12 +368,15 @@ cancel(Turn *turn, Command *activity)
 {
 	Command *command = give_cancel(turn, activity, &cancel_class);
 	const char *found = command->detail;
+	bool cancelled = command->recorded == NULL ? strcmp(found, "pending") == 0
+											   : is_a(command, EVENT_ACTIVITY_CANCELLED);
 
-	if (command->recorded != NULL)
-		found = command->recorded->event->type == EVENT_ACTIVITY_CANCELLED
-					? "pending"
-					: aion_event_read_answer(command->recorded->event);
-	if (strcmp(found, "pending") == 0)
+	/* Where an earlier version of the code yielded to a request, the activity was pending, too. */
+	if (cancelled || (command->recorded != NULL && is_a(command, EVENT_ACTIVITY_CANCEL_REQUESTED)))
+		found = "pending";
+	else if (command->recorded != NULL)
+		found = aion_event_read_answer(command->recorded->event);
+	if (cancelled)
 		activity->cancelled_by = command;
 	return found;
 }
@@ -381,7 +391,7 @@ yield(Turn *turn, Command *activity)
 {
 	Command *command = give_cancel(turn, activity, &yield_class);
 
-	if (command->recorded != NULL && command->recorded->event->type == EVENT_ACTIVITY_CANCELLED)
+	if (command->recorded != NULL && is_a(command, EVENT_ACTIVITY_CANCELLED))
 		activity->cancelled_by = command;
 	return command;
 }

@@ -331,6 +331,26 @@ SELECT aion_test.replay('closed');
 SELECT aion_test.replay('no such');
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
+-- Code that cancels an activity which an earlier version asked to end, where a scope had ended its await (11.7).
+CREATE FUNCTION maps_nothing(x jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		PERFORM aion.map('nothing of the kind', '[1, 2]');
+	EXCEPTION WHEN OTHERS THEN
+		NULL;
+	END;
+	RETURN '1';
+END $$;
+SELECT aion.register_workflow('maps_nothing', 'maps_nothing(jsonb)') AS maps_nothing \gset
+SELECT aion_test.replay(jsonb_build_object('format', 1, 'workflow_id', 'x', 'run_id', 'c23c5f83-6138-4776-a070-c6c4e01144ea', 'events', jsonb_build_array(
+	jsonb_build_object('seq', 1, 'event_type', 'WorkflowStarted', 'recorded_at', '2026-01-01 00:00+00', 'attributes',
+		jsonb_build_object('input', '{}'::jsonb, 'version', :'maps_nothing', 'started_by', current_user, 'workflow_type', 'maps_nothing'))) || '[
+	{"key": "1", "seq": 2, "attributes": {"input": 1, "activity": "nothing of the kind"}, "event_type": "ActivityScheduled", "recorded_at": "2026-01-01 00:00+00"},
+	{"key": "2", "seq": 3, "attributes": {"input": 2, "activity": "nothing of the kind"}, "event_type": "ActivityScheduled", "recorded_at": "2026-01-01 00:00+00"},
+	{"key": "1", "seq": 4, "attributes": {"error": {"kind": "error", "message": "m", "activity": "nothing of the kind", "sqlstate": "WA001"}}, "event_type": "ActivityFailed", "recorded_at": "2026-01-01 00:00+00"},
+	{"key": "2", "seq": 5, "event_type": "ActivityCancelRequested", "recorded_at": "2026-01-01 00:00+00"},
+	{"seq": 6, "attributes": {"result": 1}, "event_type": "WorkflowCompleted", "recorded_at": "2026-01-01 00:00+00"}]'::jsonb));
+
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;
 DROP EXTENSION aion CASCADE;
