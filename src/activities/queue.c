@@ -93,6 +93,8 @@ static Statement disown_queue = STATEMENT(UPDATE,
 										  "UPDATE aion._queue SET owner_key = NULL, paused = false "
 										  "WHERE name = $1 AND owner_key IS NOT NULL",
 										  TEXTOID);
+static Statement lock_queue =
+	STATEMENT(SELECT, "SELECT FROM aion._queue WHERE name = $1 FOR UPDATE", TEXTOID);
 static Statement forget_grants =
 	STATEMENT(DELETE, "DELETE FROM aion._queue_grant WHERE name = $1", TEXTOID);
 static Statement set_limits =
@@ -232,12 +234,15 @@ require_control(Oid role, const char *name)
 
 	if (aion_owner_access(role) == ACCESS_ADMIN)
 		return;
+	/* Until this transaction ends no administrator takes over what it is about to decide. */
+	(void) aion_statement_execute(&lock_queue, args);
 	rows = aion_statement_execute(&select_control, args);
 	if (aion_row_isnull(rows, 0, 1) && !aion_row_bool(rows, 0, 2))
 	{
 		NullableDatum row[] = {aion_arg_text(name), aion_arg_int32(aion_owner_key(role))};
 
 		(void) aion_statement_execute(&own_queue, row);
+		(void) aion_statement_execute(&lock_queue, args);
 		args[1] = aion_arg(aion_owner_subjects(role));
 		rows = aion_statement_execute(&select_control, args);
 	}
@@ -446,11 +451,11 @@ aion_configure_task_queue(PG_FUNCTION_ARGS)
 	aion_authority_assume(&authority);
 	aion_fence_settle();
 	require_control(user, name);
+	(void) aion_statement_execute(&set_limits, args); /* and lock the row, also of a new queue */
 	/* An administrator's limits are for all, but the owner's workers are not for what others do. */
 	if (aion_owner_access(user) == ACCESS_ADMIN &&
 		aion_statement_execute(&disown_queue, args).count > 0)
 		(void) aion_statement_execute(&forget_grants, args);
-	(void) aion_statement_execute(&set_limits, args);
 	provide_permits(name, "running", PG_ARGISNULL(1) ? 0 : max_running);
 	provide_permits(name, "rate", PG_ARGISNULL(3) ? 0 : (int) ceil(rate));
 	aion_wakeup_queue(name);

@@ -26,7 +26,7 @@
 #include "code/guard.h"
 #include "support/pg_compat.h"
 
-#define CLOCK_MS 10000	  /* how long nobody looks whether the clock was set */
+#define CLOCK_MS 10000	  /* after which a wait looks whether the clock was set */
 #define EXIT_WAIT_MS 1000 /* for locks, by what a process does when it ends */
 
 /* What a role or a database may set for its sessions, and the engine's statements do without. */

@@ -32,7 +32,7 @@ typedef struct History
 	int count;
 	int room;
 	int written;				/* how many of them are in the table */
-	TimestampTz stamp;			/* of the next event, 0 while nobody has asked */
+	TimestampTz stamp;			/* of the next event, 0 until it is asked for */
 	RecordedCommand **commands; /* in the order the code gave them */
 	int command_count;
 	int command_room;

@@ -3,7 +3,7 @@
  *		Asking workflows to cancel, and being asked.
  *
  * A request is a row in the inbox of the run until its next share records it; what it does to the
- * code is in turn/scope.c.  Whoever sends one waits for no turn.  A run that has not begun has
+ * code is in turn/scope.c.  The sender of one waits for no turn.  A run that has not begun has
  * nothing to clean up and ends when the request is recorded.
  */
 #include "postgres.h"

@@ -25,7 +25,7 @@ aion_deferred_fire(void)
 
 /*
  * Checks deferred constraints without leaving a trace.  Firing their triggers for good, as is done
- * where a commit follows, is not possible in subtransactions of somebody else's transaction.
+ * where a commit follows, is not possible in subtransactions of a transaction that is the test's.
  */
 void
 aion_deferred_check(void)
