@@ -7,6 +7,12 @@ CREATE OR REPLACE FUNCTION aion._abbreviate(payload jsonb) RETURNS text
 $$;
 COMMENT ON FUNCTION aion._abbreviate(jsonb) IS 'a payload, cut where it gets long';
 
+CREATE OR REPLACE FUNCTION aion._line(line text) RETURNS text
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT regexp_replace(line, '[[:cntrl:]]+', ' ', 'g')
+$$;
+COMMENT ON FUNCTION aion._line(text) IS 'a text that may hold names and messages of users, as one line, so that none looks like another line';
+
 CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE event.event_type
@@ -163,16 +169,16 @@ DECLARE
 	line text;
 BEGIN
 	SELECT * INTO run FROM aion.workflow_run w WHERE w.run_key = found;
-	RETURN NEXT format('%s: %s, version %s, owner %s, %s%s', run.workflow_id, run.workflow_type,
-		run.version, run.owner, run.status, coalesce(' (' || run.blocked || ')', ''));
-	RETURN QUERY SELECT aion._explain_history(found, run.started_at, coalesce(show_all, false));
+	RETURN NEXT aion._line(format('%s: %s, version %s, owner %s, %s%s', run.workflow_id, run.workflow_type,
+		run.version, run.owner, run.status, coalesce(' (' || run.blocked || ')', '')));
+	RETURN QUERY SELECT aion._line(h) FROM aion._explain_history(found, run.started_at, coalesce(show_all, false)) h;
 	FOR line IN SELECT aion._explain_activities(found) LOOP
-		RETURN NEXT format('%16s  %s', '...', line);
+		RETURN NEXT aion._line(format('%16s  %s', '...', line));
 	END LOOP;
 	FOR waiting IN SELECT * FROM aion.pending_await p WHERE p.run_key = found
 			AND (p.awaiting <> 'activity' OR p.activity IS NULL AND p.key !~ ' more$') LOOP
 		FOR line IN SELECT aion._explain_await(found, waiting.awaiting, waiting.key, waiting.since, waiting.until) LOOP
-			RETURN NEXT format('%16s  %s', CASE WHEN line ~ '^ ' THEN '' ELSE '...' END, line);
+			RETURN NEXT aion._line(format('%16s  %s', CASE WHEN line ~ '^ ' THEN '' ELSE '...' END, line));
 		END LOOP;
 	END LOOP;
 END $$;

@@ -185,6 +185,8 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 			JOIN aion._run r ON r.run_key = (s.attributes ->> 'run_key')::bigint
 		WHERE s.event_type = 'ChildWorkflowStarted' AND r.status <> 'continued_as_new'
 			AND r.status IS DISTINCT FROM CASE e.event_type WHEN 'ChildWorkflowCompleted' THEN 'completed' ELSE e.attributes ->> 'status' END
+			-- Unless the parent's owner may no longer know it.
+			AND coalesce(e.attributes #>> '{error,sqlstate}' <> '42501' OR e.attributes -> 'error' ? 'run_id', true)
 			AND NOT EXISTS (SELECT FROM aion._event o WHERE o.run_key = r.run_key AND o.event_type = 'WorkflowReopened')
 	UNION ALL
 	SELECT 'child has ended, and its parent is not told', e.run_key, format('child %s, %s', e.key, r.status)

@@ -14,7 +14,7 @@ CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 				WHEN 'start' THEN p.proname IN ('start_workflow', 'start_workflows')
 				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'history', 'explain', 'value',
 					'check_integrity', 'health', '_find_run', '_missing_bells', '_queue_pace', '_queue_pollers', '_stat_engine', '_stat_runner', '_stat_workers', '_unlogged_incidents', '_visible_owners', '_abbreviate', '_clock',
-					'_explain_activities', '_explain_await', '_explain_history', '_narrate')
+					'_explain_activities', '_explain_await', '_explain_history', '_line', '_narrate')
 				ELSE false END
 $$;
 COMMENT ON FUNCTION aion._functions_of(text) IS 'the functions that a level of access comprises';
@@ -70,8 +70,9 @@ BEGIN
 	EXECUTE format('REVOKE ALL ON SCHEMA aion, aion_test FROM %I', role);
 	DELETE FROM aion._grant g WHERE g.owner_key = aion._owner_key(role);
 	DELETE FROM aion._start_grant g WHERE g.grantee_key = aion._owner_key(role);
+	DELETE FROM aion._queue_grant g WHERE g.owner_key = aion._owner_key(role);
 END $$;
-COMMENT ON FUNCTION aion.revoke_usage(name) IS 'takes back all that aion.grant_usage() has granted to a role';
+COMMENT ON FUNCTION aion.revoke_usage(name) IS 'takes back all that aion.grant_usage(), aion.grant_start() and aion.grant_task_queue() have granted to a role';
 
 CREATE OR REPLACE FUNCTION aion.grant_start(role name, workflow_type text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_grant_start';

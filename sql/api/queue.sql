@@ -11,6 +11,11 @@ CREATE OR REPLACE FUNCTION aion.grant_task_queue(role regrole, name text) RETURN
 COMMENT ON FUNCTION aion.grant_task_queue(regrole, text)
 	IS 'lets a role claim activities of a task queue: those of all runs, or of the runs of the queue''s owner';
 
+CREATE OR REPLACE FUNCTION aion.revoke_task_queue(role regrole, name text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_revoke_task_queue';
+COMMENT ON FUNCTION aion.revoke_task_queue(regrole, text)
+	IS 'takes back what aion.grant_task_queue() has granted; what the role has claimed it may still complete';
+
 CREATE OR REPLACE FUNCTION aion.pause_task_queue(name text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_pause_task_queue';
 COMMENT ON FUNCTION aion.pause_task_queue(text) IS 'holds activities of a task queue until it is resumed';

@@ -119,6 +119,8 @@ static Statement set_paused =
 static Statement grant_queue =
 	STATEMENT(INSERT, "INSERT INTO aion._queue_grant VALUES ($1, $2) ON CONFLICT DO NOTHING",
 			  TEXTOID, INT4OID);
+static Statement revoke_queue = STATEMENT(
+	DELETE, "DELETE FROM aion._queue_grant WHERE name = $1 AND owner_key = $2", TEXTOID, INT4OID);
 
 static void rule(Queue *queue, int32 owner_key, Datum controlled);
 static Datum select_common(Datum keys, Datum of, bool common);
@@ -130,6 +132,7 @@ static void provide_permits(const char *name, const char *kind, int count);
 static char *queue_name(FunctionCallInfo fcinfo, int argument);
 static int32 limit(FunctionCallInfo fcinfo, int argument, const char *what);
 static void pause_queue(FunctionCallInfo fcinfo, bool paused);
+static void change_grant(FunctionCallInfo fcinfo, bool grant);
 
 /*
  * Looks at a queue, for roles whose keys are given.
@@ -418,10 +421,36 @@ pause_queue(FunctionCallInfo fcinfo, bool paused)
 	aion_authority_drop(&authority);
 }
 
+/*
+ * Lets a role claim activities of a queue, or no longer.
+ */
+static void
+change_grant(FunctionCallInfo fcinfo, bool grant)
+{
+	char *name = queue_name(fcinfo, 1);
+	Oid user = GetUserId();
+	NullableDatum args[] = {aion_arg_text(name), aion_arg_null()};
+	Authority authority;
+	Oid role;
+
+	if (PG_ARGISNULL(0) || !OidIsValid(PG_GETARG_OID(0)))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("role must not be null")));
+	role = PG_GETARG_OID(0);
+	aion_guard_client_call(grant ? "aion.grant_task_queue" : "aion.revoke_task_queue");
+	aion_authority_assume(&authority);
+	aion_fence_settle();
+	require_control(user, name);
+	args[1] =
+		aion_arg_int32(grant ? aion_owner_key_of_other(role, user) : aion_owner_known_key(role));
+	(void) aion_statement_execute(grant ? &grant_queue : &revoke_queue, args);
+	aion_authority_drop(&authority);
+}
+
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_configure_task_queue);
 PG_FUNCTION_INFO_V1(aion_grant_task_queue);
+PG_FUNCTION_INFO_V1(aion_revoke_task_queue);
 PG_FUNCTION_INFO_V1(aion_pause_task_queue);
 PG_FUNCTION_INFO_V1(aion_resume_task_queue);
 PG_FUNCTION_INFO_V1(aion_queue_pace);
@@ -464,28 +493,19 @@ aion_configure_task_queue(PG_FUNCTION_ARGS)
 }
 
 /*
- * grant_task_queue(role, name)
+ * grant_task_queue(role, name), revoke_task_queue(role, name)
  */
 Datum
 aion_grant_task_queue(PG_FUNCTION_ARGS)
 {
-	char *name = queue_name(fcinfo, 1);
-	Oid user = GetUserId();
-	Authority authority;
+	change_grant(fcinfo, true);
+	PG_RETURN_VOID();
+}
 
-	if (PG_ARGISNULL(0) || !OidIsValid(PG_GETARG_OID(0)))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("role must not be null")));
-	aion_guard_client_call("aion.grant_task_queue");
-	aion_authority_assume(&authority);
-	aion_fence_settle();
-	require_control(user, name);
-	{
-		NullableDatum args[] = {aion_arg_text(name),
-								aion_arg_int32(aion_owner_key_of_other(PG_GETARG_OID(0), user))};
-
-		(void) aion_statement_execute(&grant_queue, args);
-	}
-	aion_authority_drop(&authority);
+Datum
+aion_revoke_task_queue(PG_FUNCTION_ARGS)
+{
+	change_grant(fcinfo, false);
 	PG_RETURN_VOID();
 }
 

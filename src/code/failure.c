@@ -84,7 +84,7 @@ aion_failure_end_test(ErrorData *error)
 	if (!aion_clock_is_virtual() || !aion_failure_is_of_session(error))
 		return;
 	error->hint = pstrdup("The test is executed in a session of another role than the run's owner. "
-						  "Use SET SESSION AUTHORIZATION, or log in as the owner.");
+						  "Log in as the owner.");
 	ReThrowError(error);
 }
 

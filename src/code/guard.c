@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -63,11 +64,16 @@ static const char *const untransactional_prefixes[] = {"pg_advisory_",	  "pg_cre
 static const char *const lock_prefixes[] = {"pg_advisory_lock", "pg_advisory_unlock",
 											"pg_try_advisory_lock"};
 
+/* Those that reach what the session has opened or prepared; so does EXECUTE. */
+static const char *const session_prefixes[] = {"lo_", "loread", "lowrite", "pg_prepared_statement"};
+static const char *const session_extension_prefixes[] = {"dblink"}; /* by named connections */
+
 /* What is known of a function of the server. */
 #define FUNCTION_KNOWN 1
 #define FUNCTION_FORBIDDEN 2
 #define FUNCTION_UNTRANSACTIONAL 4
 #define FUNCTION_LOCKS 8
+#define FUNCTION_USES_SESSION 16
 
 /* What a role has set for its sessions, where the engine does without. */
 typedef struct KeptSetting
@@ -89,7 +95,8 @@ typedef struct Frame
 	void *turn;	   /* Turn: that is on the stack */
 	void *attempt; /* AttemptInfo: of the activity that the frame is */
 	bool foreign;  /* its code is that of another role than the session's */
-	List *hidden;  /* names of the session's cursors that its code must not fetch from */
+	bool borrows_session; /* RESET SESSION AUTHORIZATION leads back to another role */
+	List *hidden;		  /* names of the session's cursors that its code must not fetch from */
 } Frame;
 
 static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
@@ -240,20 +247,22 @@ set_depth(int to)
 /*
  * Gives the innermost frame the rights of a role.  In a session of another one, code of this role
  * must leave nothing that would be executed later with the rights of the session: neither deferred
- * triggers nor cursors, prepared statements or temporary objects.
+ * triggers nor cursors, prepared statements or temporary objects.  Nor must it use what the session
+ * has opened with its rights.
  */
 static void
 enter_user(Oid role, const GuardState *outside)
 {
 	int security_context = outside->security_context | SECURITY_LOCAL_USERID_CHANGE;
 
-	if (role != GetSessionUserId())
+	if (role != outside->userid || role != GetSessionUserId())
 	{
 		security_context |= SECURITY_RESTRICTED_OPERATION;
 		hide_cursors(top);
 		top->foreign = true;
 	}
 	top->user = role;
+	top->borrows_session = GetSessionUserId() != GetAuthenticatedUserId();
 	SetUserIdAndSecContext(role, security_context);
 }
 
@@ -542,10 +551,14 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 						errmsg("%s cannot execute %s", frame_name(top->kind),
 							   CreateCommandName(statement->utilityStmt)),
 						errhint(HINT)));
-	if (top->foreign && IsA(statement->utilityStmt, ConstraintsSetStmt))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("cannot execute SET CONSTRAINTS within security-restricted operation")));
+	if (top->foreign && (IsA(statement->utilityStmt, ConstraintsSetStmt) ||
+						 IsA(statement->utilityStmt, ExecuteStmt)))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("cannot execute %s within security-restricted operation",
+							   CreateCommandName(statement->utilityStmt))));
+	if (top->borrows_session && IsA(statement->utilityStmt, PrepareStmt))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("cannot execute PREPARE within security-restricted operation")));
 	if (IsA(statement->utilityStmt, TransactionStmt))
 		aion_clock_check_commit((TransactionStmt *) statement->utilityStmt);
 	if (top->kind == FRAME_BODY && IsA(statement->utilityStmt, VariableSetStmt))
@@ -577,7 +590,7 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 		known = judge_function(object);
 	if (!only_reads(top->kind))
 	{
-		if (top->foreign && (known & FUNCTION_LOCKS) != 0)
+		if (top->foreign && (known & (FUNCTION_LOCKS | FUNCTION_USES_SESSION)) != 0)
 			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 							errmsg("cannot call %s() within security-restricted operation",
 								   get_func_name(object))));
@@ -589,8 +602,8 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s cannot call %s()", frame_name(top->kind), get_func_name(object)),
 						errhint(HINT)));
-	if (access == OAT_POST_CREATE && depth > 0 && InSecurityRestrictedOperation() &&
-		is_temporary(class, object))
+	if (access == OAT_POST_CREATE && depth > 0 &&
+		(InSecurityRestrictedOperation() || top->borrows_session) && is_temporary(class, object))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("cannot create a temporary object within security-restricted "
 							   "operation")));
@@ -661,7 +674,7 @@ judge_function(Oid function)
 
 	if (known != 0)
 		return known & ~FUNCTION_KNOWN;
-	if (function >= FirstUnpinnedObjectId && !only_reads(top->kind))
+	if (function >= FirstUnpinnedObjectId && !only_reads(top->kind) && !top->foreign)
 		return 0;
 	if (get_func_namespace(function) == PG_CATALOG_NAMESPACE)
 	{
@@ -672,7 +685,12 @@ judge_function(Oid function)
 			known |= FUNCTION_UNTRANSACTIONAL;
 		if (begins_with(name, lock_prefixes, lengthof(lock_prefixes)))
 			known |= FUNCTION_LOCKS;
+		if (begins_with(name, session_prefixes, lengthof(session_prefixes)))
+			known |= FUNCTION_USES_SESSION;
 	}
+	else if (top->foreign && begins_with(get_func_name(function), session_extension_prefixes,
+										 lengthof(session_extension_prefixes)))
+		known |= FUNCTION_USES_SESSION;
 	if (function < FirstUnpinnedObjectId)
 		functions[function] = known | FUNCTION_KNOWN;
 	return known;
@@ -681,7 +699,7 @@ judge_function(Oid function)
 static bool
 begins_with(const char *name, const char *const *prefixes, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; name != NULL && i < count; i++)
 	{
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
@@ -690,32 +708,45 @@ begins_with(const char *name, const char *const *prefixes, size_t count)
 }
 
 /*
- * Tells whether a type or a function that has just been created is in the session's temporary
- * schema, where the session would find the one before its own.  The server itself refuses only
- * relations there.
+ * Tells whether a relation, type or function that has just been created is in the session's
+ * temporary schema, where the session would find the one before its own.  In a security-restricted
+ * operation the server itself refuses relations there, and nothing else.
  */
 static bool
 is_temporary(Oid class, Oid object)
 {
-	AttrNumber key_column = class == TypeRelationId ? Anum_pg_type_oid : Anum_pg_proc_oid;
-	Oid index = class == TypeRelationId ? TypeOidIndexId : ProcedureOidIndexId;
-	Relation catalog;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-	Oid schema = InvalidOid;
+	static const struct
+	{
+		Oid class;
+		Oid index;
+		AttrNumber key;
+		AttrNumber schema;
+	} catalogs[] = {
+		{RelationRelationId, ClassOidIndexId, Anum_pg_class_oid, Anum_pg_class_relnamespace},
+		{TypeRelationId, TypeOidIndexId, Anum_pg_type_oid, Anum_pg_type_typnamespace},
+		{ProcedureRelationId, ProcedureOidIndexId, Anum_pg_proc_oid, Anum_pg_proc_pronamespace}};
+	bool temporary = false;
 
-	if (class != TypeRelationId && class != ProcedureRelationId)
-		return false;
-	catalog = table_open(class, AccessShareLock);
-	ScanKeyInit(&key, key_column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
-	scan = systable_beginscan(catalog, index, true, SnapshotSelf, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple) && class == TypeRelationId)
-		schema = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
-	else if (HeapTupleIsValid(tuple))
-		schema = ((Form_pg_proc) GETSTRUCT(tuple))->pronamespace;
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return OidIsValid(schema) && isAnyTempNamespace(schema);
+	for (size_t i = 0; i < lengthof(catalogs); i++)
+	{
+		Relation catalog;
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple tuple;
+		bool isnull;
+
+		if (class != catalogs[i].class)
+			continue;
+		catalog = table_open(class, AccessShareLock);
+		ScanKeyInit(&key, catalogs[i].key, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(object));
+		scan = systable_beginscan(catalog, catalogs[i].index, true, SnapshotSelf, 1, &key);
+		tuple = systable_getnext(scan);
+		temporary = HeapTupleIsValid(tuple) &&
+					isAnyTempNamespace(DatumGetObjectId(heap_getattr(
+						tuple, catalogs[i].schema, RelationGetDescr(catalog), &isnull)));
+		systable_endscan(scan);
+		table_close(catalog, AccessShareLock);
+	}
+	return temporary;
 }

@@ -55,10 +55,13 @@ static Statement claim_name = STATEMENT(
 static Statement select_owner =
 	STATEMENT(SELECT, "SELECT role, name FROM aion._owner WHERE owner_key = $1", INT4OID);
 static Statement select_owners = STATEMENT(SELECT, "SELECT owner_key, role, name FROM aion._owner");
-static Statement select_grants =
-	STATEMENT(SELECT, "SELECT o.role, o.name, g.level FROM aion._grant g"
-					  " JOIN aion._owner o USING (owner_key)"
-					  " WHERE g.level IN ('admin', 'monitor')");
+/* What was revoked is gone, also for a transaction that began before: as privileges of the server.
+ */
+static Statement select_grants = {.expected = SPI_OK_SELECT,
+								  .text = "SELECT o.role, o.name, g.level FROM aion._grant g"
+										  " JOIN aion._owner o USING (owner_key)"
+										  " WHERE g.level IN ('admin', 'monitor')",
+								  .latest = true};
 static Statement resolve_names = STATEMENT(
 	UPDATE, "UPDATE aion._owner o SET role = coalesce((SELECT r.oid FROM pg_catalog.pg_roles r"
 			" WHERE r.rolname = o.name), 0)");

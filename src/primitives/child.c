@@ -86,6 +86,7 @@ static Event *refuse(Run *run, Command *command, const Jsonb *error);
 static Jsonb *link_to(const Run *run, const char *key);
 static bool is_open_child(const RecordedCommand *command);
 static void send_fate(const Run *run, const ChildStarted *child);
+static bool find_child(const Run *run, const ChildStarted *child, FoundRun *to);
 static void ask(const Run *run, const Event *started);
 static Command *start_child(FunctionCallInfo fcinfo, Turn *turn);
 static const char *read_parent_close(const char *name);
@@ -145,12 +146,30 @@ send_fate(const Run *run, const ChildStarted *child)
 	char *reason = psprintf("parent workflow \"%s\" has ended", run->workflow_id);
 	FoundRun to;
 
-	if (!aion_parent_find_child(child->run_key, &to))
+	if (!find_child(run, child, &to))
 		return;
 	if (strcmp(child->parent_close, TERMINATE) == 0)
 		aion_parent_send_end(&to, reason);
 	else
 		aion_cancel_send(&to, reason);
+}
+
+/*
+ * Finds a child that this run can still send something to: it has not ended, or goes on as a new
+ * run, and the owner of this run controls it as he did when it was started.
+ */
+static bool
+find_child(const Run *run, const ChildStarted *child, FoundRun *to)
+{
+	if (!aion_run_look_up_key(child->run_key, to) || (to->is_closed && !to->is_continued))
+		return false;
+	if (aion_parent_controls(run->owner_key, to->owner_key))
+		return true;
+	ereport(LOG,
+			(errmsg("workflow \"%s\" does not reach its child \"%s\"", run->workflow_id,
+					child->workflow_id),
+			 errdetail("The role of its owner no longer controls runs of the child's owner.")));
+	return false;
 }
 
 /*
@@ -176,10 +195,12 @@ ask(const Run *run, const Event *started)
 	FoundRun to;
 
 	aion_event_read_child_started(started, &child);
-	if (aion_run_look_up_key(child.run_key, &to))
+	if (!aion_run_look_up_key(child.run_key, &to))
+		aion_parent_send_purged(&self, started->key, child.workflow_id);
+	else if (aion_parent_controls(run->owner_key, to.owner_key))
 		aion_parent_send_watch(&to, link_to(run, started->key));
 	else
-		aion_parent_send_purged(&self, started->key, child.workflow_id);
+		aion_parent_send_denied(&self, started->key, child.workflow_id);
 }
 
 /*
@@ -374,7 +395,7 @@ record_cancel(Run *run, Command *command)
 			run->history, EVENT_COMMAND_ANSWERED, key,
 			aion_event_command_answered(&command->fingerprint, "failed", NULL));
 	aion_event_read_child_started(started->event, &child);
-	if (aion_parent_find_child(child.run_key, &to))
+	if (find_child(run, &child, &to))
 		aion_cancel_send(&to,
 						 psprintf("parent workflow \"%s\" does not want it", run->workflow_id));
 	return aion_recorder_append(run->history, EVENT_CHILD_CANCEL_REQUESTED, key, NULL);

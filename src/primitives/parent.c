@@ -16,6 +16,7 @@
 #include "utils/uuid.h"
 
 #include "code/failure.h"
+#include "code/owner.h"
 #include "history/kinship.h"
 #include "primitives/parent.h"
 #include "primitives/primitives.h"
@@ -43,10 +44,11 @@ const Primitive aion_parent_primitive = {.name = "parent",
 										 .ended = tell_all};
 
 static bool is_known(const Run *run, const ParentLink *link);
-static void tell(const ParentLink *link, const Jsonb *outcome);
+static void tell(const Run *run, const ParentLink *link, const Jsonb *outcome);
 static Jsonb *outcome_of(const Run *run);
 static Jsonb *outcome_json(const char *status, const Jsonb *result, const Jsonb *error);
 static Jsonb *error_of(const Run *run);
+static void send_unknown(const FoundRun *to, const char *key, const Jsonb *error);
 
 /*
  * Takes in what a parent has sent to a run that is open.
@@ -78,7 +80,7 @@ receive_late(Run *run, const Arrival *arrival)
 	if (strcmp(arrival->name, NAME_WATCH) != 0)
 		return;
 	aion_event_read_parent_link(arrival->payload, &link);
-	tell(&link, outcome_of(run));
+	tell(run, &link, outcome_of(run));
 }
 
 /*
@@ -121,13 +123,13 @@ tell_all(Run *run)
 		return;
 	outcome = outcome_of(run);
 	foreach (cell, parents)
-		tell(lfirst(cell), outcome);
+		tell(run, lfirst(cell), outcome);
 	foreach (cell, run->history->watchers)
 	{
 		ParentLink link;
 
 		aion_event_read_parent_link(((const Event *) lfirst(cell))->attributes, &link);
-		tell(&link, outcome);
+		tell(run, &link, outcome);
 	}
 }
 
@@ -158,17 +160,20 @@ is_known(const Run *run, const ParentLink *link)
 }
 
 /*
- * Sends how a run ended to one who waits for that; nothing if he has ended himself.
+ * Sends how a run ended to a parent, unless that has ended itself.
  */
 static void
-tell(const ParentLink *link, const Jsonb *outcome)
+tell(const Run *run, const ParentLink *link, const Jsonb *outcome)
 {
 	Arrival arrival = {.kind = ARRIVAL_OUTCOME, .name = link->child, .payload = outcome};
 	FoundRun to;
 
 	if (!aion_run_look_up_key(link->run_key, &to) || to.is_closed)
 		return;
-	aion_inbox_send(&to, &arrival);
+	if (aion_parent_controls(to.owner_key, run->owner_key))
+		aion_inbox_send(&to, &arrival);
+	else
+		aion_parent_send_denied(&to, link->child, run->workflow_id);
 	CRASH_POINT("parent told");
 }
 
@@ -242,12 +247,18 @@ aion_parent_errcode(const char *status)
 }
 
 /*
- * Finds a child that has not ended, or goes on as a new run, which gets what is sent to it.
+ * Tells whether the owner of a parent controls runs of the owner of its child.  He did when he
+ * started it; a membership may have been revoked since.
  */
 bool
-aion_parent_find_child(int64 run_key, FoundRun *to)
+aion_parent_controls(int32 parent_owner, int32 child_owner)
 {
-	return aion_run_look_up_key(run_key, to) && (!to->is_closed || to->is_continued);
+	Oid role;
+
+	if (parent_owner == child_owner)
+		return true;
+	role = aion_owner_role(parent_owner);
+	return OidIsValid(role) && aion_owner_controls(role, child_owner);
 }
 
 /*
@@ -274,15 +285,35 @@ aion_parent_send_watch(const FoundRun *to, const Jsonb *link)
 }
 
 /*
- * Tells a parent, in place of a child that is gone, that nobody knows any more how it ended.
+ * Tells a parent, in place of a child that is gone, that nothing is known any more of how it ended.
  */
 void
 aion_parent_send_purged(const FoundRun *to, const char *key, const char *workflow_id)
 {
 	const char *whose =
 		workflow_id != NULL ? psprintf("workflow \"%s\"", workflow_id) : psprintf("child %s", key);
-	Jsonb *error = aion_failure_make(
-		"WF001", psprintf("%s was purged before it told how it ended", whose), NULL);
+
+	send_unknown(to, key,
+				 aion_failure_make(
+					 "WF001", psprintf("%s was purged before it told how it ended", whose), NULL));
+}
+
+/*
+ * Tells a parent that its owner may not know how a child ends.
+ */
+void
+aion_parent_send_denied(const FoundRun *to, const char *key, const char *workflow_id)
+{
+	send_unknown(
+		to, key,
+		aion_failure_make("42501", psprintf("permission denied for workflow \"%s\"", workflow_id),
+						  "The owner of a parent must be a member of the role that owns the child "
+						  "until the child has ended."));
+}
+
+static void
+send_unknown(const FoundRun *to, const char *key, const Jsonb *error)
+{
 	Arrival arrival = {.kind = ARRIVAL_OUTCOME,
 					   .name = key,
 					   .payload = outcome_json(aion_status_name(RUN_FAILED), NULL, error)};

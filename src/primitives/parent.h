@@ -11,10 +11,11 @@
 #define ARRIVAL_OUTCOME "child"
 
 /* All want the engine's authority. */
-extern bool aion_parent_find_child(int64 run_key, FoundRun *to);
+extern bool aion_parent_controls(int32 parent_owner, int32 child_owner);
 extern void aion_parent_send_end(const FoundRun *to, const char *reason);
 extern void aion_parent_send_watch(const FoundRun *to, const Jsonb *link);
 extern void aion_parent_send_purged(const FoundRun *to, const char *key, const char *workflow_id);
+extern void aion_parent_send_denied(const FoundRun *to, const char *key, const char *workflow_id);
 
 /* Under which SQLSTATE the end of a child is raised. */
 extern int aion_parent_errcode(const char *status);

@@ -19,7 +19,8 @@ typedef struct Statement
 	const char *text;
 	Oid argtypes[STATEMENT_MAX_ARGS + 1]; /* as many as it has parameters, then InvalidOid */
 	bool by_bitmap;						  /* uses an index that can be scanned in no other way */
-	int nargs;							  /* counted when it is prepared */
+	bool latest; /* sees what has committed by now, whatever snapshot the transaction has */
+	int nargs;	 /* counted when it is prepared */
 	SPIPlanPtr plan;
 	int table_count; /* of the engine, that it reads or writes */
 	Oid tables[STATEMENT_MAX_TABLES];

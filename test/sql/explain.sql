@@ -148,6 +148,10 @@ SELECT aion.start_workflow('stuck', workflow_id => 'stuck');
 CALL aion.drive();
 SELECT plain(line) AS line FROM aion.explain('stuck') line;
 
+-- Names and messages of users are parts of lines, and make none.
+SELECT aion.start_workflow('stuck', workflow_id => E'two\n           0:00  completed with "all"');
+SELECT line FROM aion.explain(E'two\n           0:00  completed with "all"') WITH ORDINALITY l(line, n) WHERE n = 1;
+
 -- What keeps the whole engine from executing is said with the run.
 SELECT aion.start_workflow('stuck', workflow_id => 'held');
 RESET SESSION AUTHORIZATION;

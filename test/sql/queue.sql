@@ -140,6 +140,7 @@ CREATE ROLE queue_worker LOGIN; SELECT aion.grant_usage('queue_worker', 'worker'
 CREATE ROLE queue_open LOGIN; GRANT USAGE ON SCHEMA aion TO queue_open; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA aion TO queue_open;
 SET SESSION AUTHORIZATION queue_open;
 SELECT aion.grant_task_queue('queue_open', 'q');
+SELECT aion.revoke_task_queue('queue_open', 'q');
 SELECT aion.pause_task_queue('q');
 SELECT aion.resume_task_queue('q');
 SELECT aion.configure_task_queue('q', rate => 1);
@@ -198,6 +199,26 @@ RESET SESSION AUTHORIZATION;
 SELECT aion.grant_task_queue('queue_worker', 'alices');
 SET LOCAL SESSION AUTHORIZATION queue_worker;
 SELECT count(*) FROM aion.poll_activities('{alices}', 'w', 9);
+-- What was granted can be taken back, by whom it could be granted; so does revoke_usage() take it.
+SET LOCAL SESSION AUTHORIZATION alice;
+SELECT aion.start_workflow('ask_alice', workflow_id => 'alice 4');
+SELECT aion_test.run_until_idle() > 0;
+SET LOCAL SESSION AUTHORIZATION queue_worker;
+SAVEPOINT s; SELECT workflow_id, owner FROM aion.poll_activities('{alices}', 'w', 9); ROLLBACK TO s;
+SET LOCAL SESSION AUTHORIZATION bob;
+SAVEPOINT s; SELECT aion.revoke_task_queue('queue_worker', 'alices'); ROLLBACK TO s;
+RESET SESSION AUTHORIZATION;
+SELECT aion.revoke_task_queue('queue_worker', 'alices'), aion.revoke_task_queue('queue_open', 'alices');
+SET LOCAL SESSION AUTHORIZATION queue_worker;
+SELECT workflow_id, owner FROM aion.poll_activities('{alices}', 'w', 9);
+RESET SESSION AUTHORIZATION;
+SELECT aion.grant_task_queue('queue_worker', 'alices'), aion.revoke_usage('queue_worker'), aion.grant_usage('queue_worker', 'worker');
+SET LOCAL SESSION AUTHORIZATION queue_worker;
+SELECT workflow_id, owner FROM aion.poll_activities('{alices}', 'w', 9);
+RESET SESSION AUTHORIZATION;
+SELECT aion.grant_task_queue('queue_worker', 'alices');
+SET LOCAL SESSION AUTHORIZATION queue_worker;
+SELECT workflow_id, owner FROM aion.poll_activities('{alices}', 'w', 9);
 RESET SESSION AUTHORIZATION;
 ROLLBACK;
 

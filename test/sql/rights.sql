@@ -325,6 +325,57 @@ ALTER FUNCTION rights.pays() OWNER TO CURRENT_USER;
 SELECT aion.register_workflow('pays', 'rights.pays()') = :'sneaked' AS again;
 SELECT rights.masked(format('SELECT aion.set_workflow_version(%L, %L)', 'pays', :'sneaked'));
 
+-- A membership that is revoked takes with it what a parent may do to its child: it neither ends nor cancels it, nor reads how it ended.
+GRANT rights_victim TO rights_sneak;
+SET SESSION AUTHORIZATION rights_victim;
+CREATE FUNCTION rights.kid() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion.receive('go') ->> 0; END $$;
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.parent(does text, parent_close text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	kid aion.handle := aion.start_child('kid', NULL, 'kid ' || does, parent_close, '{"run_as": "rights_victim"}');
+BEGIN
+	PERFORM aion.receive('now');
+	IF does LIKE 'ends%' THEN RETURN 'ended'; END IF;
+	IF does = 'cancels' THEN RETURN aion.cancel(kid); END IF;
+	RETURN aion.await(kid);
+EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+GRANT EXECUTE ON FUNCTION rights.parent(text, text) TO rights_sneak;
+SET SESSION AUTHORIZATION rights_victim;
+SELECT aion.register_workflow('kid', 'rights.kid()') IS NOT NULL AS registered;
+SET SESSION AUTHORIZATION rights_sneak;
+SELECT aion.register_workflow('parent', 'rights.parent(text, text)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('parent', jsonb_build_object('does', does, 'parent_close', parent_close), workflow_id => does)
+	FROM (VALUES ('ends', 'terminate'), ('ends too', 'request_cancel'), ('cancels', 'abandon'), ('reads', 'abandon'), ('reads again', 'abandon')) v(does, parent_close);
+CALL aion.drive();
+SELECT aion.terminate_workflow('reads again');
+RESET SESSION AUTHORIZATION;
+REVOKE rights_victim FROM rights_sneak;
+SET SESSION AUTHORIZATION rights_sneak;
+SELECT aion.reopen_workflow('reads again');
+SELECT count(aion.signal_workflow(workflow_id, 'now')) FROM aion.workflow_run WHERE workflow_type = 'parent';
+CALL aion.drive();
+SET SESSION AUTHORIZATION rights_victim;
+CALL aion.drive();
+SELECT workflow_id, status, EXISTS (SELECT FROM aion.history_event h WHERE h.run_key = w.run_key AND event_type = 'WorkflowCancelRequested') AS asked FROM aion.workflow_run w WHERE workflow_id LIKE 'kid %' ORDER BY 1;
+SELECT count(aion.signal_workflow(workflow_id, 'go', '["secret"]')) FROM aion.workflow_run WHERE workflow_id LIKE 'kid %';
+CALL aion.drive();
+SET SESSION AUTHORIZATION rights_sneak;
+CALL aion.drive();
+SELECT workflow_id, status, result, aion_test.replay(workflow_id) FROM aion.workflow_run WHERE workflow_type = 'parent' ORDER BY 1;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) AS told_secrets FROM aion.history_event h JOIN aion.workflow_run USING (run_key) WHERE workflow_type = 'parent' AND h.attributes::text ~ 'secret';
+
+-- Who has logged in counts, not whom the session has become: what code of a role leaves would be executed after RESET.
+SET SESSION AUTHORIZATION rights_victim;
+CREATE FUNCTION rights.leaves(statement text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run_sql(statement); END $$;
+SELECT aion.register_workflow('leaves', 'rights.leaves(text)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('leaves', jsonb_build_object('statement', 'CREATE TEMP VIEW pg_user AS SELECT current_user AS user'), workflow_id => 'leaves');
+CALL aion.drive();
+SELECT status, turn_failures > 0 AS tried FROM aion.workflow_run WHERE workflow_id = 'leaves';
+RESET SESSION AUTHORIZATION;
+SELECT count(*) AS left_behind FROM pg_class WHERE relname = 'pg_user' AND relnamespace = pg_my_temp_schema();
+
 -- The level start comprises nothing of a role's own.
 CREATE FUNCTION rights.common() RETURNS int LANGUAGE sql AS 'SELECT 1';
 SELECT aion.register_workflow('common', 'rights.common()') IS NOT NULL AS registered;

@@ -206,8 +206,24 @@ CALL aion.drive();
 SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'kit';
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
--- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;
+-- What the session has opened and prepared with its rights is not reached by code of an owner that it is lent to.
+PREPARE kit_secret AS SELECT 'secret' AS said;
+SELECT count(*) FROM pg_prepared_statements;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00') IS NOT NULL AS began;
+SELECT lo_from_bytea(47114711, 'secret');
+SELECT lo_open(47114711, x'40000'::int) AS fd;
+SELECT aion.start_workflow('kit', '{"statement": "SELECT loread(0, 6)"}', workflow_id => 'kit', run_as => 'testing_user');
+SELECT aion_test.run_until_idle();
+ROLLBACK;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00') IS NOT NULL AS began;
+SELECT aion.start_workflow('kit', '{"statement": "EXECUTE kit_secret"}', workflow_id => 'kit', run_as => 'testing_user');
+SELECT aion_test.run_until_idle();
+ROLLBACK;
+DEALLOCATE kit_secret;
+-- Names belong to the whole database: the next test begins with none.
 SET client_min_messages = warning;
 DROP EXTENSION aion CASCADE;
 DROP OWNED BY testing_user, testing_member CASCADE;
