@@ -8,8 +8,8 @@
 
 #include "background/launcher.h"
 #include "background/lifecycle.h"
+#include "code/adoption.h"
 #include "code/definition.h"
-#include "code/fence.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "guc.h"
@@ -53,7 +53,7 @@ _PG_init(void)
 	aion_guard_init();
 	aion_owner_init();
 	aion_definition_init();
-	aion_fence_init();
+	aion_adoption_init();
 	aion_touched_init();
 	aion_primitives_init(primitives);
 	aion_lifecycle_init();

@@ -19,6 +19,7 @@
 #include "code/failure.h"
 #include "code/guard.h"
 #include "primitives/primitives.h"
+#include "run/transition.h"
 #include "support/clock.h"
 #include "support/crash_point.h"
 #include "support/errors.h"

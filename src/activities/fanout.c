@@ -15,7 +15,6 @@
 #include "activities/activity.h"
 #include "activities/policy.h"
 #include "activities/registration.h"
-#include "aion.h"
 #include "primitives/query.h"
 #include "primitives/timer.h"
 #include "support/errors.h"

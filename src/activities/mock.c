@@ -9,7 +9,6 @@
 #include "utils/memutils.h"
 
 #include "activities/activity.h"
-#include "aion.h"
 #include "code/failure.h"
 #include "control/testing.h"
 #include "support/clock.h"

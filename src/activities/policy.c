@@ -15,7 +15,6 @@
 #include "utils/timestamp.h"
 
 #include "activities/policy.h"
-#include "aion.h"
 #include "support/duration.h"
 #include "support/errors.h"
 #include "support/payload.h"

@@ -16,8 +16,7 @@
 #include "utils/uuid.h"
 
 #include "activities/claim.h"
-#include "aion.h"
-#include "code/fence.h"
+#include "code/adoption.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "shared/pollers.h"
@@ -100,7 +99,7 @@ claim_some(FunctionCallInfo fcinfo, Poll *poll)
 	int count = 0;
 
 	aion_authority_assume(&authority);
-	(void) aion_fence_require_adopted();
+	(void) aion_adoption_require();
 	poll->wish.owner_keys = aion_owner_controlled(poll->role);
 	for (int i = 0; i < poll->queue_count && poll->wish.most > 0; i++)
 	{

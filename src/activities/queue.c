@@ -25,8 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "activities/queue.h"
-#include "aion.h"
-#include "code/fence.h"
+#include "code/adoption.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "shared/pace.h"
@@ -413,7 +412,7 @@ pause_queue(FunctionCallInfo fcinfo, bool paused)
 
 	aion_guard_client_call(paused ? "aion.pause_task_queue" : "aion.resume_task_queue");
 	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_adopt_if_new();
 	require_control(user, name);
 	(void) aion_statement_execute(&set_paused, args);
 	if (!paused)
@@ -438,7 +437,7 @@ change_grant(FunctionCallInfo fcinfo, bool grant)
 	role = PG_GETARG_OID(0);
 	aion_guard_client_call(grant ? "aion.grant_task_queue" : "aion.revoke_task_queue");
 	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_adopt_if_new();
 	require_control(user, name);
 	args[1] =
 		aion_arg_int32(grant ? aion_owner_key_of_other(role, user) : aion_owner_known_key(role));
@@ -478,7 +477,7 @@ aion_configure_task_queue(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 						errmsg("rate must be between 0.0001 and %d per second", PERMITS_MAX)));
 	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_adopt_if_new();
 	require_control(user, name);
 	(void) aion_statement_execute(&set_limits, args); /* and lock the row, also of a new queue */
 	/* An administrator's limits are for all, but the owner's workers are not for what others do. */

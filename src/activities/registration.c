@@ -13,8 +13,7 @@
 
 #include "activities/policy.h"
 #include "activities/registration.h"
-#include "aion.h"
-#include "code/fence.h"
+#include "code/adoption.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "run/deploy.h"
@@ -288,7 +287,7 @@ aion_register_activity(PG_FUNCTION_ARGS)
 		settings_json = aion_code_settings_to_json(&settings);
 	}
 	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_adopt_if_new();
 	{
 		NullableDatum row[] = {aion_arg_text(name),			 aion_arg_int32(aion_owner_key(role)),
 							   aion_arg_text(signature),	 aion_arg_text(mode_words[mode]),

@@ -18,7 +18,7 @@
 #include "background/executor.h"
 #include "background/process.h"
 #include "background/runner.h"
-#include "code/fence.h"
+#include "code/adoption.h"
 #include "guc.h"
 #include "run/primitive.h"
 #include "shared/board.h"
@@ -126,7 +126,7 @@ claim(bool recover, TimestampTz *again)
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	aion_authority_assume(&authority);
-	if (aion_fence_executes())
+	if (aion_engine_executes())
 	{
 		if (recover)
 			aion_primitives_recover(self.owner_key);

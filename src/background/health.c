@@ -5,13 +5,13 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "code/adoption.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "code/fence.h"
 #include "code/owner.h"
 #include "guc.h"
 #include "shared/board.h"
@@ -37,7 +37,7 @@ Datum
 aion_stat_engine(PG_FUNCTION_ARGS)
 {
 	static const char *const fences[] = {
-		[FENCE_VIRGIN] = "new", [FENCE_ADOPTED] = "adopted", [FENCE_COPY] = "copy"};
+		[ADOPTION_NEW] = "new", [ADOPTION_DONE] = "adopted", [ADOPTION_COPY] = "copy"};
 	Datum values[9];
 	bool nulls[9] = {false};
 	RosterRunner runner;
@@ -60,11 +60,11 @@ aion_stat_engine(PG_FUNCTION_ARGS)
 	if (!nulls[6])
 	{
 		aion_authority_assume(&authority);
-		values[6] = CStringGetTextDatum(fences[aion_fence_state()]);
-		if (aion_fence_state() == FENCE_ADOPTED && !aion_fence_executes() &&
-			!aion_fence_is_paused())
+		values[6] = CStringGetTextDatum(fences[aion_adoption_state()]);
+		if (aion_adoption_state() == ADOPTION_DONE && !aion_engine_executes() &&
+			!aion_engine_is_paused())
 			values[6] = CStringGetTextDatum("paused");
-		values[8] = BoolGetDatum(aion_fence_is_paused());
+		values[8] = BoolGetDatum(aion_engine_is_paused());
 		aion_authority_drop(&authority);
 	}
 	values[7] = CStringGetTextDatum(aion_execution);

@@ -40,7 +40,7 @@
 
 #include "background/lifecycle.h"
 #include "guc.h"
-#include "schedules/bell.h"
+#include "schedules/schedule.h"
 #include "shared/board.h"
 #include "shared/hold.h"
 #include "shared/service.h"
@@ -75,7 +75,7 @@ static bool may_drop(Oid class, Oid object);
 static List *add_required(List *required, Oid class, Oid object);
 static bool is_among(List *required, Oid class, Oid object);
 static Oid owner_of(const ObjectAddress *object);
-static void remove_bells(void);
+static void remove_cron_jobs(void);
 static void warn_of_workers(void);
 static void transaction_ended(XactEvent event, void *argument);
 static bool may_have(Node *statement, Oid database);
@@ -116,7 +116,7 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 			(void) aion_hold_take(OidIsValid(database) ? database : MyDatabaseId);
 	}
 	if (locks && (IsA(node, DropStmt) || IsA(node, DropOwnedStmt)))
-		remove_bells();
+		remove_cron_jobs();
 	appearing = appearing || lets_in(node);
 	if (next_process_utility != NULL)
 		next_process_utility(statement, text, read_only_tree, context, parameters, environment,
@@ -442,7 +442,7 @@ owner_of(const ObjectAddress *object)
  * else that is wrong, is no reason not to drop it.
  */
 static void
-remove_bells(void)
+remove_cron_jobs(void)
 {
 	Authority authority;
 	Subtransaction sub;
@@ -451,7 +451,7 @@ remove_bells(void)
 	PG_TRY();
 	{
 		aion_authority_assume(&authority);
-		aion_bell_remove_all();
+		aion_cron_job_remove_all();
 		aion_authority_drop(&authority);
 		aion_subtransaction_release(&sub);
 	}

@@ -16,7 +16,7 @@
 
 #include "background/process.h"
 #include "background/retention.h"
-#include "code/fence.h"
+#include "code/adoption.h"
 #include "control/purge.h"
 #include "guc.h"
 #include "support/crash_point.h"
@@ -99,7 +99,7 @@ remove_some(TimestampTz now)
 	(void) set_config_option("lock_timeout", PATIENCE, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
 							 true, 0, false);
 	aion_authority_assume(&authority);
-	if (aion_fence_executes())
+	if (aion_engine_executes())
 		count = aion_purge(&request);
 	more = request.more && (count > 0 || request.closed_from > from);
 	if (!more)

@@ -28,11 +28,11 @@
 
 #include "background/process.h"
 #include "background/runner.h"
+#include "code/adoption.h"
 #include "code/failure.h"
-#include "code/fence.h"
 #include "code/guard.h"
 #include "guc.h"
-#include "run/inbox.h"
+#include "run/arrivals.h"
 #include "run/primitive.h"
 #include "run/ready.h"
 #include "shared/inflight.h"
@@ -230,7 +230,7 @@ scan_more(void)
 	{
 		aion_process_begin_work("looking for ready runs");
 		aion_authority_assume(&authority);
-		executes = aion_fence_executes();
+		executes = aion_engine_executes();
 		if (executes)
 			found = aion_ready_scan(&scan, self.owner_key, queue + queued, QUEUE - queued);
 		aion_authority_drop(&authority);
@@ -482,7 +482,7 @@ try_errand(int64 key)
 
 		aion_process_begin_work("running an errand");
 		aion_authority_assume(&authority);
-		done = !aion_fence_executes();
+		done = !aion_engine_executes();
 		if (!done)
 			claimed = aion_primitives_claim_errand(self.owner_key, &key, 1, NULL, 0, &errands);
 		aion_authority_drop(&authority);
@@ -576,7 +576,7 @@ execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 	aion_process_begin_work("executing runs");
 	MemoryContextSwitchTo(context);
 	aion_authority_assume(&authority);
-	if (aion_fence_executes())
+	if (aion_engine_executes())
 		runs = aion_ready_claim_all_of(self.owner_key, run_keys, count, context);
 	give_back(run_keys, count, runs);
 	aion_authority_drop(&authority);
@@ -674,7 +674,7 @@ give_back(const int64 *run_keys, int count, List *runs)
 			gone[gone_count++] = run_keys[i];
 	}
 	if (gone_count > 0)
-		aion_inbox_sweep(gone, gone_count);
+		aion_arrivals_sweep(gone, gone_count);
 }
 
 /*

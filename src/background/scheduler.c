@@ -28,12 +28,13 @@
 #include "background/retention.h"
 #include "background/runner.h"
 #include "background/scheduler.h"
+#include "code/adoption.h"
 #include "code/failure.h"
-#include "code/fence.h"
 #include "code/owner.h"
 #include "guc.h"
 #include "run/primitive.h"
 #include "run/ready.h"
+#include "run/transition.h"
 #include "shared/board.h"
 #include "shared/room.h"
 #include "shared/roster.h"
@@ -326,9 +327,9 @@ scan(void)
 
 	aion_process_begin_work("looking for ready runs");
 	aion_authority_assume(&authority);
-	aion_fence_look_again();
-	executing = aion_fence_executes();
-	names_at = aion_fence_state() == FENCE_ADOPTED ? DT_NOBEGIN : DT_NOEND;
+	aion_engine_forget_pause();
+	executing = aion_engine_executes();
+	names_at = aion_adoption_state() == ADOPTION_DONE ? DT_NOBEGIN : DT_NOEND;
 	if (executing)
 	{
 		aion_primitives_find_errands();

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
+#include "code/adoption.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -19,7 +20,6 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "code/fence.h"
 #include "code/owner.h"
 #include "guc.h"
 #include "support/errors.h"
@@ -100,7 +100,7 @@ int32
 aion_owner_key(Oid role)
 {
 	const char *name = GetUserNameFromId(role, false);
-	bool by_role = aion_fence_state() == FENCE_ADOPTED;
+	bool by_role = aion_adoption_state() == ADOPTION_DONE;
 	Statement *lookup = by_role ? &select_by_role : &select_by_name;
 	NullableDatum args[] = {by_role ? aion_arg_oid(role) : aion_arg_text(name)};
 	const Owner *known = by_role ? find_by_role(role, name) : NULL;
@@ -141,7 +141,7 @@ aion_owner_key(Oid role)
 int32
 aion_owner_known_key(Oid role)
 {
-	bool by_role = aion_fence_state() == FENCE_ADOPTED;
+	bool by_role = aion_adoption_state() == ADOPTION_DONE;
 	NullableDatum args[] = {by_role ? aion_arg_oid(role)
 									: aion_arg_text(GetUserNameFromId(role, false))};
 	Rows rows = aion_statement_execute(by_role ? &select_by_role : &select_by_name, args);
@@ -438,7 +438,7 @@ aion_owner_visible(Oid role, bool payloads)
 static Oid
 resolve(Oid role, const char *name)
 {
-	if (!OidIsValid(role) || aion_fence_state() != FENCE_ADOPTED)
+	if (!OidIsValid(role) || aion_adoption_state() != ADOPTION_DONE)
 		return get_role_oid(name, true);
 	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)) ? role : InvalidOid;
 }
@@ -486,7 +486,7 @@ aion_owner_key_of(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("only the owner of extension \"aion\" can make keys of roles")));
 	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_adopt_if_new();
 	key = aion_owner_key(role);
 	aion_authority_drop(&authority);
 	PG_RETURN_INT32(key);

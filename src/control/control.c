@@ -14,6 +14,7 @@
 #include "code/owner.h"
 #include "control/control.h"
 #include "run/touched.h"
+#include "run/transition.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"

@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "code/adoption.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -17,7 +18,6 @@
 #include "utils/timestamp.h"
 
 #include "code/failure.h"
-#include "code/fence.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "guc.h"
@@ -115,7 +115,7 @@ drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent)
 
 	CHECK_FOR_INTERRUPTS();
 	aion_authority_assume(&authority);
-	if (aion_fence_require_adopted())
+	if (aion_adoption_require())
 	{
 		owner_key = aion_owner_key(user);
 		run = aion_ready_claim(owner_key, put_off->run_keys, put_off->count, parent);
@@ -196,7 +196,7 @@ execute_one(Oid user, Budget *budget)
 	TimestampTz again;
 
 	aion_authority_assume(&authority);
-	if (aion_fence_require_adopted())
+	if (aion_adoption_require())
 		found = aion_primitives_claim(aion_owner_key(user), NULL, 0, &again);
 	aion_authority_drop(&authority);
 	if (found == NULL)
@@ -217,7 +217,7 @@ recover(Oid user)
 	Authority authority;
 
 	aion_authority_assume(&authority);
-	if (aion_fence_require_adopted())
+	if (aion_adoption_require())
 		aion_primitives_recover(aion_owner_key(user));
 	aion_authority_drop(&authority);
 	commit_turns(0);

@@ -16,7 +16,6 @@
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 
-#include "aion.h"
 #include "code/guard.h"
 #include "control/control.h"
 #include "run/primitive.h"

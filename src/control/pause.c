@@ -17,6 +17,7 @@
 #include "code/guard.h"
 #include "run/primitive.h"
 #include "run/touched.h"
+#include "run/transition.h"
 #include "support/extension.h"
 #include "support/payload.h"
 

@@ -21,6 +21,7 @@
 #include "run/due.h"
 #include "run/primitive.h"
 #include "run/touched.h"
+#include "run/transition.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"

@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "code/adoption.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -18,7 +19,6 @@
 #include "utils/timestamp.h"
 
 #include "code/failure.h"
-#include "code/fence.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "control/testing.h"
@@ -132,7 +132,7 @@ take_step(Budget *budget, MemoryContext scratch)
 	int64 errand = 0;
 
 	aion_authority_assume(&authority);
-	(void) aion_fence_require_adopted();
+	(void) aion_adoption_require();
 	if (budget->turns > 0)
 		run = aion_ready_claim_one_of(keys, count, scratch);
 	if (run != NULL)

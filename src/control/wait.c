@@ -19,7 +19,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "aion.h"
 #include "code/failure.h"
 #include "code/guard.h"
 #include "control/wait.h"

@@ -12,15 +12,14 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "code/adoption.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "aion.h"
 #include "code/failure.h"
-#include "code/fence.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "control/wait.h"
@@ -202,7 +201,7 @@ ask(const Question *question, const Answer *answer)
 	const Handler *handler;
 
 	aion_authority_assume(&authority);
-	if (aion_fence_state() == FENCE_COPY)
+	if (aion_adoption_state() == ADOPTION_COPY)
 		ereport(ERROR, (errcode(ERRCODE_NOT_ADOPTED),
 						errmsg("this database is a copy and has not been adopted"),
 						errdetail("What was published can be read, but no code is executed."),

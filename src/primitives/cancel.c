@@ -12,7 +12,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "aion.h"
 #include "code/failure.h"
 #include "code/guard.h"
 #include "code/owner.h"
@@ -20,11 +19,13 @@
 #include "primitives/primitives.h"
 #include "run/inbox.h"
 #include "run/touched.h"
+#include "run/transition.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
 #include "turn/advance.h"
 #include "turn/scope.h"
+#include "turn/turn.h"
 
 static Statement select_status =
 	STATEMENT(SELECT, "SELECT status FROM aion._run WHERE run_key = $1", INT8OID);

@@ -17,7 +17,6 @@
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 
-#include "aion.h"
 #include "code/failure.h"
 #include "code/owner.h"
 #include "history/kinship.h"

@@ -20,6 +20,7 @@
 #include "history/kinship.h"
 #include "primitives/parent.h"
 #include "primitives/primitives.h"
+#include "run/transition.h"
 #include "support/crash_point.h"
 #include "support/errors.h"
 #include "support/payload.h"

@@ -20,7 +20,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "aion.h"
 #include "code/code.h"
 #include "primitives/primitives.h"
 #include "primitives/query.h"

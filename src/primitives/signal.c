@@ -19,7 +19,6 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "aion.h"
 #include "code/failure.h"
 #include "code/guard.h"
 #include "code/owner.h"

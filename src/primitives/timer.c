@@ -12,7 +12,6 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
-#include "aion.h"
 #include "code/definition.h"
 #include "code/failure.h"
 #include "primitives/primitives.h"

@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "code/adoption.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -20,8 +21,6 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "aion.h"
-#include "code/fence.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "guc.h"
@@ -397,7 +396,7 @@ aion_register_workflow(PG_FUNCTION_ARGS)
 	aion_code_capture_settings(function, &settings);
 
 	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_adopt_if_new();
 	owner_key = claim_name(name, role);
 	version = deploy(name, owner_key, function, &settings);
 	route(name, owner_key, version, timeout, task_queue);
@@ -426,7 +425,7 @@ aion_route_workflow(PG_FUNCTION_ARGS)
 	aion_name_check(name, AION_NAME_MAX, "workflow name");
 	aion_name_check(wanted, AION_NAME_MAX, "version");
 	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_adopt_if_new();
 	version = lock_version(name, wanted, role);
 	if (aion_version_callable(version) == NULL)
 		ereport(ERROR,

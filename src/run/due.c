@@ -13,19 +13,10 @@
 #include "catalog/pg_type.h"
 
 #include "run/due.h"
-#include "run/inbox.h"
-#include "run/primitive.h"
 #include "shared/wakeup.h"
 #include "support/clock.h"
 #include "support/payload.h"
 #include "support/statement.h"
-
-typedef struct DueTimer
-{
-	char *name;
-	TimestampTz fire_at;
-	int32 started_seq;
-} DueTimer;
 
 static Statement insert_timer =
 	STATEMENT(INSERT,
@@ -50,8 +41,6 @@ static Statement take_due = STATEMENT(DELETE_RETURNING,
 									  " RETURNING name, fire_at, started_seq",
 									  INT8OID, TIMESTAMPTZOID);
 
-static List *take_due_timers(Run *run);
-static void fire(Run *run, const DueTimer *timer);
 static int by_due_moment(const ListCell *a, const ListCell *b);
 
 /*
@@ -116,38 +105,6 @@ aion_due_forget(int64 run_key)
 }
 
 /*
- * Moves the timers that are due, and what is in the inbox, into history, in the order of their
- * moments.
- */
-void
-aion_due_arrive(Run *run)
-{
-	List *due = take_due_timers(run);
-	ListCell *cell;
-
-	aion_inbox_take(run);
-	foreach (cell, due)
-	{
-		const DueTimer *timer = lfirst(cell);
-
-		aion_inbox_record(run, timer->fire_at);
-		if (strncmp(timer->name, TIMER_SETTLED, strlen(TIMER_SETTLED)) == 0)
-		{
-			run->tasks_settled = true;
-			aion_primitives_due(run, timer->name); /* before a deadline that came after it */
-		}
-		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
-			run->tasks_due = true;
-		else if (!aion_run_is_closed(run))
-		{
-			run->woken = true;
-			fire(run, timer);
-		}
-	}
-	aion_inbox_record(run, DT_NOEND);
-}
-
-/*
  * Cancels every timer of a run that ends.  The code never sees it.
  */
 void
@@ -164,8 +121,8 @@ aion_due_cancel_all(Run *run)
 /*
  * Deletes the timers that are due and returns them in the order of their moments.
  */
-static List *
-take_due_timers(Run *run)
+List *
+aion_due_take(Run *run)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_timestamp(aion_clock_now())};
 	List *due = NIL;
@@ -185,33 +142,6 @@ take_due_timers(Run *run)
 	}
 	list_sort(due, by_due_moment);
 	return due;
-}
-
-/*
- * Lets one timer, whose row was just deleted, take effect.
- */
-static void
-fire(Run *run, const DueTimer *timer)
-{
-	RecordedCommand *started;
-
-	if (strcmp(timer->name, TIMER_RETRY) == 0)
-		return; /* being looked at is all it wanted */
-	started = aion_history_open(run->history, FAMILY_TIMER, timer->name);
-	if (started == NULL || started->event->seq != timer->started_seq)
-	{
-		ereport(WARNING, (errmsg("timer \"%s\" of workflow \"%s\" is not live and was dropped",
-								 timer->name, run->workflow_id)));
-		return;
-	}
-	if (strcmp(timer->name, TIMER_DEADLINE) == 0)
-	{
-		aion_run_close(run, EVENT_WORKFLOW_TIMED_OUT, aion_event_reason("workflow timeout", NULL));
-		return;
-	}
-	aion_recorder_append(run->history, EVENT_TIMER_FIRED, timer->name, NULL);
-	if (strcmp(timer->name, TIMER_START) == 0 && run->status == RUN_SCHEDULED)
-		aion_run_begin(run);
 }
 
 static int

@@ -7,12 +7,20 @@
 
 #include "run/run.h"
 
+/* A timer whose moment has come. */
+typedef struct DueTimer
+{
+	char *name;
+	TimestampTz fire_at;
+	int32 started_seq;
+} DueTimer;
+
 /* All want the engine's authority and the run's lock. */
 extern void aion_due_arm(const Run *run, const char *name, TimestampTz fire_at, int32 started_seq);
 extern void aion_due_disarm(const Run *run, const char *name);
 extern void aion_due_end(int64 run_key);
 extern void aion_due_forget(int64 run_key);
-extern void aion_due_arrive(Run *run);
+extern List *aion_due_take(Run *run);
 extern void aion_due_cancel_all(Run *run);
 
 /* Without the lock: the name is one that nobody else gives. */

@@ -11,15 +11,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "code/adoption.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "parser/parse_func.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
-#include "aion.h"
 #include "code/definition.h"
-#include "code/fence.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "run/grant.h"
@@ -116,7 +115,7 @@ change(FunctionCallInfo fcinfo, bool grant)
 	aion_name_check(name, AION_NAME_MAX, "workflow type");
 	grantee = get_role_oid(NameStr(*PG_GETARG_NAME(0)), false);
 	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_adopt_if_new();
 	workflow = aion_workflow_find(name);
 	owner = workflow != NULL ? aion_owner_role(workflow->owner_key) : InvalidOid;
 	if (!OidIsValid(owner) || !(superuser_arg(user) || (has_privs_of_role(user, owner) &&

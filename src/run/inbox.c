@@ -22,7 +22,6 @@
 #include "code/guard.h"
 #include "history/kinship.h"
 #include "run/inbox.h"
-#include "run/primitive.h"
 #include "shared/wakeup.h"
 #include "support/clock.h"
 #include "support/extension.h"
@@ -213,27 +212,6 @@ forward(Run *run)
 }
 
 /*
- * Records what was taken, in its order, as far as it was sent before a moment.
- */
-void
-aion_inbox_record(Run *run, TimestampTz before)
-{
-	int count = 0;
-	ListCell *cell;
-
-	foreach (cell, run->arrivals)
-	{
-		const Arrival *arrival = lfirst(cell);
-
-		if (before != DT_NOEND && arrival->sent_at >= before)
-			break;
-		aion_primitive_receive(run, arrival);
-		count++;
-	}
-	run->arrivals = list_delete_first_n(run->arrivals, count);
-}
-
-/*
  * Forgets what has arrived for a run that is purged.
  */
 void
@@ -245,28 +223,27 @@ aion_inbox_forget(int64 run_key)
 }
 
 /*
- * Hands what was sent to runs that are gone to those that go on for them, and forgets the rest.
+ * Hands what was sent to runs that are gone to those that go on for them; deletes and returns the
+ * rest.
  */
-void
-aion_inbox_sweep(const int64 *run_keys, int count)
+List *
+aion_inbox_take_orphans(const int64 *run_keys, int count)
 {
 	NullableDatum args[] = {aion_arg_int64_array(run_keys, count)};
 	Rows rows = aion_statement_execute(&forward_orphans, args);
+	List *orphans = NIL;
 
 	for (uint64 row = 0; row < rows.count; row++)
 		aion_wakeup_run(aion_row_int32(rows, row, 2), aion_row_int64(rows, row, 1));
 	rows = aion_statement_execute(&delete_orphans, args);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
-		Arrival arrival;
+		Arrival *arrival = palloc(sizeof(Arrival));
 
-		read_arrival(rows, row, &arrival);
-		aion_primitive_return(&arrival);
+		read_arrival(rows, row, arrival);
+		orphans = lappend(orphans, arrival);
 	}
-	if (rows.count > 0)
-		ereport(LOG, (errmsg("aion has dropped " UINT64_FORMAT
-							 " arrivals of runs that were purged before their senders committed",
-							 rows.count)));
+	return orphans;
 }
 
 /*

@@ -24,10 +24,9 @@ extern void aion_inbox_send(const FoundRun *to, const Arrival *arrival);
 
 /* For who has the run's lock. */
 extern void aion_inbox_take(Run *run);
-extern void aion_inbox_record(Run *run, TimestampTz before);
 extern void aion_inbox_forget(int64 run_key);
 
-/* Of runs that were purged before somebody who had found them committed. */
-extern void aion_inbox_sweep(const int64 *run_keys, int count);
+/* Of runs that were purged before a sender that had found them committed. */
+extern List *aion_inbox_take_orphans(const int64 *run_keys, int count);
 
 #endif

@@ -12,6 +12,7 @@
 static const Primitive *const *primitives = NULL; /* ended by NULL */
 
 static void check_classes(const Primitive *primitive);
+static void receive(Run *run, const Arrival *arrival);
 
 /*
  * Takes in the primitives, in the order in which they are asked.
@@ -101,10 +102,31 @@ aion_primitives_arrive(Run *run)
 }
 
 /*
- * Gives something that has arrived to the primitive that it is for.
+ * Records what was taken, in its order, as far as it was sent before a moment.
  */
 void
-aion_primitive_receive(Run *run, const Arrival *arrival)
+aion_primitives_receive(Run *run, TimestampTz before)
+{
+	int count = 0;
+	ListCell *cell;
+
+	foreach (cell, run->arrivals)
+	{
+		const Arrival *arrival = lfirst(cell);
+
+		if (before != DT_NOEND && arrival->sent_at >= before)
+			break;
+		receive(run, arrival);
+		count++;
+	}
+	run->arrivals = list_delete_first_n(run->arrivals, count);
+}
+
+/*
+ * Gives something that has arrived to the primitive that it is for.
+ */
+static void
+receive(Run *run, const Arrival *arrival)
 {
 	for (int i = 0; primitives[i] != NULL; i++)
 	{

@@ -139,7 +139,7 @@ extern bool aion_primitive_has_class(const struct CommandClass *class);
 extern Progress aion_primitives_perform(Run *run);
 extern void aion_primitives_arrive(Run *run);
 extern void aion_primitives_due(Run *run, const char *timer);
-extern void aion_primitive_receive(Run *run, const struct Arrival *arrival);
+extern void aion_primitives_receive(Run *run, TimestampTz before);
 extern void aion_primitive_return(const struct Arrival *arrival);
 extern bool aion_primitives_keep(int64 run_key);
 extern void aion_primitives_purge(int64 run_key);

@@ -1,6 +1,6 @@
 /*
  * run.h
- *		One run: its row, its history, and the transitions between its states.
+ *		One run: its row and its history.
  */
 #ifndef AION_RUN_H
 #define AION_RUN_H
@@ -109,20 +109,9 @@ extern bool aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found)
 extern bool aion_run_look_up_key(int64 run_key, FoundRun *found);
 pg_noreturn extern void aion_run_not_found(const char *workflow_id);
 extern void aion_run_load(Run *run);
-extern void aion_run_begin(Run *run);
-extern void aion_run_block(Run *run, const char *reason, const Jsonb *detail);
-extern bool aion_run_is_blocked_so(const Run *run, const char *reason, const Jsonb *detail);
-extern bool aion_run_note_crash(int64 run_key);
-extern void aion_run_unblock(Run *run);
-extern void aion_run_pause(Run *run, const Jsonb *attributes);
-extern void aion_run_resume(Run *run, const Jsonb *attributes);
-extern void aion_run_reopen(Run *run, const Jsonb *attributes);
-extern void aion_run_close(Run *run, EventType terminal, const Jsonb *attributes);
 extern void aion_run_warn_if_long(const Run *run);
 extern void aion_run_save(Run *run);
 extern void aion_run_save_history(Run *run);
 extern void aion_run_save_row(Run *run);
-extern void aion_run_postpone(Run *run);
-extern void aion_run_forget_failures(Run *run);
 
 #endif

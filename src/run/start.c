@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "code/adoption.h"
 #include "commands/sequence.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -22,8 +23,6 @@
 #include "utils/resowner.h"
 #include "utils/uuid.h"
 
-#include "aion.h"
-#include "code/fence.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "guc.h"
@@ -130,7 +129,7 @@ aion_start_resolve(StartRequest *request)
 	aion_owner_check_eligible(request->owner);
 
 	aion_authority_assume(&authority);
-	aion_fence_settle();
+	aion_adopt_if_new();
 	workflow = aion_workflow_find(request->workflow_type);
 	if (workflow == NULL || (!aion_registered_for(workflow->owner_key, request->owner) &&
 							 !(request->may_be_granted && apply_grant(request, InvalidOid))))

@@ -13,6 +13,7 @@
 #include "code/guard.h"
 #include "run/terminate.h"
 #include "run/touched.h"
+#include "run/transition.h"
 #include "support/extension.h"
 #include "support/payload.h"
 

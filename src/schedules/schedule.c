@@ -18,12 +18,10 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "aion.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "run/due.h"
 #include "run/touched.h"
-#include "schedules/bell.h"
 #include "schedules/schedule.h"
 #include "support/clock.h"
 #include "support/duration.h"
@@ -412,7 +410,7 @@ change_state(FunctionCallInfo fcinfo, const char *function, const char *from, co
 	if (strcmp(to, SCHEDULE_ACTIVE) == 0)
 		schedule->reason = NULL;
 	aion_schedule_move(schedule, schedule->next_at);
-	aion_bell_set(schedule);
+	aion_cron_job_set(schedule);
 	if (strcmp(to, SCHEDULE_ACTIVE) == 0)
 		aion_due_wake(schedule->key, schedule->owner_key, TIMER_ASKED_TICK, aion_clock_now());
 	state = pstrdup(schedule->state);
@@ -458,7 +456,7 @@ aion_create_schedule(PG_FUNCTION_ARGS)
 
 	aion_authority_assume(&authority);
 	if (schedule.cron != NULL && !aion_clock_is_virtual())
-		aion_bell_require();
+		aion_cron_job_require();
 	schedule.owner_key = aion_owner_key(user);
 	schedule.key =
 		nextval_internal(get_relname_relid("_run_run_key_seq", aion_extension()->schema), false);
@@ -467,7 +465,7 @@ aion_create_schedule(PG_FUNCTION_ARGS)
 						errmsg("schedule \"%s\" exists already", schedule.name),
 						errhint("Choose another name, or use aion.update_schedule().")));
 	aion_schedule_move(&schedule, first);
-	aion_bell_set(&schedule);
+	aion_cron_job_set(&schedule);
 	if (aion_clock_is_virtual())
 		aion_touched_note_started(schedule.key); /* that is how a test knows what is its own */
 	aion_authority_drop(&authority);
@@ -509,11 +507,11 @@ aion_update_schedule(PG_FUNCTION_ARGS)
 
 	aion_authority_assume(&authority);
 	if (schedule->cron != NULL && !aion_clock_is_virtual())
-		aion_bell_require();
+		aion_cron_job_require();
 	(void) save(&update_schedule, schedule);
 	aion_schedule_move(schedule, retimed ? aion_timetable_next(&schedule->table, aion_clock_now())
 										 : schedule->next_at);
-	aion_bell_set(schedule);
+	aion_cron_job_set(schedule);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }
@@ -544,7 +542,7 @@ aion_delete_schedule(PG_FUNCTION_ARGS)
 	aion_authority_assume(&authority);
 	schedule = aion_schedule_lock(name, user);
 	schedule->state = SCHEDULE_ENDED;
-	aion_bell_set(schedule);
+	aion_cron_job_set(schedule);
 	{
 		NullableDatum args[] = {aion_arg_int64(schedule->key)};
 

@@ -49,6 +49,11 @@ extern Schedule *aion_schedule_lock(const char *name, Oid user);
 extern void aion_schedule_move(Schedule *schedule, TimestampTz next);
 extern bool aion_schedule_is(const Schedule *schedule, const char *state);
 
+/* Jobs of pg_cron, of schedules that tick by a cron expression; with authority, too. */
+extern void aion_cron_job_require(void);
+extern void aion_cron_job_set(const Schedule *schedule);
+extern void aion_cron_job_remove_all(void);
+
 /* Without. */
 extern void aion_schedule_prepare(const Schedule *schedule, Oid owner, StartRequest *request);
 

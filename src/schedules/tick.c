@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "code/adoption.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -26,16 +27,13 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "aion.h"
 #include "code/failure.h"
-#include "code/fence.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "guc.h"
 #include "primitives/cancel.h"
 #include "primitives/primitives.h"
 #include "run/due.h"
-#include "schedules/bell.h"
 #include "schedules/schedule.h"
 #include "shared/incident.h"
 #include "shared/stopwatch.h"
@@ -744,9 +742,9 @@ aion_ring_schedule(PG_FUNCTION_ARGS)
 	aion_guard_client_call("aion.ring_schedule");
 	schedule = lock_for(fcinfo);
 	aion_authority_assume(&authority);
-	if (aion_fence_executes())
+	if (aion_engine_executes())
 	{
-		aion_bell_set(schedule);
+		aion_cron_job_set(schedule);
 		due = aion_schedule_is(schedule, SCHEDULE_ACTIVE) && schedule->next_at <= aion_clock_now();
 		if (due)
 			aion_due_wake(schedule->key, schedule->owner_key, TIMER_NEXT_TICK, schedule->due_at);

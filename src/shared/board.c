@@ -20,6 +20,7 @@
 #include "storage/proc.h"
 
 #include "guc.h"
+#include "shared/board.h"
 #include "shared/board_memory.h"
 #include "shared/shmem.h"
 

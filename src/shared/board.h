@@ -5,23 +5,9 @@
 #ifndef AION_BOARD_H
 #define AION_BOARD_H
 
-#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
-/* A timer that was armed for a moment which the scheduler has already read the table up to. */
-typedef struct BoardTimer
-{
-	TimestampTz fire_at;
-	int64 run_key;
-	int32 owner_key;
-} BoardTimer;
-
-/* An owner who wants a process of his own. */
-typedef struct BoardOwner
-{
-	int32 owner_key;
-	bool executor; /* else a runner */
-} BoardOwner;
+#include "shared/hint.h"
 
 extern void aion_board_init(void);
 extern bool aion_board_exists(void);

@@ -7,7 +7,7 @@
 
 #include "storage/lwlock.h"
 
-#include "shared/board.h"
+#include "shared/hint.h"
 #include "shared/inflight.h"
 
 #define ASKED 32	/* databases that the launcher is told of at once */

@@ -8,6 +8,12 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
+/* Names of workflows, activities and timers, in bytes. */
+#define AION_NAME_MAX 255
+
+/* Workflow ids, in bytes: they must fit an index entry with room to spare. */
+#define AION_WORKFLOW_ID_MAX 1024
+
 /* An object under construction. */
 typedef struct JsonObject
 {

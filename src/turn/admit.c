@@ -25,45 +25,11 @@
 #include "support/payload.h"
 #include "support/subtransaction.h"
 #include "turn/admit.h"
-#include "turn/continue.h"
 #include "turn/mistake.h"
 
 static void find_out(WantedStart *wanted);
 static const char *reason_of(const ErrorData *error);
 static Jsonb *detail_of(const WantedStart *wanted, const ErrorData *error);
-
-/*
- * Prepares what a turn newly asks for.  Where something cannot be had, the commands from there on
- * are left out, and so is how the turn ended: the code is executed again to be told, or the run is
- * blocked.
- */
-void
-aion_admit_turn(Run *run, Turn *turn, Hindrance *hindrance)
-{
-	if (turn->verdict == TURN_MISMATCHED || turn->verdict == TURN_TIMED_OUT)
-		return;
-	for (int i = turn->known; i < turn->command_count; i++)
-	{
-		Command *command = turn->commands[i];
-
-		if (command->recorded != NULL || command->class->admit == NULL ||
-			(command->mistake != NULL && command->mistake->told))
-			continue;
-		if (command->mistake != NULL)
-			*hindrance = command->mistake->hindrance; /* it is told when it is awaited */
-		else if (command->class->admit(run, command, hindrance))
-			continue;
-		else if (hindrance->failure != NULL)
-		{
-			(void) aion_mistake_note(run, command->number, EVENT_COMMAND_ANSWERED, NULL, hindrance);
-			hindrance->is_new = true;
-		}
-		turn->command_count = i;
-		return;
-	}
-	if (turn->verdict == TURN_CONTINUED)
-		aion_continue_admit(run, turn, hindrance);
-}
 
 /*
  * Finds the code of a start and fits the input to it.  Raises only what is the machine's.

@@ -18,7 +18,6 @@ typedef struct WantedStart
 } WantedStart;
 
 /* Without authority; false if it cannot be had yet. */
-extern void aion_admit_turn(Run *run, Turn *turn, Hindrance *hindrance);
 extern bool aion_admit(WantedStart *wanted, Hindrance *hindrance);
 
 #endif

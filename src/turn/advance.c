@@ -24,10 +24,12 @@
 #include "code/guard.h"
 #include "code/owner.h"
 #include "guc.h"
+#include "run/arrivals.h"
 #include "run/due.h"
 #include "run/inbox.h"
 #include "run/primitive.h"
 #include "run/ready.h"
+#include "run/transition.h"
 #include "shared/interruption.h"
 #include "shared/stopwatch.h"
 #include "support/clock.h"
@@ -36,10 +38,10 @@
 #include "support/extension.h"
 #include "support/payload.h"
 #include "support/subtransaction.h"
-#include "turn/admit.h"
 #include "turn/advance.h"
 #include "turn/continue.h"
 #include "turn/decision.h"
+#include "turn/execute.h"
 #include "turn/mistake.h"
 #include "turn/turn.h"
 
@@ -165,7 +167,7 @@ void
 aion_run_take_arrivals(Run *run)
 {
 	aion_run_load(run);
-	aion_due_arrive(run);
+	aion_arrivals_record(run);
 	aion_primitives_arrive(run);
 }
 
@@ -400,7 +402,7 @@ take_turn(Run *run, const Code *code, Budget *budget)
 		turn->command_count = Min(turn->command_count, Max(turn->known, mistake->number - 1));
 	}
 	else
-		aion_admit_turn(run, turn, &hindrance);
+		aion_decision_admit(run, turn, &hindrance);
 	aion_authority_assume(&authority);
 	if (hindrance.reason != NULL)
 		aion_decision_stop_short(run, turn, &hindrance, mistake);
@@ -462,7 +464,7 @@ hears_more(Run *run, const Turn *turn)
 		return false;
 	aion_authority_assume(&authority);
 	aion_inbox_take(run);
-	aion_inbox_record(run, DT_NOEND);
+	aion_primitives_receive(run, DT_NOEND);
 	aion_primitives_arrive(run);
 	aion_authority_drop(&authority);
 	return run->history->count > count;

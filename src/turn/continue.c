@@ -16,12 +16,12 @@
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 
-#include "aion.h"
 #include "code/owner.h"
 #include "guc.h"
 #include "history/attributes.h"
 #include "history/kinship.h"
 #include "run/primitive.h"
+#include "run/transition.h"
 #include "support/clock.h"
 #include "support/crash_point.h"
 #include "support/errors.h"

@@ -12,6 +12,7 @@
 
 #include "code/failure.h"
 #include "run/primitive.h"
+#include "run/transition.h"
 #include "shared/incident.h"
 #include "support/clock.h"
 #include "support/errors.h"
@@ -32,6 +33,39 @@ static bool ends_on_outcome(const Turn *turn);
 static Jsonb *failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
+
+/*
+ * Prepares what a turn newly asks for.  Where something cannot be had, the commands from there on
+ * are left out, and so is how the turn ended: the code is executed again to be told, or the run is
+ * blocked.
+ */
+void
+aion_decision_admit(Run *run, Turn *turn, Hindrance *hindrance)
+{
+	if (turn->verdict == TURN_MISMATCHED || turn->verdict == TURN_TIMED_OUT)
+		return;
+	for (int i = turn->known; i < turn->command_count; i++)
+	{
+		Command *command = turn->commands[i];
+
+		if (command->recorded != NULL || command->class->admit == NULL ||
+			(command->mistake != NULL && command->mistake->told))
+			continue;
+		if (command->mistake != NULL)
+			*hindrance = command->mistake->hindrance; /* it is told when it is awaited */
+		else if (command->class->admit(run, command, hindrance))
+			continue;
+		else if (hindrance->failure != NULL)
+		{
+			(void) aion_mistake_note(run, command->number, EVENT_COMMAND_ANSWERED, NULL, hindrance);
+			hindrance->is_new = true;
+		}
+		turn->command_count = i;
+		return;
+	}
+	if (turn->verdict == TURN_CONTINUED)
+		aion_continue_admit(run, turn, hindrance);
+}
 
 /*
  * Records what a turn asked for before what it cannot have, and blocks the run unless the code can

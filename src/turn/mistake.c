@@ -14,6 +14,8 @@
 #include "postgres.h"
 
 #include "code/failure.h"
+#include "code/guard.h"
+#include "run/transition.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/payload.h"
@@ -101,7 +103,7 @@ const Event *
 aion_mistake_tell(const Command *command)
 {
 	Mistake *mistake = command->mistake;
-	const Turn *turn = aion_turn_peek();
+	const Turn *turn = aion_guard_turn();
 
 	if (mistake == NULL)
 		return NULL;

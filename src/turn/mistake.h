@@ -5,7 +5,7 @@
 #ifndef AION_MISTAKE_H
 #define AION_MISTAKE_H
 
-#include "turn/turn.h"
+#include "turn/state.h"
 
 /* The kind of the failures that mistakes become, once the code has gone on after one. */
 #define KIND_MISTAKE "mistake"

@@ -16,7 +16,6 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "aion.h"
 #include "support/payload.h"
 #include "turn/patch.h"
 

@@ -5,7 +5,7 @@
 #ifndef AION_RECEIVE_H
 #define AION_RECEIVE_H
 
-#include "turn/turn.h"
+#include "turn/state.h"
 
 extern Command *aion_receiver_create(Turn *turn, const CommandClass *class, const char *name,
 									 bool has_handle);

@@ -21,6 +21,7 @@
 #include "support/extension.h"
 #include "support/payload.h"
 #include "turn/continue.h"
+#include "turn/execute.h"
 #include "turn/turn.h"
 
 static Version *find_version(const char *workflow_type, const char *wanted, Oid user);

@@ -5,7 +5,7 @@
 #ifndef AION_SCOPE_H
 #define AION_SCOPE_H
 
-#include "turn/turn.h"
+#include "turn/progress.h"
 
 /* A stretch of code that has not been left. */
 typedef struct Scope

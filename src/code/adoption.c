@@ -1,15 +1,15 @@
 /*
- * fence.c
- *		Copies of a database execute nothing until somebody adopts them.
+ * adoption.c
+ *		Copies of a database execute nothing until they are adopted.
  *
  * The first registration or start writes down where it happened: system identifier, oid of the
  * database, oid of the extension.  A restored dump, a cloned template or an upgraded cluster
  * carries that row to another place, and the engine stands still there.  CREATE EXTENSION itself
  * writes nothing, so that a restored row meets an empty table.
  *
- * A copy that no datum tells apart (base backup, snapshot) is not recognised here.
+ * A byte-for-byte copy (base backup, snapshot) cannot be recognised.
  *
- * An administrator can also pause the engine here, whatever the place: that is a row, too.
+ * An administrator can also pause the engine in a database, wherever that is: a row says so, too.
  */
 #include "postgres.h"
 
@@ -23,10 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "code/code.h"
-#include "code/fence.h"
-#include "code/guard.h"
-#include "code/owner.h"
+#include "code/adoption.h"
 #include "guc.h"
 #include "shared/wakeup.h"
 #include "support/errors.h"
@@ -57,15 +54,14 @@ static Registry pauses = {.table = "_pause"};
 
 /* The generation of the extension that is known to be adopted by a committed row. */
 static uint64 adopted_generation = 0;
-static TransactionId settled_by = InvalidTransactionId;
+static TransactionId adopted_by = InvalidTransactionId;
 static char *adopted_as = NULL; /* the setting aion.execution at that time */
 
 static void here(NullableDatum *args);
 static bool is_adopted_here(void);
-static void set_paused(bool paused);
 
 void
-aion_fence_init(void)
+aion_adoption_init(void)
 {
 	aion_registry_init(&pauses);
 }
@@ -74,7 +70,7 @@ aion_fence_init(void)
  * Tells whether somebody has paused the engine in this database.
  */
 bool
-aion_fence_is_paused(void)
+aion_engine_is_paused(void)
 {
 	aion_registry_refresh(&pauses);
 	if (pauses.entries == NIL)
@@ -93,7 +89,7 @@ aion_fence_is_paused(void)
  * the news of it has reached his memory.
  */
 void
-aion_fence_look_again(void)
+aion_engine_forget_pause(void)
 {
 	pauses.stale = true;
 }
@@ -101,42 +97,42 @@ aion_fence_look_again(void)
 /*
  * Tells whether this database is where it was adopted.
  */
-FenceState
-aion_fence_state(void)
+AdoptionState
+aion_adoption_state(void)
 {
 	const Extension *ext = aion_extension();
 	NullableDatum place[4];
 	Rows rows;
 
 	if (adopted_generation == ext->generation)
-		return FENCE_ADOPTED;
+		return ADOPTION_DONE;
 	rows = aion_statement_execute(&select_adoption, NULL);
 	if (rows.count == 0)
-		return FENCE_VIRGIN;
+		return ADOPTION_NEW;
 	here(place);
 	if (strcmp(aion_row_text(rows, 0, 1), TextDatumGetCString(place[0].value)) != 0 ||
 		aion_row_oid(rows, 0, 2) != MyDatabaseId || aion_row_oid(rows, 0, 3) != ext->oid)
-		return FENCE_COPY;
+		return ADOPTION_COPY;
 	if (adopted_as != NULL)
 		pfree(adopted_as);
 	adopted_as = MemoryContextStrdup(TopMemoryContext, aion_row_text(rows, 0, 4));
 
 	/* Our own row may still be rolled back, so that answer holds for this transaction only. */
-	if (!TransactionIdIsValid(settled_by) || settled_by != GetTopTransactionIdIfAny())
+	if (!TransactionIdIsValid(adopted_by) || adopted_by != GetTopTransactionIdIfAny())
 		adopted_generation = ext->generation;
-	return FENCE_ADOPTED;
+	return ADOPTION_DONE;
 }
 
 /*
  * Makes a database where nothing was registered or started so far an adopted one.
  */
 void
-aion_fence_settle(void)
+aion_adopt_if_new(void)
 {
 	NullableDatum place[4];
 	LOCKTAG tag;
 
-	if (aion_fence_state() != FENCE_VIRGIN)
+	if (aion_adoption_state() != ADOPTION_NEW)
 		return;
 
 	/* Somebody who is doing this right now may take long to commit; that is no reason to wait. */
@@ -146,25 +142,26 @@ aion_fence_settle(void)
 	here(place);
 	(void) aion_statement_execute(&insert_adoption, place);
 	aion_wakeup_scan();
-	settled_by = GetTopTransactionId();
+	adopted_by = GetTopTransactionId();
 }
 
 /*
  * Refuses to execute anything in a copy.  Returns whether there can be anything to execute.
  */
 bool
-aion_fence_require_adopted(void)
+aion_adoption_require(void)
 {
-	if (aion_fence_state() == FENCE_VIRGIN && aion_statement_execute(&select_run, NULL).count == 0)
+	if (aion_adoption_state() == ADOPTION_NEW &&
+		aion_statement_execute(&select_run, NULL).count == 0)
 		return false;
-	aion_fence_settle();
+	aion_adopt_if_new();
 	if (strcmp(aion_execution, "off") == 0)
 		ereport(ERROR, (errcode(ERRCODE_ENGINE_NOT_RUNNING), errmsg("execution is off"),
 						errhint("See the setting aion.execution.")));
-	if (aion_fence_is_paused())
+	if (aion_engine_is_paused())
 		ereport(ERROR, (errcode(ERRCODE_ENGINE_NOT_RUNNING), errmsg("the engine is paused"),
 						errhint("An administrator can use SELECT aion.resume_engine().")));
-	if (aion_fence_state() == FENCE_ADOPTED && !is_adopted_here())
+	if (aion_adoption_state() == ADOPTION_DONE && !is_adopted_here())
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_NOT_ADOPTED),
@@ -172,7 +169,7 @@ aion_fence_require_adopted(void)
 					adopted_as, aion_execution),
 			 errhint("If it is to execute workflows here, set aion.execution, or use "
 					 "SELECT aion.adopt_database().")));
-	if (aion_fence_state() == FENCE_COPY)
+	if (aion_adoption_state() == ADOPTION_COPY)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_ADOPTED),
 				 errmsg("this database is a copy and has not been adopted"),
@@ -186,17 +183,49 @@ aion_fence_require_adopted(void)
  * Tells whether the engine's processes execute runs in this database.
  */
 bool
-aion_fence_executes(void)
+aion_engine_executes(void)
 {
-	return is_adopted_here() && !aion_fence_is_paused();
+	return is_adopted_here() && !aion_engine_is_paused();
+}
+
+/*
+ * Pauses the engine in this database, or lets it go on.
+ */
+void
+aion_engine_set_paused(bool paused, const char *by)
+{
+	NullableDatum args[] = {aion_arg_text(by)};
+
+	(void) aion_statement_execute(paused ? &insert_pause : &delete_pause, args);
+	aion_registry_changed(&pauses);
+	aion_wakeup_scan();
+}
+
+/*
+ * Makes this database an adopted one; false if it is already.  Says whether it was a copy.
+ */
+bool
+aion_adopt(bool *was_copy)
+{
+	NullableDatum place[4];
+
+	aion_adopt_if_new();
+	if (is_adopted_here())
+		return false;
+	*was_copy = aion_adoption_state() == ADOPTION_COPY;
+	here(place);
+	(void) aion_statement_execute(&update_adoption, place);
+	adopted_generation = 0;
+	adopted_by = GetTopTransactionId();
+	return true;
 }
 
 static bool
 is_adopted_here(void)
 {
-	if (aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) != 0)
+	if (aion_adoption_state() == ADOPTION_DONE && strcmp(aion_execution, adopted_as) != 0)
 		adopted_generation = 0; /* it may have been adopted again */
-	return aion_fence_state() == FENCE_ADOPTED && strcmp(aion_execution, adopted_as) == 0;
+	return aion_adoption_state() == ADOPTION_DONE && strcmp(aion_execution, adopted_as) == 0;
 }
 
 static void
@@ -208,77 +237,9 @@ here(NullableDatum *args)
 	args[3] = aion_arg_text(strcmp(aion_execution, "off") == 0 ? "on" : aion_execution);
 }
 
-static void
-set_paused(bool paused)
-{
-	Oid user = GetUserId();
-	NullableDatum args[] = {aion_arg_text(GetUserNameFromId(aion_guard_actor(), false))};
-	Authority authority;
-
-	aion_guard_client_call(paused ? "aion.pause_engine" : "aion.resume_engine");
-	aion_authority_assume(&authority);
-	if (aion_owner_access(user) != ACCESS_ADMIN)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("only an administrator of aion can %s the engine",
-							   paused ? "pause" : "resume")));
-	(void) aion_statement_execute(paused ? &insert_pause : &delete_pause, args);
-	aion_registry_changed(&pauses);
-	aion_wakeup_scan();
-	aion_authority_drop(&authority);
-}
-
 /* Functions that SQL calls. */
 
-PG_FUNCTION_INFO_V1(aion_pause_engine);
-PG_FUNCTION_INFO_V1(aion_resume_engine);
-PG_FUNCTION_INFO_V1(aion_adopt_database);
 PG_FUNCTION_INFO_V1(aion_guard_history);
-
-Datum
-aion_pause_engine(PG_FUNCTION_ARGS)
-{
-	set_paused(true);
-	PG_RETURN_VOID();
-}
-
-Datum
-aion_resume_engine(PG_FUNCTION_ARGS)
-{
-	set_paused(false);
-	PG_RETURN_VOID();
-}
-
-/*
- * Lets a copy execute its runs, as the roles that are called as their owners were.
- */
-Datum
-aion_adopt_database(PG_FUNCTION_ARGS)
-{
-	Oid user = GetUserId();
-	Authority authority;
-	NullableDatum place[4];
-
-	aion_authority_assume(&authority);
-	if (aion_owner_access(user) != ACCESS_ADMIN)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("only an administrator of aion can adopt a database")));
-	aion_fence_settle();
-	if (!is_adopted_here())
-	{
-		bool copy = aion_fence_state() == FENCE_COPY;
-
-		here(place);
-		(void) aion_statement_execute(&update_adoption, place);
-		adopted_generation = 0;
-		if (copy)
-			aion_owner_readopt();
-		aion_code_adopt();
-		aion_wakeup_scan();
-		settled_by = GetTopTransactionId();
-	}
-	aion_authority_drop(&authority);
-	PG_RETURN_VOID();
-}
 
 /*
  * Refuses to change history through the executor, which the recorder does not use.  Only a
@@ -299,7 +260,7 @@ aion_guard_history(PG_FUNCTION_ARGS)
 	if (restore)
 	{
 		aion_authority_assume(&authority);
-		restore = aion_fence_state() != FENCE_ADOPTED;
+		restore = aion_adoption_state() != ADOPTION_DONE;
 		aion_authority_drop(&authority);
 	}
 	if (!restore)

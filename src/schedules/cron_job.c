@@ -1,12 +1,12 @@
 /*
- * bell.c
- *		Who rings schedules that tick by a cron expression: jobs of pg_cron.
+ * cron_job.c
+ *		Jobs of pg_cron, which let the engine look at schedules that tick by a cron expression.
  *
- * A job says nothing about when the schedule ticks: its command makes the engine look, and the
- * expression in the schedule's own time zone decides.  So a job that rings too often, twice or
- * late harms nothing.  pg_cron counts in UTC; the job rings at every time of day at which the
- * schedule could tick under any offset its time zone will have in the next years, and where the
- * clocks are put forward over a tick.
+ * A job does not say when the schedule ticks: its command makes the engine look, and the expression
+ * in the schedule's own time zone decides.  So a job that comes too often, twice or late does no
+ * harm.  pg_cron counts in UTC; the job comes at every time of day at which the schedule could tick
+ * under any offset its time zone will have in the next years, and where the clocks are put forward
+ * over a tick.
  *
  * The job belongs to the owner of the extension and executes no code of users: what is due is
  * done in a process of the schedule's owner.  So nobody needs a right on pg_cron, or to be able
@@ -32,7 +32,7 @@
 
 #include "code/guard.h"
 #include "code/owner.h"
-#include "schedules/bell.h"
+#include "schedules/schedule.h"
 #include "support/clock.h"
 #include "support/extension.h"
 #include "support/statement.h"
@@ -73,7 +73,7 @@ static char *list(const bool *values, int count);
  * Refuses to go on where nobody would ring.
  */
 void
-aion_bell_require(void)
+aion_cron_job_require(void)
 {
 	char *hint;
 	const char *what = problem(&hint);
@@ -88,7 +88,7 @@ aion_bell_require(void)
  * Makes the job of a schedule what it should be: there, if it ticks by an expression and may tick.
  */
 void
-aion_bell_set(const Schedule *schedule)
+aion_cron_job_set(const Schedule *schedule)
 {
 	if (!aion_clock_is_virtual())
 		(void) set(schedule);
@@ -98,7 +98,7 @@ aion_bell_set(const Schedule *schedule)
  * Removes every job, before the extension is dropped.
  */
 void
-aion_bell_remove_all(void)
+aion_cron_job_remove_all(void)
 {
 	char *hint;
 	Rows rows;
@@ -126,7 +126,7 @@ set(const Schedule *schedule)
 
 	if (wanted)
 	{
-		aion_bell_require();
+		aion_cron_job_require();
 		times = pattern(&schedule->table);
 	}
 	else if (problem(&hint) != NULL)

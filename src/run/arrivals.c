@@ -1,0 +1,90 @@
+/*
+ * arrivals.c
+ *		Records what has come since a run was last looked at: due timers, and what was sent.
+ */
+#include "postgres.h"
+
+#include "run/arrivals.h"
+#include "run/due.h"
+#include "run/inbox.h"
+#include "run/primitive.h"
+#include "run/transition.h"
+
+static void fire(Run *run, const DueTimer *timer);
+
+/*
+ * Moves the timers that are due, and what is in the inbox, into history, in the order of their
+ * moments.
+ */
+void
+aion_arrivals_record(Run *run)
+{
+	List *due = aion_due_take(run);
+	ListCell *cell;
+
+	aion_inbox_take(run);
+	foreach (cell, due)
+	{
+		const DueTimer *timer = lfirst(cell);
+
+		aion_primitives_receive(run, timer->fire_at);
+		if (strncmp(timer->name, TIMER_SETTLED, strlen(TIMER_SETTLED)) == 0)
+		{
+			run->tasks_settled = true;
+			aion_primitives_due(run, timer->name); /* before a deadline that came after it */
+		}
+		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
+			run->tasks_due = true;
+		else if (!aion_run_is_closed(run))
+		{
+			run->woken = true;
+			fire(run, timer);
+		}
+	}
+	aion_primitives_receive(run, DT_NOEND);
+}
+
+/*
+ * Lets one timer, whose row was just deleted, take effect.
+ */
+static void
+fire(Run *run, const DueTimer *timer)
+{
+	RecordedCommand *started;
+
+	if (strcmp(timer->name, TIMER_RETRY) == 0)
+		return; /* being looked at is all it wanted */
+	started = aion_history_open(run->history, FAMILY_TIMER, timer->name);
+	if (started == NULL || started->event->seq != timer->started_seq)
+	{
+		ereport(WARNING, (errmsg("timer \"%s\" of workflow \"%s\" is not live and was dropped",
+								 timer->name, run->workflow_id)));
+		return;
+	}
+	if (strcmp(timer->name, TIMER_DEADLINE) == 0)
+	{
+		aion_run_close(run, EVENT_WORKFLOW_TIMED_OUT, aion_event_reason("workflow timeout", NULL));
+		return;
+	}
+	aion_recorder_append(run->history, EVENT_TIMER_FIRED, timer->name, NULL);
+	if (strcmp(timer->name, TIMER_START) == 0 && run->status == RUN_SCHEDULED)
+		aion_run_begin(run);
+}
+
+/*
+ * Hands what was sent to runs that are gone to those that go on for them, and lets the rest be
+ * answered.
+ */
+void
+aion_arrivals_sweep(const int64 *run_keys, int count)
+{
+	List *orphans = aion_inbox_take_orphans(run_keys, count);
+	ListCell *cell;
+
+	foreach (cell, orphans)
+		aion_primitive_return(lfirst(cell));
+	if (orphans != NIL)
+		ereport(LOG, (errmsg("aion has dropped %d arrivals of runs that were purged before their "
+							 "senders committed",
+							 list_length(orphans))));
+}
