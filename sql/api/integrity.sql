@@ -236,8 +236,8 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 					AND e.event_type = 'ActivityScheduled' AND e.key = t.ordinal::text)
 			OR t.state IN ('claimed', 'cancelled', 'abandoned') AND NOT t.background AND NOT EXISTS (SELECT FROM aion._timer m
 				WHERE m.run_key = t.run_key AND m.name = format('activity:%s attempt %s', t.ordinal, t.attempt))
-			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._timer m
-				WHERE m.run_key = t.run_key AND m.name = 'settled:' || t.ordinal)
+			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._inbox i
+				WHERE i.run_key = t.run_key AND i.kind = 'activity' AND i.name = t.ordinal::text)
 	UNION ALL
 	SELECT 'query handler has no code', p.run_key, p.name
 		FROM aion._published p

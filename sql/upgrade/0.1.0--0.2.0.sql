@@ -27,3 +27,10 @@ DROP FUNCTION aion.explain(text, uuid);
 
 /* A level of access that comprises only what was granted by aion.grant_start(). */
 ALTER TABLE aion._grant DROP CONSTRAINT _grant_level_check, ADD CONSTRAINT _grant_level_check CHECK (level IN ('user', 'start', 'worker', 'monitor', 'admin'));
+
+/* What came of an activity outside of turns is an arrival, no timer that is due at once. */
+ALTER TABLE aion._inbox DROP CONSTRAINT _inbox_kind_check, ADD CONSTRAINT _inbox_kind_check CHECK (kind IN ('signal', 'cancel', 'child', 'parent', 'activity'));
+INSERT INTO aion._inbox (run_key, sent_at, owner_key, kind, name, sender)
+	SELECT t.run_key, t.fire_at, t.owner_key, 'activity', substr(t.name, 9), o.name FROM aion._timer t JOIN aion._owner o USING (owner_key)
+	WHERE starts_with(t.name, 'settled:') ORDER BY t.fire_at;
+DELETE FROM aion._timer WHERE starts_with(name, 'settled:');

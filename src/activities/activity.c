@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "activities/activity.h"
+#include "activities/handover.h"
 #include "activities/policy.h"
 #include "activities/registration.h"
 #include "activities/task.h"
@@ -70,11 +71,14 @@ const Primitive aion_activity_primitive = {.name = "activity",
 										   .init = init,
 										   .perform = perform,
 										   .arrive = arrive,
-										   .due = aion_task_due,
-										   .keep = aion_task_is_held,
-										   .purge = aion_task_purge,
+										   .due = aion_handover_due,
+										   .receives = ARRIVAL_SETTLED,
+										   .receive = aion_handover_receive,
+										   .receive_late = aion_handover_receive,
+										   .keep = aion_handover_is_held,
+										   .purge = aion_handover_purge,
 										   .close = cancel_open,
-										   .resume = aion_task_offer,
+										   .resume = aion_handover_offer,
 										   .reopen = reopen};
 
 static bool note_obstacle(Run *run, const RecordedCommand *command, int position,
@@ -83,9 +87,14 @@ static bool note_misfit(Run *run, const RecordedCommand *command, int position, 
 static void execute_now(Turn *turn, Command *command);
 static Jsonb *run_and_await(Turn *turn, const char *name, const Jsonb *input, const Jsonb *options);
 static bool perform_one(Run *run, RecordedCommand *command, int position);
-static bool attempt(Run *run, const RecordedCommand *command, const Registration *activity,
-					const Handler *handler, Attempt *result);
-static bool is_handed_over(Run *run, const RecordedCommand *command);
+static void hand_over_if_fits(Run *run, const RecordedCommand *command,
+							  const Registration *activity, const Handler *handler,
+							  Attempt *result);
+static bool execute_here(Run *run, const RecordedCommand *command, const Registration *activity,
+						 const Handler *handler, Attempt *result);
+static AttemptInfo info_of(const Run *run, const RecordedCommand *command,
+						   const Registration *activity);
+static Jsonb *policy_of(const RecordedCommand *command, const Registration *activity);
 static bool is_unwanted(const Run *run, const RecordedCommand *command, int position);
 static void hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy,
 					  bool background, const Jsonb *error);
@@ -110,7 +119,7 @@ perform(Run *run)
 		RecordedCommand *command = history->commands[i];
 
 		if (command->kind == COMMAND_ACTIVITY && command->outcome == NULL &&
-			!is_handed_over(run, command))
+			!aion_handover_is_made(run, command))
 		{
 			if (aion_mistake_of(run, i + 1) != NULL)
 				continue;
@@ -149,7 +158,13 @@ perform_one(Run *run, RecordedCommand *command, int position)
 			if (activity == NULL)
 				return note_obstacle(run, command, position, &obstacle);
 		}
-		if (!attempt(run, command, activity, handler, &result))
+		if (activity != NULL && activity->mode != MODE_INLINE)
+		{
+			hand_over_if_fits(run, command, activity, handler, &result);
+			if (!result.misfit)
+				return false;
+		}
+		else if (!execute_here(run, command, activity, handler, &result))
 			return false;
 		if (result.misfit)
 			return note_misfit(run, command, position, result.value);
@@ -167,66 +182,65 @@ perform_one(Run *run, RecordedCommand *command, int position)
 }
 
 /*
- * Executes an inline activity; false if somebody else is to execute it: it is not inline, or this
- * attempt failed and there will be another, for which the turn does not wait.
+ * Hands an activity over that is not inline, unless its input does not fit.
+ */
+static void
+hand_over_if_fits(Run *run, const RecordedCommand *command, const Registration *activity,
+				  const Handler *handler, Attempt *result)
+{
+	AttemptInfo info = info_of(run, command, activity);
+	bool background = activity->mode == MODE_BACKGROUND;
+
+	info.only_fits = true;
+	if (background)
+		aion_attempt_make(&info, handler, aion_event_read_activity_input(command->event), result);
+	if (!result->misfit)
+		hand_over(run, command, policy_of(command, activity), background, NULL);
+}
+
+/*
+ * Executes an inline activity; false if it has failed and is to be tried again, for which the turn
+ * does not wait: it is handed over.
  */
 static bool
-attempt(Run *run, const RecordedCommand *command, const Registration *activity,
-		const Handler *handler, Attempt *result)
+execute_here(Run *run, const RecordedCommand *command, const Registration *activity,
+			 const Handler *handler, Attempt *result)
 {
-	AttemptInfo info = {.workflow_id = run->workflow_id,
-						.run_id = run->run_id,
-						.ordinal = atoi(command->event->key),
-						.activity = command->name,
-						.settings = activity != NULL ? &activity->settings : run->settings,
-						.attempt = 1,
-						.deadline = DT_NOEND};
-	Jsonb *options = aion_event_read_activity_options(command->event);
-	Jsonb *json = NULL;
+	AttemptInfo info = info_of(run, command, activity);
+	Jsonb *json = activity != NULL ? policy_of(command, activity) : NULL;
+	bool has_policy = json != NULL && JB_ROOT_COUNT(json) > 0;
 	Policy policy;
 
-	if (activity != NULL)
-		json = aion_policy_merge(activity->policy, options);
-	if (activity != NULL && activity->mode != MODE_INLINE)
-	{
-		info.only_fits = true;
-		if (activity->mode == MODE_BACKGROUND)
-			aion_attempt_make(&info, handler, aion_event_read_activity_input(command->event),
-							  result);
-		if (!result->misfit)
-			hand_over(run, command, json, activity->mode == MODE_BACKGROUND, NULL);
-		return result->misfit;
-	}
-	if (json != NULL && JB_ROOT_COUNT(json) > 0)
+	if (has_policy)
 	{
 		aion_policy_read(json, true, &policy);
 		if (policy.start_to_close > 0)
 			info.deadline = aion_clock_now() + policy.start_to_close;
 	}
 	aion_attempt_make(&info, handler, aion_event_read_activity_input(command->event), result);
-	if (!result->failed || result->misfit || json == NULL || JB_ROOT_COUNT(json) == 0 ||
+	if (!result->failed || result->misfit || !has_policy ||
 		!aion_policy_retries(&policy, 1, result->value))
 		return true;
 	hand_over(run, command, json, true, result->value);
 	return false;
 }
 
-/*
- * Tells whether an activity has been handed over already.  Of what this share has asked for, only
- * the share itself can have done that.
- */
-static bool
-is_handed_over(Run *run, const RecordedCommand *command)
+static AttemptInfo
+info_of(const Run *run, const RecordedCommand *command, const Registration *activity)
 {
-	Authority authority;
+	return (AttemptInfo){.workflow_id = run->workflow_id,
+						 .run_id = run->run_id,
+						 .ordinal = atoi(command->event->key),
+						 .activity = command->name,
+						 .settings = activity != NULL ? &activity->settings : run->settings,
+						 .attempt = 1,
+						 .deadline = DT_NOEND};
+}
 
-	if (command->event->seq <= run->loaded && !run->knows_tasks)
-	{
-		aion_authority_assume(&authority);
-		aion_task_know(run);
-		aion_authority_drop(&authority);
-	}
-	return bms_is_member(atoi(command->event->key), run->tasks);
+static Jsonb *
+policy_of(const RecordedCommand *command, const Registration *activity)
+{
+	return aion_policy_merge(activity->policy, aion_event_read_activity_options(command->event));
 }
 
 /*
@@ -259,7 +273,7 @@ hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy, bool ba
 	Authority authority;
 
 	aion_authority_assume(&authority);
-	aion_task_dispatch(run, command, policy, background, error);
+	aion_handover_make(run, command, policy, background, error);
 	aion_authority_drop(&authority);
 }
 
@@ -269,8 +283,8 @@ hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy, bool ba
 static void
 arrive(Run *run)
 {
-	if (run->tasks_settled || run->tasks_due)
-		aion_task_arrive(run);
+	if (run->tasks != NULL)
+		aion_handover_arrive(run);
 }
 
 /*
@@ -282,7 +296,7 @@ cancel_open(Run *run)
 	History *history = run->history;
 	int count = history->command_count;
 
-	aion_task_cancel_all(run);
+	aion_handover_cancel_all(run);
 	for (int i = 0; i < count && history->open_activities > 0; i++)
 	{
 		RecordedCommand *command = history->commands[i];
@@ -301,7 +315,7 @@ static void
 reopen(Run *run)
 {
 	if (run->history->open_activities > 0)
-		aion_task_reopen(run);
+		aion_handover_reopen(run);
 }
 
 static Event *
@@ -422,7 +436,7 @@ record_cancel(Run *run, Command *command)
 		return aion_recorder_append(
 			run->history, EVENT_COMMAND_ANSWERED, key,
 			aion_event_command_answered(&command->fingerprint, command->detail, NULL));
-	if (!aion_task_cancel(run, atoi(key)))
+	if (!aion_handover_cancel(run, atoi(key)))
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						errmsg("activity %s came to its end while the workflow cancelled it", key),
 						errhint("The turn is repeated.")));
@@ -439,7 +453,7 @@ record_yield(Run *run, Command *command)
 {
 	const char *key = command->fingerprint.name;
 
-	if (strcmp(command->detail, "pending") == 0 && aion_task_waits(run, atoi(key)))
+	if (strcmp(command->detail, "pending") == 0 && aion_handover_waits(run, atoi(key)))
 		return aion_recorder_append(run->history, EVENT_ACTIVITY_CANCEL_REQUESTED, key, NULL);
 	return record_cancel(run, command);
 }

@@ -44,16 +44,17 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 {
 	ErrorData *volatile error = NULL;
 	Subtransaction sub;
-	RaisedErrors raised;
+	RaisedErrors raised = {0};
 	GuardState outside;
 	bool time_was_up;
 
 	aion_subtransaction_begin(&sub);
-	aion_guard_enter(FRAME_ACTIVITY, info, &outside);
 	PG_TRY();
 	{
-		int open_queries = aion_guard_open_queries();
+		int open_queries;
 
+		aion_guard_enter(FRAME_ACTIVITY, info, &outside);
+		open_queries = aion_guard_open_queries();
 		aion_raised_begin(&raised, sub.context, NULL);
 		result->value = aion_attempt_call(info, handler, input);
 		if (aion_guard_open_queries() > open_queries || InSecurityRestrictedOperation())

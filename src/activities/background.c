@@ -96,7 +96,8 @@ static void end_watch(void);
 static void confirm(void *claim);
 static void note(Claim *claim, const AttemptInfo *info, const Attempt *result);
 static void give_up(Claim *claim, const Jsonb *error);
-static void put_back(Task *task, TimestampTz next, const Jsonb *error);
+static void put_back(Task *task, int64 delay, const Jsonb *error);
+static int64 backoff(const Task *task);
 static void add_context(void *claim);
 
 /*
@@ -369,12 +370,7 @@ give_up(Claim *claim, const Jsonb *error)
 
 	aion_authority_assume(&authority);
 	if (aion_claim_hold(task->run_key, task->ordinal, &claim->token, false, task))
-	{
-		int64 delay =
-			Min(RETRY_FIRST_MS * (INT64CONST(1) << Min(task->failures, 20)), RETRY_MAX_MS);
-
-		put_back(task, TimestampTzPlusMilliseconds(aion_clock_now(), delay), error);
-	}
+		put_back(task, backoff(task), error);
 	aion_authority_drop(&authority);
 }
 
@@ -392,11 +388,13 @@ mended(Datum owner_keys)
 }
 
 /*
- * Lets a task be tried again, or end if its workflow only waits for it to.
+ * Lets a task be tried again after so many milliseconds, or end if its workflow only waits for it
+ * to.
  */
 static void
-put_back(Task *task, TimestampTz next, const Jsonb *error)
+put_back(Task *task, int64 delay, const Jsonb *error)
 {
+	TimestampTz next = TimestampTzPlusMilliseconds(aion_clock_now(), delay);
 	NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal),
 							aion_arg_int32(task->failures + 1), aion_arg_timestamp(next),
 							aion_arg_jsonb(error)};
@@ -412,9 +410,15 @@ put_back(Task *task, TimestampTz next, const Jsonb *error)
 				  psprintf(TIMER_TASK "%d again %d", task->ordinal, task->failures), next);
 }
 
+static int64
+backoff(const Task *task)
+{
+	return Min(RETRY_FIRST_MS * (INT64CONST(1) << Min(task->failures, 20)), RETRY_MAX_MS);
+}
+
 /*
- * Puts back the tasks of an owner that nobody is executing although somebody has claimed them: he
- * is gone.
+ * Puts back the tasks of an owner that are claimed by processes which have ended.  The activity may
+ * be what ends them.
  */
 static void
 recover(int32 owner_key)
@@ -427,7 +431,7 @@ recover(int32 owner_key)
 	{
 		aion_task_read(rows, row, &task);
 		if (lock_out_others(&task))
-			put_back(&task, aion_clock_now(), NULL);
+			put_back(&task, task.failures > 0 ? backoff(&task) : 0, NULL);
 	}
 }
 

@@ -100,6 +100,7 @@ static List *claim_limited(const ClaimWish *wish, Queue *queue, int most);
 static List *claim_any(const ClaimWish *wish, Queue *queue, int most);
 static List *claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front,
 						   const Stretch *stretch);
+static bool claim_held(const ClaimWish *wish, Queue *queue, int most, List **claims);
 static bool may_exist(Queue *queue);
 static bool find(const Queue *queue, int32 background_of);
 static bool has_keys(const Queue *queue);
@@ -143,26 +144,42 @@ claim_ruled(const ClaimWish *wish, Queue *queue, int most)
 static List *
 claim_limited(const ClaimWish *wish, Queue *queue, int most)
 {
-	for (;;)
-	{
-		Subtransaction sub;
-		List *claims = NIL;
-		int held;
+	List *claims = NIL;
 
-		aion_subtransaction_begin(&sub);
-		held = aion_queue_hold_permits(queue, most);
-		if (held > 0)
-			claims = claim_any(wish, queue, held);
-		if (claims != NIL && queue->permit_count == 0 && !queue->in_vain)
-		{
-			aion_subtransaction_release(&sub);
-			return claims;
-		}
-		aion_subtransaction_undo(&sub);
-		if (claims == NIL)
-			return NIL;
+	while (!claim_held(wish, queue, most, &claims) && claims != NIL)
 		most = list_length(claims);
+	return claims;
+}
+
+/*
+ * Claims with so many permits; false, and nothing has happened, if not all of them were needed.
+ */
+static bool
+claim_held(const ClaimWish *wish, Queue *queue, int most, List **claims)
+{
+	Subtransaction sub;
+	volatile bool done = false;
+
+	*claims = NIL;
+	aion_subtransaction_begin(&sub);
+	PG_TRY();
+	{
+		int held = aion_queue_hold_permits(queue, most);
+
+		if (held > 0)
+			*claims = claim_any(wish, queue, held);
+		done = *claims != NIL && queue->permit_count == 0 && !queue->in_vain;
+		if (done)
+			aion_subtransaction_release(&sub);
+		else
+			aion_subtransaction_undo(&sub);
 	}
+	PG_CATCH();
+	{
+		aion_subtransaction_fail(&sub);
+	}
+	PG_END_TRY();
+	return done;
 }
 
 static List *
@@ -233,15 +250,23 @@ static bool
 may_exist(Queue *queue)
 {
 	Subtransaction sub;
-	bool has_permit;
+	volatile bool has_permit = false;
 
 	if (queue->paused || !has_keys(queue) || !find(queue, 0))
 		return false;
 	if (!queue->is_limited)
 		return true;
 	aion_subtransaction_begin(&sub);
-	has_permit = aion_queue_hold_permits(queue, 1) > 0;
-	aion_subtransaction_undo(&sub);
+	PG_TRY();
+	{
+		has_permit = aion_queue_hold_permits(queue, 1) > 0;
+		aion_subtransaction_undo(&sub);
+	}
+	PG_CATCH();
+	{
+		aion_subtransaction_fail(&sub);
+	}
+	PG_END_TRY();
 	return has_permit;
 }
 

@@ -32,6 +32,7 @@
 #include "shared/pollers.h"
 #include "shared/wakeup.h"
 #include "support/clock.h"
+#include "support/digest.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
@@ -304,13 +305,15 @@ bool
 aion_queue_has_room_for(const Queue *queue, const char *key)
 {
 	NullableDatum args[] = {aion_arg_text(queue->name), aion_arg_text(key), queue->ruled};
+	uint32 hash[AION_DIGEST_LENGTH / sizeof(uint32)]; /* that cannot be chosen to be another's */
+	char *text;
 	LOCKTAG tag;
 
 	if (queue->max_per_key == 0 || key == NULL)
 		return true;
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId,
-						 hash_bytes((const unsigned char *) queue->name, strlen(queue->name)),
-						 hash_bytes((const unsigned char *) key, strlen(key)), LOCK_CLASS);
+	text = psprintf("%zu %s %s", strlen(queue->name), queue->name, key);
+	aion_digest(text, strlen(text), (uint8 *) hash);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash[0], hash[1], LOCK_CLASS);
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
 	return aion_row_int64(aion_statement_execute(&count_key, args), 0, 1) < queue->max_per_key;

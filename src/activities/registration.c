@@ -159,7 +159,7 @@ is_obstructed(const Handler *handler, Oid owner, Obstacle *obstacle)
 	else
 	{
 		obstacle->reason = BLOCKED_MISSING_RIGHT;
-		if (!superuser_arg(handler->owner) && !aion_owner_has_role(owner, handler->owner))
+		if (!aion_owner_trusts(owner, handler->owner))
 			obstacle->message =
 				"the function belongs to a role that the owner of the run is no member of";
 		else if (!aion_compat_may_execute(handler->function, owner))

@@ -8,7 +8,7 @@
 #include "utils/uuid.h"
 
 #include "activities/policy.h"
-#include "run/run.h"
+#include "run/inbox.h"
 
 /* A row of aion._task. */
 typedef struct Task
@@ -38,19 +38,8 @@ typedef struct Task
 	" t.heartbeat_by, t.cancel_requested"
 #define TASK_COLUMN_COUNT 17
 
-/* For the run; with its lock and the engine's authority. */
-extern void aion_task_know(Run *run);
-extern void aion_task_dispatch(Run *run, const RecordedCommand *command, const Jsonb *policy,
-							   bool background, const Jsonb *error);
-extern void aion_task_arrive(Run *run);
-extern void aion_task_due(Run *run, const char *timer);
-extern bool aion_task_cancel(Run *run, int32 ordinal);
-extern bool aion_task_waits(Run *run, int32 ordinal);
-extern void aion_task_cancel_all(Run *run);
-extern void aion_task_offer(Run *run);
-extern void aion_task_reopen(Run *run);
-extern bool aion_task_is_held(int64 run_key);
-extern void aion_task_purge(int64 run_key);
+/* The kind of arrivals that say that an activity is settled; the name is its ordinal. */
+#define ARRIVAL_SETTLED "activity"
 
 /* For who executes them; with the lock on the task. */
 extern void aion_task_read(Rows rows, uint64 row, Task *task);
@@ -60,6 +49,9 @@ extern bool aion_task_fail(const Task *task, const Jsonb *error, bool retryable,
 extern void aion_task_settle_cancelled(const Task *task);
 extern Jsonb *aion_task_cancelled(const char *activity);
 extern Jsonb *aion_task_timeout(const char *activity, int32 attempts, const char *which);
+extern void aion_task_wake(const Task *task, const char *why, TimestampTz moment);
+extern void aion_task_tell(const Task *task, const char *queue, TimestampTz next);
+extern TimestampTz aion_task_deadline(TimestampTz start, int64 duration);
 extern void aion_task_watch(const Task *task, TimestampTz not_before);
 
 #endif

@@ -99,6 +99,7 @@ static void scan_from_start(void);
 static void scan_more(void);
 static TimestampTz requeue_taken(void);
 static void note_taken(int64 run_key);
+static void forget_taken_but(int64 run_key);
 static bool was_taken(int64 run_key);
 static void execute_batch(void);
 static void execute_alone(void);
@@ -408,9 +409,26 @@ engage(const Alone *run)
 		queued = alone_count = 0;
 		scanning = false;
 		if (run->slow)
-			taken_count = 0;
+			forget_taken_but(run->run_key);
 	}
 	return engagement;
+}
+
+/*
+ * Forgets the runs that were locked, which other runners look at now; but how often the run at hand
+ * was tried in vain is remembered.
+ */
+static void
+forget_taken_but(int64 run_key)
+{
+	int kept = 0;
+
+	for (int i = 0; i < taken_count; i++)
+	{
+		if (taken[i].run_key == run_key)
+			taken[kept++] = taken[i];
+	}
+	taken_count = kept;
 }
 
 /*

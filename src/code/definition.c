@@ -253,8 +253,7 @@ aion_registered_for(int32 registered_by, Oid role)
 {
 	Oid registrant = aion_owner_role(registered_by);
 
-	return OidIsValid(registrant) &&
-		   (superuser_arg(registrant) || aion_owner_has_role(role, registrant));
+	return OidIsValid(registrant) && aion_owner_trusts(role, registrant);
 }
 
 /*

@@ -65,7 +65,8 @@ static const char *const lock_prefixes[] = {"pg_advisory_lock", "pg_advisory_unl
 											"pg_try_advisory_lock"};
 
 /* Those that reach what the session has opened or prepared; so does EXECUTE. */
-static const char *const session_prefixes[] = {"lo_", "loread", "lowrite", "pg_prepared_statement"};
+static const char *const session_prefixes[] = {"lo_", "loread", "lowrite", "pg_cursor",
+											   "pg_prepared_statement"};
 static const char *const session_extension_prefixes[] = {"dblink"}; /* by named connections */
 
 /* What is known of a function of the server. */
@@ -115,6 +116,8 @@ static uint8 functions[FirstUnpinnedObjectId]; /* what is known of each */
 static uint8 initialised = 0;	  /* what expressions of this transaction have in them */
 static bool session_clean = true; /* code has left nothing in this session */
 
+static bool engine_reads = false; /* of the session what code must not */
+
 static int open_queries = 0; /* executed by users' code and not ended: cursors, or failed */
 
 static ExecutorStart_hook_type next_executor_start = NULL;
@@ -124,6 +127,7 @@ static object_access_hook_type next_object_access = NULL;
 
 static Frame *push(GuardState *outside);
 static void set_depth(int to);
+static Rows read_cursors(void);
 static void hide_cursors(Frame *frame);
 static void show_cursors(Frame *frame);
 static void enter_user(Oid role, const GuardState *outside);
@@ -267,6 +271,27 @@ enter_user(Oid role, const GuardState *outside)
 }
 
 /*
+ * Lists the cursors of the session.  Wants the engine's authority.
+ */
+static Rows
+read_cursors(void)
+{
+	Rows rows;
+
+	engine_reads = true;
+	PG_TRY();
+	{
+		rows = aion_statement_execute(&select_cursors, NULL);
+	}
+	PG_FINALLY();
+	{
+		engine_reads = false;
+	}
+	PG_END_TRY();
+	return rows;
+}
+
+/*
  * Makes the cursors that are open unusable, loops of the session over queries among them: their
  * rights were checked when they were opened, as the session's.  The server refuses to fetch from,
  * move or close what it believes to be at work.
@@ -279,7 +304,7 @@ hide_cursors(Frame *frame)
 	Rows rows;
 
 	aion_authority_assume(&authority);
-	rows = aion_statement_execute(&select_cursors, NULL);
+	rows = read_cursors();
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
@@ -360,7 +385,7 @@ aion_guard_close_portals(void)
 	Rows rows;
 
 	aion_authority_assume(&authority);
-	rows = aion_statement_execute(&select_cursors, NULL);
+	rows = read_cursors();
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
@@ -588,20 +613,18 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 		next_object_access(access, class, object, sub, arg);
 	if (access == OAT_FUNCTION_EXECUTE && class == ProcedureRelationId)
 		known = judge_function(object);
-	if (!only_reads(top->kind))
-	{
-		if (top->foreign && (known & (FUNCTION_LOCKS | FUNCTION_USES_SESSION)) != 0)
-			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-							errmsg("cannot call %s() within security-restricted operation",
-								   get_func_name(object))));
-		initialised |= known;
-		if (top->kind == FRAME_ACTIVITY && (known & FUNCTION_LOCKS) != 0)
-			session_clean = false;
-	}
-	else if ((known & FUNCTION_FORBIDDEN) != 0)
+	if (only_reads(top->kind) && (known & FUNCTION_FORBIDDEN) != 0)
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s cannot call %s()", frame_name(top->kind), get_func_name(object)),
 						errhint(HINT)));
+	if (top->foreign && (known & (FUNCTION_LOCKS | FUNCTION_USES_SESSION)) != 0 && !engine_reads)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("cannot call %s() within security-restricted operation",
+							   get_func_name(object))));
+	if (!only_reads(top->kind))
+		initialised |= known;
+	if (top->kind == FRAME_ACTIVITY && (known & FUNCTION_LOCKS) != 0)
+		session_clean = false;
 	if (access == OAT_POST_CREATE && depth > 0 &&
 		(InSecurityRestrictedOperation() || top->borrows_session) && is_temporary(class, object))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

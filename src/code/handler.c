@@ -187,6 +187,27 @@ aion_handler_check_exists(Oid function)
 }
 
 /*
+ * Refuses to let workflow code call a function that its owner may not execute, or that belongs to a
+ * role which it is not a member of.
+ */
+void
+aion_handler_check_call(const Handler *handler)
+{
+	Oid user = GetUserId();
+
+	if (aion_compat_may_execute(handler->function, user) && aion_owner_trusts(user, handler->owner))
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("permission denied for function %s", aion_handler_signature(handler->function)),
+		 aion_owner_trusts(user, handler->owner)
+			 ? 0
+			 : errdetail("It belongs to role \"%s\", which role \"%s\" is not a member of.",
+						 GetUserNameFromId(handler->owner, true), GetUserNameFromId(user, true))));
+}
+
+/*
  * Refuses functions that cannot be handlers, or, if there is a role, not of this one.
  */
 void

@@ -40,6 +40,7 @@ extern Oid aion_handler_resolve(const char *signature);
 
 extern HeapTuple aion_handler_function(Oid function);
 extern Handler *aion_handler_read(Oid function, const char *label);
+extern void aion_handler_check_call(const Handler *handler);
 extern bool aion_handler_is_current(const Handler *handler);
 extern void aion_handler_check_exists(Oid function);
 extern void aion_handler_check(Oid function, Oid role);

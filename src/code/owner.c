@@ -368,6 +368,16 @@ aion_owner_has_role(Oid role, Oid of)
 }
 
 /*
+ * Tells whether code of a role may be executed as an owner: that of superusers may, and that of
+ * roles of which the owner is a member.
+ */
+bool
+aion_owner_trusts(Oid owner, Oid role)
+{
+	return superuser_arg(role) || aion_owner_has_role(owner, role);
+}
+
+/*
  * Finds the roles of this server that the owners of a copied database are called by, and grants
  * them again what they had: a restore grants nothing on an object if one grantee is missing.
  */

@@ -32,6 +32,7 @@ extern bool aion_owner_refresh_names(void);
 
 /* These do not. */
 extern bool aion_owner_has_role(Oid role, Oid of);
+extern bool aion_owner_trusts(Oid owner, Oid role);
 extern void aion_owner_check_eligible(Oid role);
 extern const char *aion_owner_ineligible(Oid role);
 

@@ -153,9 +153,9 @@ drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller)
 	ErrorData *volatile error = NULL;
 	Subtransaction sub;
 
-	aion_subtransaction_begin(&sub);
 	aion_interruption_watch(LOCK_WAIT_MS, 0);
 	(void) aion_interruption_begin(INTERRUPTION_NO_RUN);
+	aion_subtransaction_begin(&sub);
 	PG_TRY();
 	{
 		Authority authority;

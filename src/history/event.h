@@ -184,7 +184,6 @@ typedef struct Origin
 #define TIMER_TIMEOUT "timeout:"
 #define TIMER_SCOPE "scope:"
 #define TIMER_TASK "activity:"
-#define TIMER_SETTLED "settled:"
 #define TIMER_SCHEDULE "schedule:"
 
 extern const char *aion_event_label(EventType type);

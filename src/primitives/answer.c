@@ -260,18 +260,18 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 	bool timed = !aion_stopwatch_is_running(); /* else a limit of its caller */
 	ErrorData *volatile error = NULL;
 	Jsonb *volatile result = NULL;
-	RaisedErrors raised;
+	RaisedErrors raised = {0};
 	GuardState outside;
 	GuardState session;
 	bool time_was_up;
 
 	aion_subtransaction_begin(&sub);
-	aion_guard_enter(FRAME_QUERY, NULL, &outside);
-	aion_guard_become(owner, &session);
-	SetUserIdAndSecContext(owner, outside.security_context | SECURITY_LOCAL_USERID_CHANGE |
-									  SECURITY_RESTRICTED_OPERATION);
 	PG_TRY();
 	{
+		aion_guard_enter(FRAME_QUERY, NULL, &outside);
+		aion_guard_become(owner, &session);
+		SetUserIdAndSecContext(owner, outside.security_context | SECURITY_LOCAL_USERID_CHANGE |
+										  SECURITY_RESTRICTED_OPERATION);
 		aion_raised_begin(&raised, sub.context, NULL);
 		XactReadOnly = true;
 		(void) aion_code_enter_settings(settings);

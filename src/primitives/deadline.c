@@ -88,9 +88,7 @@ read_handler(Oid function, char **digest)
 	aion_handler_check(function, InvalidOid);
 	signature = aion_handler_signature(function);
 	handler = aion_handler_read(function, signature);
-	if (!aion_compat_may_execute(function, GetUserId()))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("permission denied for function %s", signature)));
+	aion_handler_check_call(handler);
 	aion_authority_assume(&authority);
 	*digest = aion_code_digest(function);
 	aion_authority_drop(&authority);

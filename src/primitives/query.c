@@ -408,9 +408,7 @@ check_function(Oid function)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 						errmsg("function %s cannot return type %s here", found->signature,
 							   format_type_be(handler->result_type))));
-	if (!aion_compat_may_execute(function, GetUserId()))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("permission denied for function %s", found->signature)));
+	aion_handler_check_call(handler);
 }
 
 /*

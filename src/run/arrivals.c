@@ -28,13 +28,8 @@ aion_arrivals_record(Run *run)
 		const DueTimer *timer = lfirst(cell);
 
 		aion_primitives_receive(run, timer->fire_at);
-		if (strncmp(timer->name, TIMER_SETTLED, strlen(TIMER_SETTLED)) == 0)
-		{
-			run->tasks_settled = true;
-			aion_primitives_due(run, timer->name); /* before a deadline that came after it */
-		}
-		else if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
-			run->tasks_due = true;
+		if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
+			aion_primitives_due(run, timer->name);
 		else if (!aion_run_is_closed(run))
 		{
 			run->woken = true;

@@ -72,14 +72,15 @@ static Statement select_holders =
 			  "SELECT workflow_id, owner_key FROM aion._run"
 			  " WHERE version_key = $1 AND closed_at IS NULL ORDER BY run_key",
 			  INT4OID);
-static Statement wake_blocked = STATEMENT(UPDATE,
-										  "UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
-										  " (SELECT run_key FROM aion._run"
-										  " WHERE blocked IN ('mismatch', 'missing code', 'missing "
-										  "right', 'invalid input') AND status = 'blocked'"
-										  " AND owner_key = ANY ($2)"
-										  " FOR UPDATE SKIP LOCKED)",
-										  TIMESTAMPTZOID, INT4ARRAYOID);
+static Statement wake_blocked =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
+			  " (SELECT run_key FROM aion._run"
+			  " WHERE blocked IN ('mismatch', 'missing code', 'missing "
+			  "right', 'invalid input') AND status = 'blocked'"
+			  " AND owner_key = ANY ($2) AND ready_at IS DISTINCT FROM $1"
+			  " FOR UPDATE SKIP LOCKED)",
+			  TIMESTAMPTZOID, INT4ARRAYOID);
 static Statement select_deployed =
 	STATEMENT(SELECT, "SELECT name FROM aion._workflow WHERE handler = $1", TEXTOID);
 static Statement select_changed =
@@ -160,8 +161,10 @@ aion_workflow_deploy_if_changed(Workflow *workflow, bool patient)
 void
 aion_deploy_wake_blocked(Oid role)
 {
-	NullableDatum args[] = {aion_arg_timestamp(aion_clock_now()),
-							aion_arg(aion_owner_affected(role))};
+	/* The same moment throughout a transaction: what it has woken it does not wake again. */
+	TimestampTz moment =
+		aion_clock_is_virtual() ? aion_clock_now() : GetCurrentTransactionStartTimestamp();
+	NullableDatum args[] = {aion_arg_timestamp(moment), aion_arg(aion_owner_affected(role))};
 
 	if (aion_statement_execute(&wake_blocked, args).count > 0)
 		aion_wakeup_scan();

@@ -30,8 +30,8 @@
 /* Taken at once: bounds the memory and the time of a turn; the next one goes on. */
 #define TAKE_MOST 5000
 
-/* The kind that is of no use to a run that goes on for the one it was sent to. */
-#define ONE_RUN_ALONE "'child'"
+/* The kinds that are of no use to a run that goes on for the one they were sent to. */
+#define ONE_RUN_ALONE "('child', 'activity')"
 
 enum
 {
@@ -64,22 +64,22 @@ static Statement lock_chain_arrivals = STATEMENT(
 static Statement take_chain_arrivals = STATEMENT(
 	DELETE_RETURNING,
 	"DELETE FROM aion._inbox WHERE ctid = ANY (ARRAY(SELECT x.row FROM ("
-	"SELECT ctid AS row, arrival FROM aion._inbox WHERE run_key = $2 AND kind <> " ONE_RUN_ALONE
+	"SELECT ctid AS row, arrival FROM aion._inbox WHERE run_key = $2 AND kind NOT IN " ONE_RUN_ALONE
 	" UNION ALL SELECT ctid, arrival FROM aion._inbox WHERE chain_key = $2"
-	" AND (run_key = $1 OR kind <> " ONE_RUN_ALONE ")) x ORDER BY x.arrival LIMIT $3))"
+	" AND (run_key = $1 OR kind NOT IN " ONE_RUN_ALONE ")) x ORDER BY x.arrival LIMIT $3))"
 	" RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at",
 	INT8OID, INT8OID, INT4OID);
 static Statement forward_arrivals =
 	STATEMENT(UPDATE,
 			  "UPDATE aion._inbox SET run_key = $2, chain_key = $3 WHERE run_key = $1"
-			  " AND kind <> " ONE_RUN_ALONE,
+			  " AND kind NOT IN " ONE_RUN_ALONE,
 			  INT8OID, INT8OID, INT8OID);
 static Statement delete_arrivals =
 	STATEMENT(DELETE, "DELETE FROM aion._inbox WHERE run_key = $1", INT8OID);
 static Statement forward_orphans = STATEMENT(
 	UPDATE_RETURNING,
 	"UPDATE aion._inbox i SET run_key = r.run_key, chain_key = r.chain_key FROM aion._run r"
-	" WHERE i.run_key = ANY ($1) AND i.kind <> " ONE_RUN_ALONE
+	" WHERE i.run_key = ANY ($1) AND i.kind NOT IN " ONE_RUN_ALONE
 	" AND r.chain_key = coalesce(i.chain_key, i.run_key) AND r.status <> 'continued_as_new'"
 	" AND (SELECT true FROM aion._run g WHERE g.run_key = i.run_key) IS NULL"
 	" RETURNING r.run_key, r.owner_key",

@@ -55,12 +55,8 @@ typedef struct Run
 	List *arrivals;				  /* taken out of the inbox and not yet recorded */
 	struct List *mistakes;		  /* what the code has asked for and cannot have, see mistake.c */
 	int performed;				  /* commands before this one have nothing left to do */
-	struct List *outcomes;		  /* of activities, taken from workers and not yet recorded */
-	bool woken;			/* the code is to see whatever it was; else only if there is news */
-	bool tasks_settled; /* some activity has an outcome that is not in history */
-	bool tasks_due;		/* the time of some attempt may be up */
-	bool knows_tasks;
-	struct Bitmapset *tasks;	 /* activities that have been handed over, once known */
+	bool woken;				/* the code is to see whatever it was; else only if there is news */
+	struct RunTasks *tasks; /* its activities outside of turns, see task.c; NULL: not looked at */
 	struct Published *published; /* by the turns of this share; NULL: nothing */
 	Jsonb *search_attributes;	 /* as those turns have changed them; NULL: they have not */
 	int heard; /* cancel requests that the code was told before it went on as a new run */

@@ -275,9 +275,9 @@ check_input_of_other(StartRequest *request, const Jsonb *input)
 	if (!aion_owner_has_role(GetUserId(), request->owner))
 		aion_handler_require_no_code(request->handler, input, request->owner);
 	aion_subtransaction_begin(&sub);
-	aion_guard_become(request->owner, &outside);
 	PG_TRY();
 	{
+		aion_guard_become(request->owner, &outside);
 		checked = check_input(request, input);
 		aion_guard_close_portals();
 		aion_guard_leave(&outside);

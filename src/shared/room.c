@@ -5,8 +5,9 @@
  * All databases share the slots.  An owner who has no process gets one before another has a second
  * one more: a process that is idle goes first, else one of the owner who has most, when it is done
  * with what it does.  A turn that is in the way of an owner without any process is interrupted at
- * once, an activity in the background after a while, but never those of the last process that an
- * owner has: so whatever takes long gets through in the end.
+ * once, but never that of the last process of an owner: so it gets through in the end.  An activity
+ * in the background is interrupted after a while; that of the last executor of an owner, too, but
+ * later and the one that was begun last: so those that were begun before it get through.
  *
  * Activities in the background may take for ever.  So one slot is left to runners, and of the rest
  * one to owners who have no executor.
@@ -17,10 +18,12 @@
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
+#include "guc.h"
 #include "shared/board_memory.h"
 #include "shared/room.h"
 
 #define ACTIVITY_GRACE_MS 5000 /* from when its process should leave until it is stopped */
+#define LAST_GRACE_TURNS 6	   /* the same of an owner's last one, in turns of the longest kind */
 #define CALL_MS 500			   /* how long the next room belongs to whom it was made for */
 
 /* What an owner has of one kind. */
@@ -257,17 +260,19 @@ is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim)
 }
 
 /*
- * Interrupts what a process that should leave is at, for an owner who has none, unless it is the
- * last of its own.
+ * Interrupts what a process that should leave is at, for an owner who has none.
  */
 static void
 hurry(RunnerSlot *runner, const Standing *mine)
 {
-	if (mine->all > 0 || standing_of_like(runner).all == 0)
+	bool is_last = standing_of_like(runner).all == 0;
+	int grace = is_last ? LAST_GRACE_TURNS * aion_turn_timeout : ACTIVITY_GRACE_MS;
+
+	if (mine->all > 0)
 		return;
-	if (!runner->executor)
+	if (!runner->executor && !is_last)
 		runner->make_room = true;
-	else if (TimestampDifferenceExceeds(runner->dismissed_at, GetCurrentTimestamp(),
-										ACTIVITY_GRACE_MS))
+	else if (runner->executor &&
+			 TimestampDifferenceExceeds(runner->dismissed_at, GetCurrentTimestamp(), grace))
 		aion_board_stop(runner);
 }

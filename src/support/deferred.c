@@ -31,7 +31,6 @@ void
 aion_deferred_check(void)
 {
 	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
-	ErrorData *error;
 	Subtransaction sub;
 
 	aion_subtransaction_begin(&sub);
@@ -42,8 +41,7 @@ aion_deferred_check(void)
 	}
 	PG_CATCH();
 	{
-		error = aion_subtransaction_abort(&sub);
-		ReThrowError(error);
+		aion_subtransaction_fail(&sub);
 	}
 	PG_END_TRY();
 }

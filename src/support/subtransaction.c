@@ -59,6 +59,15 @@ aion_subtransaction_abort(const Subtransaction *sub)
 	return error;
 }
 
+/*
+ * The same, and raises the error again.
+ */
+void
+aion_subtransaction_fail(const Subtransaction *sub)
+{
+	ReThrowError(aion_subtransaction_abort(sub));
+}
+
 static void
 restore(const Subtransaction *sub)
 {

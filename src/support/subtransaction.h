@@ -2,6 +2,10 @@
  * subtransaction.h
  *		Doing something whose error is not the caller's.
  *
+ * If an error left it open, the code that catches the error would go on within it, and with the
+ * rights of the engine.  So nothing comes between begin and PG_TRY, and a caller that only passes
+ * the error on has both as well.
+ *
  *		aion_subtransaction_begin(&sub);
  *		PG_TRY();
  *		{
@@ -20,6 +24,8 @@
 #include "utils/palloc.h"
 #include "utils/resowner.h"
 
+#include "support/pg_compat.h"
+
 /* What the caller goes on with when the subtransaction has ended. */
 typedef struct Subtransaction
 {
@@ -32,5 +38,6 @@ extern void aion_subtransaction_begin(Subtransaction *sub);
 extern void aion_subtransaction_release(const Subtransaction *sub);
 extern void aion_subtransaction_undo(const Subtransaction *sub);
 extern ErrorData *aion_subtransaction_abort(const Subtransaction *sub);
+pg_noreturn extern void aion_subtransaction_fail(const Subtransaction *sub);
 
 #endif

@@ -43,9 +43,9 @@ aion_admit(WantedStart *wanted, Hindrance *hindrance)
 	bool time_was_up;
 
 	aion_subtransaction_begin(&sub);
-	aion_guard_enter(FRAME_ACTIVITY, NULL, &outside);
 	PG_TRY();
 	{
+		aion_guard_enter(FRAME_ACTIVITY, NULL, &outside);
 		find_out(wanted);
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);

@@ -77,13 +77,13 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	Assert(aion_guard_turn() == NULL);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(turn->context);
-	aion_guard_enter(FRAME_BODY, turn, &outside);
 	turn->loud = levels;
-	if (turn->run->seen > 0 || turn->run->said > 0)
-		make_quiet(turn);
-	aion_optimistic_begin(turn);
 	PG_TRY();
 	{
+		aion_guard_enter(FRAME_BODY, turn, &outside);
+		if (turn->run->seen > 0 || turn->run->said > 0)
+			make_quiet(turn);
+		aion_optimistic_begin(turn);
 		run_body(turn, handler, settings);
 	}
 	PG_CATCH();

@@ -383,6 +383,19 @@ RESET SESSION AUTHORIZATION;
 SET allow_system_table_mods = on;
 DELETE FROM pg_proc WHERE proname = 'namesake' AND pronargs = 1;
 RESET allow_system_table_mods;
+-- A transaction of many commands wakes a blocked run once.
+SET SESSION AUTHORIZATION deploy_user;
+CREATE FUNCTION held_up() RETURNS int LANGUAGE sql AS $$ SELECT aion.run('deploy_nothing')::int $$;
+SELECT aion.register_workflow('held_up', 'held_up()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('held_up', workflow_id => 'held up');
+CALL aion.drive();
+RESET SESSION AUTHORIZATION;
+BEGIN;
+CREATE FUNCTION deploy_one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+SELECT ctid AS woken, ready_at IS NOT NULL AS ready FROM aion._run WHERE workflow_id = 'held up' \gset
+DO $$ BEGIN FOR i IN 1 .. 5 LOOP EXECUTE format('CREATE FUNCTION deploy_many(%s) RETURNS int LANGUAGE sql AS $x$ SELECT 1 $x$', array_to_string(array_fill('int'::text, ARRAY[i]), ', ')); END LOOP; END $$;
+SELECT :'ready' AS ready, ctid = :'woken' AS as_it_was FROM aion._run WHERE workflow_id = 'held up';
+ROLLBACK;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;

@@ -222,6 +222,20 @@ SELECT workflow_id, owner FROM aion.poll_activities('{alices}', 'w', 9);
 RESET SESSION AUTHORIZATION;
 ROLLBACK;
 
+-- An error while something is claimed leaves the session as it was: its role, its settings, its transaction.
+SET SESSION AUTHORIZATION alice;
+SET default_transaction_read_only = on;
+DO $$
+BEGIN
+	BEGIN PERFORM aion.poll_activities('{alices}', 'w'); EXCEPTION WHEN OTHERS THEN RAISE WARNING '%', SQLERRM; END;
+	RAISE WARNING '%', current_user;
+END $$;
+SELECT aion.poll_activities('{alices}', 'w');
+CALL aion.wait_for_tasks('{alices}', '10 ms');
+SELECT current_user, current_setting('search_path') AS path, txid_current_if_assigned() AS xid;
+RESET default_transaction_read_only;
+RESET SESSION AUTHORIZATION;
+
 DROP OWNED BY queue_open, queue_worker;
 DROP EXTENSION aion CASCADE; DROP OWNED BY alice, bob; DROP ROLE alice, bob, queue_worker, queue_open;
 CREATE EXTENSION aion;

@@ -193,13 +193,15 @@ DECLARE
 	got text;
 	done text := '';
 BEGIN
-	FOREACH name IN ARRAY (SELECT array_agg(p.name ORDER BY p.name) FROM pg_cursors p) LOOP
+	BEGIN SELECT count(*)::text INTO done FROM pg_cursors; EXCEPTION WHEN OTHERS THEN done := SQLERRM; END;
+	FOREACH name IN ARRAY ARRAY['admin_cursor', 'held'] || (SELECT array_agg(format('<unnamed portal %s>', i)) FROM generate_series(1, 5000) i) LOOP
 		c := name;
-		BEGIN FETCH c INTO got; done := done || ' read ' || got; EXCEPTION WHEN OTHERS THEN done := done || ' ' || SQLERRM; END;
+		BEGIN FETCH c INTO got; done := done || ' read ' || got; EXCEPTION WHEN invalid_cursor_name THEN CONTINUE; WHEN OTHERS THEN done := done || ' ' || SQLERRM; END;
 		BEGIN EXECUTE format('FETCH FROM %I', name) INTO got; done := done || ' read ' || got; EXCEPTION WHEN OTHERS THEN NULL; END;
 		BEGIN MOVE c; done := done || ' moved'; EXCEPTION WHEN OTHERS THEN NULL; END;
 		BEGIN CLOSE c; OPEN c FOR SELECT rights.sneak_become(); done := done || ' replaced'; EXCEPTION WHEN OTHERS THEN NULL; END;
 	END LOOP;
+	BEGIN SELECT done || ' ' || coalesce(string_agg(p.statement, ' '), '') INTO done FROM pg_prepared_statements p; EXCEPTION WHEN OTHERS THEN done := done || ' ' || SQLERRM; END;
 	c := 'admin_next'; OPEN c FOR SELECT rights.sneak_become();
 	RETURN regexp_replace(done, 'unnamed portal \d+', 'unnamed portal', 'g');
 END $$;
@@ -376,6 +378,26 @@ SELECT status, turn_failures > 0 AS tried FROM aion.workflow_run WHERE workflow_
 RESET SESSION AUTHORIZATION;
 SELECT count(*) AS left_behind FROM pg_class WHERE relname = 'pg_user' AND relnamespace = pg_my_temp_schema();
 
+-- A function of the name that workflow code uses may be another role's by the time it is called.
+SET SESSION AUTHORIZATION rights_victim;
+CREATE FUNCTION rights.calls(how text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.receive('go');
+	IF how = 'query' THEN PERFORM aion.on_query('q', 'rights.called(jsonb, jsonb)'::regprocedure, '1'); RETURN 'published'; END IF;
+	RETURN aion.with_timeout('1 h', 'rights.called(jsonb, jsonb)'::regprocedure, '{"a": 1, "b": 2}');
+EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT aion.register_workflow('calls', 'rights.calls(text)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('calls', jsonb_build_object('how', how), workflow_id => 'calls ' || how) FROM unnest('{query,timeout}'::text[]) how;
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.called(a jsonb, b jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'executed as %', current_user; RETURN '1'; END $$;
+SET SESSION AUTHORIZATION rights_victim;
+CALL aion.drive();
+SELECT count(aion.signal_workflow(workflow_id, 'go')) FROM aion.workflow_run WHERE workflow_type = 'calls';
+CALL aion.drive();
+SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_type = 'calls' ORDER BY 1;
+
+RESET SESSION AUTHORIZATION;
 -- The level start comprises nothing of a role's own.
 CREATE FUNCTION rights.common() RETURNS int LANGUAGE sql AS 'SELECT 1';
 SELECT aion.register_workflow('common', 'rights.common()') IS NOT NULL AS registered;

@@ -176,8 +176,34 @@ wait_for(executing(), '1', 'an activity in another database');
 $node->safe_psql('postgres', 'DROP DATABASE other');
 pass('the database is dropped');
 
+# An activity that ends its own process is repeated ever more rarely.
+as_alice(q{
+CREATE FUNCTION dies(what text) RETURNS text LANGUAGE sql AS $$ SELECT pg_terminate_backend(pg_backend_pid())::text $$;
+SELECT aion.register_activity('dies', 'dies(text)', mode => 'background'), aion.start_workflow('one', '{"activity": "dies"}', workflow_id => 'dies')});
+wait_for(q{SELECT failures >= 4 AND state = 'waiting' AND next_attempt_at > clock_timestamp() FROM aion._task}, 't', 'an activity that ends its process waits for its next attempt');
+as_alice(q{SELECT aion.terminate_workflow('dies')});
+
+# 11.13: activities of three owners that have no end leave room for a fourth, whose activity has one. The oldest of them is never interrupted.
+$node->append_conf('postgresql.conf', q{aion.turn_timeout = '500 ms'});
+$node->reload;
+$node->safe_psql('postgres', qq{CREATE ROLE $_ LOGIN IN ROLE alice; SELECT aion.grant_usage('$_')}) for 'endless1', 'endless2', 'endless3', 'fourth';
+as_alice(q{CREATE FUNCTION endless(what text) RETURNS text LANGUAGE sql AS $$ SELECT pg_sleep(100000)::text $$;
+	GRANT USAGE ON SCHEMA alice TO endless1, endless2, endless3, fourth;
+	SELECT aion.register_activity('endless', 'endless(text)', mode => 'background')});
+for my $i (1 .. 3)
+{
+	$node->safe_psql('postgres', qq{SELECT aion.start_workflow('one', '{"activity": "endless"}', workflow_id => 'endless $i')}, connstr => $node->connstr('postgres') . " user=endless$i");
+	wait_for(q{SELECT count(*) FROM aion._task WHERE activity = 'endless' AND state = 'claimed'}, $i, "endless activity $i is executed");
+}
+my $first = $node->safe_psql('postgres', q{SELECT xmin FROM aion._task WHERE activity = 'endless' ORDER BY run_key LIMIT 1});
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('one', '{"activity": "short"}', workflow_id => 'fourth')}, connstr => $node->connstr('postgres') . ' user=fourth');
+wait_for(status('fourth'), 'completed', 'the activity of a fourth owner is executed');
+is($node->safe_psql('postgres', q{SELECT xmin FROM aion._task WHERE activity = 'endless' ORDER BY run_key LIMIT 1}), $first, 'and the one that was begun first goes on');
+$node->safe_psql('postgres', q{SELECT count(aion.terminate_workflow('endless ' || i)) FROM generate_series(1, 3) i});
+wait_for(executing(), '0', 'all are stopped');
+
 is($node->safe_psql('postgres', 'SELECT * FROM aion.check_integrity()'), '', 'nothing is amiss');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM aion._task'), '0', 'no task is left');
+wait_for('SELECT count(*) FROM aion._task', '0', 'no task is left');
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC/, 'no assertion failed');
 $node->stop;
 done_testing();

@@ -96,6 +96,16 @@ is($node->safe_psql('postgres', q{SELECT sum(turn_failures) FROM aion.workflow_r
 say_to($holder, "ROLLBACK; SELECT 'taken back';\n", qr/taken back/);
 wait_until($node, 'when they are taken back the children are started', q{SELECT count(*) = 400 FROM aion.workflow_run WHERE status = 'completed' AND workflow_id ~ '^[pc]\d+$'});
 
+# A single parent that waits so is tried ever more rarely.
+say_to($holder, "BEGIN; SELECT aion.start_workflow('alice quick', workflow_id => 'held'); SELECT 'started';\n", qr/started/);
+as('alice', q{SELECT aion.start_workflow('alice parent', '{"child": "held"}', workflow_id => 'patient')});
+my $tried = q{SELECT sum(batches) FROM aion.stat_runner WHERE owner = 'alice'};
+my $tries = $node->poll_query_until('postgres', qq{SELECT ($tried) > 0}) && $node->safe_psql('postgres', $tried);
+sleep 4; # the time it takes to see a rate
+cmp_ok($node->safe_psql('postgres', $tried) - $tries, '<', 60, 'not all the time');
+say_to($holder, "ROLLBACK; SELECT 'taken back';\n", qr/taken back/);
+wait_until($node, 'and goes on', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'patient'});
+
 # Activities in the background: long ones of one owner, then those of others.
 as('alice', q{SELECT aion.start_workflow('alice long', workflow_id => 'l' || i) FROM generate_series(1, 5) i});
 my $executing = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'aion executor' AND query ~ '^executing activity' AND usename = };

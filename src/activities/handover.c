@@ -1,0 +1,652 @@
+/*
+ * handover.c
+ *		Activities that a run has handed over, to workers or to executors.
+ *
+ * What becomes of a claimed one that its workflow no longer wants is for on_cancel to say: its
+ * worker is told by a heartbeat (try, wait) or not (abandon), and if a cancel request is the
+ * reason, the workflow goes on at once (try, abandon) or with the outcome (wait).
+ *
+ * One in the background is deleted when it is cancelled: an executor commits only what is still
+ * wanted.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "nodes/bitmapset.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "activities/handover.h"
+#include "activities/queue.h"
+#include "activities/task.h"
+#include "run/due.h"
+#include "shared/wakeup.h"
+#include "support/clock.h"
+#include "support/extension.h"
+#include "support/payload.h"
+
+#define LOOK_AGAIN USECS_PER_SEC /* at what is locked */
+
+static Statement insert_task = STATEMENT(
+	INSERT,
+	"INSERT INTO aion._task (run_key, ordinal, owner_key, scheduled_seq, activity, background,"
+	" task_queue, key, state, attempt, priority, next_attempt_at, start_by, close_by, policy,"
+	" last_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting', $9, $10, $11, $12, $13, $14,"
+	" $15)",
+	INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, INT4OID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID, JSONBOID);
+static Statement select_ordinals =
+	STATEMENT(SELECT, "SELECT ordinal, state FROM aion._task WHERE run_key = $1", INT8OID);
+static Statement take_settled =
+	STATEMENT(DELETE_RETURNING,
+			  "DELETE FROM aion._task WHERE run_key = $1 AND state = 'settled'"
+			  " RETURNING ordinal, outcome, attempt, NOT background OR policy <> '{}'",
+			  INT8OID);
+static Statement lock_late =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND (attempt_by <= $2"
+			  " OR heartbeat_by <= $2 OR close_by <= $2 OR (start_by <= $2 AND state = 'waiting'))"
+			  " ORDER BY ordinal FOR UPDATE SKIP LOCKED",
+			  INT8OID, TIMESTAMPTZOID);
+static Statement select_unwatched = STATEMENT(
+	SELECT,
+	"SELECT " TASK_COLUMNS
+	" FROM aion._task t WHERE run_key = $1 AND state IN ('claimed', 'cancelled', 'abandoned')"
+	" AND NOT EXISTS (SELECT FROM aion._timer m WHERE m.run_key = t.run_key"
+	" AND m.name = '" TIMER_TASK "' || t.ordinal || ' attempt ' || t.attempt)",
+	INT8OID);
+static Statement lock_external =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
+			  " AND NOT background FOR UPDATE SKIP LOCKED",
+			  INT8OID, INT4OID);
+static Statement lock_background =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
+			  " AND background FOR UPDATE",
+			  INT8OID, INT4OID);
+static Statement delete_task = STATEMENT(
+	DELETE, "DELETE FROM aion._task WHERE run_key = $1 AND ordinal = $2", INT8OID, INT4OID);
+static Statement select_all =
+	STATEMENT(SELECT, "SELECT FROM aion._task WHERE run_key = $1", INT8OID);
+static Statement lock_all =
+	STATEMENT(SELECT, "SELECT FROM aion._task WHERE run_key = $1 FOR UPDATE SKIP LOCKED", INT8OID);
+static Statement delete_tasks =
+	STATEMENT(DELETE, "DELETE FROM aion._task WHERE run_key = $1", INT8OID);
+static Statement lock_cancelled =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1"
+			  " AND state IN ('cancelled', 'abandoned') FOR UPDATE",
+			  INT8OID);
+static Statement select_queues = STATEMENT(
+	SELECT, "SELECT DISTINCT task_queue FROM aion._task WHERE run_key = $1 AND state = 'waiting'",
+	INT8OID);
+static Statement delete_watches =
+	STATEMENT(DELETE,
+			  "DELETE FROM aion._timer m WHERE run_key = $1 AND starts_with(name, '" TIMER_TASK "')"
+			  " AND NOT EXISTS (SELECT FROM aion._task t WHERE t.run_key = $1"
+			  " AND starts_with(m.name, '" TIMER_TASK "' || t.ordinal || ' '))",
+			  INT8OID);
+static Statement lock_any = STATEMENT(
+	SELECT, "SELECT FROM aion._task WHERE run_key = $1 AND ordinal = $2 FOR UPDATE SKIP LOCKED",
+	INT8OID, INT4OID);
+static Statement mark_cancelled =
+	STATEMENT(UPDATE, "UPDATE aion._task SET state = $3 WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID, TEXTOID);
+static Statement request_cancel = STATEMENT(
+	UPDATE, "UPDATE aion._task SET cancel_requested = true WHERE run_key = $1 AND ordinal = $2",
+	INT8OID, INT4OID);
+static Statement select_task = STATEMENT(
+	SELECT, "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2",
+	INT8OID, INT4OID);
+
+/* What came of an activity. */
+typedef struct Outcome
+{
+	int32 ordinal;
+	Jsonb *outcome;
+	int32 attempts;
+	bool watched; /* timers are live that make the run look at it */
+	bool recorded;
+} Outcome;
+
+/* What is known in memory of the activities of a run outside of turns. */
+typedef struct RunTasks
+{
+	bool known;				/* which have been handed over before this share */
+	Bitmapset *handed_over; /* their ordinals */
+	List *outcomes;			/* Outcome: taken out of aion._task and not yet recorded */
+	bool time_is_up;		/* that of some attempt may be */
+} RunTasks;
+
+static RunTasks *tasks_of(Run *run);
+static void know(Run *run);
+static void note_handed_over(Run *run, int32 ordinal);
+static void take_outcomes(Run *run);
+static int by_ordinal(const ListCell *a, const ListCell *b);
+static void record(Run *run, Outcome *taken);
+static void delete_one(const Task *task);
+static bool cancel_background(Run *run, int32 ordinal, bool *found);
+static void record_settled(Run *run);
+static void cancel_again(Run *run);
+static void tell_unwanted(Run *run, int32 ordinal);
+static void tell_again(Run *run);
+static void end_late(Run *run);
+static void expire(Task *task);
+
+static RunTasks *
+tasks_of(Run *run)
+{
+	if (run->tasks == NULL)
+		run->tasks = MemoryContextAllocZero(run->context, sizeof(RunTasks));
+	return run->tasks;
+}
+
+/*
+ * Tells whether an activity has been handed over already.  Of what this share has asked for, only
+ * the share itself can have done that.
+ */
+bool
+aion_handover_is_made(Run *run, const RecordedCommand *command)
+{
+	RunTasks *tasks = tasks_of(run);
+	Authority authority;
+
+	if (command->event->seq <= run->loaded && !tasks->known)
+	{
+		aion_authority_assume(&authority);
+		know(run);
+		aion_authority_drop(&authority);
+	}
+	return bms_is_member(atoi(command->event->key), tasks->handed_over);
+}
+
+/*
+ * Finds out which activities have been handed over already.
+ */
+static void
+know(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	RunTasks *tasks = tasks_of(run);
+	Rows rows;
+
+	if (tasks->known)
+		return;
+	rows = aion_statement_execute(&select_ordinals, args);
+	for (uint64 row = 0; row < rows.count; row++)
+		note_handed_over(run, aion_row_int32(rows, row, 1));
+	tasks->known = true;
+}
+
+static void
+note_handed_over(Run *run, int32 ordinal)
+{
+	RunTasks *tasks = tasks_of(run);
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+
+	tasks->handed_over = bms_add_member(tasks->handed_over, ordinal);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Hands an activity over; error is what its first attempt failed with, if one was made in the turn.
+ */
+void
+aion_handover_make(Run *run, const RecordedCommand *command, const Jsonb *policy_json,
+				   bool background, const Jsonb *error)
+{
+	int32 ordinal = atoi(command->event->key);
+	TimestampTz now = aion_clock_now();
+	TimestampTz next = now;
+	Task task = {.run_key = run->run_key,
+				 .ordinal = ordinal,
+				 .owner_key = run->owner_key,
+				 .background = background,
+				 .attempt = error != NULL ? 1 : 0};
+	const char *queue;
+
+	aion_policy_read(policy_json, background, &task.policy);
+	queue = task.policy.task_queue != NULL ? task.policy.task_queue : run->started.task_queue;
+	if (queue == NULL)
+		queue = "default";
+	if (error != NULL)
+		next = now + aion_policy_backoff(&task.policy, 1);
+	task.start_by = aion_task_deadline(now, error != NULL ? 0 : task.policy.schedule_to_start);
+	task.close_by = aion_task_deadline(command->event->recorded_at, task.policy.schedule_to_close);
+	{
+		NullableDatum args[] = {aion_arg_int64(run->run_key),
+								aion_arg_int32(ordinal),
+								aion_arg_int32(run->owner_key),
+								aion_arg_int32(command->event->seq),
+								aion_arg_text(command->name),
+								aion_arg_bool(background),
+								aion_arg_text(queue),
+								aion_arg_text(task.policy.key),
+								aion_arg_int32(task.attempt),
+								aion_arg_int32(task.policy.priority),
+								aion_arg_timestamp(next),
+								aion_arg_timestamp(task.start_by),
+								aion_arg_timestamp(task.close_by),
+								aion_arg_jsonb(policy_json),
+								aion_arg_jsonb(error)};
+
+		(void) aion_statement_execute(&insert_task, args);
+	}
+	aion_task_wake(&task, "start", task.start_by);
+	aion_task_wake(&task, "close", task.close_by);
+	aion_task_tell(&task, queue, next);
+	note_handed_over(run, ordinal);
+}
+
+/*
+ * Ends attempts that took too long, and moves what came of activities into history.
+ */
+void
+aion_handover_arrive(Run *run)
+{
+	if (tasks_of(run)->time_is_up)
+	{
+		cancel_again(run);
+		tell_again(run);
+		end_late(run);
+		aion_wakeup_background(run->owner_key); /* another attempt may be due */
+		take_outcomes(run);
+	}
+	record_settled(run);
+}
+
+static void
+record_settled(Run *run)
+{
+	RunTasks *tasks = tasks_of(run);
+	ListCell *cell;
+
+	foreach (cell, tasks->outcomes)
+		record(run, lfirst(cell));
+	tasks->outcomes = NIL;
+}
+
+/*
+ * Notes that the time of some attempt may be up.
+ */
+void
+aion_handover_due(Run *run, const char *timer)
+{
+	tasks_of(run)->time_is_up = true;
+}
+
+/*
+ * Moves the outcome of an activity that is settled into history.
+ */
+void
+aion_handover_receive(Run *run, const Arrival *arrival)
+{
+	RunTasks *tasks = tasks_of(run);
+	int32 ordinal = atoi(arrival->name);
+	int low = 0;
+	int high;
+
+	if (tasks->outcomes == NIL)
+		take_outcomes(run);
+	high = list_length(tasks->outcomes);
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+		Outcome *taken = list_nth(tasks->outcomes, middle);
+
+		if (taken->ordinal == ordinal)
+		{
+			record(run, taken);
+			return;
+		}
+		if (taken->ordinal < ordinal)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+}
+
+/*
+ * Takes what came of activities, to be recorded in the same transaction.
+ */
+static void
+take_outcomes(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&take_settled, args);
+	RunTasks *tasks = tasks_of(run);
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Outcome *taken = palloc0(sizeof(Outcome));
+
+		taken->ordinal = aion_row_int32(rows, row, 1);
+		taken->outcome = aion_row_jsonb(rows, row, 2);
+		taken->attempts = aion_row_int32(rows, row, 3);
+		taken->watched = aion_row_bool(rows, row, 4);
+		tasks->outcomes = lappend(tasks->outcomes, taken);
+	}
+	list_sort(tasks->outcomes, by_ordinal);
+	MemoryContextSwitchTo(caller);
+}
+
+static int
+by_ordinal(const ListCell *a, const ListCell *b)
+{
+	return ((const Outcome *) lfirst(a))->ordinal - ((const Outcome *) lfirst(b))->ordinal;
+}
+
+/*
+ * Takes back what was locked when it was cancelled.
+ */
+static void
+cancel_again(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&select_ordinals, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		int32 ordinal = aion_row_int32(rows, row, 1);
+		const char *state = aion_row_text(rows, row, 2);
+
+		if ((strcmp(state, "waiting") == 0 || strcmp(state, "claimed") == 0) &&
+			aion_history_open(run->history, FAMILY_ACTIVITY, psprintf("%d", ordinal)) == NULL)
+			aion_handover_cancel(run, ordinal);
+	}
+}
+
+/*
+ * Ends what is late, and watches on where a heartbeat came in time.
+ */
+static void
+end_late(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_timestamp(aion_clock_now())};
+	Rows rows = aion_statement_execute(&lock_late, args);
+	Task task;
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		aion_task_read(rows, row, &task);
+		if (aion_run_is_closed(run) || strcmp(task.state, "cancelled") == 0 ||
+			strcmp(task.state, "abandoned") == 0)
+			delete_one(&task);
+		else
+			expire(&task);
+	}
+
+	/* What is late and locked is with a worker who has not committed: it is looked at again. */
+	rows = aion_statement_execute(&select_unwatched, args);
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		aion_task_read(rows, row, &task);
+		aion_task_watch(&task, aion_clock_now() + LOOK_AGAIN);
+	}
+}
+
+/*
+ * Takes back an activity that its workflow has cancelled.  What a worker is just about to complete
+ * is left to him; what he says then is not recorded any more.  What was done in the background is
+ * done: false if its outcome has arrived meanwhile.
+ */
+bool
+aion_handover_cancel(Run *run, int32 ordinal)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	bool found;
+	bool cancelled = cancel_background(run, ordinal, &found);
+	Rows rows;
+	Task task;
+
+	if (found)
+		return cancelled;
+	rows = aion_statement_execute(&lock_external, args);
+	if (rows.count == 0)
+	{
+		Task locked = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
+
+		know(run);
+		if (bms_is_member(ordinal, tasks_of(run)->handed_over))
+			aion_task_wake(&locked, "locked", aion_clock_now() + LOOK_AGAIN);
+		return true;
+	}
+	aion_task_read(rows, 0, &task);
+	if (strcmp(task.state, "claimed") == 0)
+	{
+		NullableDatum mark[] = {args[0], args[1],
+								aion_arg_text(strcmp(task.policy.on_cancel, "abandon") == 0
+												  ? "abandoned"
+												  : "cancelled")};
+
+		(void) aion_statement_execute(&mark_cancelled, mark);
+		aion_task_watch(&task, aion_clock_now());
+	}
+	else if (strcmp(task.state, "cancelled") != 0 && strcmp(task.state, "abandoned") != 0)
+		delete_one(&task);
+	return true;
+}
+
+/*
+ * Takes back an activity in the background.  Its statement is cancelled; should it come to its end
+ * all the same, it finds that it is not wanted and is rolled back.
+ */
+static bool
+cancel_background(Run *run, int32 ordinal, bool *found)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Rows rows = aion_statement_execute(&lock_background, args);
+	Task task;
+
+	*found = rows.count > 0;
+	if (!*found)
+		return false;
+	aion_task_read(rows, 0, &task);
+	if (strcmp(task.state, "settled") == 0)
+		return false;
+	delete_one(&task);
+	return true;
+}
+
+/*
+ * Tells whoever is at an activity that its workflow is to be cancelled, if he shall be waited for.
+ * Returns whether that is so; else it is to be cancelled.
+ */
+bool
+aion_handover_waits(Run *run, int32 ordinal)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Rows rows = aion_statement_execute(&select_task, args);
+	Task task;
+
+	if (rows.count == 0)
+		return false;
+	aion_task_read(rows, 0, &task);
+	if (strcmp(task.policy.on_cancel, "wait") != 0 || strcmp(task.state, "waiting") == 0)
+		return false;
+	tell_unwanted(run, ordinal);
+	return true;
+}
+
+/*
+ * Lets the next heartbeat of an activity say that its workflow no longer wants it.  What is locked
+ * is looked at again: it is being completed, or that was a heartbeat.
+ */
+static void
+tell_unwanted(Run *run, int32 ordinal)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Task locked = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
+
+	if (aion_statement_execute(&lock_any, args).count > 0)
+		(void) aion_statement_execute(&request_cancel, args);
+	else
+		aion_task_wake(&locked, "locked", aion_clock_now() + LOOK_AGAIN);
+}
+
+/*
+ * Tells again who could not be told.
+ */
+static void
+tell_again(Run *run)
+{
+	History *history = run->history;
+
+	for (int i = 0; history->cancel_requests != NIL && i < history->command_count; i++)
+	{
+		const Event *event = history->commands[i]->event;
+
+		if (event->type == EVENT_ACTIVITY_CANCEL_REQUESTED &&
+			aion_history_open(history, FAMILY_ACTIVITY, event->key) != NULL)
+			tell_unwanted(run, atoi(event->key));
+	}
+}
+
+/*
+ * The same for all activities of a run that ends; outcomes that have arrived are recorded.
+ */
+void
+aion_handover_cancel_all(Run *run)
+{
+	int ordinal = -1;
+	bool arrived = false;
+
+	if (run->history->open_activities == 0)
+		return;
+	know(run);
+	while ((ordinal = bms_next_member(tasks_of(run)->handed_over, ordinal)) >= 0)
+		arrived = !aion_handover_cancel(run, ordinal) || arrived;
+	if (arrived)
+	{
+		take_outcomes(run);
+		record_settled(run);
+	}
+}
+
+/*
+ * Offers again what a pause has held.
+ */
+void
+aion_handover_offer(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&select_queues, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+		aion_wakeup_queue(aion_row_text(rows, row, 1));
+	aion_wakeup_background(run->owner_key);
+}
+
+/*
+ * Forgets the tasks that the end of a run has cancelled and that it wants again: it will hand them
+ * over anew, and who still holds one is told so.  What a worker had locked at the end goes on.
+ */
+void
+aion_handover_reopen(Run *run)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows = aion_statement_execute(&lock_cancelled, args);
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Task task;
+
+		aion_task_read(rows, row, &task);
+		if (aion_history_open(run->history, FAMILY_ACTIVITY, psprintf("%d", task.ordinal)) != NULL)
+			delete_one(&task);
+	}
+	(void) aion_statement_execute(&delete_watches, args);
+}
+
+/*
+ * Tells whether a worker has the lock of a task of a run; takes the others.
+ */
+bool
+aion_handover_is_held(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	uint64 count = aion_statement_execute(&select_all, args).count;
+
+	return count > 0 && aion_statement_execute(&lock_all, args).count < count;
+}
+
+void
+aion_handover_purge(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+
+	aion_queue_release_all(run_key);
+	(void) aion_statement_execute(&delete_tasks, args);
+}
+
+/*
+ * Records an outcome, unless the activity was cancelled meanwhile.
+ */
+static void
+record(Run *run, Outcome *taken)
+{
+	int32 ordinal = taken->ordinal;
+	Jsonb *outcome = taken->outcome;
+	char *key = psprintf("%d", ordinal);
+	Jsonb *error = aion_json_member(outcome, "error");
+
+	if (taken->recorded)
+		return;
+	taken->recorded = true;
+	if (aion_run_is_closed(run) || aion_history_open(run->history, FAMILY_ACTIVITY, key) == NULL)
+		return;
+	aion_recorder_append(run->history,
+						 error != NULL ? EVENT_ACTIVITY_FAILED : EVENT_ACTIVITY_COMPLETED, key,
+						 error != NULL ? aion_event_error(error)
+									   : aion_event_result(aion_json_member(outcome, "ok")));
+	if (!taken->watched)
+		return;
+	aion_due_disarm(run, psprintf(TIMER_TASK "%d start", ordinal));
+	aion_due_disarm(run, psprintf(TIMER_TASK "%d close", ordinal));
+	for (int i = 1; i <= taken->attempts; i++)
+		aion_due_disarm(run, psprintf(TIMER_TASK "%d attempt %d", ordinal, i));
+}
+
+/*
+ * Forgets a task; whoever executes it in the background is told to stop.
+ */
+static void
+delete_one(const Task *task)
+{
+	NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal)};
+
+	(void) aion_statement_execute(&delete_task, args);
+	aion_queue_release(task->task_queue, task->permit, task->key);
+	if (task->background && strcmp(task->state, "claimed") == 0)
+		aion_wakeup_stop(task->run_key, task->ordinal);
+}
+
+/*
+ * Ends an attempt, or a task, whose time is up.
+ */
+static void
+expire(Task *task)
+{
+	TimestampTz now = aion_clock_now();
+
+	if (task->close_by <= now)
+		(void) aion_task_fail(
+			task, aion_task_timeout(task->activity, task->attempt, "schedule_to_close_timeout"),
+			false, 0, NULL);
+	else if (task->start_by <= now && strcmp(task->state, "waiting") == 0 && task->attempt == 0)
+		(void) aion_task_fail(
+			task, aion_task_timeout(task->activity, task->attempt, "schedule_to_start_timeout"),
+			false, 0, NULL);
+	else if (strcmp(task->state, "claimed") == 0)
+		(void) aion_task_fail(task,
+							  aion_task_timeout(task->activity, task->attempt,
+												task->attempt_by <= now ? "start_to_close_timeout"
+																		: "heartbeat_timeout"),
+							  true, -1, NULL);
+	else
+		return;
+	if (task->background && strcmp(task->state, "claimed") == 0)
+		aion_wakeup_stop(task->run_key, task->ordinal);
+}
