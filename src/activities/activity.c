@@ -68,6 +68,7 @@ static const CommandClass yield_class = {
 static const CommandClass *const classes[] = {&class, &cancel_class, &yield_class, NULL};
 const Primitive aion_activity_primitive = {.name = "activity",
 										   .classes = classes,
+										   .slot = &aion_handover_slot,
 										   .init = init,
 										   .perform = perform,
 										   .arrive = arrive,
@@ -283,7 +284,7 @@ hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy, bool ba
 static void
 arrive(Run *run)
 {
-	if (run->tasks != NULL)
+	if (run->slots[aion_handover_slot] != NULL)
 		aion_handover_arrive(run);
 }
 

@@ -119,6 +119,8 @@ typedef struct RunTasks
 	bool time_is_up;		/* that of some attempt may be */
 } RunTasks;
 
+int aion_handover_slot;
+
 static RunTasks *tasks_of(Run *run);
 static void know(Run *run);
 static void note_handed_over(Run *run, int32 ordinal);
@@ -137,9 +139,9 @@ static void expire(Task *task);
 static RunTasks *
 tasks_of(Run *run)
 {
-	if (run->tasks == NULL)
-		run->tasks = MemoryContextAllocZero(run->context, sizeof(RunTasks));
-	return run->tasks;
+	if (run->slots[aion_handover_slot] == NULL)
+		run->slots[aion_handover_slot] = MemoryContextAllocZero(run->context, sizeof(RunTasks));
+	return run->slots[aion_handover_slot];
 }
 
 /*

@@ -7,6 +7,9 @@
 
 #include "run/inbox.h"
 
+/* The slot of a run for what is known of them. */
+extern int aion_handover_slot;
+
 /* Without authority. */
 extern bool aion_handover_is_made(Run *run, const RecordedCommand *command);
 

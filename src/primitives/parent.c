@@ -33,15 +33,17 @@
 static void receive(Run *run, const Arrival *arrival);
 static void receive_late(Run *run, const Arrival *arrival);
 static void answer_for_purged(const Arrival *arrival);
-static void end_doomed(Run *run);
+static void terminate(Run *run);
 static void tell_all(Run *run);
 
+static int slot; /* Jsonb: the reason for which its parent ends it */
 const Primitive aion_parent_primitive = {.name = "parent",
+										 .slot = &slot,
 										 .receives = ARRIVAL_PARENT,
 										 .receive = receive,
 										 .receive_late = receive_late,
 										 .return_to_sender = answer_for_purged,
-										 .arrive = end_doomed,
+										 .arrive = terminate,
 										 .ended = tell_all};
 
 static bool is_known(const Run *run, const ParentLink *link);
@@ -61,7 +63,7 @@ receive(Run *run, const Arrival *arrival)
 
 	if (strcmp(arrival->name, NAME_END) == 0)
 	{
-		run->doomed =
+		run->slots[slot] =
 			aion_event_reason(aion_json_text(arrival->payload, "reason"), arrival->sender);
 		return;
 	}
@@ -104,10 +106,10 @@ answer_for_purged(const Arrival *arrival)
  * Ends a run that its parent does not let go on.
  */
 static void
-end_doomed(Run *run)
+terminate(Run *run)
 {
-	if (run->doomed != NULL && !aion_run_is_closed(run))
-		aion_run_close(run, EVENT_WORKFLOW_TERMINATED, run->doomed);
+	if (run->slots[slot] != NULL && !aion_run_is_closed(run))
+		aion_run_close(run, EVENT_WORKFLOW_TERMINATED, run->slots[slot]);
 }
 
 /*

@@ -91,8 +91,10 @@ static void forget(int64 run_key);
 
 static const CommandClass on_query_class = {.kind = COMMAND_ON_QUERY, .record = record_handler};
 static const CommandClass *const classes[] = {&on_query_class, NULL};
+static int slot; /* Published: by the turns of this share */
 const Primitive aion_query_primitive = {.name = "query",
 										.classes = classes,
+										.slot = &slot,
 										.apply = apply,
 										.save = save,
 										.carry_over = carry_over,
@@ -199,12 +201,14 @@ record_handler(Run *run, Command *command)
 static void
 apply(Run *run, Turn *turn)
 {
+	Published *earlier = run->slots[slot];
+
 	if (turn->published == NULL)
 		return;
-	if (run->published != NULL)
-		MemoryContextDelete(run->published->context);
-	run->published = turn->published;
-	MemoryContextSetParent(run->published->context, run->context);
+	if (earlier != NULL)
+		MemoryContextDelete(earlier->context);
+	run->slots[slot] = turn->published;
+	MemoryContextSetParent(turn->published->context, run->context);
 }
 
 /*
@@ -214,14 +218,15 @@ static void
 save(Run *run)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	const Published *published = run->slots[slot];
 	bool is_new = false;
 	Rows rows;
 	ListCell *cell;
 
-	if (run->published == NULL)
+	if (published == NULL)
 		return;
 	rows = aion_statement_execute(&select_published, args);
-	foreach (cell, run->published->publications)
+	foreach (cell, published->publications)
 	{
 		const PublishedName *publication = lfirst(cell);
 		int64 row = row_of(rows, publication);

@@ -54,8 +54,10 @@ static void save(Run *run);
 static const CommandClass upsert_class = {.kind = COMMAND_UPSERT_SEARCH_ATTRIBUTES,
 										  .record = record};
 static const CommandClass *const classes[] = {&upsert_class, NULL};
+static int slot; /* Jsonb: the attributes as the turns of this share have changed them */
 const Primitive aion_search_primitive = {
-	.name = "search", .classes = classes, .apply = apply, .save = save};
+	.name = "search", .classes = classes, .slot = &slot, .apply = apply, .save = save};
+
 static void check_statuses(ArrayType *statuses);
 
 static Event *
@@ -79,9 +81,9 @@ apply(Run *run, Turn *turn)
 	if (latest == NULL || latest->number <= turn->known)
 		return;
 	caller = MemoryContextSwitchTo(run->context);
-	if (run->search_attributes != NULL)
-		pfree(run->search_attributes);
-	run->search_attributes = DatumGetJsonbPCopy(JsonbPGetDatum(
+	if (run->slots[slot] != NULL)
+		pfree(run->slots[slot]);
+	run->slots[slot] = DatumGetJsonbPCopy(JsonbPGetDatum(
 		latest == turn->latest[COMMAND_UPSERT_SEARCH_ATTRIBUTES] ? turn->search_attributes
 																 : merged_until(run, turn)));
 	MemoryContextSwitchTo(caller);
@@ -109,9 +111,9 @@ static void
 save(Run *run)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(run->owner_key),
-							aion_arg_jsonb(run->search_attributes)};
+							aion_arg_jsonb(run->slots[slot])};
 
-	if (run->search_attributes != NULL)
+	if (run->slots[slot] != NULL)
 		(void) aion_statement_execute(&replace_attributes, args);
 }
 

@@ -20,15 +20,21 @@ static void receive(Run *run, const Arrival *arrival);
 void
 aion_primitives_init(const Primitive *const *all)
 {
+	int slots = 0;
+
 	primitives = all;
 	for (int i = 0; primitives[i] != NULL; i++)
 	{
 		const Primitive *primitive = primitives[i];
 
 		check_classes(primitive);
+		if (primitive->slot != NULL)
+			*primitive->slot = slots++;
 		if (primitive->init != NULL)
 			primitive->init();
 	}
+	if (slots > RUN_SLOTS)
+		elog(FATAL, "aion: a run has no slots for %d primitives", slots);
 }
 
 /*

@@ -29,6 +29,9 @@ typedef struct Primitive
 	/* The kinds of commands that it gives, ended by NULL; NULL: none. */
 	const struct CommandClass *const *classes;
 
+	/* Is told which slot of a run is its own, when the library is loaded; NULL: it needs none. */
+	int *slot;
+
 	/* Called once, when the library is loaded. */
 	void (*init)(void);
 

@@ -26,6 +26,8 @@ typedef enum RunStatus
 	RUN_CONTINUED /* as a new one */
 } RunStatus;
 
+#define RUN_SLOTS 4 /* primitives that keep something with a run in memory */
+
 typedef struct Run
 {
 	MemoryContext context;
@@ -55,13 +57,10 @@ typedef struct Run
 	List *arrivals;				  /* taken out of the inbox and not yet recorded */
 	struct List *mistakes;		  /* what the code has asked for and cannot have, see mistake.c */
 	int performed;				  /* commands before this one have nothing left to do */
-	bool woken;				/* the code is to see whatever it was; else only if there is news */
-	struct RunTasks *tasks; /* its activities outside of turns, see task.c; NULL: not looked at */
-	struct Published *published; /* by the turns of this share; NULL: nothing */
-	Jsonb *search_attributes;	 /* as those turns have changed them; NULL: they have not */
-	int heard; /* cancel requests that the code was told before it went on as a new run */
-	struct Run *successor; /* that goes on for it, once it has ended; NULL: none */
-	Jsonb *doomed;		   /* why it is to be ended at once; NULL: it is not */
+	bool woken; /* the code is to see whatever it was; else only if there is news */
+	int heard;	/* cancel requests that the code was told before it went on as a new run */
+	struct Run *successor;	/* that goes on for it, once it has ended; NULL: none */
+	void *slots[RUN_SLOTS]; /* what primitives keep with it, each in its own */
 } Run;
 
 /* A run as whoever wants to send it something sees it. */
