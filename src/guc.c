@@ -104,7 +104,7 @@ aion_guc_define(void)
 							&aion_max_runners_per_owner, 0, 0, 1000, PGC_SUSET, 0, NULL, NULL,
 							NULL);
 	DefineCustomBoolVariable("aion.notify_incidents",
-							 "Notifies those who listen on aion_incident of the same.",
+							 "Sends the same as notifications on channel aion_incident.",
 							 "The notification names no run, but its run_key. Commits with "
 							 "notifications wait for each other.",
 							 &aion_notify_incidents, false, PGC_SUSET, 0, NULL, NULL, NULL);
@@ -113,7 +113,7 @@ aion_guc_define(void)
 							 "of the turn can be kept.",
 							 NULL, &aion_optimistic_turns, true, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("aion.retention", "Sets how long runs are kept after they have closed.",
-							"-1 keeps them until somebody purges them.", &aion_retention,
+							"-1 keeps them until they are purged.", &aion_retention,
 							90 * SECS_PER_DAY, -1, INT_MAX, PGC_SUSET, GUC_UNIT_S, NULL, NULL,
 							NULL);
 	DefineCustomIntVariable("aion.runner_idle_timeout",

@@ -245,7 +245,7 @@ check_policy(const Policy *policy, ActivityMode mode)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 						errmsg("an external activity needs a start_to_close_timeout or a "
 							   "heartbeat_timeout"),
-						errdetail("Without either nobody would notice that its worker is gone.")));
+						errdetail("Without either the loss of its worker would not be noticed.")));
 }
 
 /* Functions that SQL calls. */

@@ -224,15 +224,16 @@ aion_handler_check(Oid function, Oid role)
 						errhint("Procedures, aggregates and window functions cannot be "
 								"workflows or activities.")));
 	if (OidIsValid(role) && !aion_owner_has_role(role, form->proowner))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("must be owner of function %s", signature),
-						superuser_arg(role)
-							? errdetail("Whoever can replace it would be trusted like a superuser.")
-							: 0,
-						superuser_arg(role)
-							? errhint("Register it as its owner: SET ROLE %s.",
-									  quote_identifier(GetUserNameFromId(form->proowner, false)))
-							: 0));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of function %s", signature),
+				 superuser_arg(role)
+					 ? errdetail("A role that can replace it would be trusted like a superuser.")
+					 : 0,
+				 superuser_arg(role)
+					 ? errhint("Register it as its owner: SET ROLE %s.",
+							   quote_identifier(GetUserNameFromId(form->proowner, false)))
+					 : 0));
 	if (form->prosecdef)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 						errmsg("function %s is SECURITY DEFINER", signature),

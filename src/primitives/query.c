@@ -403,7 +403,7 @@ check_function(Oid function)
 				(errcode(ERRCODE_INVALID_INPUT),
 				 errmsg("%s cannot answer a query", found->signature),
 				 errdetail("A query handler is a function of two parameters of type jsonb: its "
-						   "state, and the arguments of whoever asks.")));
+						   "state, and the arguments of the query.")));
 	if (handler->security_definer)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 						errmsg("function %s is SECURITY DEFINER", found->signature),
