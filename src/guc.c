@@ -2,7 +2,8 @@
  * guc.c
  *		Every setting of aion, sorted by name.
  *
- * What bounds the engine's patience or somebody else's rights can be set by superusers only.
+ * Settings that limit how long the engine waits or the rights of other roles can be set by
+ * superusers only.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
  * guc.h
- *		Every setting of aion.
+ *		Every setting of aion, sorted by name.
  */
 #ifndef AION_GUC_H
 #define AION_GUC_H

@@ -29,4 +29,4 @@ COMMENT ON FUNCTION aion.activity_info()
 CREATE OR REPLACE FUNCTION aion.heartbeat(details jsonb DEFAULT NULL) RETURNS boolean
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_heartbeat';
 COMMENT ON FUNCTION aion.heartbeat(jsonb)
-	IS 'in an activity in the background: says that it goes on; true if its workflow no longer wants it';
+	IS 'in an activity in the background: sends a heartbeat; true if its workflow no longer wants it';

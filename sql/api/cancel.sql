@@ -13,7 +13,7 @@ COMMENT ON FUNCTION aion.request_cancel(text, text)
 CREATE OR REPLACE FUNCTION aion.shield(enabled boolean) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_shield';
 COMMENT ON FUNCTION aion.shield(boolean)
-	IS 'in workflow code: puts cancel requests off, until shield(false) or an error leaves its EXCEPTION block';
+	IS 'in workflow code: postpones cancel requests, until shield(false) or an error leaves its EXCEPTION block';
 
 CREATE OR REPLACE FUNCTION aion.cancel_requested() RETURNS boolean
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_cancel_requested';

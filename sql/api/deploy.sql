@@ -19,4 +19,4 @@ COMMENT ON FUNCTION aion.route_workflow(text, text)
 CREATE OR REPLACE FUNCTION aion.unregister_workflow(name text, version text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_unregister_workflow';
 COMMENT ON FUNCTION aion.unregister_workflow(text, text)
-	IS 'takes away a version that neither new starts nor open runs use';
+	IS 'removes a version that neither new starts nor open runs use';

@@ -11,21 +11,21 @@ COMMENT ON FUNCTION aion.run_id() IS 'in workflow code: the id of this run';
 CREATE OR REPLACE FUNCTION aion.now() RETURNS timestamptz
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_now';
 COMMENT ON FUNCTION aion.now()
-	IS 'in workflow code: when the latest thing it knows was recorded, the same in every replay';
+	IS 'in workflow code: when the latest event that it knows was recorded, the same in every replay';
 
 CREATE OR REPLACE FUNCTION aion.random() RETURNS float8
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_random';
 COMMENT ON FUNCTION aion.random()
-	IS 'in workflow code: a number from 0 to 1 by chance, the same in every replay';
+	IS 'in workflow code: a random number from 0 to 1, the same in every replay';
 
 CREATE OR REPLACE FUNCTION aion.random_int(low bigint, high bigint) RETURNS bigint
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_random_int';
 COMMENT ON FUNCTION aion.random_int(bigint, bigint)
-	IS 'in workflow code: an integer from low to high by chance, the same in every replay';
+	IS 'in workflow code: a random integer from low to high, the same in every replay';
 
 CREATE OR REPLACE FUNCTION aion.uuid() RETURNS uuid
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_uuid';
-COMMENT ON FUNCTION aion.uuid() IS 'in workflow code: a uuid by chance, the same in every replay';
+COMMENT ON FUNCTION aion.uuid() IS 'in workflow code: a random uuid, the same in every replay';
 
 CREATE OR REPLACE FUNCTION aion.failure() RETURNS jsonb
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_failure';

@@ -37,7 +37,7 @@ CREATE OR REPLACE VIEW aion.stat_runner WITH (security_barrier) AS
 	SELECT s.pid, o.name AS owner, s.state, s.since, s.queued, s.batches, s.runs
 	FROM aion._stat_runner() s JOIN aion._owner o USING (owner_key)
 	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
-COMMENT ON VIEW aion.stat_runner IS 'the runners of this database: whom they serve, and what they have done since they began';
+COMMENT ON VIEW aion.stat_runner IS 'the runners of this database: the owners that they serve, and what they have done since they began';
 COMMENT ON COLUMN aion.stat_runner.pid IS 'process';
 COMMENT ON COLUMN aion.stat_runner.owner IS 'role whose runs it executes';
 COMMENT ON COLUMN aion.stat_runner.state IS 'starting, idle (has nothing to do), active (looks for runs), engaged (executes runs), executing (an activity in the background) or leaving';

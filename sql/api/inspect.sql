@@ -1,6 +1,6 @@
 /*
- * Seeing runs. The views belong to the owner of the extension and show each user the rows of the
- * owners whose privileges he has; payloads only to those, not to monitors.
+ * Seeing runs. The views belong to the owner of the extension and show each role the rows of the
+ * owners whose privileges it has; payloads only to such a role, not to monitors.
  */
 
 CREATE OR REPLACE VIEW aion.workflow_run WITH (security_barrier) AS
@@ -42,16 +42,16 @@ COMMENT ON COLUMN aion.workflow_run.version IS 'version of the code that the run
 COMMENT ON COLUMN aion.workflow_run.status IS 'scheduled, running, paused or blocked while the run is open; then completed, failed, cancelled, terminated, timed_out or continued_as_new';
 COMMENT ON COLUMN aion.workflow_run.blocked IS 'why the run is blocked: mismatch, missing code, missing right, invalid input, turn_timeout, error or quarantined; null if it is not';
 COMMENT ON COLUMN aion.workflow_run.owner IS 'role that the run belongs to and that its code runs as';
-COMMENT ON COLUMN aion.workflow_run.input IS 'what the workflow was started with; null for those who may not see payloads';
-COMMENT ON COLUMN aion.workflow_run.result IS 'what a completed run has returned; null for those who may not see payloads';
-COMMENT ON COLUMN aion.workflow_run.error IS 'why a run has failed; null for those who may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.input IS 'what the workflow was started with; null for roles that may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.result IS 'what a completed run has returned; null for roles that may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.error IS 'why a run has failed; null for roles that may not see payloads';
 COMMENT ON COLUMN aion.workflow_run.parent_workflow_id IS 'workflow id of the run that started this one as a child';
 COMMENT ON COLUMN aion.workflow_run.started_at IS 'when the run was started';
 COMMENT ON COLUMN aion.workflow_run.closed_at IS 'when the run ended; null while it is open';
 COMMENT ON COLUMN aion.workflow_run.history_events IS 'number of events in the history of the run';
-COMMENT ON COLUMN aion.workflow_run.turn_failures IS 'how often in a row the next turn has failed because of the machine, or was tried in vain since the run is blocked';
-COMMENT ON COLUMN aion.workflow_run.search_attributes IS 'what aion.find_workflows() finds the run by; null for those who may not see payloads';
-COMMENT ON COLUMN aion.workflow_run.memo IS 'what was given to the start to be kept with the run; null for those who may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.turn_failures IS 'how often in a row the next turn has failed with an infrastructure error, or was tried without success since the run is blocked';
+COMMENT ON COLUMN aion.workflow_run.search_attributes IS 'what aion.find_workflows() finds the run by; null for roles that may not see payloads';
+COMMENT ON COLUMN aion.workflow_run.memo IS 'what was given to the start to be kept with the run; null for roles that may not see payloads';
 COMMENT ON COLUMN aion.workflow_run.continues_run_id IS 'run that this one goes on for, by aion.continue_as_new()';
 COMMENT ON COLUMN aion.workflow_run.ready_at IS 'since when the run is ready for a turn; null if it is not, or if a timer or something sent to it makes it ready';
 
@@ -68,7 +68,7 @@ COMMENT ON COLUMN aion.history_event.seq IS 'position of the event in the histor
 COMMENT ON COLUMN aion.history_event.recorded_at IS 'when the event was recorded; never earlier than the event before';
 COMMENT ON COLUMN aion.history_event.event_type IS 'what happened';
 COMMENT ON COLUMN aion.history_event.key IS 'what it happened to within the run: a command, a timer, a signal; null if to the run itself';
-COMMENT ON COLUMN aion.history_event.attributes IS 'what the event says; null for those who may not see payloads';
+COMMENT ON COLUMN aion.history_event.attributes IS 'what the event says; null for roles that may not see payloads';
 COMMENT ON COLUMN aion.history_event.workflow_id IS 'workflow id of the run';
 COMMENT ON COLUMN aion.history_event.run_key IS 'number of the run in this database';
 
@@ -212,4 +212,4 @@ COMMENT ON COLUMN aion.event.seq IS 'position of the event in the history of its
 COMMENT ON COLUMN aion.event.recorded_at IS 'when the event was recorded; never earlier than the event before';
 COMMENT ON COLUMN aion.event.event_type IS 'what happened';
 COMMENT ON COLUMN aion.event.key IS 'what it happened to within the run: a command, a timer, a signal; null if to the run itself';
-COMMENT ON COLUMN aion.event.attributes IS 'what the event says; null for those who may not see payloads';
+COMMENT ON COLUMN aion.event.attributes IS 'what the event says; null for roles that may not see payloads';

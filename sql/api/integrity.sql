@@ -310,7 +310,7 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 			AND r.status <> 'continued_as_new'
 		GROUP BY e.attributes ->> 'schedule', e.attributes ->> 'scheduled_for', r.workflow_id
 		HAVING count(*) > 1;
-COMMENT ON VIEW aion._violation IS 'what should not be';
+COMMENT ON VIEW aion._violation IS 'violations of the invariants';
 COMMENT ON COLUMN aion._violation.violation IS 'which rule is broken';
 COMMENT ON COLUMN aion._violation.run_key IS 'number of the run, or of the schedule';
 COMMENT ON COLUMN aion._violation.detail IS 'where and by what it is broken; null if the rule says all';

@@ -1,4 +1,4 @@
-/* Who may do what. Nothing is granted to PUBLIC. */
+/* Privileges of roles. Nothing is granted to PUBLIC. */
 
 CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

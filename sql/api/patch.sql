@@ -1,4 +1,4 @@
-/* Changes of workflow code that runs in flight can tell. */
+/* Changes of workflow code that open runs can distinguish. */
 
 CREATE OR REPLACE FUNCTION aion.patched(change_id text) RETURNS boolean
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_patched';

@@ -8,7 +8,7 @@ COMMENT ON FUNCTION aion.publish(text, jsonb)
 CREATE OR REPLACE FUNCTION aion.on_query(name text, handler regprocedure, state jsonb) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_on_query';
 COMMENT ON FUNCTION aion.on_query(text, regprocedure, jsonb)
-	IS 'in workflow code: the function that query_workflow() calls, read-only and as the owner of the run, with this state and the arguments of whoever asks';
+	IS 'in workflow code: the function that query_workflow() calls, read-only and as the owner of the run, with this state and the arguments of the query';
 
 CREATE OR REPLACE FUNCTION aion.query_workflow(workflow_id text, name text, args jsonb DEFAULT NULL,
 	wait interval DEFAULT NULL) RETURNS jsonb

@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION aion.create_schedule(name text, workflow_type text,
 	RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'aion_create_schedule';
 COMMENT ON FUNCTION aion.create_schedule(text, text, text, interval, jsonb, text, text, text,
 	interval, timestamptz, timestamptz, int, jsonb)
-	IS 'starts a workflow at every tick of a cron expression or an interval, as its owner, who is the caller';
+	IS 'starts a workflow at every tick of a cron expression or an interval, as the owner of the schedule, which is the caller';
 
 CREATE OR REPLACE FUNCTION aion.update_schedule(name text, workflow_type text DEFAULT NULL,
 	cron text DEFAULT NULL, every interval DEFAULT NULL, input jsonb DEFAULT NULL,
@@ -83,7 +83,7 @@ CREATE OR REPLACE VIEW aion.schedule WITH (security_barrier) AS
 		s.run_key
 	FROM aion._schedule s JOIN aion._owner o ON o.owner_key = s.owner_key
 	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
-COMMENT ON VIEW aion.schedule IS 'schedules: what they start and when, their next tick, and why one is paused that nobody paused (quarantined: the server crashed in its ticks)';
+COMMENT ON VIEW aion.schedule IS 'schedules: what they start and when, their next tick, and why the engine has paused one (quarantined: the server crashed in its ticks)';
 COMMENT ON COLUMN aion.schedule.name IS 'name of the schedule';
 COMMENT ON COLUMN aion.schedule.workflow_type IS 'workflow that each tick starts';
 COMMENT ON COLUMN aion.schedule.state IS 'active, paused or ended';
@@ -94,12 +94,12 @@ COMMENT ON COLUMN aion.schedule.every IS 'interval between ticks; null if it tic
 COMMENT ON COLUMN aion.schedule.timezone IS 'time zone in which the expression, months and days are read';
 COMMENT ON COLUMN aion.schedule.overlap IS 'what a tick does while the run of an earlier tick is open: skip, buffer_one, cancel_previous or allow_all';
 COMMENT ON COLUMN aion.schedule.catch_up IS 'what becomes of ticks that were missed: skip, one or all';
-COMMENT ON COLUMN aion.schedule.jitter IS 'ticks are delayed by chance, up to this';
+COMMENT ON COLUMN aion.schedule.jitter IS 'ticks are delayed by a jitter, up to this';
 COMMENT ON COLUMN aion.schedule.start_at IS 'no tick comes before this';
 COMMENT ON COLUMN aion.schedule.end_at IS 'no tick comes after this';
 COMMENT ON COLUMN aion.schedule.max_runs IS 'the schedule ends when it has started so many runs';
-COMMENT ON COLUMN aion.schedule.input IS 'input of the runs; null for those who may not see payloads';
-COMMENT ON COLUMN aion.schedule.options IS 'further arguments of aion.start_workflow(); null for those who may not see payloads';
+COMMENT ON COLUMN aion.schedule.input IS 'input of the runs; null for roles that may not see payloads';
+COMMENT ON COLUMN aion.schedule.options IS 'further arguments of aion.start_workflow(); null for roles that may not see payloads';
 COMMENT ON COLUMN aion.schedule.next_at IS 'nominal time of the next tick';
 COMMENT ON COLUMN aion.schedule.due_at IS 'when the next tick is decided, jitter included';
 COMMENT ON COLUMN aion.schedule.runs IS 'number of runs that the schedule has started';
@@ -119,4 +119,4 @@ COMMENT ON COLUMN aion.schedule_tick.state IS 'pending, buffered, started, skipp
 COMMENT ON COLUMN aion.schedule_tick.workflow_id IS 'workflow id that the tick starts';
 COMMENT ON COLUMN aion.schedule_tick.decided_at IS 'when it was decided what becomes of the tick';
 COMMENT ON COLUMN aion.schedule_tick.until_at IS 'of missed ticks, the last one that the row stands for';
-COMMENT ON COLUMN aion.schedule_tick.error IS 'why the tick could not start its workflow; null for those who may not see payloads';
+COMMENT ON COLUMN aion.schedule_tick.error IS 'why the tick could not start its workflow; null for roles that may not see payloads';

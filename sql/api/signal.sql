@@ -62,7 +62,7 @@ COMMENT ON VIEW aion.unconsumed_signal
 	IS 'signals that runs had not consumed when they ended; those without a seq came after the end';
 COMMENT ON COLUMN aion.unconsumed_signal.workflow_id IS 'workflow id of the run that has ended without consuming the signal';
 COMMENT ON COLUMN aion.unconsumed_signal.name IS 'name of the signal';
-COMMENT ON COLUMN aion.unconsumed_signal.payload IS 'what was sent; null for those who may not see payloads';
+COMMENT ON COLUMN aion.unconsumed_signal.payload IS 'what was sent; null for roles that may not see payloads';
 COMMENT ON COLUMN aion.unconsumed_signal.sent_by IS 'role that sent it';
 COMMENT ON COLUMN aion.unconsumed_signal.sent_at IS 'when it was sent';
 COMMENT ON COLUMN aion.unconsumed_signal.dedup_id IS 'id under which the signal is taken only once';

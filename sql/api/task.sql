@@ -12,18 +12,18 @@ COMMENT ON FUNCTION aion.poll_activities(text[], text, int, interval, text[])
 CREATE OR REPLACE FUNCTION aion.complete_activity(task_token text, result jsonb DEFAULT 'null') RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_complete_activity';
 COMMENT ON FUNCTION aion.complete_activity(text, jsonb)
-	IS 'gives the result of a claimed activity; WF018 unless the token holds it';
+	IS 'reports the result of a claimed activity; WF018 unless the token holds it';
 
 CREATE OR REPLACE FUNCTION aion.fail_activity(task_token text, message text, kind text DEFAULT NULL,
 	retryable boolean DEFAULT true, retry_after interval DEFAULT NULL, details jsonb DEFAULT NULL) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_fail_activity';
 COMMENT ON FUNCTION aion.fail_activity(text, text, text, boolean, interval, jsonb)
-	IS 'says that a claimed activity failed; it is tried again as its policy says; WF018 unless the token holds it';
+	IS 'reports that a claimed activity failed; it is retried as its policy says; WF018 unless the token holds it';
 
 CREATE OR REPLACE FUNCTION aion.heartbeat_activity(task_token text, details jsonb DEFAULT NULL) RETURNS boolean
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_heartbeat_activity';
 COMMENT ON FUNCTION aion.heartbeat_activity(text, jsonb)
-	IS 'says that a claimed activity goes on; true if its workflow no longer wants it; WF018 unless the token holds it';
+	IS 'sends a heartbeat of a claimed activity; true if its workflow no longer wants it; WF018 unless the token holds it';
 
 CREATE OR REPLACE PROCEDURE aion.wait_for_tasks(task_queues text[], wait interval DEFAULT NULL)
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_wait_for_tasks';
@@ -36,7 +36,7 @@ CREATE OR REPLACE VIEW aion.activity_task WITH (security_barrier) AS
 		t.attempt_by, t.heartbeat_by, t.priority, r.run_id, t.run_key, t.ordinal
 	FROM aion._task t JOIN aion._run r USING (run_key)
 	WHERE t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
-COMMENT ON VIEW aion.activity_task IS 'activities outside of turns: that wait for somebody to execute them, or are being executed';
+COMMENT ON VIEW aion.activity_task IS 'activities outside of turns: that wait for a worker or an executor, or are being executed';
 COMMENT ON COLUMN aion.activity_task.workflow_id IS 'workflow id of the run that asked for the activity';
 COMMENT ON COLUMN aion.activity_task.activity IS 'name of the activity';
 COMMENT ON COLUMN aion.activity_task.task_queue IS 'task queue in which the activity waits';
@@ -45,8 +45,8 @@ COMMENT ON COLUMN aion.activity_task.background IS 'whether executors of the eng
 COMMENT ON COLUMN aion.activity_task.state IS 'waiting, claimed, settled (its outcome is not yet history), cancelled, or abandoned';
 COMMENT ON COLUMN aion.activity_task.attempt IS 'number of the current or next attempt, from 1';
 COMMENT ON COLUMN aion.activity_task.next_attempt_at IS 'when the next attempt may begin';
-COMMENT ON COLUMN aion.activity_task.worker IS 'who has claimed it';
-COMMENT ON COLUMN aion.activity_task.last_error IS 'why the last attempt failed; null for those who may not see payloads';
+COMMENT ON COLUMN aion.activity_task.worker IS 'worker or executor that has claimed it';
+COMMENT ON COLUMN aion.activity_task.last_error IS 'why the last attempt failed; null for roles that may not see payloads';
 COMMENT ON COLUMN aion.activity_task.attempt_by IS 'when the current attempt is given up';
 COMMENT ON COLUMN aion.activity_task.heartbeat_by IS 'when the current attempt is given up unless its worker sends a heartbeat';
 COMMENT ON COLUMN aion.activity_task.priority IS 'activities of higher priority are claimed first';

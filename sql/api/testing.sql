@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION aion_test.begin(at timestamptz DEFAULT NULL) RETURNS timestamptz
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_test_begin';
 COMMENT ON FUNCTION aion_test.begin(timestamptz)
-	IS 'makes the clock of the engine stand still for the rest of this transaction, which cannot commit';
+	IS 'stops the clock of the engine for the rest of this transaction, which cannot commit';
 
 CREATE OR REPLACE FUNCTION aion_test.now() RETURNS timestamptz
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_test_now';
@@ -24,4 +24,4 @@ CREATE OR REPLACE FUNCTION aion_test.mock_activity(activity text, result jsonb D
 	error jsonb DEFAULT NULL, results jsonb DEFAULT NULL) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_test_mock_activity';
 COMMENT ON FUNCTION aion_test.mock_activity(text, jsonb, jsonb, jsonb)
-	IS 'puts a stand-in for an activity: a result, an error, or an array of {"ok": ...} and {"error": ...} for one call after the other';
+	IS 'replaces an activity by a stand-in: a result, an error, or an array of {"ok": ...} and {"error": ...} for one call after the other';

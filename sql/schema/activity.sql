@@ -9,7 +9,7 @@ CREATE TABLE aion._activity (
 	policy jsonb NOT NULL DEFAULT '{}',
 	settings jsonb
 );
-COMMENT ON TABLE aion._activity IS 'registered activities: who owns the name, and which function it calls';
+COMMENT ON TABLE aion._activity IS 'registered activities: the owner of the name, and the function that it calls';
 SELECT pg_extension_config_dump('aion._activity', '');
 
 ALTER TABLE aion._activity ENABLE ROW LEVEL SECURITY;

@@ -17,6 +17,6 @@ CREATE TABLE aion._pause (
 	paused_by text NOT NULL,
 	paused_at timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE aion._pause IS 'who has paused the engine in this database; no row while it is not';
+COMMENT ON TABLE aion._pause IS 'the role that has paused the engine in this database; no row while it is not paused';
 SELECT pg_extension_config_dump('aion._pause', '');
 ALTER TABLE aion._pause ENABLE ROW LEVEL SECURITY;

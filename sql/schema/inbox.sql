@@ -1,7 +1,7 @@
 /*
  * What has been sent to runs and is not yet history. Senders insert and lock nothing; the run's next
  * turn deletes. There is no foreign key: it would make senders and closing runs wait for each other.
- * chain_key is that of the run it was sent to: whoever goes on for that run finds it by this.
+ * chain_key is that of the run it was sent to: a run that goes on for that run finds it by this.
  */
 
 CREATE TABLE aion._inbox (

@@ -1,6 +1,6 @@
 /*
- * Schedules. Each has a key among those of runs, under which it has timers; so it comes to whoever
- * executes the runs of its owner.
+ * Schedules. Each has a key among those of runs, under which it has timers; so the processes
+ * that execute the runs of its owner find it.
  */
 
 CREATE TABLE aion._schedule (

@@ -1,10 +1,10 @@
-/* The schemas of aion. Plain CREATE: whatever somebody has planted under these names stops the installation. */
+/* The schemas of aion. Plain CREATE: an object that exists under one of these names stops the installation. */
 
 CREATE SCHEMA aion;
 COMMENT ON SCHEMA aion IS 'durable workflows';
 
 CREATE SCHEMA aion_code;
-COMMENT ON SCHEMA aion_code IS 'pinned copies of workflow code; nobody but the engine uses them';
+COMMENT ON SCHEMA aion_code IS 'pinned copies of workflow code; only the engine uses them';
 
 CREATE SCHEMA aion_test;
 COMMENT ON SCHEMA aion_test IS 'testing workflows inside one transaction';

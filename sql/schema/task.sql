@@ -33,7 +33,7 @@ CREATE INDEX _task_queue_idx ON aion._task (task_queue, priority DESC, next_atte
 CREATE INDEX _task_background_idx ON aion._task (owner_key, task_queue, priority DESC, next_attempt_at, run_key, ordinal)
 	WHERE state = 'waiting' AND background;
 CREATE INDEX _task_claimed_idx ON aion._task (task_queue, key, background, owner_key) WHERE state IN ('claimed', 'cancelled', 'abandoned');
-COMMENT ON TABLE aion._task IS 'activities outside of turns: who may execute them when, who does, and what came of it';
+COMMENT ON TABLE aion._task IS 'activities outside of turns: which workers or executors may execute them when, which one does, and what came of it';
 SELECT pg_extension_config_dump('aion._task', '');
 
 ALTER TABLE aion._task ENABLE ROW LEVEL SECURITY;
@@ -48,7 +48,7 @@ CREATE TABLE aion._queue (
 	rate real,
 	owner_key int
 );
-COMMENT ON TABLE aion._queue IS 'task queues that were configured, and whose runs that is about; of administrators, about all runs';
+COMMENT ON TABLE aion._queue IS 'task queues that were configured, and the owner whose runs that is about; without an owner, about all runs';
 SELECT pg_extension_config_dump('aion._queue', '');
 
 /* A claim in a limited queue takes a permit of each kind; it is free again when its task is, or at a moment. */
@@ -68,7 +68,7 @@ CREATE TABLE aion._queue_grant (
 	owner_key int NOT NULL,
 	PRIMARY KEY (name, owner_key)
 );
-COMMENT ON TABLE aion._queue_grant IS 'who may claim activities of which task queue';
+COMMENT ON TABLE aion._queue_grant IS 'which roles may claim activities of which task queue';
 SELECT pg_extension_config_dump('aion._queue_grant', '');
 ALTER TABLE aion._queue ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aion._queue_grant ENABLE ROW LEVEL SECURITY;

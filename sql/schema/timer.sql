@@ -1,4 +1,4 @@
-/* Moments at which runs want to be looked at. A row exists exactly while its timer is live. */
+/* Moments at which runs are to be looked at. A row exists exactly while its timer is live. */
 
 CREATE TABLE aion._timer (
 	run_key bigint NOT NULL,

@@ -5,7 +5,7 @@
 
 /* Queues that belong to owners, and the owner of the run of a polled activity. */
 ALTER TABLE aion._queue ADD COLUMN owner_key int;
-COMMENT ON TABLE aion._queue IS 'task queues that were configured, and whose runs that is about; of administrators, about all runs';
+COMMENT ON TABLE aion._queue IS 'task queues that were configured, and the owner whose runs that is about; without an owner, about all runs';
 DROP FUNCTION aion.poll_activities(text[], text, int, interval, text[]);
 
 /* Activities registered before keep the settings of the owner's sessions until they are registered again. */
@@ -18,7 +18,7 @@ CREATE TABLE aion._start_grant (
 	grantee_key int NOT NULL,
 	PRIMARY KEY (workflow_type, owner_key, grantee_key)
 );
-COMMENT ON TABLE aion._start_grant IS 'who may start which workflow as its owner; void where the workflow has another owner now';
+COMMENT ON TABLE aion._start_grant IS 'which roles may start which workflow as its owner; void where the workflow has another owner now';
 SELECT pg_extension_config_dump('aion._start_grant', '');
 ALTER TABLE aion._start_grant ENABLE ROW LEVEL SECURITY;
 
@@ -28,9 +28,17 @@ DROP FUNCTION aion.explain(text, uuid);
 /* A level of access that comprises only what was granted by aion.grant_start(). */
 ALTER TABLE aion._grant DROP CONSTRAINT _grant_level_check, ADD CONSTRAINT _grant_level_check CHECK (level IN ('user', 'start', 'worker', 'monitor', 'admin'));
 
-/* What came of an activity outside of turns is an arrival, no timer that is due at once. */
+/* The outcome of an activity outside of turns is an arrival, no timer that is due at once. */
 ALTER TABLE aion._inbox DROP CONSTRAINT _inbox_kind_check, ADD CONSTRAINT _inbox_kind_check CHECK (kind IN ('signal', 'cancel', 'child', 'parent', 'activity'));
 INSERT INTO aion._inbox (run_key, sent_at, owner_key, kind, name, sender)
 	SELECT t.run_key, t.fire_at, t.owner_key, 'activity', substr(t.name, 9), o.name FROM aion._timer t JOIN aion._owner o USING (owner_key)
 	WHERE starts_with(t.name, 'settled:') ORDER BY t.fire_at;
 DELETE FROM aion._timer WHERE starts_with(name, 'settled:');
+
+/* Comments that have changed. */
+COMMENT ON SCHEMA aion_code IS 'pinned copies of workflow code; only the engine uses them';
+COMMENT ON TABLE aion._pause IS 'the role that has paused the engine in this database; no row while it is not paused';
+COMMENT ON TABLE aion._workflow IS 'registered names: their owners, and what new starts use';
+COMMENT ON TABLE aion._activity IS 'registered activities: the owner of the name, and the function that it calls';
+COMMENT ON TABLE aion._task IS 'activities outside of turns: which workers or executors may execute them when, which one does, and what came of it';
+COMMENT ON TABLE aion._queue_grant IS 'which roles may claim activities of which task queue';

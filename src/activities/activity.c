@@ -1,10 +1,10 @@
 /*
  * activity.c
- *		Activities: asking for them, and when they are executed.
+ *		Activities: the command that asks for one, and one attempt to execute it.
  *
  * An inline activity is executed between two turns of the same transaction: effect, outcome and the
- * workflow's next step are one commit.  Others are handed over, and so is one that failed and is to
- * be tried again.
+ * workflow's next step are one commit.  Other activities are handed over as tasks, and so is an
+ * inline one that failed and will be retried.
  */
 #include "postgres.h"
 
@@ -31,7 +31,7 @@
 #include "turn/optimistic.h"
 #include "turn/turn.h"
 
-/* How a new activity was asked for. */
+/* How code asked for a new activity. */
 typedef struct Wish
 {
 	int ordinal;
@@ -108,7 +108,8 @@ init(void)
 }
 
 /*
- * Executes the next inline activity that has no outcome, and hands over the others on the way.
+ * Executes the next inline activity that has no outcome.  Hands over the activities before it that
+ * are not inline.
  */
 static Progress
 perform(Run *run)
@@ -134,7 +135,8 @@ perform(Run *run)
 }
 
 /*
- * Executes an activity, or hands it over.  Returns whether there is something to tell the code.
+ * Executes an activity, or hands it over.  Returns whether there is a new outcome or mistake to
+ * show to the code.
  */
 static bool
 perform_one(Run *run, RecordedCommand *command, int position)
@@ -183,7 +185,7 @@ perform_one(Run *run, RecordedCommand *command, int position)
 }
 
 /*
- * Hands an activity over that is not inline, unless its input does not fit.
+ * Hands over an activity that is not inline, unless its input does not fit.
  */
 static void
 hand_over_if_fits(Run *run, const RecordedCommand *command, const Registration *activity,
@@ -200,8 +202,8 @@ hand_over_if_fits(Run *run, const RecordedCommand *command, const Registration *
 }
 
 /*
- * Executes an inline activity; false if it has failed and is to be tried again, for which the turn
- * does not wait: it is handed over.
+ * Executes an inline activity.  Returns false if it failed and will be retried: it is handed over,
+ * so that the turn does not wait for the retry.
  */
 static bool
 execute_here(Run *run, const RecordedCommand *command, const Registration *activity,
@@ -245,9 +247,9 @@ policy_of(const RecordedCommand *command, const Registration *activity)
 }
 
 /*
- * Tells whether an activity that nobody is at was told that its workflow is to be cancelled.
- * Whoever that waited for was at it in the run that this one was forked from, or before this one's
- * end.
+ * Tells whether history holds a cancel request for an activity that is not being executed.  The
+ * attempt that the request was meant for belonged to the run that this one was forked from, or to
+ * this run before its end.
  */
 static bool
 is_unwanted(const Run *run, const RecordedCommand *command, int position)
@@ -279,7 +281,7 @@ hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy, bool ba
 }
 
 /*
- * Takes in what workers have to say.
+ * Ends late attempts and records outcomes of tasks.
  */
 static void
 arrive(Run *run)
@@ -289,7 +291,7 @@ arrive(Run *run)
 }
 
 /*
- * Settles what nobody will execute any more.
+ * Records that activities without an outcome are cancelled, when the run ends.
  */
 static void
 cancel_open(Run *run)
@@ -310,7 +312,7 @@ cancel_open(Run *run)
 }
 
 /*
- * Lets what the end has taken from workers be handed over again.
+ * Lets the activities that the end of the run took back from workers be handed over again.
  */
 static void
 reopen(Run *run)
@@ -377,7 +379,7 @@ is_a(const Command *command, EventType type)
 }
 
 /*
- * Gives the command that cancels an activity; returns how the activity stood.
+ * Issues the command that cancels an activity; returns the state that the activity was in.
  */
 static const char *
 cancel(Turn *turn, Command *activity)
@@ -398,9 +400,9 @@ cancel(Turn *turn, Command *activity)
 }
 
 /*
- * Gives the command by which an activity yields to a cancel request.  Whether it is cancelled or
- * its outcome is waited for depends on whether somebody has claimed it, which the turn does not
- * know.
+ * Issues the command by which an activity yields to a cancel request.  Whether the activity is
+ * cancelled or its outcome is awaited depends on whether its task is claimed, which the turn does
+ * not know.
  */
 static Command *
 yield(Turn *turn, Command *activity)
@@ -446,8 +448,8 @@ record_cancel(Run *run, Command *command)
 }
 
 /*
- * Appends what becomes of an activity whose workflow is to be cancelled.  One that another process
- * of the engine executes has a row like those of workers, and yields where they do.
+ * Appends what becomes of an activity whose workflow is to be cancelled.  An activity in the
+ * background has a task like an external one, and yields in the same cases.
  */
 static Event *
 record_yield(Run *run, Command *command)
@@ -472,8 +474,8 @@ key_of(const Command *command, char key[12])
 }
 
 /*
- * Notes that an activity is not there for the run, or not for its owner.  Returns whether that is
- * news.
+ * Notes that an activity does not exist for the run, or that its owner may not execute it.  Returns
+ * whether that is new.
  */
 static bool
 note_obstacle(Run *run, const RecordedCommand *command, int position, const Obstacle *obstacle)
@@ -503,7 +505,7 @@ note_obstacle(Run *run, const RecordedCommand *command, int position, const Obst
 }
 
 /*
- * Notes that an activity does not take the input.  Returns whether that is news.
+ * Notes that the input does not fit the activity.  Returns whether that is new.
  */
 static bool
 note_misfit(Run *run, const RecordedCommand *command, int position, Jsonb *failure)
@@ -522,7 +524,7 @@ note_misfit(Run *run, const RecordedCommand *command, int position, Jsonb *failu
 
 /*
  * Executes an activity where it is called, in an optimistic turn.  If it fails, the whole turn is
- * rolled back and made again step by step, so it needs no subtransaction of its own.
+ * rolled back and executed again step by step, so it needs no subtransaction of its own.
  */
 static void
 execute_now(Turn *turn, Command *command)

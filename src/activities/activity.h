@@ -1,6 +1,6 @@
 /*
  * activity.h
- *		Registered activities, and the stand-ins that tests put in their place.
+ *		Activities: the command that asks for one, and one attempt to execute it.
  */
 #ifndef AION_ACTIVITY_H
 #define AION_ACTIVITY_H
@@ -24,21 +24,21 @@ typedef struct AttemptInfo
 	int64 heartbeat;			  /* microseconds; 0: none is expected */
 	const Jsonb *heartbeat_details;
 	bool background;		 /* else in a turn */
-	bool (*wanted)(void *);	 /* tells whether it still is; of an attempt in the background */
-	void (*confirm)(void *); /* called when all is done and may still be undone; NULL: nothing is */
+	bool (*wanted)(void *);	 /* whether the run still wants it; background only */
+	void (*confirm)(void *); /* called at the end, before the subtransaction is released; or NULL */
 	void *argument;
-	bool only_fits; /* only whether the input fits is found out */
+	bool only_fits; /* only check whether the input fits */
 	bool entered;	/* out: the input fit, and the function began */
 	const char
 		*limit;		/* out: what its time was limited by the last time; NULL: aion.turn_timeout */
-	Jsonb *details; /* out: what its last heartbeat said; NULL: nothing */
+	Jsonb *details; /* out: details of its last heartbeat; NULL: none */
 } AttemptInfo;
 
 /* How an attempt ended. */
 typedef struct Attempt
 {
 	bool failed;
-	bool misfit;  /* the input is none that the function takes */
+	bool misfit;  /* the input does not fit the function */
 	Jsonb *value; /* result, or what is known about the failure */
 } Attempt;
 

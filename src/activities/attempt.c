@@ -2,9 +2,10 @@
  * attempt.c
  *		Executing an activity of this database once.
  *
- * In a subtransaction of its own, as the run's owner: read-write, under the settings of its
- * registration, or of the workflow if it is a statement, and with none that workflow code has made.
- * Its deferred triggers fire before the subtransaction ends, so a violation is its own failure.
+ * An attempt has a subtransaction of its own, in which the run's owner is the current user:
+ * read-write, under the settings of the registration, or of the workflow for run_sql, and with none
+ * that workflow code has made.  Deferred triggers fire before the subtransaction ends, so a
+ * violation is a failure of the activity.
  */
 #include "postgres.h"
 
@@ -37,7 +38,7 @@ static void judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, A
 static AttemptInfo *current_attempt(const char *function);
 
 /*
- * Executes an activity once.  Raises only what is not its own failure.
+ * Executes an activity once.  Raises only errors that are not failures of the activity.
  */
 void
 aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input, Attempt *result)
@@ -75,14 +76,14 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 	}
 	PG_END_TRY();
 	if (error != NULL && raised.cancel != NULL && !time_was_up)
-		error = raised.cancel; /* in whatever words the code has put it */
+		error = raised.cancel; /* even if the code has replaced it */
 	if (error != NULL)
 		judge(info, error, time_was_up, result);
 }
 
 /*
- * Calls the function, inside of the subtransaction, and lets everything it left for later happen
- * now, while it can still be blamed for it.
+ * Calls the function, inside of the subtransaction, and fires the triggers it has deferred, so that
+ * their errors are failures of the activity.
  */
 Jsonb *
 aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
@@ -112,8 +113,8 @@ aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
 }
 
 /*
- * Gives the attempt its time: in a turn at most as much as a turn has, in the background until its
- * deadline or the next heartbeat.
+ * Limits the time of the attempt: in a turn at most to that of a turn, in the background to its
+ * deadline or its next heartbeat.
  */
 static void
 start_stopwatch(AttemptInfo *info)
@@ -138,7 +139,8 @@ start_stopwatch(AttemptInfo *info)
 }
 
 /*
- * Decides whose failure an error was.
+ * Decides what an error was: a timeout, an infrastructure error, a misfit or a failure of the
+ * activity.
  */
 static void
 judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *result)
@@ -161,7 +163,7 @@ judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *resu
 		result->value = aion_object_end(&object);
 	}
 	else if (aion_failure_is_cancel(error) || aion_failure_is_machine(error))
-		ReThrowError(error); /* it did not happen; it is made again */
+		ReThrowError(error); /* the attempt does not count; it is repeated */
 	else if (!info->entered)
 	{
 		result->misfit = true;
@@ -173,7 +175,7 @@ judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *resu
 }
 
 /*
- * Returns the attempt that is being made, for a function that is called in it.
+ * Returns the current attempt, for a function that is called in it.
  */
 static AttemptInfo *
 current_attempt(const char *function)
@@ -215,8 +217,8 @@ aion_activity_info(PG_FUNCTION_ARGS)
 /*
  * heartbeat(details) -> whether the workflow no longer wants the activity
  *
- * In a turn it says nothing new: the turn holds the run.  Details are kept until the attempt ends,
- * and told to the next one.
+ * In a turn the answer is always false: the turn holds the run.  Details are kept until the attempt
+ * ends, and passed to the next one.
  */
 Datum
 aion_heartbeat(PG_FUNCTION_ARGS)

@@ -1,12 +1,12 @@
 /*
  * background.c
- *		Activities in the background: executed here, but not in a turn.
+ *		Activities in the background: executed in this database, but not in a turn.
  *
- * One transaction claims, so that everybody knows who executes what; another one executes, and
- * holds effect and outcome.  Meanwhile the task's row is not locked: its run may take the activity
- * back at any time, and what is no longer wanted when it comes to its end is rolled back.  That
- * somebody is executing a task is told by a lock that ends with his transaction, so a claim whose
- * holder is gone can be told from one that goes on, and the attempt did not happen.
+ * One transaction claims a task, which makes the claim visible; another one executes it, and holds
+ * effect and outcome.  Meanwhile the task's row is not locked: its run may take the activity back
+ * at any time, and an attempt that is no longer wanted when it ends is rolled back.  The process
+ * that executes a task holds an advisory lock until its transaction ends.  A claim without that
+ * lock belongs to a process that is gone: its attempt did not happen.
  */
 #include "postgres.h"
 
@@ -38,9 +38,9 @@
 #include "support/payload.h"
 
 #define LOCK_CLASS 0x6170	   /* of advisory locks; clients' own have 1 and 2 */
-#define LOCK_WAIT_MS 2000	   /* at least so long an activity may wait for a lock */
-#define LIMITED USECS_PER_SEC  /* until a queue without room is looked at again */
-#define RETRY_FIRST_MS 200	   /* after a failure of the machine */
+#define LOCK_WAIT_MS 2000	   /* an activity may wait for a lock at least so long */
+#define LIMITED USECS_PER_SEC  /* until a queue at its limit is looked at again */
+#define RETRY_FIRST_MS 200	   /* after an infrastructure error */
 #define RETRY_MAX_MS 60 * 1000 /* after many */
 
 static Statement find_claimed =
@@ -72,7 +72,7 @@ static Statement select_owners = STATEMENT(
 
 static MemoryContext memory = NULL; /* of what is claimed */
 static Claim *claimed = NULL;
-static char *last_queue = NULL; /* that something was claimed from */
+static char *last_queue = NULL; /* from which a task was claimed */
 
 static bool claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
 static void execute(void);
@@ -101,8 +101,8 @@ static int64 backoff(const Task *task);
 static void add_context(void *claim);
 
 /*
- * Claims an activity of an owner, from each queue in its turn.  If there is none, again is when
- * there may be one although nobody tells.
+ * Claims an activity of an owner, from its queues in rotation.  If there is none, again is when
+ * there may be one without a wakeup.
  */
 static bool
 claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
@@ -166,7 +166,7 @@ claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again)
 		return claims != NIL ? linitial(claims) : NULL;
 	if (claims != NIL)
 	{
-		aion_wakeup_background(wish->background_of); /* one more may help */
+		aion_wakeup_background(wish->background_of); /* another executor may help */
 		return linitial(claims);
 	}
 	*again = Min(*again, Min(aion_queue_next_permit(queue), aion_clock_now() + LIMITED));
@@ -203,7 +203,7 @@ execute(void)
 }
 
 /*
- * Tells whether the workflow still wants what is being executed: for its next heartbeat.
+ * Tells whether the workflow still wants the activity, for the answer to its next heartbeat.
  */
 static bool
 is_wanted(void *claim)
@@ -230,8 +230,8 @@ is_claimed(const Claim *claim, bool *cancel_requested)
 }
 
 /*
- * Tells everybody, until this transaction ends, that the task is being executed; false if somebody
- * is still at an earlier attempt.
+ * Takes the lock that shows, until this transaction ends, that the task is being executed; false if
+ * another process still executes an earlier attempt.
  */
 static bool
 lock_out_others(const Task *task)
@@ -313,7 +313,7 @@ end_watch(void)
 }
 
 /*
- * Lets the attempt fail, before it is over, if nobody wants what it has done.
+ * Lets the attempt fail before it is over, if its outcome is no longer wanted.
  */
 static void
 confirm(void *argument)
@@ -322,7 +322,7 @@ confirm(void *argument)
 	Authority authority;
 	bool wanted;
 
-	aion_interruption_check(); /* before the effects of what it made of that are kept */
+	aion_interruption_check(); /* an interruption that the code has caught undoes its effects */
 	aion_authority_assume(&authority);
 	wanted = aion_claim_hold(claim->task.run_key, claim->task.ordinal, &claim->token, false,
 							 &claim->task);
@@ -359,8 +359,8 @@ note(Claim *claim, const AttemptInfo *info, const Attempt *result)
 }
 
 /*
- * Puts back a task whose attempt did not happen: the machine failed, or somebody cancelled the
- * statement.
+ * Puts back a task whose attempt does not count: after an infrastructure error, or if its statement
+ * was cancelled.
  */
 static void
 give_up(Claim *claim, const Jsonb *error)
@@ -375,7 +375,7 @@ give_up(Claim *claim, const Jsonb *error)
 }
 
 /*
- * Lets tasks that were put back be tried again at once: what they lacked may be there now.
+ * Lets tasks that were put back be retried at once: what they lacked may exist now.
  */
 static void
 mended(Datum owner_keys)
@@ -388,8 +388,8 @@ mended(Datum owner_keys)
 }
 
 /*
- * Lets a task be tried again after so many milliseconds, or end if its workflow only waits for it
- * to.
+ * Lets a task be retried after a delay in milliseconds; settles it as cancelled if its workflow has
+ * requested that.
  */
 static void
 put_back(Task *task, int64 delay, const Jsonb *error)
@@ -417,8 +417,8 @@ backoff(const Task *task)
 }
 
 /*
- * Puts back the tasks of an owner that are claimed by processes which have ended.  The activity may
- * be what ends them.
+ * Puts back the tasks of an owner that are claimed by processes which have ended.  The activity
+ * itself may be what ended them.
  */
 static void
 recover(int32 owner_key)
@@ -436,7 +436,7 @@ recover(int32 owner_key)
 }
 
 /*
- * Returns the owners for whom there is something to execute.
+ * Returns the owners that have tasks in the background.
  */
 static List *
 owed(void)

@@ -1,10 +1,10 @@
 /*
  * claim.c
- *		Taking activities in order to execute them.
+ *		Claiming activities in order to execute them.
  *
- * A claim is a token.  It counts when the claiming transaction commits, so an attempt is known
- * before its effects, and it holds until the task is settled, tried again, or taken back: then no
- * task has that token any more.
+ * A claim is a token.  It takes effect when the claiming transaction commits, so an attempt is
+ * recorded before its effects.  It holds until the task is settled, retried or taken back: from
+ * then on no task has that token.
  */
 #include "postgres.h"
 
@@ -22,14 +22,14 @@
 #include "support/pg_compat.h"
 #include "support/subtransaction.h"
 
-/* $5: how many with the same key may run at once, of those owners. */
+/* $5: how many tasks of those owners may run at once with the same key. */
 #define ROOM_FOR_KEY(owners)                                                                       \
 	" AND ($5 IS NULL OR t.key IS NULL OR (SELECT count(*) FROM aion._task c WHERE c.task_queue "  \
 	"= $1"                                                                                         \
 	" AND c.key = t.key AND c.state IN ('claimed', 'cancelled', 'abandoned')"                      \
 	" AND (" owners " IS NULL OR c.owner_key = ANY (" owners "))) < $5)"
 
-/* Which part of a queue is looked at. */
+/* The part of a queue that is read. */
 #define LEVEL(first, last) "t.priority = " first " AND t.next_attempt_at >= " last
 #define RANGE(first, last) "t.priority BETWEEN " first " AND " last
 
@@ -57,7 +57,7 @@
 #define CLAIM_TYPES TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, BOOLOID, INT4OID
 #define LOCK_TYPES CLAIM_TYPES, INT4OID, INT8ARRAYOID, TEXTARRAYOID, INT4OID, INT4OID
 
-/* Of each the one for a range of priorities and the one for a level. */
+/* Each for a range of priorities, and for a level: one priority. */
 static Statement lock_for_worker[] = {
 	STATEMENT(SELECT, LOCK_WAITING(WORKERS " AND $9 = 0", RANGE("$10", "$11")), LOCK_TYPES, INT4OID,
 			  INT4ARRAYOID),
@@ -109,7 +109,7 @@ static Claim *read_claim(Rows rows, uint64 row);
 static void take(const ClaimWish *wish, Claim *claim);
 
 /*
- * Claims what may be executed now of a queue.
+ * Claims the tasks of a queue that may be executed now.
  */
 List *
 aion_claim(const ClaimWish *wish, const char *queue_name)
@@ -138,8 +138,9 @@ claim_ruled(const ClaimWish *wish, Queue *queue, int most)
 }
 
 /*
- * Claims as many as there are permits for.  A transaction may last, so it keeps no permit that it
- * does not use: where it has taken too many it begins again with what it can have.
+ * Claims as many tasks as there are permits for.  The transaction may last long, so it keeps no
+ * permit that it does not use: if it has locked too many it starts over with the number that it can
+ * use.
  */
 static List *
 claim_limited(const ClaimWish *wish, Queue *queue, int most)
@@ -152,7 +153,7 @@ claim_limited(const ClaimWish *wish, Queue *queue, int most)
 }
 
 /*
- * Claims with so many permits; false, and nothing has happened, if not all of them were needed.
+ * Claims with a number of permits.  If not all of them were needed, undoes that and returns false.
  */
 static bool
 claim_held(const ClaimWish *wish, Queue *queue, int most, List **claims)
@@ -280,7 +281,7 @@ has_keys(const Queue *queue)
 }
 
 /*
- * Returns the queue as those activities meet it that its owner does not rule.
+ * Returns the queue as it is for activities that its owner does not rule: not configured.
  */
 static Queue
 unruled_of(const Queue *queue)
@@ -289,8 +290,8 @@ unruled_of(const Queue *queue)
 }
 
 /*
- * Tells whether something in a queue is due that is to be executed here, if there is room for it or
- * not.
+ * Tells whether a task in a queue is due for executors of an owner (0: for workers), whether or not
+ * the limits of the queue allow it to be claimed.
  */
 bool
 aion_claim_is_due(const char *queue_name, int32 background_of)
@@ -331,7 +332,7 @@ find(const Queue *queue, int32 background_of)
 }
 
 /*
- * Returns when something of a queue may be claimed that cannot be now, and of which nobody tells;
+ * Returns when a task of a queue that cannot be claimed now may become claimable without a wakeup;
  * DT_NOEND: there is no such moment.
  */
 TimestampTz
@@ -344,8 +345,8 @@ aion_claim_next(const char *queue)
 }
 
 /*
- * Locks the task that a token holds; false if it holds none.  One that its workflow no longer wants
- * is held only to be told so.
+ * Locks the task that a token holds; false if it holds none.  A cancelled task counts only with
+ * even_cancelled: for the answer to a heartbeat.
  */
 bool
 aion_claim_hold(int64 run_key, int32 ordinal, const pg_uuid_t *token, bool even_cancelled,
@@ -362,7 +363,7 @@ aion_claim_hold(int64 run_key, int32 ordinal, const pg_uuid_t *token, bool even_
 }
 
 /*
- * Returns what is the same in all attempts of an activity, and in no other activity.
+ * Returns a text that is the same in all attempts of an activity, and in no other activity.
  */
 char *
 aion_claim_idempotency_key(const Claim *claim)
@@ -387,7 +388,7 @@ read_claim(Rows rows, uint64 row)
 }
 
 /*
- * Makes one more attempt of a task that is locked.
+ * Begins one more attempt of a task that is locked.
  */
 static void
 take(const ClaimWish *wish, Claim *claim)

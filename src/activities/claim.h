@@ -1,6 +1,6 @@
 /*
  * claim.h
- *		Taking activities in order to execute them.
+ *		Claiming activities in order to execute them.
  */
 #ifndef AION_CLAIM_H
 #define AION_CLAIM_H
@@ -22,18 +22,18 @@ typedef struct Claim
 	const char *owner; /* of the run */
 } Claim;
 
-/* What somebody wants to claim. */
+/* What a worker or an executor wants to claim. */
 typedef struct ClaimWish
 {
 	const char *worker;
 	int most;
-	Datum owner_keys;		  /* int4[]: whose */
-	int32 background_of;	  /* of this owner, to be executed here; 0: for workers */
+	Datum owner_keys;		  /* int4[]: of these owners */
+	int32 background_of;	  /* of this owner, in the background; 0: for workers */
 	NullableDatum activities; /* text[]: which, null: any */
 	NullableDatum run_keys;	  /* int8[]: of which runs, null: of any */
 } ClaimWish;
 
-/* All want the engine's authority. */
+/* All require the engine's authority. */
 extern List *aion_claim(const ClaimWish *wish, const char *queue_name);
 extern bool aion_claim_exists(const char *queue_name, Datum owner_keys);
 extern bool aion_claim_is_due(const char *queue_name, int32 background_of);

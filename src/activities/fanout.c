@@ -2,8 +2,8 @@
  * fanout.c
  *		Waiting for several things at once, and asking for many.
  *
- * What a wait for several gives is decided by the order in which outcomes were recorded, never by
- * how many of them the code happens to find when it looks: so it is the same in every replay.
+ * The result of a wait for several commands is decided by the order in which outcomes were
+ * recorded, never by how many of them exist when the code looks: so it is the same in every replay.
  */
 #include "postgres.h"
 
@@ -63,7 +63,7 @@ wait_for_all(Turn *turn, Command **commands, int count)
 
 /*
  * Returns the results in the order of the commands.  The failure recorded first is raised as soon
- * as it is, and what was not settled by then is cancelled.
+ * as it is recorded, and commands that were not settled by then are cancelled.
  */
 static Jsonb *
 all(Turn *turn, Command **commands, int count)
@@ -106,7 +106,7 @@ first_failure(Command **commands, int count)
 }
 
 /*
- * Cancels what was not settled when a decisive outcome was recorded.
+ * Cancels the commands that were not settled when a decisive outcome was recorded.
  */
 static void
 cancel_after(Turn *turn, Command **commands, int count, const Command *decisive)
@@ -154,8 +154,8 @@ settled(Turn *turn, Command **commands, int count)
 }
 
 /*
- * Asks for an activity for each element of an array, so many at a time as the options say.  Where
- * all have to succeed, no more are asked for once one has failed: count is how many were.
+ * Asks for an activity for each element of an array, at most as many at a time as the options say.
+ * If all have to succeed, it stops once one has failed: count is how many were asked for.
  */
 static Command **
 start_many(Turn *turn, FunctionCallInfo fcinfo, bool all_wanted, int *count)
@@ -213,7 +213,7 @@ any_is_settled(Command **commands, int count)
 }
 
 /*
- * Publishes how much of a map is done, for who looks at it while it waits.
+ * Publishes how much of a map is done, for clients that query the run while it waits.
  */
 static void
 publish_progress(Turn *turn, Command **commands, int count, int total)

@@ -2,15 +2,16 @@
  * front.c
  *		Where the waiting tasks of a queue begin.
  *
- * A task that was claimed leaves a dead entry in the index that claims read from its beginning, and
- * while somebody holds a snapshot nobody may remove it: every claim would step over all those that
- * were made since.  So a backend that notices remembers when the oldest task that still waits is
- * due, of each priority it has met, and looks no further back for a while.
+ * A task that was claimed leaves a dead entry in the index that claims read from its beginning.
+ * While any session holds an older snapshot the entry cannot be removed, so every claim would step
+ * over all entries made since then.  A backend that notices this remembers, for each priority it
+ * has met, when the oldest waiting task is due, and for a limited time reads the index only from
+ * there.
  *
- * Nothing is passed over that had committed when it looked, nor what commits within a second of
- * being due.  What commits later than that, or older tasks that somebody gives back, are found when
- * the while is over: it is a small multiple of the time that looking at everything takes.  Of a
- * priority that it has not met it always looks at everything.
+ * No task is missed that had committed when the backend looked, or that commits within a second of
+ * being due.  Tasks that commit later than that, and older tasks that are put back, are found when
+ * the limited time is over: it is a small multiple of the time that a full look takes.  Tasks of a
+ * priority that the backend has not met are always read in full.
  */
 #include "postgres.h"
 
@@ -23,13 +24,13 @@
 #include "activities/front.h"
 #include "support/clock.h"
 
-#define FRONTS 16		 /* queues of which a backend knows something */
+#define FRONTS 16		 /* queues that a backend remembers */
 #define LEVELS 4		 /* priorities of each */
-#define DEAR 64			 /* pages, that a look costs where nothing is in its way */
-#define DEAR_PER_TASK 32 /* and those of each task it finds */
+#define DEAR 64			 /* pages that a look reads where there are no dead entries */
+#define DEAR_PER_TASK 32 /* and for each task it finds */
 #define DEAR_LOOKS 3
 #define LATE USECS_PER_SEC /* between being due and being committed */
-#define SHARE 20		   /* of the time goes into looking at everything */
+#define SHARE 20		   /* 1 / SHARE of the time goes into full looks */
 #define MAX_WHILE (5 * USECS_PER_SEC)
 
 typedef struct Level
@@ -47,9 +48,9 @@ struct Front
 	int level_count;
 	Level levels[LEVELS]; /* the highest priority first */
 	TimestampTz learned;
-	TimestampTz until; /* the levels are good */
+	TimestampTz until; /* the levels are valid */
 
-	/* Of the look that goes on, or was the last one. */
+	/* Of the current look, or the last one. */
 	bool is_short; /* by the levels */
 	bool may_learn;
 	int dear_looks; /* in succession */
@@ -78,8 +79,8 @@ static Statement next_queue =
 
 static Front fronts[FRONTS];
 
-/* The queues of an owner that have tasks in the background, as far as that is remembered. */
-static Front names; /* its levels mean nothing */
+/* The queues of an owner that have tasks in the background, as far as remembered. */
+static Front names; /* its levels are not used */
 static List *name_list = NIL;
 
 static Front *find(const char *queue, int32 background_of);
@@ -92,8 +93,8 @@ static void learn_names(int32 owner_key);
 static char *read_next_queue(int32 owner_key, const char *queue);
 
 /*
- * Begins to look at a queue: aion_front_next() says where, and aion_front_end() is told what was
- * found before any of it is changed.
+ * Begins a look at a queue: aion_front_next() returns what to read, and aion_front_end() is called
+ * with the number of tasks found, before any of them is changed.
  */
 Front *
 aion_front_begin(const char *queue, int32 background_of)
@@ -105,7 +106,7 @@ aion_front_begin(const char *queue, int32 background_of)
 }
 
 /*
- * Returns the next stretch to look at, the one of the highest priority first; false: that was all.
+ * Returns the next range to read, that of the highest priority first; false: there are no more.
  */
 bool
 aion_front_next(Front *front, Stretch *stretch)
@@ -133,7 +134,7 @@ aion_front_next(Front *front, Stretch *stretch)
 }
 
 /*
- * Says how many tasks a look has found.
+ * Notes how many tasks a look has found.
  */
 void
 aion_front_end(Front *front, uint64 found)
@@ -143,7 +144,7 @@ aion_front_end(Front *front, uint64 found)
 }
 
 /*
- * Says that a queue has tasks of a priority.
+ * Notes that a queue has tasks of a priority.
  */
 void
 aion_front_met(Front *front, int32 priority)
@@ -157,8 +158,8 @@ aion_front_met(Front *front, int32 priority)
 }
 
 /*
- * Returns when a queue should be looked at again because the last look may have passed something
- * over; DT_NOEND: it has not.
+ * Returns when a queue should be looked at again because the last look may have missed a task;
+ * DT_NOEND: it has not.
  */
 TimestampTz
 aion_front_again(const char *queue, int32 background_of)
@@ -204,7 +205,7 @@ aion_front_queue_after(int32 owner_key, const char *queue)
 }
 
 /*
- * Returns what is known of a queue; if it is a new one, another is forgotten.
+ * Returns what is remembered of a queue; a new queue replaces another one.
  */
 static Front *
 find(const char *queue, int32 background_of)
@@ -227,7 +228,8 @@ find(const char *queue, int32 background_of)
 }
 
 /*
- * Begins a look.  It is one to learn from if all it sees has committed, and is the latest.
+ * Begins a look.  It can be learned from if it sees only what has committed, and the latest state
+ * of it.
  */
 static void
 begin(Front *front)
@@ -244,8 +246,8 @@ begin(Front *front)
 }
 
 /*
- * Tells whether looks have become dear, and something can be learned of this one.  One that is may
- * just have made its plan.
+ * Tells whether looks have become expensive, and this one can be learned from.  A single look may
+ * be expensive because its statement was planned.
  */
 static bool
 is_dear(Front *front, uint64 found)
@@ -269,7 +271,7 @@ set_while(Front *front)
 }
 
 /*
- * Finds out when the oldest tasks are due, of all who may be claimed or not.
+ * Finds out when the oldest tasks are due, whether or not they may be claimed.
  */
 static void
 learn(Front *front)

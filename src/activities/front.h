@@ -7,12 +7,12 @@
 
 #include "support/statement.h"
 
-/* One queue, as this backend knows it. */
+/* What this backend remembers of a queue. */
 typedef struct Front Front;
 
 /*
- * A part of a queue that is to be looked at: of one priority what is not due before a moment, or
- * all of some priorities, the first and the last one.
+ * A part of a queue to read: tasks of one priority that are not due before a moment, or all tasks
+ * of a range of priorities.
  */
 typedef struct Stretch
 {
@@ -21,7 +21,7 @@ typedef struct Stretch
 	NullableDatum last;	 /* the moment, or the last one */
 } Stretch;
 
-/* All want the engine's authority; an owner of 0 means tasks for workers. */
+/* All require the engine's authority; an owner of 0 means tasks for workers. */
 extern Front *aion_front_begin(const char *queue, int32 background_of);
 extern bool aion_front_next(Front *front, Stretch *stretch);
 extern void aion_front_end(Front *front, uint64 found);

@@ -1,12 +1,12 @@
 /*
  * handover.c
- *		Activities that a run has handed over, to workers or to executors.
+ *		Activities that a run has handed over to workers or executors, as the run sees them.
  *
- * What becomes of a claimed one that its workflow no longer wants is for on_cancel to say: its
- * worker is told by a heartbeat (try, wait) or not (abandon), and if a cancel request is the
+ * The option on_cancel decides what becomes of a claimed task that its workflow no longer wants: a
+ * heartbeat tells its worker (try, wait) or does not (abandon), and if a cancel request is the
  * reason, the workflow goes on at once (try, abandon) or with the outcome (wait).
  *
- * One in the background is deleted when it is cancelled: an executor commits only what is still
+ * A task in the background is deleted when it is cancelled: an executor commits only what is still
  * wanted.
  */
 #include "postgres.h"
@@ -25,7 +25,7 @@
 #include "support/extension.h"
 #include "support/payload.h"
 
-#define LOOK_AGAIN USECS_PER_SEC /* at what is locked */
+#define LOOK_AGAIN USECS_PER_SEC /* at a locked task */
 
 static Statement insert_task = STATEMENT(
 	INSERT,
@@ -106,17 +106,17 @@ typedef struct Outcome
 	int32 ordinal;
 	Jsonb *outcome;
 	int32 attempts;
-	bool watched; /* timers are live that make the run look at it */
+	bool watched; /* live timers make the run look at it */
 	bool recorded;
 } Outcome;
 
-/* What is known in memory of the activities of a run outside of turns. */
+/* What a run keeps in memory of its activities outside of turns. */
 typedef struct RunTasks
 {
 	bool known;				/* which have been handed over before this share */
 	Bitmapset *handed_over; /* their ordinals */
 	List *outcomes;			/* Outcome: taken out of aion._task and not yet recorded */
-	bool time_is_up;		/* that of some attempt may be */
+	bool time_is_up;		/* perhaps, of some attempt */
 } RunTasks;
 
 int aion_handover_slot;
@@ -145,8 +145,8 @@ tasks_of(Run *run)
 }
 
 /*
- * Tells whether an activity has been handed over already.  Of what this share has asked for, only
- * the share itself can have done that.
+ * Tells whether an activity has been handed over already.  An activity that this share has asked
+ * for can only have been handed over by the share itself.
  */
 bool
 aion_handover_is_made(Run *run, const RecordedCommand *command)
@@ -242,7 +242,7 @@ aion_handover_make(Run *run, const RecordedCommand *command, const Jsonb *policy
 }
 
 /*
- * Ends attempts that took too long, and moves what came of activities into history.
+ * Ends attempts that took too long, and moves outcomes of activities into history.
  */
 void
 aion_handover_arrive(Run *run)
@@ -310,7 +310,7 @@ aion_handover_receive(Run *run, const Arrival *arrival)
 }
 
 /*
- * Takes what came of activities, to be recorded in the same transaction.
+ * Takes the outcomes of activities, to be recorded in the same transaction.
  */
 static void
 take_outcomes(Run *run)
@@ -341,7 +341,7 @@ by_ordinal(const ListCell *a, const ListCell *b)
 }
 
 /*
- * Takes back what was locked when it was cancelled.
+ * Takes back the tasks that were locked when they were cancelled.
  */
 static void
 cancel_again(Run *run)
@@ -361,7 +361,7 @@ cancel_again(Run *run)
 }
 
 /*
- * Ends what is late, and watches on where a heartbeat came in time.
+ * Ends what is late, and arms a new timer where a heartbeat came in time.
  */
 static void
 end_late(Run *run)
@@ -380,7 +380,7 @@ end_late(Run *run)
 			expire(&task);
 	}
 
-	/* What is late and locked is with a worker who has not committed: it is looked at again. */
+	/* A worker that has not committed has locked a late task: it is looked at again. */
 	rows = aion_statement_execute(&select_unwatched, args);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
@@ -390,9 +390,9 @@ end_late(Run *run)
 }
 
 /*
- * Takes back an activity that its workflow has cancelled.  What a worker is just about to complete
- * is left to him; what he says then is not recorded any more.  What was done in the background is
- * done: false if its outcome has arrived meanwhile.
+ * Takes back an activity that its workflow has cancelled.  A task that a worker has locked to
+ * complete it is left alone; its outcome is not recorded any more.  An attempt in the background
+ * that has committed counts: false if its outcome has arrived meanwhile.
  */
 bool
 aion_handover_cancel(Run *run, int32 ordinal)
@@ -432,8 +432,8 @@ aion_handover_cancel(Run *run, int32 ordinal)
 }
 
 /*
- * Takes back an activity in the background.  Its statement is cancelled; should it come to its end
- * all the same, it finds that it is not wanted and is rolled back.
+ * Takes back an activity in the background.  Its statement is cancelled; an attempt that reaches
+ * its end all the same is rolled back, since it is not wanted.
  */
 static bool
 cancel_background(Run *run, int32 ordinal, bool *found)
@@ -453,8 +453,9 @@ cancel_background(Run *run, int32 ordinal, bool *found)
 }
 
 /*
- * Tells whoever is at an activity that its workflow is to be cancelled, if he shall be waited for.
- * Returns whether that is so; else it is to be cancelled.
+ * If the workflow waits for the outcome of an activity that is being executed (on_cancel), passes
+ * the cancel request to its worker or executor and returns true; else the activity is to be
+ * cancelled.
  */
 bool
 aion_handover_waits(Run *run, int32 ordinal)
@@ -473,8 +474,8 @@ aion_handover_waits(Run *run, int32 ordinal)
 }
 
 /*
- * Lets the next heartbeat of an activity say that its workflow no longer wants it.  What is locked
- * is looked at again: it is being completed, or that was a heartbeat.
+ * Lets the next heartbeat of an activity say that its workflow no longer wants it.  A locked task
+ * is looked at again: its worker completes it, or sends a heartbeat.
  */
 static void
 tell_unwanted(Run *run, int32 ordinal)
@@ -489,7 +490,7 @@ tell_unwanted(Run *run, int32 ordinal)
 }
 
 /*
- * Tells again who could not be told.
+ * The same again for activities whose task was locked.
  */
 static void
 tell_again(Run *run)
@@ -507,7 +508,7 @@ tell_again(Run *run)
 }
 
 /*
- * The same for all activities of a run that ends; outcomes that have arrived are recorded.
+ * Takes back all activities of a run that ends; outcomes that have arrived are recorded.
  */
 void
 aion_handover_cancel_all(Run *run)
@@ -528,7 +529,7 @@ aion_handover_cancel_all(Run *run)
 }
 
 /*
- * Offers again what a pause has held.
+ * Wakes workers and executors for the tasks that a pause has held.
  */
 void
 aion_handover_offer(Run *run)
@@ -542,8 +543,9 @@ aion_handover_offer(Run *run)
 }
 
 /*
- * Forgets the tasks that the end of a run has cancelled and that it wants again: it will hand them
- * over anew, and who still holds one is told so.  What a worker had locked at the end goes on.
+ * Deletes the tasks that the end of a run has cancelled and that it wants again: it will hand them
+ * over anew, and a worker with an old token is refused.  A task that a worker had locked at the end
+ * goes on.
  */
 void
 aion_handover_reopen(Run *run)
@@ -563,7 +565,7 @@ aion_handover_reopen(Run *run)
 }
 
 /*
- * Tells whether a worker has the lock of a task of a run; takes the others.
+ * Tells whether a worker holds the lock of a task of a run; locks the other tasks.
  */
 bool
 aion_handover_is_held(int64 run_key)
@@ -612,7 +614,7 @@ record(Run *run, Outcome *taken)
 }
 
 /*
- * Forgets a task; whoever executes it in the background is told to stop.
+ * Deletes a task; an executor that executes it is told to stop.
  */
 static void
 delete_one(const Task *task)

@@ -1,6 +1,6 @@
 /*
  * handover.h
- *		Activities that a run has handed over, as the run sees them.
+ *		Activities that a run has handed over to workers or executors, as the run sees them.
  */
 #ifndef AION_HANDOVER_H
 #define AION_HANDOVER_H
@@ -10,10 +10,10 @@
 /* The slot of a run for what is known of them. */
 extern int aion_handover_slot;
 
-/* Without authority. */
+/* Called without the engine's authority. */
 extern bool aion_handover_is_made(Run *run, const RecordedCommand *command);
 
-/* For the run; with its lock and the engine's authority. */
+/* For the run; these require its lock and the engine's authority. */
 extern void aion_handover_make(Run *run, const RecordedCommand *command, const Jsonb *policy,
 							   bool background, const Jsonb *error);
 extern void aion_handover_arrive(Run *run);

@@ -15,7 +15,7 @@
 #include "support/errors.h"
 #include "support/payload.h"
 
-/* What an activity does instead of what it would do: one outcome a call, the last one for ever. */
+/* The stand-in of an activity: one outcome for each call, the last one again and again. */
 typedef struct Mock
 {
 	char *activity;
@@ -44,7 +44,7 @@ aion_mock_init(void)
 }
 
 /*
- * Makes an attempt of an activity that the test has put a stand-in for; false if it has not.
+ * Makes an attempt of an activity that has a stand-in in this test; false if it has none.
  */
 bool
 aion_mock_attempt(const char *activity, Attempt *attempt)
@@ -106,7 +106,7 @@ find(const char *activity)
 }
 
 /*
- * Makes a failure of what the test said: a message, or an object that may have more.
+ * Makes a failure from what the test has given: a message, or an object that may have more members.
  */
 static Jsonb *
 failure_of(const char *activity, const Jsonb *error)
@@ -150,7 +150,7 @@ check_outcomes(const Jsonb *results)
 }
 
 /*
- * Reads what a stand-in shall do, as an array of outcomes.
+ * Reads the outcomes of a stand-in from the arguments, as an array.
  */
 static Jsonb *
 outcomes_of(FunctionCallInfo fcinfo)

@@ -1,8 +1,8 @@
 /*
  * policy.c
- *		How an activity is tried: how often, how soon again, and for how long.
+ *		Policies of activities: how often they are tried, how soon again, and for how long.
  *
- * A policy is an object: what register_activity() was told, and over that, key by key, the options
+ * A policy is an object: the arguments of register_activity(), overridden key by key by the options
  * of the call.
  */
 #include "postgres.h"
@@ -47,7 +47,7 @@ static int32 read_count(const Jsonb *json, const char *key, int32 absent, int32 
 static bool names(const Jsonb *array, const char *what);
 
 /*
- * Lays the options of a call over what was registered.
+ * Overrides a registered policy by the options of a call.
  */
 Jsonb *
 aion_policy_merge(const Jsonb *registered, const Jsonb *options)
@@ -59,8 +59,8 @@ aion_policy_merge(const Jsonb *registered, const Jsonb *options)
 }
 
 /*
- * Reads a policy, and refuses what makes none.  In this database a failure is final, unless a retry
- * policy says otherwise; elsewhere it is usual.
+ * Reads a policy, and refuses an invalid one.  A failure in this database is final unless there is
+ * a retry policy; an external activity is retried by default.
  */
 void
 aion_policy_read(const Jsonb *json, bool in_database, Policy *policy)
@@ -99,8 +99,8 @@ aion_policy_retries(const Policy *policy, int attempt, const Jsonb *error)
 }
 
 /*
- * Returns how long to wait after an attempt, in microseconds.  Chance spreads those that failed
- * together.
+ * Returns how long to wait after an attempt, in microseconds.  Random jitter spreads attempts that
+ * failed together.
  */
 int64
 aion_policy_backoff(const Policy *policy, int attempt)
@@ -130,7 +130,7 @@ read_retry(const Jsonb *retry, int32 attempts, Policy *policy)
 	policy->coefficient = coefficient != NULL ? atof(aion_json_cstring(coefficient)) : 2;
 	policy->non_retryable = aion_json_member(retry, "non_retryable");
 	check_word(policy->backoff, "retry option", "backoff", backoffs, lengthof(backoffs));
-	if (!(policy->coefficient >= 1)) /* nor what is no number */
+	if (!(policy->coefficient >= 1)) /* NaN is refused, too */
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 						errmsg("invalid value for retry option \"%s\"", "coefficient"),
 						errdetail("It must be a number that is at least 1.")));
@@ -178,7 +178,7 @@ list_keys(const char *const *known, int count)
 }
 
 /*
- * Refuses a value that is none of some words; there are three of them.
+ * Refuses a value that is not one of three words.
  */
 static void
 check_word(const char *value, const char *what, const char *key, const char *const *words,

@@ -1,6 +1,6 @@
 /*
  * policy.h
- *		How an activity is tried: how often, how soon again, and for how long.
+ *		Policies of activities: how often they are tried, how soon again, and for how long.
  */
 #ifndef AION_POLICY_H
 #define AION_POLICY_H
@@ -11,7 +11,7 @@
 typedef struct Policy
 {
 	char *task_queue; /* NULL: that of the run */
-	char *key;		  /* NULL: none; of which only so many may run at once */
+	char *key;		  /* NULL: none; its queue may limit how many run at once */
 	int32 priority;
 	int32 concurrency; /* 0: no limit; of a map */
 
@@ -27,7 +27,7 @@ typedef struct Policy
 	double coefficient;
 	char *backoff;
 	char *on_cancel;
-	Jsonb *non_retryable; /* NULL: everything is */
+	Jsonb *non_retryable; /* NULL: everything is retryable */
 } Policy;
 
 extern Jsonb *aion_policy_merge(const Jsonb *registered, const Jsonb *options);

@@ -1,8 +1,8 @@
 /*
  * poll.c
- *		The protocol of workers: claiming activities, and saying what came of them.
+ *		The protocol of workers: claiming activities, and reporting their outcomes.
  *
- * Whoever does not hold the token that a task has now is told so and changes nothing.  All of it is
+ * A call without the token that a task has now gets an error and changes nothing.  All calls are
  * plain statements: no session is needed between them.
  */
 #include "postgres.h"
@@ -89,8 +89,8 @@ read_poll(FunctionCallInfo fcinfo, Poll *poll)
 }
 
 /*
- * Claims what there is now, from the queues in the order in which they are named.  Returns how many
- * that were.
+ * Claims the tasks that are available now, from the queues in the order in which they are named.
+ * Returns the number of claims.
  */
 static int
 claim_some(FunctionCallInfo fcinfo, Poll *poll)
@@ -158,8 +158,8 @@ has_tasks(const Poll *poll)
 }
 
 /*
- * Returns how long a poll may sleep until there may be something that nobody tells: an attempt that
- * is to be made later, or a limit that is over.
+ * Returns how long a poll may sleep until a task may become claimable without a wakeup: an attempt
+ * is due, or the period of a rate limit is over.
  */
 static long
 wait_at_most(const Poll *poll, TimestampTz until)
@@ -184,8 +184,8 @@ read_wait(const Interval *wait, TimestampTz start, int64 most)
 }
 
 /*
- * Locks the task that a token holds; one that its workflow no longer wants is held by no token but
- * to be told so.
+ * Locks the task that a token holds; a cancelled task only with even_cancelled: for the answer to a
+ * heartbeat.
  */
 static void
 hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
@@ -381,7 +381,7 @@ aion_wait_for_tasks(PG_FUNCTION_ARGS)
 		aion_pollers_note(poll.role, NULL, mask, poll.queues, poll.queue_count);
 		found = has_tasks(&poll);
 		most = wait_at_most(&poll, until);
-		SPI_commit(); /* and the snapshot with it */
+		SPI_commit(); /* and release the snapshot */
 		if (found || GetCurrentTimestamp() >= until)
 			break;
 		aion_wakeup_wait(most);

@@ -1,15 +1,15 @@
 /*
  * queue.c
- *		Task queues: who may claim from one, and how much of it at once.
+ *		Task queues: which roles may claim from one, and how many activities at once.
  *
- * A queue that is limited has permits, rows that a claim takes along: one for each activity that
- * may run at once, free again when that one is done, and one for each that may begin within a span,
- * free again after it.  Nobody waits for a permit that somebody else is about to take or to return,
- * so a claim that does not commit holds up no one, and the limits hold all the same.
+ * A limited queue has permits, rows that a claim takes: one for each activity that may run at once,
+ * free again when that activity is done, and one for each activity that may begin within a period,
+ * free again after it.  A claim skips a permit that another transaction has locked to take or
+ * return it, so a claim that does not commit delays no other, and the limits still hold.
  *
- * A queue belongs to administrators, or to the role that configured it while no runs of others used
- * it.  What such an owner configures and grants is about the owner's own runs: a queue is a name,
- * and activities that others put there are claimed as if the queue were not configured.
+ * A queue belongs to administrators, or to the role that configured it while no runs of other roles
+ * used it.  What such an owner configures and grants applies to the owner's own runs: a queue is a
+ * name, and activities that other owners put there are claimed as if it were not configured.
  */
 #include "postgres.h"
 
@@ -135,7 +135,7 @@ static void pause_queue(FunctionCallInfo fcinfo, bool paused);
 static void change_grant(FunctionCallInfo fcinfo, bool grant);
 
 /*
- * Looks at a queue, for roles whose keys are given.
+ * Reads a queue, for a role that controls the owners with the given keys.
  */
 void
 aion_queue_read(const char *name, Datum controlled, Queue *queue)
@@ -179,7 +179,7 @@ rule(Queue *queue, int32 owner_key, Datum controlled)
 }
 
 /*
- * Returns the keys that are, or are not, among others as well.
+ * Returns the keys that are also, or are not, among other keys.
  */
 static Datum
 select_common(Datum keys, Datum of, bool common)
@@ -226,8 +226,8 @@ may_claim(Oid role, const char *name, Datum owners)
 }
 
 /*
- * Refuses what only those who control a queue may do.  A queue that only runs of a role use belongs
- * to that role once it has asked.
+ * Refuses a role that does not control a queue.  A queue that only runs of this role use belongs to
+ * it from this call on.
  */
 static void
 require_control(Oid role, const char *name)
@@ -237,7 +237,7 @@ require_control(Oid role, const char *name)
 
 	if (aion_owner_access(role) == ACCESS_ADMIN)
 		return;
-	/* Until this transaction ends no administrator takes over what it is about to decide. */
+	/* Until this transaction ends no administrator takes over the queue. */
 	(void) aion_statement_execute(&lock_queue, args);
 	rows = aion_statement_execute(&select_control, args);
 	if (aion_row_isnull(rows, 0, 1) && !aion_row_bool(rows, 0, 2))
@@ -257,7 +257,7 @@ require_control(Oid role, const char *name)
 }
 
 /*
- * Finds out how many of so many activities may be claimed, and keeps others from claiming those.
+ * Returns how many of the wanted activities may be claimed, and locks the permits for those.
  */
 int
 aion_queue_hold_permits(Queue *queue, int wanted)
@@ -274,7 +274,7 @@ aion_queue_hold_permits(Queue *queue, int wanted)
 }
 
 /*
- * Uses up what a claim needs; returns the permit that the activity keeps while it runs, 0: none.
+ * Uses up the permits of one claim; returns the one that the activity keeps while it runs, 0: none.
  */
 int32
 aion_queue_use_permit(Queue *queue)
@@ -298,14 +298,14 @@ aion_queue_use_permit(Queue *queue)
 }
 
 /*
- * Tells whether one more activity with a key may run.  Until this transaction ends nobody else
- * claims one with that key, for he could not see this claim.
+ * Tells whether one more activity with a key may run.  Until this transaction ends no other one
+ * claims an activity with that key, since it could not see this claim.
  */
 bool
 aion_queue_has_room_for(const Queue *queue, const char *key)
 {
 	NullableDatum args[] = {aion_arg_text(queue->name), aion_arg_text(key), queue->ruled};
-	uint32 hash[AION_DIGEST_LENGTH / sizeof(uint32)]; /* that cannot be chosen to be another's */
+	uint32 hash[AION_DIGEST_LENGTH / sizeof(uint32)]; /* no collision can be chosen */
 	char *text;
 	LOCKTAG tag;
 
@@ -320,7 +320,7 @@ aion_queue_has_room_for(const Queue *queue, const char *key)
 }
 
 /*
- * Returns the permit of an activity that no longer runs, and says that another one may.
+ * Frees the permit of an activity that no longer runs, and wakes claimers, since another one may.
  */
 void
 aion_queue_release(const char *name, int32 permit, const char *key)
@@ -340,7 +340,7 @@ aion_queue_release_all(int64 run_key)
 }
 
 /*
- * Returns when a permit will be free that nobody returns; DT_NOEND: there is none such.
+ * Returns when a permit of the kind 'rate' will be free; DT_NOEND: there is none in use.
  */
 TimestampTz
 aion_queue_next_permit(const char *name)
@@ -373,7 +373,7 @@ set_free_at(const char *queue, const char *kind, int32 number, TimestampTz free_
 }
 
 /*
- * Lets there be so many permits, of which those that exist stay what they are.
+ * Adds or removes permits until there are count; those that remain keep their state.
  */
 static void
 provide_permits(const char *name, const char *kind, int count)
@@ -424,7 +424,7 @@ pause_queue(FunctionCallInfo fcinfo, bool paused)
 }
 
 /*
- * Lets a role claim activities of a queue, or no longer.
+ * Grants or revokes the right of a role to claim activities of a queue.
  */
 static void
 change_grant(FunctionCallInfo fcinfo, bool grant)
@@ -483,7 +483,7 @@ aion_configure_task_queue(PG_FUNCTION_ARGS)
 	aion_adopt_if_new();
 	require_control(user, name);
 	(void) aion_statement_execute(&set_limits, args); /* and lock the row, also of a new queue */
-	/* An administrator's limits are for all, but the owner's workers are not for what others do. */
+	/* Limits of an administrator apply to all owners, grants of the former owner must not. */
 	if (aion_owner_access(user) == ACCESS_ADMIN &&
 		aion_statement_execute(&disown_queue, args).count > 0)
 		(void) aion_statement_execute(&forget_grants, args);
@@ -529,7 +529,7 @@ aion_resume_task_queue(PG_FUNCTION_ARGS)
 }
 
 /*
- * _queue_pace() -> set of (owner_key, task_queue, started, finished), of owners that one may see
+ * _queue_pace() -> set of (owner_key, task_queue, started, finished), of visible owners
  */
 Datum
 aion_queue_pace(PG_FUNCTION_ARGS)
@@ -565,7 +565,7 @@ aion_queue_pace(PG_FUNCTION_ARGS)
 
 /*
  * _queue_pollers(task_queue, owner_key) -> how many workers that may claim activities of an owner,
- *		or of any that one may see, have polled a queue lately; null: it is not known
+ *		or of any that the caller may see, have polled a queue lately; null: it is not known
  */
 Datum
 aion_queue_pollers(PG_FUNCTION_ARGS)

@@ -1,6 +1,6 @@
 /*
  * registration.c
- *		Activities by name: who registered which, how they are executed, and whether they can be.
+ *		Registered activities: the owner of each, how it is executed, and whether it can be.
  */
 #include "postgres.h"
 
@@ -61,7 +61,7 @@ aion_registration_init(void)
 }
 
 /*
- * Finds an activity by name; NULL if nobody registered it.
+ * Finds an activity by name; NULL if it is not registered.
  */
 static Registration *
 find(const char *name)
@@ -123,8 +123,8 @@ callable(Registration *activity)
 }
 
 /*
- * Finds an activity and, for who executes it here, its function; NULL if something is in the way of
- * calling it for the current user.  That is never told to the code: it can be mended.
+ * Finds an activity and, unless it is external, its function; NULL and the obstacle if it cannot be
+ * executed for the current user.  An obstacle is no failure of the activity: it can be fixed.
  */
 const Registration *
 aion_registration_find(const char *name, const Handler **handler, Obstacle *obstacle)
@@ -230,7 +230,7 @@ policy_of(FunctionCallInfo fcinfo, const char *task_queue, ActivityMode mode)
 }
 
 /*
- * Refuses a policy that does not fit where the activity is executed.
+ * Refuses a policy that does not fit the mode of the activity.
  */
 static void
 check_policy(const Policy *policy, ActivityMode mode)

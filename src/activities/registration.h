@@ -1,6 +1,6 @@
 /*
  * registration.h
- *		Activities by name.
+ *		Registered activities: the owner of each, how it is executed, and whether it can be.
  */
 #ifndef AION_REGISTRATION_H
 #define AION_REGISTRATION_H
@@ -16,7 +16,7 @@
 typedef enum ActivityMode
 {
 	MODE_INLINE,	 /* executed in a turn */
-	MODE_BACKGROUND, /* executed here, in a transaction of its own */
+	MODE_BACKGROUND, /* executed by an executor, in its own transaction */
 	MODE_EXTERNAL	 /* executed by workers */
 } ActivityMode;
 
@@ -33,7 +33,7 @@ typedef struct Registration
 	Handler *handler;	   /* NULL: there is no such function */
 } Registration;
 
-/* Why an activity cannot be executed; a registration or a grant can mend it. */
+/* Why an activity cannot be executed; a registration or a grant can fix it. */
 typedef struct Obstacle
 {
 	const char *reason;

@@ -1,16 +1,16 @@
 /*
  * task.c
- *		Rows of activities that are executed outside of turns, for the session that executes one.
+ *		Tasks: rows of activities that workers or executors execute outside of turns.
  *
- * A row is made by the turn that asks for the activity and deleted by the one that records what
- * came of it (activities/handover.c).  In between it belongs to the session that has locked it: a
+ * A row is made by the turn that asks for the activity and deleted by the turn that records its
+ * outcome (activities/handover.c).  In between it belongs to the session that has locked it: a
  * worker that claims, completes or fails it, or the run, which skips what is locked.  A worker
  * never touches the run's row: the outcome is in the row of the task, and an arrival in the inbox
  * of the run says that it is there.
  *
  *		waiting -> claimed -> settled			deleted when it is recorded
  *		   ^          |  \-> cancelled			deleted when the time of the attempt is up
- *		   |          |   '-> abandoned			the same, or it is settled as if nothing had been
+ *		   |          |   '-> abandoned			the same, or it is settled as usual
  *		   '----------'  (an attempt failed, and there will be another)
  */
 #include "postgres.h"
@@ -93,8 +93,8 @@ send_settled(const Task *task)
 }
 
 /*
- * Notes that an attempt did not happen, and that no other will be made because the workflow is to
- * be cancelled.
+ * Settles an activity whose attempt did not happen, and which gets no other attempt because the
+ * workflow is to be cancelled.
  */
 void
 aion_task_settle_cancelled(const Task *task)
@@ -107,7 +107,7 @@ aion_task_settle_cancelled(const Task *task)
 }
 
 /*
- * What is known about an activity that was cancelled.
+ * Returns the failure of an activity that was cancelled.
  */
 Jsonb *
 aion_task_cancelled(const char *activity)
@@ -123,7 +123,7 @@ aion_task_cancelled(const char *activity)
 }
 
 /*
- * Notes that an attempt failed: there will be another, which is returned, or that was the last.
+ * Notes that an attempt failed.  Returns whether there will be another.
  */
 bool
 aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry_after,
@@ -154,7 +154,7 @@ aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry
 }
 
 /*
- * Lets the run look at a task when the time of its attempt may be up.
+ * Arms a timer by which the run looks at a task when the time of its attempt may be up.
  */
 void
 aion_task_watch(const Task *task, TimestampTz not_before)
@@ -164,7 +164,7 @@ aion_task_watch(const Task *task, TimestampTz not_before)
 }
 
 /*
- * What is known about an attempt, or an activity, that took too long.
+ * Returns the failure of an attempt, or an activity, that took too long.
  */
 Jsonb *
 aion_task_timeout(const char *activity, int32 attempts, const char *which)
@@ -183,7 +183,7 @@ aion_task_timeout(const char *activity, int32 attempts, const char *which)
 }
 
 /*
- * Lets the run be looked at, for a reason that has not been given yet.
+ * Arms a timer by which the run is claimed at a moment, unless it has one for the same reason.
  */
 void
 aion_task_wake(const Task *task, const char *why, TimestampTz moment)
@@ -194,7 +194,8 @@ aion_task_wake(const Task *task, const char *why, TimestampTz moment)
 }
 
 /*
- * Tells whoever executes such tasks that there is another.
+ * Wakes workers or executors that may execute the task; for a later retry in the background, arms a
+ * timer that does.
  */
 void
 aion_task_tell(const Task *task, const char *queue, TimestampTz next)

@@ -1,6 +1,6 @@
 /*
  * task.h
- *		Activities that are executed outside of a turn: by workers, or in the background.
+ *		Tasks: rows of activities that workers or executors execute outside of turns.
  */
 #ifndef AION_TASK_H
 #define AION_TASK_H
@@ -41,7 +41,7 @@ typedef struct Task
 /* The kind of arrivals that say that an activity is settled; the name is its ordinal. */
 #define ARRIVAL_SETTLED "activity"
 
-/* For who executes them; with the lock on the task. */
+/* For the session that executes a task, with the lock on it. */
 extern void aion_task_read(Rows rows, uint64 row, Task *task);
 extern void aion_task_settle(const Task *task, const Jsonb *outcome);
 extern bool aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry_after,

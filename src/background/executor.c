@@ -1,10 +1,10 @@
 /*
  * executor.c
- *		A process that executes what an owner has to do outside of turns.
+ *		A process that executes the activities in the background of one owner, as that owner.
  *
- * Like a runner it is connected as the owner.  It has nothing to do with runs, so nobody waits for
- * it, however long it takes: activities in the background.  One transaction claims and another one
- * executes; a claim that is lost with the server was never made, so its commit waits for no disk.
+ * Like a runner it is connected as the owner.  It executes no turns, so no run is delayed, however
+ * long an activity takes.  One transaction claims a task and another one executes it; a claim that
+ * is lost when the server crashes was never made, so its commit does not wait for the disk.
  */
 #include "postgres.h"
 
@@ -67,7 +67,7 @@ aion_executor_main(Datum argument)
 		if (aion_process_reload())
 			aion_roster_set_limit(aion_max_runners_per_owner);
 		if (aion_roster_must_leave() || strcmp(aion_execution, execution) != 0)
-			proc_exit(0); /* the scheduler knows whether there shall be another */
+			proc_exit(0); /* the scheduler decides whether to start another */
 		(void) aion_roster_look(&left_over);
 		if (work(recover || left_over, &again))
 			idle_since = GetCurrentTimestamp();
@@ -139,7 +139,7 @@ claim(bool recover, TimestampTz *again)
 }
 
 /*
- * Waits until there may be something; ends the process if that takes long.
+ * Waits until there may be work; ends the process if that takes long.
  */
 static void
 rest(TimestampTz idle_since, TimestampTz again)

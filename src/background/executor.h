@@ -1,6 +1,6 @@
 /*
  * executor.h
- *		A process that executes what an owner has to do outside of turns.
+ *		A process that executes the activities in the background of one owner, as that owner.
  */
 #ifndef AION_EXECUTOR_H
 #define AION_EXECUTOR_H

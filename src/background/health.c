@@ -1,6 +1,6 @@
 /*
  * health.c
- *		What can be seen of the engine itself.
+ *		Functions that show the state of the engine: its processes, and messages left out.
  */
 #include "postgres.h"
 

@@ -1,11 +1,11 @@
 /*
  * launcher.c
- *		One process per server: sees to it that every database with aion has a scheduler.
+ *		One process per server: keeps a scheduler running in every database with aion.
  *
- * It is connected to no database, so it cannot see where the extension is.  At first it lets a
- * scheduler look into every database, one after the other; afterwards it is told where an extension
- * came or went.  A scheduler that ends although there is something to serve gets a successor, later
- * the more often that happens.
+ * It is connected to no database, so it cannot see where the extension is.  At first it starts a
+ * scheduler in every database, one after the other, to find out; afterwards sessions tell it where
+ * an extension was created or dropped.  A scheduler that ends although its database has the
+ * extension is started again, with exponential backoff.
  */
 #include "postgres.h"
 
@@ -36,10 +36,10 @@
 #define AGAIN_MAX_MS (60 * 1000)
 #define STABLE_MS (60 * 1000)
 #define PROBE_MS 10000
-#define NO_ROOM_MAX_MS (10 * 1000) /* that there is room again is not told */
+#define NO_ROOM_MAX_MS (10 * 1000) /* a free worker slot is not announced */
 #define COMPLAIN_MS (60 * 1000)
 
-/* A database that has a scheduler, or had one and shall have another. */
+/* A database that has a scheduler, or is to get one again. */
 typedef struct Served
 {
 	Oid database;
@@ -47,7 +47,7 @@ typedef struct Served
 	TimestampTz started_at;
 	TimestampTz again_at;
 	int delay;	  /* ms */
-	bool no_room; /* for a scheduler, which it may need */
+	bool no_room; /* no worker slot for a scheduler, which it may need */
 	bool asked;	  /* while it had one: look again if that finds nothing to serve */
 } Served;
 
@@ -100,7 +100,7 @@ aion_launcher_main(Datum argument)
 		foreach (cell, databases)
 			look_into(lfirst_oid(cell));
 		if (databases != NIL)
-			SetLatch(MyLatch); /* waiting for them may have swallowed other news */
+			SetLatch(MyLatch); /* waiting for them may have reset it */
 		list_free(databases);
 		aion_process_wait_until(look_after());
 	}
@@ -139,7 +139,7 @@ list_databases(void)
 }
 
 /*
- * Lets a scheduler look whether there is an extension in a database, unless there is one at work.
+ * Starts a scheduler that looks whether a database has the extension, unless one is running.
  */
 static void
 look_into(Oid database)
@@ -195,7 +195,7 @@ start_scheduler(Served *database)
 }
 
 /*
- * Says for how many databases there is no room: to who looks, and at times in the log.
+ * Publishes which databases have no worker slot for a scheduler, and logs how many at intervals.
  */
 static void
 report_unserved(void)
@@ -227,8 +227,8 @@ report_unserved(void)
 }
 
 /*
- * Sees which schedulers have ended, and starts those whose time has come.  Returns when that is
- * next.
+ * Finds out which schedulers have ended, and starts those that are due.  Returns when the next one
+ * is due.
  */
 static TimestampTz
 look_after(void)
@@ -258,8 +258,7 @@ look_after(void)
 			database->delay = Min(database->delay * 2, AGAIN_MAX_MS);
 		}
 		if (database->handle != NULL || aion_service_is_served(database->database))
-			continue; /* by one that an earlier launcher has started, perhaps: it tells when it ends
-					   */
+			continue; /* perhaps by one of an earlier launcher: it tells when it ends */
 		if (aion_process_is_due(database->again_at, AGAIN_MAX_MS))
 		{
 			if (!exists(database->database))

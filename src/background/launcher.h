@@ -1,6 +1,6 @@
 /*
  * launcher.h
- *		One process per server: sees to it that every database with aion has a scheduler.
+ *		One process per server: keeps a scheduler running in every database with aion.
  */
 #ifndef AION_LAUNCHER_H
 #define AION_LAUNCHER_H

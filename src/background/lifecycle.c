@@ -1,13 +1,13 @@
 /*
  * lifecycle.c
- *		What happens to databases and extensions, noticed where it happens.
+ *		Hooks for commands that concern databases, extensions and names of roles.
  *
- * Commands that need a database for themselves would fail for the engine's processes in it, and
- * what locks all tables of the extension would deadlock with them.  Before such a command the
- * engine is kept out of the database, and let in again when the transaction has ended and
- * everybody can see what it did.  An extension that comes or goes is told to the launcher when
- * that commits.  COMMIT PREPARED calls no transaction callbacks, so what such a transaction made
- * ready has to be looked for.
+ * Commands that need a database for themselves would fail because of the engine's processes in it,
+ * and commands that lock all tables of the extension would deadlock with them.  Before such a
+ * command the engine is kept out of the database, and let in again when the transaction has ended
+ * and its effects are visible to all sessions.  When an extension was created or dropped, the
+ * launcher is told at the commit.  COMMIT PREPARED calls no transaction callbacks, so the engine
+ * has to scan for what such a transaction made ready.
  */
 #include "postgres.h"
 
@@ -133,7 +133,7 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 	if (IsA(node, TransactionStmt) &&
 		((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED)
 	{
-		/* Whatever it was: it has told nobody. */
+		/* Whatever it did, it has posted no hint and woken no session. */
 		aion_board_post_extension(MyDatabaseId);
 		aion_wakeup_everybody();
 	}
@@ -189,7 +189,7 @@ template_of(const CreatedbStmt *statement)
 }
 
 /*
- * Tells whether the user can have any success with such a command.
+ * Tells whether the user may execute such a command.
  */
 static bool
 may_have(Node *statement, Oid database)
@@ -274,7 +274,7 @@ has_option(const AlterDatabaseStmt *statement, const char *name, bool value)
 
 /*
  * Tells whether a command locks the tables of aion one after the other, and may: one that drops the
- * extension, also by what it requires or by whom it belongs to, and one that changes all of it.
+ * extension, also by what it requires or by its owner, and one that changes all of it.
  */
 static bool
 locks_extension(Node *statement)
@@ -336,7 +336,7 @@ drops_any_of(const DropStmt *drop, List *required)
 }
 
 /*
- * Tells whether one of some roles owns one of some objects, and is at the user's disposal.
+ * Tells whether one of some roles owns one of some objects, and the user has its privileges.
  */
 static bool
 owns_any_of(List *roles, List *required)
@@ -415,7 +415,7 @@ is_among(List *required, Oid class, Oid object)
 }
 
 /*
- * Returns who owns an object; InvalidOid if it is gone, or of a class without owners.
+ * Returns the owner of an object; InvalidOid if it is gone, or of a class without owners.
  */
 static Oid
 owner_of(const ObjectAddress *object)
@@ -438,8 +438,8 @@ owner_of(const ObjectAddress *object)
 }
 
 /*
- * Lets nobody ring for schedules that will be gone.  An extension of another version, or anything
- * else that is wrong, is no reason not to drop it.
+ * Removes the jobs of pg_cron for schedules that will be gone.  An error, as in an extension of
+ * another version, must not prevent the drop.
  */
 static void
 remove_cron_jobs(void)
@@ -468,7 +468,8 @@ remove_cron_jobs(void)
 }
 
 /*
- * Says where an extension is created that the server has too few processes for all that have it.
+ * Warns, where an extension is created, that the server has too few processes for all databases
+ * that have it.
  */
 static void
 warn_of_workers(void)

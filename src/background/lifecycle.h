@@ -1,6 +1,6 @@
 /*
  * lifecycle.h
- *		What happens to databases and extensions, noticed where it happens.
+ *		Hooks for commands that concern databases, extensions and names of roles.
  */
 #ifndef AION_LIFECYCLE_H
 #define AION_LIFECYCLE_H

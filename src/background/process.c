@@ -1,6 +1,6 @@
 /*
  * process.c
- *		What the engine's processes have in common: how they begin, wait, and hold transactions.
+ *		What the engine's processes have in common: how they begin, wait, and use transactions.
  */
 #include "postgres.h"
 
@@ -27,14 +27,14 @@
 #include "support/pg_compat.h"
 
 #define CLOCK_MS 10000	  /* after which a wait looks whether the clock was set */
-#define EXIT_WAIT_MS 1000 /* for locks, by what a process does when it ends */
+#define EXIT_WAIT_MS 1000 /* for locks, in callbacks of a process that ends */
 
-/* What a role or a database may set for its sessions, and the engine's statements do without. */
+/* Settings that a role or a database may have, and that the engine's statements must not use. */
 static const struct
 {
 	const char *name;
 	const char *value;
-	bool is_codes; /* code of users has what they have set */
+	bool is_codes; /* code of users gets the original value */
 } pinned[] = {{"default_transaction_deferrable", "off", true},
 			  {"default_transaction_isolation", "read committed", true},
 			  {"default_transaction_read_only", "off", true},
@@ -54,7 +54,7 @@ static void watch_temporary_schema(void);
 static void clean_session(void);
 
 /*
- * Fills in what is the same for all.
+ * Fills in what is the same for all processes.
  */
 void
 aion_process_describe(BackgroundWorker *worker, const char *type, const char *main)
@@ -80,7 +80,7 @@ aion_process_begin(void)
 }
 
 /*
- * Lets nothing that is set for a role or a database change what the engine's statements do.
+ * Keeps settings of a role or a database from changing what the engine's statements do.
  */
 void
 aion_process_pin_settings(void)
@@ -141,7 +141,8 @@ aion_process_fail_work(ErrorData **error)
 
 /*
  * Removes what activities have left in this session and later ones would meet: prepared statements,
- * locks, temporary objects.  A process that fails to makes room for a new one.
+ * locks, temporary objects.  A process that cannot remove them exits, and a new one takes its
+ * place.
  */
 static void
 clean_session(void)
@@ -179,7 +180,7 @@ aion_process_reload(void)
 }
 
 /*
- * Waits to be woken, at most so long; -1: however long that takes.
+ * Waits for the latch, at most so many milliseconds; -1: without a limit.
  */
 bool
 aion_process_wait(long milliseconds)
@@ -189,9 +190,9 @@ aion_process_wait(long milliseconds)
 }
 
 /*
- * Waits to be woken, at most until a moment.  Latches know nothing of the clock, which may be put
- * forward, or go on while a machine is suspended: so now and then it is looked at.  Where it was
- * put back, the caller looks what that means.
+ * Waits for the latch, at most until a moment.  The timeout of a latch does not follow the clock,
+ * which may be put forward, or go on while the machine is suspended: so the clock is read at
+ * intervals.  If it was put back, the wait ends, and the caller decides what that means.
  */
 bool
 aion_process_wait_until(TimestampTz moment)
@@ -213,8 +214,8 @@ aion_process_wait_until(TimestampTz moment)
 }
 
 /*
- * Tells whether a moment has come that was at most so far away when it was chosen.  If it is
- * farther away now, the clock was put back.
+ * Tells whether a moment has come that was at most so many milliseconds away when it was chosen.
+ * If it is farther away now, the clock was put back.
  */
 bool
 aion_process_is_due(TimestampTz moment, int milliseconds)
@@ -225,7 +226,7 @@ aion_process_is_due(TimestampTz moment, int milliseconds)
 }
 
 /*
- * Waits to be woken, at most so long; tells whether it was.
+ * Waits for the latch, at most so many milliseconds; tells whether it was set.
  */
 static bool
 wait_for_latch(long milliseconds)
@@ -250,9 +251,10 @@ wait_for_no_standby(int code, Datum argument)
 }
 
 /*
- * The same for the lock of the temporary schema, which a transaction of any role can keep: the
- * objects then stay for the next process that has this one's number.  An exit ignores all signals
- * unless it lets itself be interrupted; then the error ends the callback and the exit goes on.
+ * The same, and limits the wait for the lock of the temporary schema, which a transaction of any
+ * role can hold: the objects then stay for the next process that has this one's number.  An exit
+ * ignores all signals unless it enables interrupts; then the error ends the callback and the exit
+ * goes on.
  */
 static void
 limit_waits(int code, Datum argument)
@@ -279,7 +281,7 @@ hold_interrupts(int code, Datum argument)
 }
 
 /*
- * Languages let code be executed when the process ends, as PL/Perl does with END blocks.  That code
+ * Languages may execute code when the process ends, as PL/Perl does with END blocks.  That code
  * would have no limit, in a process that has no session any more and that no view shows.
  */
 static void

@@ -1,6 +1,6 @@
 /*
  * process.h
- *		What the engine's processes have in common.
+ *		What the engine's processes have in common: how they begin, wait, and use transactions.
  */
 #ifndef AION_PROCESS_H
 #define AION_PROCESS_H

@@ -1,12 +1,12 @@
 /*
  * retention.c
- *		Removing runs that closed longer ago than aion.retention, which is done by the scheduler.
+ *		Removing runs that closed longer ago than aion.retention; the scheduler does it.
  *
- * It is told of no run that closes: one that does from now on is not removed before all of the
- * retention has passed, so it is enough to look again then, or when the oldest one that is closed
- * has been kept so long.  What an idle database costs is one look in all that time.  It removes a
- * few at a time, in transactions of their own that wait for nobody, and sees to its other work in
- * between; a crash leaves those that have not been removed.
+ * The scheduler is told of no run that closes: a run that closes from now on is not removed before
+ * all of the retention has passed, so it is enough to look again then, or when the oldest closed
+ * run has been kept so long.  An idle database costs one look in all that time.  The scheduler
+ * removes a few runs at a time, in transactions of their own that skip what other sessions have
+ * locked, and does its other work in between; a crash leaves the runs that have not been removed.
  */
 #include "postgres.h"
 
@@ -24,17 +24,17 @@
 
 #define RUNS_AT_ONCE 100
 #define EVENTS_AT_ONCE 10000
-#define PATIENCE "1s"	  /* with locks on what nobody else has a reason to lock */
+#define PATIENCE "1s"	  /* for locks that no other session has a reason to hold */
 #define LONGEST_REST 3600 /* s, while there is something to remove */
 
 static TimestampTz look_at = DT_NOBEGIN;
-static TimestampTz from = DT_NOBEGIN; /* those that closed before have been seen to, this time */
+static TimestampTz from = DT_NOBEGIN; /* runs that closed before it are done, this time */
 
 static TimestampTz remove_some(TimestampTz now);
 static TimestampTz after_rest(TimestampTz now);
 
 /*
- * Looks anew: what is closed, or the setting, may have changed.
+ * Looks again from the start: closed runs, or the setting, may have changed.
  */
 void
 aion_retention_reset(void)
@@ -43,7 +43,7 @@ aion_retention_reset(void)
 }
 
 /*
- * Removes some of what is to be removed, if it is time to look.
+ * Removes some of the runs that are to be removed, if it is time to look.
  */
 void
 aion_retention_serve(void)

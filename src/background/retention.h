@@ -1,6 +1,6 @@
 /*
  * retention.h
- *		Removing runs that closed longer ago than aion.retention.
+ *		Removing runs that closed longer ago than aion.retention; the scheduler does it.
  */
 #ifndef AION_RETENTION_H
 #define AION_RETENTION_H

@@ -2,18 +2,19 @@
  * runner.c
  *		A process that executes the runs of one owner, as that owner.
  *
- * It is connected as the owner, so there is no other role that code could find the way back to.
- * Many runs share a transaction and its commit: a batch.  Which runs those are it learns from hints
- * on the board, and when it begins or too many hints came, by scanning the tables for its share:
- * the runners of one owner divide the runs by their keys, so that they seldom meet.  A run that
- * somebody else has locked is looked at again soon, since nobody tells when he lets go.
+ * It is connected as the owner, so there is no other role that code could switch back to.  Many
+ * runs share a transaction and its commit: a batch.  The runner learns which runs are ready from
+ * hints on the board, and when it begins or too many hints came, by scanning the tables for its
+ * part: the runners of one owner divide the runs by their keys, so that they seldom meet.  A run
+ * that another session has locked is looked at again soon, since the release of its lock is not
+ * announced.
  *
- * Nobody waits for one that is slow.  A run that waits for a lock, or takes long, leaves its batch
- * and is executed alone, and before that the runner gives all else that it has to do to the others
- * of its owner.  One that waits too long even then is tried again later, ever more rarely.
+ * A slow run does not delay others.  A run that waits for a lock, or takes long, leaves its batch
+ * and is executed alone; before that the runner gives all its other runs to the other runners of
+ * its owner.  A run that waits too long even then is tried again later, with exponential backoff.
  *
  * A crash at any point leaves what the last commit left.  A batch that cannot commit is repeated
- * one run at a time, so that the one that is to blame is found.
+ * one run at a time, so that the run that is the cause is found.
  */
 #include "postgres.h"
 
@@ -48,13 +49,13 @@
 #define TAKEN_FIRST_MS 5
 #define TAKEN_MAX_MS 1000
 #define LONG_SHARE 5		 /* times what a batch may take */
-#define LOCK_WAIT_MS 300	 /* of a run that is executed alone, where others take the rest */
-#define LOCK_WAIT_ONLY_MS 20 /* where there are no others */
+#define LOCK_WAIT_MS 300	 /* of a run that is executed alone, if other runners take the rest */
+#define LOCK_WAIT_ONLY_MS 20 /* if there are no other runners */
 #define SLOW_VERSIONS 32
 #define SLOW_FOR_MS 60000
 #define SUBTRANSACTIONS 50 /* more than 64 overflow what other backends' snapshots hold */
 
-/* A run that somebody else had. */
+/* A run that another session had locked. */
 typedef struct Taken
 {
 	int64 run_key;
@@ -63,7 +64,7 @@ typedef struct Taken
 	bool waiting; /* else it is only remembered, so that the delay grows */
 } Taken;
 
-/* A run that did not get through in a batch. */
+/* A run that has left its batch. */
 typedef struct Alone
 {
 	int64 run_key;
@@ -80,16 +81,16 @@ typedef struct SlowVersion
 static RosterEntry self;
 static int64 queue[QUEUE];
 static int queued = 0;
-static int fitting = QUEUE; /* how many runs a batch can be expected to come to */
+static int fitting = QUEUE; /* how many runs a batch is expected to execute */
 static Taken taken[QUEUE];
 static int taken_count = 0;
 static Alone alone[QUEUE]; /* to be executed in a transaction of their own */
 static int alone_count = 0;
 static SlowVersion slow_versions[SLOW_VERSIONS]; /* in a circle */
 static int slow_count = 0;
-static int64 errands[QUEUE]; /* that are no runs; each in a transaction of its own, too */
+static int64 errands[QUEUE]; /* that are due; each in a transaction of its own, too */
 static int errand_count = 0;
-static int64 alone_run = 0; /* that this runner is busy with alone; 0: none */
+static int64 alone_run = 0; /* that this runner executes alone; 0: none */
 static ReadyScan scan;
 static bool scanning = false;
 static bool scan_is_new = false;
@@ -125,7 +126,7 @@ static void note_failure(int64 run_key, const ErrorData *error);
 pg_noreturn PGDLLEXPORT void aion_runner_main(Datum argument);
 
 /*
- * Describes a runner that serves what a slot of the board says.
+ * Describes a runner that serves the owner of a runner slot.
  */
 void
 aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation)
@@ -137,7 +138,7 @@ aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation)
 }
 
 /*
- * Begins a process that serves what a slot of the board says, as the owner it names.
+ * Begins a process that serves the owner of a runner slot, connected as that owner.
  */
 void
 aion_runner_begin(int slot, const char *name, RosterEntry *entry)
@@ -175,7 +176,7 @@ aion_runner_main(Datum argument)
 		if (aion_process_reload())
 			aion_roster_set_limit(aion_max_runners_per_owner);
 		if (aion_roster_must_leave() || strcmp(aion_execution, execution) != 0)
-			proc_exit(0); /* the scheduler knows whether there shall be another */
+			proc_exit(0); /* the scheduler decides whether to start another */
 		again = requeue_taken();
 		if (fill_queue() || alone_count > 0)
 		{
@@ -253,7 +254,8 @@ scan_more(void)
 }
 
 /*
- * Queues the runs that somebody else had when it is time to look again.  Returns when that is next.
+ * Queues the runs that other sessions had locked when it is time to look again.  Returns the next
+ * such moment.
  */
 static TimestampTz
 requeue_taken(void)
@@ -353,8 +355,8 @@ note_alone(int64 run_key, bool slow)
 }
 
 /*
- * Executes one of the runs that did not get through in a batch in its own transaction, where it may
- * take long.
+ * Executes one of the runs that have left their batch in its own transaction, where it may take
+ * long.
  */
 static void
 execute_alone(void)
@@ -383,8 +385,8 @@ execute_alone(void)
 }
 
 /*
- * Lets this runner be busy with one run, and others take the rest: also what is only looked at
- * again later, if that might come too late.
+ * Reserves this runner for one run, and gives the rest to other runners: also the locked runs that
+ * are looked at again later, if the run is slow.
  */
 static RosterEngagement
 engage(const Alone *run)
@@ -415,8 +417,8 @@ engage(const Alone *run)
 }
 
 /*
- * Forgets the runs that were locked, which other runners look at now; but how often the run at hand
- * was tried in vain is remembered.
+ * Forgets the runs that were locked, which other runners look at now, but keeps the backoff of one
+ * run.
  */
 static void
 forget_taken_but(int64 run_key)
@@ -432,7 +434,7 @@ forget_taken_but(int64 run_key)
 }
 
 /*
- * Notes of a version whether a run of it took long.
+ * Notes for a version whether a run of it took long.
  */
 static void
 note_slow(int32 version_key, bool slow)
@@ -469,7 +471,7 @@ is_slow(int32 version_key)
 }
 
 /*
- * Does what is due and no run, each in its own transaction, since it may start and end runs.
+ * Executes the errands that are due, each in its own transaction, since it may start and end runs.
  */
 static void
 run_errands(void)
@@ -485,7 +487,7 @@ run_errands(void)
 }
 
 /*
- * Does one of these; false if that failed, or if somebody else is at it.
+ * Executes one errand; false if that failed, or if another session executes it.
  */
 static bool
 try_errand(int64 key)
@@ -527,7 +529,7 @@ try_errand(int64 key)
 }
 
 /*
- * Executes one run in a transaction of its own.  What goes wrong there is its own failure.
+ * Executes one run in a transaction of its own.  An error there is a failure of that run.
  */
 static void
 execute_one(int64 run_key, int lock_wait, MemoryContext context)
@@ -566,7 +568,7 @@ try_to_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext co
 }
 
 /*
- * Ends what was begun for the runs, or the errand, of a transaction.
+ * Ends the watch that was begun for the runs, or the errand, of a transaction.
  */
 static void
 end_watch(void)
@@ -578,7 +580,7 @@ end_watch(void)
 }
 
 /*
- * Executes runs until the batch is full, and commits.  What is left is queued again.
+ * Executes runs until the batch is full, and commits.  Runs that are left are queued again.
  */
 static void
 execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
@@ -629,8 +631,8 @@ execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 }
 
 /*
- * Learns from a batch how many runs to claim for the next: those that it does not come to were
- * locked and read in vain, and are kept from other runners meanwhile.
+ * Learns from a batch how many runs to claim for the next: runs that were claimed and not executed
+ * were locked and read for nothing, and kept from other runners meanwhile.
  */
 static void
 expect(int executed, bool was_full)
@@ -642,7 +644,7 @@ expect(int executed, bool was_full)
 }
 
 /*
- * Executes a run, and notes when to go on with it if it did not get through.
+ * Executes a share of a run, and notes that the run has to be tried again if it was given up.
  */
 static void
 execute_share(Run *run, Budget *budget)
@@ -668,8 +670,8 @@ batch_is_full(TimestampTz until)
 }
 
 /*
- * Notes which runs could not be claimed because somebody else has them, and what is no run; drops
- * what was sent to runs that are gone.
+ * Notes which runs could not be claimed because another session has locked them, and which keys are
+ * errands; drops what was sent to runs that are gone.
  */
 static void
 give_back(const int64 *run_keys, int count, List *runs)

@@ -1,12 +1,12 @@
 /*
  * scheduler.c
- *		One process per database: knows what falls due, and sees to it that there are runners.
+ *		One process per database: wakes runners for due timers, and starts runners and executors.
  *
- * It executes no code of users.  It knows the next timers: those it read in the table, up to a
- * horizon, and those that were armed before the horizon since, which it is told.  The table is not
- * looked at behind what it has read, where dead rows are, except when a hint may have been lost;
- * and not at all while nothing is due.  What is due is only pointed out to a runner; the turn that
- * it wakes deletes the timer and records that it fired.
+ * It executes no code of users.  It keeps the next timers in memory: those it read from the table,
+ * up to a horizon, and those that were armed before the horizon since, which arrive as hints.  The
+ * part of the table that it has read, where dead rows are, is not read again, except when a hint
+ * may have been lost; and nothing is read while nothing is due.  The run of a timer that is due is
+ * only posted to a runner; the turn that this wakes deletes the timer and records that it fired.
  */
 #include "postgres.h"
 
@@ -61,7 +61,7 @@ typedef struct KnownTimer
 	BoardTimer timer;
 } KnownTimer;
 
-/* An owner whose process did not come about. */
+/* An owner whose process could not be started. */
 typedef struct Waiting
 {
 	BoardOwner owner;
@@ -86,7 +86,7 @@ static Statement scan_timers =
 			  " WHERE (fire_at, run_key) > ($1, $2) ORDER BY fire_at, run_key LIMIT $3",
 			  TIMESTAMPTZOID, INT8OID, INT4OID);
 
-static MemoryContext memory;	   /* for what it knows */
+static MemoryContext memory;	   /* of the scheduler's state */
 static MemoryContext timer_memory; /* of that, the timers */
 static pairingheap *timers;
 static bool executing = false; /* this database is adopted, and not paused */
@@ -162,7 +162,7 @@ aion_scheduler_main(Datum argument)
 		aion_board_set_next_wake(wake);
 		if (aion_process_wait_until(wake))
 			aion_board_post_scan(MyDatabaseId); /* aion.execution may have changed */
-		aion_board_set_next_wake(DT_NOEND);		/* whatever comes now is news */
+		aion_board_set_next_wake(DT_NOEND);		/* every timer posted now wakes this process */
 	}
 }
 
@@ -183,7 +183,7 @@ is_wanted(void)
 }
 
 /*
- * Templates are for copying, which needs them for itself.
+ * A template is not served: copying it fails while a process is connected to it.
  */
 static bool
 is_template(void)
@@ -266,7 +266,7 @@ look(void)
 			if (executing)
 				aion_retention_serve();
 			if (executing)
-				serve_owners(); /* else they stay on the board, and nobody is woken again */
+				serve_owners(); /* else they stay on the board, and wake this process no more */
 			if (names_at <= GetCurrentTimestamp())
 				refresh_names();
 		}
@@ -282,8 +282,8 @@ look(void)
 }
 
 /*
- * Calls the owners what their roles are called now.  A transaction of any of those roles may have
- * locked their names; it is not waited for, because all else would wait, too.
+ * Sets the names of owners to the names that their roles have now.  A transaction of any of those
+ * roles may have locked their names; the wait for it is short, because all else would wait, too.
  */
 static void
 refresh_names(void)
@@ -313,7 +313,7 @@ refresh_names(void)
 }
 
 /*
- * Looks at the tables: hints may have been lost, or what they were about cannot be told in hints.
+ * Reads the tables: hints may have been lost, or a change cannot be expressed as a hint.
  */
 static void
 scan(void)
@@ -351,7 +351,7 @@ scan(void)
 	list_free(runners);
 	list_free(executors);
 
-	/* Where nothing is executed nothing is due, and nobody waits. */
+	/* Where nothing is executed no timer is due, and no owner waits. */
 	read_again_from(DT_NOBEGIN);
 	if (executing)
 		return;
@@ -363,7 +363,7 @@ scan(void)
 }
 
 /*
- * Forgets the timers and reads them again, from a moment on; those before it have been pointed out.
+ * Forgets the timers and reads them again, from a moment on; those before it have been posted.
  */
 static void
 read_again_from(TimestampTz moment)
@@ -377,8 +377,8 @@ read_again_from(TimestampTz moment)
 }
 
 /*
- * Reads the next timers.  Whoever arms one before the horizon from now on tells so, and whoever did
- * before is seen.
+ * Reads the next timers.  A timer that is armed before the horizon from now on arrives as a hint;
+ * one that was armed earlier is in the table.
  */
 static void
 read_timers(void)
@@ -413,7 +413,7 @@ read_timers(void)
 }
 
 /*
- * Takes in the timers that were armed before the horizon.
+ * Takes the hints about timers that were armed before the horizon.
  */
 static void
 hear_timers(void)
@@ -466,7 +466,7 @@ point_out_due(TimestampTz now)
 }
 
 /*
- * Sees to the owners that want a process, and to those that wanted one before and got none.
+ * Serves the owners that want a process, and those that wanted one before and got none.
  */
 static void
 serve_owners(void)
@@ -516,7 +516,7 @@ add_owner(List *owners, BoardOwner owner)
 }
 
 /*
- * Serves one owner; whatever goes wrong is no trouble of the others.
+ * Serves one owner; an error does not affect the others.
  */
 static void
 try_to_serve(BoardOwner owner)
@@ -564,7 +564,7 @@ serve(BoardOwner owner)
 	else if (errands)
 		wait_with(owner, NO_START_MS);
 	else if (owner.executor)
-		wait_with(owner, COMPLAIN_MS); /* its activities are not lost, and are not told of again */
+		wait_with(owner, COMPLAIN_MS); /* its tasks stay, and no hint about them comes again */
 }
 
 /*
@@ -607,7 +607,7 @@ start_process(BoardOwner owner, Oid role)
 }
 
 /*
- * Says in the log, once in a while, that processes cannot be started.
+ * Logs at intervals that processes cannot be started.
  */
 static void
 complain(void)
@@ -620,7 +620,7 @@ complain(void)
 }
 
 /*
- * Keeps an owner in mind who could not be served.
+ * Notes when to try again to serve an owner that could not be served.
  */
 static void
 wait_with(BoardOwner owner, int milliseconds)
@@ -632,8 +632,8 @@ wait_with(BoardOwner owner, int milliseconds)
 }
 
 /*
- * Looks after processes that were started: one that ended before it began gives its place back, and
- * its owner has to wait.
+ * Checks the processes that were started: one that ended before it began frees its slot, and its
+ * owner has to wait.
  */
 static void
 check_starting(void)
@@ -656,9 +656,9 @@ check_starting(void)
 }
 
 /*
- * Blocks the ready runs of an owner who cannot have a runner.  They are looked at again by
- * themselves, and go on when that is mended.  What needs no code (a run that is paused, or has
- * ended) is done here.
+ * Blocks the ready runs of an owner that cannot have a runner.  They are retried at intervals, and
+ * go on when the cause is fixed.  What needs no code (a run that is paused, or has ended) is done
+ * here.
  */
 static void
 block_runs(int32 owner_key, const char *reason)
@@ -680,7 +680,7 @@ block_runs(int32 owner_key, const char *reason)
 }
 
 /*
- * Returns when there will be something to do that nobody tells.
+ * Returns when there will be work that no hint announces.
  */
 static TimestampTz
 next_wake(void)

@@ -1,6 +1,6 @@
 /*
  * scheduler.h
- *		One process per database: knows what falls due, and sees to it that there are runners.
+ *		One process per database: wakes runners for due timers, and starts runners and executors.
  */
 #ifndef AION_SCHEDULER_H
 #define AION_SCHEDULER_H

@@ -2,14 +2,14 @@
  * adoption.c
  *		Copies of a database execute nothing until they are adopted.
  *
- * The first registration or start writes down where it happened: system identifier, oid of the
+ * The first registration or start records where it happened: system identifier, oid of the
  * database, oid of the extension.  A restored dump, a cloned template or an upgraded cluster
- * carries that row to another place, and the engine stands still there.  CREATE EXTENSION itself
- * writes nothing, so that a restored row meets an empty table.
+ * carries that row to another place, and the engine executes nothing there.  CREATE EXTENSION
+ * itself writes nothing, so that a restored row meets an empty table.
  *
  * A byte-for-byte copy (base backup, snapshot) cannot be recognised.
  *
- * An administrator can also pause the engine in a database, wherever that is: a row says so, too.
+ * An administrator can also pause the engine in any database: a row says so, too.
  */
 #include "postgres.h"
 
@@ -67,7 +67,7 @@ aion_adoption_init(void)
 }
 
 /*
- * Tells whether somebody has paused the engine in this database.
+ * Tells whether the engine is paused in this database.
  */
 bool
 aion_engine_is_paused(void)
@@ -85,8 +85,8 @@ aion_engine_is_paused(void)
 }
 
 /*
- * Forgets what is remembered of a pause.  Whoever is told of one as it commits may be told before
- * the news of it has reached his memory.
+ * Discards what is cached of a pause.  A process that is woken by its commit may be woken before
+ * the invalidation has reached its cache.
  */
 void
 aion_engine_forget_pause(void)
@@ -117,14 +117,14 @@ aion_adoption_state(void)
 		pfree(adopted_as);
 	adopted_as = MemoryContextStrdup(TopMemoryContext, aion_row_text(rows, 0, 4));
 
-	/* Our own row may still be rolled back, so that answer holds for this transaction only. */
+	/* A row of this transaction may still be rolled back, so that answer holds for it only. */
 	if (!TransactionIdIsValid(adopted_by) || adopted_by != GetTopTransactionIdIfAny())
 		adopted_generation = ext->generation;
 	return ADOPTION_DONE;
 }
 
 /*
- * Makes a database where nothing was registered or started so far an adopted one.
+ * Adopts a database where nothing was registered or started so far.
  */
 void
 aion_adopt_if_new(void)
@@ -135,7 +135,7 @@ aion_adopt_if_new(void)
 	if (aion_adoption_state() != ADOPTION_NEW)
 		return;
 
-	/* Somebody who is doing this right now may take long to commit; that is no reason to wait. */
+	/* A transaction that is doing this right now may take long to commit; do not wait for it. */
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, aion_extension()->oid, 0);
 	if (LockAcquire(&tag, ShareUpdateExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return;
@@ -189,7 +189,7 @@ aion_engine_executes(void)
 }
 
 /*
- * Pauses the engine in this database, or lets it go on.
+ * Pauses or resumes the engine in this database.
  */
 void
 aion_engine_set_paused(bool paused, const char *by)
@@ -202,7 +202,7 @@ aion_engine_set_paused(bool paused, const char *by)
 }
 
 /*
- * Makes this database an adopted one; false if it is already.  Says whether it was a copy.
+ * Adopts this database; false if it is adopted already.  Says whether it was a copy.
  */
 bool
 aion_adopt(bool *was_copy)

@@ -14,7 +14,7 @@ typedef enum AdoptionState
 
 extern void aion_adoption_init(void);
 
-/* These want the engine's authority. */
+/* These need the engine's authority. */
 extern bool aion_engine_is_paused(void);
 extern void aion_engine_forget_pause(void);
 extern AdoptionState aion_adoption_state(void);

@@ -3,8 +3,8 @@
  *		Pinned code: private copies of handlers, and the settings they are read under.
  *
  * A run executes the code it was started with.  Registering a workflow copies its function into a
- * schema where nobody can replace it: owned by the extension's owner, with invoker's rights,
- * executable by nobody (the engine calls it by oid), and dropped with the extension.  C
+ * schema where users cannot replace it: owned by the extension's owner, with invoker's rights,
+ * without EXECUTE for any role (the engine calls it by oid), and dropped with the extension.  C
  * functions and BEGIN ATOMIC bodies cannot be copied faithfully; they are referenced, and their
  * digest is compared before use.
  */
@@ -71,7 +71,7 @@ static void revoke_from_public(Oid schema, Form_pg_proc form);
 static bool has_own_setting(HeapTuple tuple, const char *name);
 
 /*
- * Returns the digest of everything that makes a function do what it does, except its name.
+ * Returns the digest of everything that decides what a function does, except its name.
  */
 char *
 aion_code_digest(Oid function)
@@ -116,9 +116,9 @@ aion_code_is_copyable(Oid function)
  * Makes the pinned copy of a function, or finds the one that is there already, and returns its
  * signature.
  *
- * A copy keeps the name of its original, because code may call its parameters by it.  Copies of
- * the same name and parameters therefore live in different schemas: aion_code, aion_code_2, ...
- * A place that somebody is just filling is passed over: it may take him long to commit.
+ * A copy keeps the name of its original, because code may call its parameters by it.  Copies of the
+ * same name and parameters therefore live in different schemas: aion_code, aion_code_2, ...  A
+ * place that another transaction is filling is passed over: it may take long to commit.
  */
 char *
 aion_code_copy(Oid function, const char *digest)
@@ -162,12 +162,12 @@ aion_code_resolve(const char *signature, bool copied)
 	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
 
-	/* Whatever else came to be called so is not ours. */
+	/* Another function that got this name is not a copy. */
 	return owner == aion_extension()->owner ? function : InvalidOid;
 }
 
 /*
- * Ties the schemas of copies to the extension again, which a dump does not do for schemas.
+ * Makes the schemas of copies depend on the extension again, which a dump does not do for schemas.
  */
 void
 aion_code_adopt(void)
@@ -186,8 +186,8 @@ aion_code_adopt(void)
 }
 
 /*
- * Notes the session's settings that code of this function would be read under.  What the function
- * itself sets goes first and is part of its definition.
+ * Notes the session's settings that code of this function would be read under.  Settings of the
+ * function itself take precedence and are part of its definition.
  */
 void
 aion_code_capture_settings(Oid function, CodeSettings *settings)
@@ -258,9 +258,9 @@ aion_code_enter_settings(const CodeSettings *settings)
 }
 
 /*
- * Returns the value of a setting as it is here.  In a session of another role its temporary objects
- * come last: where a search_path does not name them they would come first, and so be taken for
- * those of the code.
+ * Returns the value of a setting for this session.  In a session of another role its temporary
+ * schema comes last: where search_path does not name it, it would be searched first, and its
+ * objects taken for those of the code.
  */
 static const char *
 value_here(const CodeSetting *setting)
@@ -285,7 +285,7 @@ value_here(const CodeSetting *setting)
 }
 
 /*
- * Does so where other settings are in force, which these replace where they have the same name.
+ * Likewise puts the settings below in force, with the values of the others that have the same name.
  */
 int
 aion_code_enter_settings_over(const CodeSettings *below, const CodeSettings *settings)
@@ -304,7 +304,7 @@ aion_code_enter_settings_over(const CodeSettings *below, const CodeSettings *set
 }
 
 /*
- * Restores every setting to what it was, whoever changed it in between.
+ * Restores every setting to what it was, also if code has changed it in between.
  */
 void
 aion_code_leave_settings(int level)
@@ -312,7 +312,7 @@ aion_code_leave_settings(int level)
 	AtEOXact_GUC(false, level);
 }
 
-/* Parts are told apart by their lengths. */
+/* Lengths keep the parts distinct. */
 static void
 add_part(StringInfo buffer, const char *part)
 {
@@ -368,7 +368,7 @@ schema_name(int n)
 }
 
 /*
- * Takes the lock on the place for a copy, and on that for its schema where there is none yet.
+ * Takes the lock on the place for a copy, or on that for its schema where there is none yet.
  */
 static bool
 reserve_place(Form_pg_proc form, int room)
@@ -427,7 +427,8 @@ drop_with_extension(Oid schema)
 }
 
 /*
- * Copies a function into a schema: the same definition with invoker's rights, for nobody to use.
+ * Copies a function into a schema: the same definition with invoker's rights, which no role may
+ * execute.
  */
 static Oid
 create_copy(HeapTuple tuple, Oid schema)

@@ -22,7 +22,7 @@ typedef struct CodeSettings
 	CodeSetting setting[CODE_SETTINGS + 1]; /* room for one more where texts are made */
 } CodeSettings;
 
-/* These want the engine's authority. */
+/* These need the engine's authority. */
 extern bool aion_code_is_copyable(Oid function);
 extern char *aion_code_copy(Oid function, const char *digest);
 extern Oid aion_code_resolve(const char *signature, bool copied);

@@ -56,7 +56,7 @@ aion_definition_init(void)
 }
 
 /*
- * Finds a workflow by name; NULL if nobody registered it.
+ * Finds a workflow by name; NULL if it is not registered.
  */
 Workflow *
 aion_workflow_find(const char *name)
@@ -150,8 +150,8 @@ aion_version_recall(const char *workflow_type, const char *version)
 }
 
 /*
- * Keeps a version registered until this transaction ends, for who makes a run of it or moves one to
- * it.  Waits for somebody who is unregistering it; false if he has.
+ * Keeps a version registered until this transaction ends, which makes a run of it or moves one to
+ * it.  Waits for a transaction that is unregistering it; false if it has been unregistered.
  */
 bool
 aion_version_pin(int32 version_key)
@@ -162,14 +162,14 @@ aion_version_pin(int32 version_key)
 	version_lock_tag(&tag, version_key);
 	(void) LockAcquire(&tag, AccessShareLock, false, false);
 	AcceptInvalidationMessages();
-	if (IsolationUsesXactSnapshot()) /* an old snapshot does not know */
+	if (IsolationUsesXactSnapshot()) /* an old snapshot does not show it */
 		return aion_row_bool(aion_statement_execute(&share_version, args), 0, 1);
 	return aion_version_get(version_key)->registered;
 }
 
 /*
- * Makes sure that nobody can pin a version until this transaction ends; false if somebody has, in a
- * transaction that has not ended.
+ * Keeps other transactions from pinning a version until this one ends; false if one that has not
+ * ended has pinned it.
  */
 bool
 aion_version_claim(int32 version_key)
@@ -245,8 +245,8 @@ aion_version_may_execute(const Version *version, Oid role)
 }
 
 /*
- * Tells whether runs of a role may use what another one registered: nobody's code runs as somebody
- * who does not trust him.
+ * Tells whether runs of a role may use what another one registered: code is not executed as a role
+ * that does not trust the role that registered it.
  */
 bool
 aion_registered_for(int32 registered_by, Oid role)
@@ -267,7 +267,7 @@ version_lock_tag(LOCKTAG *tag, int32 version_key)
 }
 
 /*
- * Makes the row that select_version read an entry of the registry.
+ * Adds the row that select_version read to the registry.
  */
 static Version *
 read_version(Rows rows)

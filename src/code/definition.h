@@ -14,7 +14,7 @@
 typedef struct Workflow
 {
 	char *name;
-	int32 owner_key;   /* who registered it */
+	int32 owner_key;   /* of the role that has registered it */
 	char *handler;	   /* signature of the function that is deployed from */
 	char *digest;	   /* of that function when it was deployed last */
 	int32 version_key; /* the version new starts use */
@@ -38,13 +38,13 @@ typedef struct Version
 	bool registered;	  /* else no run may begin with it, or be moved to it */
 	uint64 checked_epoch; /* state of the functions that the rest holds for */
 	Handler *callable;	  /* NULL: gone or changed */
-	int doubt;			  /* turns to be taken step by step before another is tried in one go */
-	int in_vain;		  /* how much doubt the last such try has left */
+	int doubt;			  /* turns to execute step by step before the next optimistic one */
+	int in_vain;		  /* doubt after the last optimistic one; 0 if that went through */
 } Version;
 
 extern void aion_definition_init(void);
 
-/* All want the engine's authority. */
+/* All need the engine's authority. */
 extern Workflow *aion_workflow_find(const char *name);
 extern Version *aion_version_get(int32 version_key);
 extern Version *aion_version_find(const char *workflow_type, const char *version);

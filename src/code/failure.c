@@ -1,6 +1,6 @@
 /*
  * failure.c
- *		Errors as outcomes: kept as jsonb, told apart by whose fault they are, raised again.
+ *		Errors as outcomes: kept as jsonb, classified by their cause, raised again.
  */
 #include "postgres.h"
 
@@ -16,9 +16,9 @@ static char *clean(const char *text);
 static void add_text(JsonObject *object, const char *key, const char *value);
 
 /*
- * Tells whether an error is a cancel of this session's statement, which nobody may take for an
- * outcome.  Not every language passes on where an error came from, so code that raises it itself
- * is believed.
+ * Tells whether an error is a cancel of this session's statement, which must not become an outcome.
+ * Not every language passes on where an error came from, so an error that code raises itself counts
+ * as one, too.
  */
 bool
 aion_failure_is_cancel(const ErrorData *error)
@@ -27,7 +27,7 @@ aion_failure_is_cancel(const ErrorData *error)
 }
 
 /*
- * Tells whether an error comes from others who were there at the same time.
+ * Tells whether an error comes from concurrent transactions.
  */
 bool
 aion_failure_is_contention(const ErrorData *error)
@@ -37,7 +37,7 @@ aion_failure_is_contention(const ErrorData *error)
 }
 
 /*
- * Tells whether an error is the machine's and not the code's: the turn is made again later.
+ * Tells whether an error comes from the machine and not from the code: the turn is repeated later.
  */
 bool
 aion_failure_is_machine(const ErrorData *error)
@@ -116,7 +116,7 @@ aion_failure_of(const ErrorData *error, const Jsonb *details)
 }
 
 /*
- * Makes a failure that was no error.
+ * Makes a failure that does not come from an error.
  */
 Jsonb *
 aion_failure_make(const char *sqlstate, const char *message, const char *hint)
@@ -144,7 +144,7 @@ aion_failure_errcode(const Jsonb *failure)
 }
 
 /*
- * Raises a failure again, under the SQLSTATE of what it is here.
+ * Raises a failure again, under a given SQLSTATE.
  */
 void
 aion_failure_raise(int sqlerrcode, const Jsonb *failure)

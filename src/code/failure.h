@@ -1,6 +1,6 @@
 /*
  * failure.h
- *		Errors as outcomes: kept as jsonb, told apart by whose fault they are, raised again.
+ *		Errors as outcomes: kept as jsonb, classified by their cause, raised again.
  */
 #ifndef AION_FAILURE_H
 #define AION_FAILURE_H
@@ -10,7 +10,7 @@
 
 #include "support/pg_compat.h"
 
-/* Ends the context of code in a turn: what follows it is who executed the turn. */
+/* Ends the context of code in a turn: the lines that follow are of what executed the turn. */
 #define AION_TURN_CONTEXT "workflow \"%s\", run %s"
 
 extern bool aion_failure_is_cancel(const ErrorData *error);

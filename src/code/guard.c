@@ -1,6 +1,6 @@
 /*
  * guard.c
- *		Whose code is on the stack, and what it must not do there.
+ *		Which code of users is on the stack, and what it must not do there.
  *
  * Workflow code is executed any number of times and its subtransaction is rolled back, or, if all
  * went well, released.  Either way it must leave nothing behind, and a read-only transaction lets
@@ -76,7 +76,7 @@ static const char *const session_extension_prefixes[] = {"dblink"}; /* by named 
 #define FUNCTION_LOCKS 8
 #define FUNCTION_USES_SESSION 16
 
-/* What a role has set for its sessions, where the engine does without. */
+/* A setting of a role for its sessions, which the engine overrides for itself. */
 typedef struct KeptSetting
 {
 	char *name;
@@ -168,8 +168,8 @@ aion_guard_init(void)
  * Notes that code of a user is entered; aion_guard_leave() follows, also after an error.  The
  * subject is the Turn of workflow code, the AttemptInfo of an activity.
  *
- * The current user is the owner of the run.  The code must not find the way to the role that
- * drives, or has logged in: SET ROLE and the like are refused as in a security-definer function.
+ * The current user is the owner of the run.  The code must not become the role that drives the run,
+ * or has logged in: SET ROLE and the like are refused as in a security-definer function.
  */
 void
 aion_guard_enter(UserFrame kind, void *subject, GuardState *outside)
@@ -271,7 +271,7 @@ enter_user(Oid role, const GuardState *outside)
 }
 
 /*
- * Lists the cursors of the session.  Wants the engine's authority.
+ * Lists the cursors of the session.  Needs the engine's authority.
  */
 static Rows
 read_cursors(void)
@@ -294,7 +294,7 @@ read_cursors(void)
 /*
  * Makes the cursors that are open unusable, loops of the session over queries among them: their
  * rights were checked when they were opened, as the session's.  The server refuses to fetch from,
- * move or close what it believes to be at work.
+ * move or close a cursor that it takes for active.
  */
 static void
 hide_cursors(Frame *frame)
@@ -336,7 +336,7 @@ show_cursors(Frame *frame)
 }
 
 /*
- * Keeps aside what the role has set, from before the engine set it otherwise for itself.
+ * Keeps a setting of the role, from before the engine overrode it for itself.
  */
 void
 aion_guard_keep_setting(const char *name, const char *value)
@@ -350,7 +350,8 @@ aion_guard_keep_setting(const char *name, const char *value)
 }
 
 /*
- * Gives code that is about to be entered, on a level of settings of its own, what its role has set.
+ * Applies the kept settings of the role for code that is about to be entered, on a level of
+ * settings of its own.
  */
 void
 aion_guard_apply_settings(void)
@@ -481,7 +482,7 @@ aion_guard_actor(void)
 {
 	if (OidIsValid(top->user))
 		return top->user;
-	if (InSecurityRestrictedOperation()) /* of whom cannot be told: an index function in ANALYZE */
+	if (InSecurityRestrictedOperation()) /* of an unknown role: an index function in ANALYZE */
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot do this to workflows within security-restricted operation")));
@@ -633,7 +634,7 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 }
 
 /*
- * Tells whether code in a frame is executed for what it says, and must leave nothing.
+ * Tells whether code in a frame is executed only for its answer, and must leave nothing.
  */
 static bool
 only_reads(UserFrame frame)
@@ -687,7 +688,7 @@ renew_expressions(void)
 }
 
 /*
- * Tells what is to be known of a function before it is called; 0 for almost all.
+ * Returns the flags of a function that is about to be called; 0 for almost all.
  */
 static uint8
 judge_function(Oid function)

@@ -1,6 +1,6 @@
 /*
  * guard.h
- *		Whose code is on the stack, and what it must not do there.
+ *		Which code of users is on the stack, and what it must not do there.
  */
 #ifndef AION_GUARD_H
 #define AION_GUARD_H
@@ -42,7 +42,7 @@ extern void aion_guard_close_portals(void);
 extern bool aion_guard_session_is_clean(void);
 extern void aion_guard_session_cleaned(void);
 
-/* Refusals, for functions that are not for every place. */
+/* Refusals, for functions that must not be called everywhere. */
 extern void aion_guard_client_call(const char *function);
 extern void aion_guard_waiting_call(const char *function, const char *instead);
 

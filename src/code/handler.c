@@ -116,7 +116,7 @@ aion_handler_resolve(const char *signature)
 
 /*
  * Tells whether the types of a function's arguments exist.  A type may be dropped while a function
- * is made of it: that one has no signature, and nothing can be called by it.
+ * that uses it is created: that function has no signature, and cannot be called by one.
  */
 static bool
 has_types(Form_pg_proc form)
@@ -208,7 +208,7 @@ aion_handler_check_call(const Handler *handler)
 }
 
 /*
- * Refuses functions that cannot be handlers, or, if there is a role, not of this one.
+ * Refuses functions that cannot be handlers, or, if a role is given, not of that role.
  */
 void
 aion_handler_check(Oid function, Oid role)
@@ -324,8 +324,8 @@ aion_handler_check_input(const Handler *handler, const Jsonb *input)
 }
 
 /*
- * Refuses an input that cannot be completed and checked without calling functions of users: where
- * the session is another role's, they could do too much to it, and it to them.
+ * Refuses an input that cannot be completed and checked without calling functions of users: in a
+ * session of another role, they could misuse the session, and the session could misuse them.
  */
 void
 aion_handler_require_no_code(const Handler *handler, const Jsonb *input, Oid owner)
@@ -631,7 +631,7 @@ convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo)
 }
 
 /*
- * Calls a function that returns a set, in whichever of the two modes it likes.
+ * Calls a function that returns a set, in the one of the two modes that it uses.
  */
 static Jsonb *
 call_for_set(const Handler *handler, FunctionCallInfo fcinfo)

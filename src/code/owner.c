@@ -1,11 +1,11 @@
 /*
  * owner.c
- *		Roles as the engine knows them: keys of owners, who may see and do what.
+ *		Roles as the engine knows them: keys of owners, and what a role may see and do.
  *
  * Oids of roles do not survive a dump, names do.  Runs and registrations therefore carry a key of
- * aion._owner, whose row has both: the oid is what counts while the database is where it was
- * adopted, so renaming a role is transparent; the name is what a restored copy is resolved by, and
- * a role that was missing then (0) whenever it comes.
+ * aion._owner, whose row has both.  The oid counts while the database is where it was adopted, so
+ * renaming a role is transparent.  A restored copy is resolved by name, and so is a role that was
+ * missing then (0), whenever it is created.
  */
 #include "postgres.h"
 
@@ -55,8 +55,7 @@ static Statement claim_name = STATEMENT(
 static Statement select_owner =
 	STATEMENT(SELECT, "SELECT role, name FROM aion._owner WHERE owner_key = $1", INT4OID);
 static Statement select_owners = STATEMENT(SELECT, "SELECT owner_key, role, name FROM aion._owner");
-/* What was revoked is gone, also for a transaction that began before: as privileges of the server.
- */
+/* A revoked level no longer counts, also in older transactions, as with server privileges. */
 static Statement select_grants = {.expected = SPI_OK_SELECT,
 								  .text = "SELECT o.role, o.name, g.level FROM aion._grant g"
 										  " JOIN aion._owner o USING (owner_key)"
@@ -171,7 +170,7 @@ aion_owner_key_of_other(Oid role, Oid user)
 }
 
 /*
- * Calls the owners what their roles are called now.  Roles may have changed places, so all names
+ * Gives the owners the present names of their roles.  Roles may have exchanged names, so all names
  * that are out of date are withdrawn before the first one is given.
  *
  * While the oid counts, a name can be out of date.  So a transaction does not wait for another one
@@ -192,8 +191,8 @@ refresh_names(bool must)
 }
 
 /*
- * The same when roles were renamed: a dump must not carry names that mean others by then.  False if
- * another transaction is about to.
+ * The same when roles were renamed: a dump must not carry names that belong to other roles by then.
+ * False if another transaction is about to do so.
  */
 bool
 aion_owner_refresh_names(void)
@@ -213,7 +212,7 @@ aion_owner_role(int32 owner_key)
 }
 
 /*
- * Returns what the role is called by; an empty string if there is no such key.
+ * Returns the name of the role; an empty string if there is no such key.
  */
 const char *
 aion_owner_name(int32 owner_key)
@@ -254,7 +253,7 @@ find(int32 key)
 }
 
 /*
- * Finds the row of a role among those that are remembered, if it calls the role as it is called.
+ * Finds the row of a role among those that are cached, if it has the present name of the role.
  */
 static const Owner *
 find_by_role(Oid role, const char *name)
@@ -337,8 +336,9 @@ aion_owner_affected(Oid role)
 }
 
 /*
- * Decides who owns a name when a role registers it again: whoever did, if the role may act for
- * him, or a superuser, who takes it over.  Otherwise raises.
+ * Returns the owner of a name that a role registers again: its present owner, if the role may act
+ * for that owner, else the role, if it is a superuser and takes the name over.  Otherwise raises an
+ * error.
  */
 int32
 aion_owner_of_name(Oid role, int32 owner_key, const char *kind, const char *name)
@@ -356,8 +356,8 @@ aion_owner_of_name(Oid role, int32 owner_key, const char *kind, const char *name
 }
 
 /*
- * Tells whether a role is another one or has its privileges by being a member.  A superuser has
- * everybody's privileges, and still trusts nobody whom he did not join.
+ * Tells whether a role is another one or has its privileges by being a member.  A superuser has the
+ * privileges of all roles, but trusts only those that it is a member of.
  */
 bool
 aion_owner_has_role(Oid role, Oid of)
@@ -378,7 +378,7 @@ aion_owner_trusts(Oid owner, Oid role)
 }
 
 /*
- * Finds the roles of this server that the owners of a copied database are called by, and grants
+ * Finds the roles of this server that have the names of the owners of a copied database, and grants
  * them again what they had: a restore grants nothing on an object if one grantee is missing.
  */
 void
@@ -390,7 +390,7 @@ aion_owner_readopt(void)
 }
 
 /*
- * Refuses to start what its owner could not run.
+ * Refuses a role that cannot own runs.
  */
 void
 aion_owner_check_eligible(Oid role)
@@ -442,8 +442,8 @@ aion_owner_visible(Oid role, bool payloads)
 }
 
 /*
- * Returns the role of a row of aion._owner.  In a copy that is not adopted oids may mean anybody,
- * so the name decides.
+ * Returns the role of a row of aion._owner.  In a copy that is not adopted oids may mean other
+ * roles, so the name decides.
  */
 static Oid
 resolve(Oid role, const char *name)

@@ -1,20 +1,20 @@
 /*
  * owner.h
- *		Roles as the engine knows them: keys of owners, who may see and do what.
+ *		Roles as the engine knows them: keys of owners, and what a role may see and do.
  */
 #ifndef AION_OWNER_H
 #define AION_OWNER_H
 
 typedef enum AccessLevel
 {
-	ACCESS_OWN,		/* what belongs to roles one is a member of */
+	ACCESS_OWN,		/* what belongs to roles that the role is a member of */
 	ACCESS_MONITOR, /* sees everything but payloads */
 	ACCESS_ADMIN	/* sees and controls everything */
 } AccessLevel;
 
 extern void aion_owner_init(void);
 
-/* These want the engine's authority; role is whom the question is about. */
+/* These need the engine's authority; role is the one that the question is about. */
 extern int32 aion_owner_key(Oid role);
 extern int32 aion_owner_known_key(Oid role);
 extern int32 aion_owner_key_of_other(Oid role, Oid user);

@@ -2,9 +2,10 @@
  * pure.c
  *		What can be evaluated without calling code of users.
  *
- * Types whose conversion is the server's or in C, which only a superuser can make; expressions of
- * constants and functions of the server, but for those that execute a query or look at the session,
- * and of no type of users: the server makes jsonb of those by their casts to json.
+ * Types qualify if their conversion is the server's or in C, which only a superuser can create.
+ * Expressions qualify if they consist of constants and functions of the server, but for those that
+ * execute a query or look at the session, and have no type of users: the server makes jsonb of
+ * those by their casts to json.
  */
 #include "postgres.h"
 
@@ -51,7 +52,7 @@ aion_pure_type(Oid type)
 }
 
 /*
- * Tells whether an expression, a default, can be evaluated so.
+ * Tells whether an expression, a default, can be evaluated without code of users.
  */
 bool
 aion_pure_expression(Node *expression)
@@ -96,7 +97,7 @@ is_impure(Node *node, void *context)
 }
 
 /*
- * A function of the server that is not immutable must be known: others tell what the session has
+ * A function of the server that is not immutable must be known: others return what the session has
  * set, executes or can see, and the session may be that of another role.
  */
 static bool

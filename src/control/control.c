@@ -2,8 +2,8 @@
  * control.c
  *		Moving runs to other versions.
  *
- * That takes the run's lock, so it is decided before or after a turn in progress, never in the
- * middle.  A refused request leaves the history as it was.
+ * That takes the run's lock, so it happens before or after a turn in progress, never in the middle.
+ * A refused request leaves the history as it was.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 #include "support/payload.h"
 
 /*
- * Finds the version that a run is to go on with; NULL means the one that new starts use.
+ * Finds the version that a run is to continue with; NULL means the one that new starts use.
  */
 Version *
 aion_control_find_version(const Run *run, const char *wanted)
@@ -52,7 +52,7 @@ aion_control_find_version(const Run *run, const char *wanted)
 }
 
 /*
- * Returns the version that a run has, for it to be open again.
+ * Returns the version of a run that is to be open again.
  */
 Version *
 aion_control_keep_version(const Run *run)

@@ -2,8 +2,8 @@
  * drive.c
  *		The engine as a function: CALL aion.drive() executes what is ready of the caller's runs.
  *
- * The loop that any executor of turns has: claim, advance, commit.  It needs no background process
- * and can be called by hand or by pg_cron.
+ * It has the loop of all processes that execute turns: claim, advance, commit.  It needs no
+ * background process and can be called by hand or by pg_cron.
  */
 #include "postgres.h"
 
@@ -32,7 +32,7 @@
 
 #define GIVE_WAY_US 1000
 #define PUT_OFF_MOST 1000
-#define LOCK_WAIT_MS 300 /* of the first run that waits; the more do, the less */
+#define LOCK_WAIT_MS 300 /* of the first run that waits; the more runs wait, the less */
 #define LOCK_WAIT_MIN_MS 10
 
 /* Runs that wait for locks and are not tried again in this call. */
@@ -88,8 +88,8 @@ aion_drive(PG_FUNCTION_ARGS)
 }
 
 /*
- * Makes the transaction that has just begun what the engine needs, whatever the session's defaults
- * are.
+ * Sets what the engine needs in the transaction that has just begun, whatever the session's
+ * defaults are.
  */
 static void
 begin_transaction(void)
@@ -99,8 +99,8 @@ begin_transaction(void)
 }
 
 /*
- * Takes one run of a user as far as it goes within the time of a batch, and commits.  One that
- * waits for a lock is put off: it stays ready, for whoever executes next.
+ * Advances one run of a user as far as it goes within the time of a batch, and commits.  A run that
+ * waits for a lock is put off: it stays ready for the next process that executes turns.
  */
 static bool
 drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent)
@@ -137,7 +137,7 @@ drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent)
 	if (cancel != NULL)
 		ReThrowError(cancel);
 	if (budget->interrupted)
-		pg_usleep(GIVE_WAY_US); /* or this session had the lock again before who waits for it */
+		pg_usleep(GIVE_WAY_US); /* the session that waits gets the lock before this one again */
 	budget->interrupted = budget->lost_patience = false;
 	return run != NULL || errand;
 }
@@ -209,7 +209,7 @@ execute_one(Oid user, Budget *budget)
 }
 
 /*
- * Puts back what earlier calls have claimed that came to no end.
+ * Puts back what earlier calls have claimed and not finished.
  */
 static void
 recover(Oid user)
@@ -224,8 +224,9 @@ recover(Oid user)
 }
 
 /*
- * Executes a run.  If this statement is cancelled meanwhile, that is noted like a failure of the
- * machine, so that code which cancels itself does not come first for ever, and returned.
+ * Executes a run.  If this statement is cancelled meanwhile, the error is returned.  It is noted
+ * like a failure of the infrastructure, so that code which cancels itself is not always executed
+ * first.
  */
 static ErrorData *
 advance(Run *run, Budget *budget, int lock_wait, MemoryContext caller)
@@ -253,8 +254,8 @@ advance(Run *run, Budget *budget, int lock_wait, MemoryContext caller)
 }
 
 /*
- * Commits.  If that fails, what made it fail (a cursor WITH HOLD, say) is the run's, and the next
- * transaction notes it.
+ * Commits.  If that fails, the run has caused it (by a cursor WITH HOLD, say), and the next
+ * transaction notes the failure.
  */
 static void
 commit_turns(int64 run_key)

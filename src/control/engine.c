@@ -54,7 +54,7 @@ aion_resume_engine(PG_FUNCTION_ARGS)
 }
 
 /*
- * Lets a copy execute its runs, as the roles that are called as their owners were.
+ * Lets a copy execute its runs, as the roles that have the names of their owners.
  */
 Datum
 aion_adopt_database(PG_FUNCTION_ARGS)

@@ -5,10 +5,10 @@
  * The new run has a beginning of its own, which says where it comes from, and then the commands,
  * outcomes and signals that the prefix holds, at their original times.  What only happened to the
  * old run (marks, its end and what that cancelled, its own timeout) is left out.  What is open at
- * the end of the prefix is open in the new run: activities are made again, timers are live, and a
- * command that the code gives next is new.
+ * the end of the prefix is open in the new run: activities are executed again, timers are live, and
+ * a command that the code gives next is new.
  *
- * The old run is only read, without its lock: it may be open, and nobody waits.
+ * The old run is only read, without its lock: it may be open, and no session waits.
  */
 #include "postgres.h"
 
@@ -61,8 +61,8 @@ prefix_of(const Run *origin, int32 seq)
 }
 
 /*
- * Tells whether an event is one that code has seen or made, and still stands.  A cancel request is
- * if the code went on after it; else the new run is not asked.
+ * Tells whether an event is one that code has seen or made, and is still valid.  A cancel request
+ * counts if the code gave a command after it; else the new run is not asked.
  */
 static bool
 is_for_code(const History *prefix, const Event *event)
@@ -80,8 +80,8 @@ is_for_code(const History *prefix, const Event *event)
 }
 
 /*
- * Says under which identities the first commands of the new run were given: those of the old run,
- * or of one that it was forked from.
+ * Returns the identities under which the first commands of the new run were given: those of the old
+ * run, or of one that it was forked from.
  */
 static Jsonb *
 origins_of(const Run *origin, int32 commands)
@@ -134,7 +134,7 @@ begin(Run *run, const Run *origin, const History *prefix, const Version *version
 	started->started_by = GetUserNameFromId(aion_guard_actor(), false);
 	started->forked_from = aion_event_forked_from(origin->workflow_id, run_id, prefix->count);
 	started->origins = origins_of(origin, prefix->command_count);
-	started->parents = started->continues = NULL; /* that is another run */
+	started->parents = started->continues = NULL; /* they belong to the old run */
 	run->history->stamp = first->recorded_at;
 	aion_recorder_append(run->history, EVENT_WORKFLOW_STARTED, NULL,
 						 aion_event_workflow_started(started));

@@ -1,11 +1,11 @@
 /*
  * pause.c
- *		Pausing runs, and letting them go on.
+ *		Pausing runs, and resuming them.
  *
- * A paused run takes no turn: no code is executed, no activity made or handed out.  What arrives is
- * recorded all the same, in its order, by whoever executes; attempts that workers have begun may
- * end, and timers fire, the run's own timeout among them.  So there is nothing to make up for when
- * it is resumed but a turn.
+ * A paused run takes no turn: no code is executed, no activity executed or handed out.  What
+ * arrives is recorded all the same, in its order, by the process that claims the run; attempts that
+ * workers have begun may end, and timers fire, the run's own timeout among them.  So a run that is
+ * resumed needs nothing but a turn.
  *
  * Both take the run's lock, so a pause waits for a turn in progress and holds from its end on.
  */
@@ -26,8 +26,8 @@ static Datum change(FunctionCallInfo fcinfo, const char *function, bool from_pau
 static void resume(Run *run, const Jsonb *attributes);
 
 /*
- * Takes a run over to or from being paused, if it is where that is possible; else it stays as it
- * is.  Returns the status it has then.
+ * Pauses or resumes a run, if its status allows that; else it stays as it is.  Returns the status
+ * it has then.
  */
 static Datum
 change(FunctionCallInfo fcinfo, const char *function, bool from_paused,

@@ -2,9 +2,9 @@
  * purge.c
  *		Removing runs that ended long ago, each whole or not at all.
  *
- * Nobody is waited for: a run that is locked, to which something has been sent that nobody has
- * looked at, or that a primitive still needs, stays until the next time.  Everything of the others
- * goes in one transaction, so a crash leaves no part of a run.
+ * A purge waits for no lock: a run that is locked, that has an arrival not yet recorded, or that a
+ * primitive still needs, stays until the next time.  Everything of the other runs is removed in one
+ * transaction, so a crash leaves no part of a run.
  */
 #include "postgres.h"
 
@@ -98,7 +98,7 @@ aion_purge(PurgeRequest *request)
 }
 
 /*
- * Returns when the run closed that did so first; DT_NOEND if none is closed.
+ * Returns when the first of the closed runs closed; DT_NOEND if none is closed.
  */
 TimestampTz
 aion_purge_oldest(void)
@@ -125,8 +125,8 @@ purge(int64 run_key)
 }
 
 /*
- * Forgets what all runs of a chain have in common, if the first of them, by whose key that is kept,
- * has been purged.
+ * Deletes what all runs of a chain have in common, if the first of them, under whose key that is
+ * kept, has been purged.
  */
 static void
 purge_chain(int64 chain_key)

@@ -1,13 +1,13 @@
 /*
  * purge.h
- *		Removing runs that ended long ago.
+ *		Removing runs that ended long ago, each whole or not at all.
  */
 #ifndef AION_PURGE_H
 #define AION_PURGE_H
 
 #include "support/statement.h"
 
-/* Which closed runs; what is NULL is not asked for. */
+/* Which closed runs to remove; what is NULL is no condition. */
 typedef struct PurgeRequest
 {
 	TimestampTz closed_from; /* afterwards, where to go on */
@@ -17,7 +17,7 @@ typedef struct PurgeRequest
 	NullableDatum statuses;
 	int64 max_runs;
 	int64 max_events; /* in all their histories, which is what the transaction has to write */
-	bool more;		  /* set if there may be */
+	bool more;		  /* set if there may be more */
 } PurgeRequest;
 
 /* With authority. */

@@ -1,10 +1,10 @@
 /*
  * reopen.c
- *		Letting runs that have ended go on.
+ *		Reopening runs that have ended.
  *
  * A reopen takes back the end of the run and what it ended on: failures or a cancel request that
- * the code gave no command after, and whatever the close cancelled.  Nothing is removed: a mark
- * lists the events that mean nothing any more, and begins a new lease.  So timers are live again,
+ * the code gave no command after, and whatever the close cancelled.  Nothing is removed: an event
+ * lists the events that are no longer valid, and begins a new lease.  So timers are live again,
  * activities open again under their old numbers, successes are reused, and failures that the code
  * has handled stay.
  *
@@ -35,7 +35,7 @@ static void save(Run *run);
 static void arm_timers(const Run *run);
 
 /*
- * Refuses what cannot go on.
+ * Refuses a run that cannot be reopened.
  */
 static void
 check_reopenable(const Run *run)
@@ -77,9 +77,8 @@ refuse(const Run *run, const char *detail, int32 seq)
 }
 
 /*
- * Lists the events that the run goes on without, cancel requests after which its code has asked for
- * nothing among them.  The run's own timeout is not begun again if it is
- * over: the run would end at once.
+ * Lists the events that are taken back, among them cancel requests after which the code gave no
+ * command.  The run's own timeout is not begun again if it is over: the run would end at once.
  */
 static List *
 what_to_take_back(const Run *run)
@@ -114,7 +113,7 @@ what_to_take_back(const Run *run)
 }
 
 /*
- * Writes the run, which is open again, unless another run of its workflow id is.
+ * Writes the run, which is open again, unless another run of its workflow id is open.
  */
 static void
 save(Run *run)

@@ -4,8 +4,9 @@
  *
  * aion_test.begin() makes the engine's clock stand still for the rest of the transaction; advance()
  * moves it from one due moment to the next.  The loop is the one of aion.drive() without its
- * commits, and it touches only runs that this transaction has started: nobody else can see those.
- * What was done under a virtual clock must not be kept, so such a transaction cannot commit.
+ * commits, and it touches only runs that this transaction has started: no other session can see
+ * those.  What was done under a virtual clock must not be kept, so such a transaction cannot
+ * commit.
  */
 #include "postgres.h"
 
@@ -45,7 +46,7 @@ static Statement select_owners = STATEMENT(
 	SELECT, "SELECT DISTINCT owner_key FROM aion._run WHERE run_key = ANY ($1) ORDER BY 1",
 	INT8ARRAYOID);
 
-static Oid executed_by = InvalidOid; /* the user who had code executed last in the test */
+static Oid executed_by = InvalidOid; /* the role that had code executed last in the test */
 static int64 executed_in = 0;		 /* by number of the test */
 
 static void check_pending(void);
@@ -55,7 +56,7 @@ static int64 run_until_idle(int64 max_turns);
 static TimestampTz next_moment(void);
 
 /*
- * Refuses what only makes sense in a test.
+ * Refuses a function that only makes sense in a test.
  */
 void
 aion_testing_require(const char *function)
@@ -68,9 +69,9 @@ aion_testing_require(const char *function)
 }
 
 /*
- * Checks what is deferred before code is executed: it is the test's, and no activity's failure.
- * Unless another role has had code executed before: what that has left is fired for good as that
- * role, or the code of one role would be executed with the rights of another.
+ * Checks what is deferred before code is executed: a failure is the test's, and no activity's.  But
+ * what another role's code has left deferred is fired for good, as that role, or the code of one
+ * role would be executed with the rights of another.
  */
 static void
 check_pending(void)
@@ -91,7 +92,7 @@ check_pending(void)
 }
 
 /*
- * Claims work outside of turns of the owners of some runs.  Wants the engine's authority.
+ * Claims work outside of turns of the owners of some runs.  Requires the engine's authority.
  */
 static const Primitive *
 claim_work(const int64 *keys, int count, Oid *role)

@@ -98,7 +98,7 @@ aion_wait_time_left(TimestampTz until)
 }
 
 /*
- * Looks, with a new snapshot, whether a run has ended.
+ * Tells, with a new snapshot, whether a run has ended.
  */
 static bool
 has_ended(int64 run_key, Ending *ending)
@@ -124,7 +124,7 @@ has_ended(int64 run_key, Ending *ending)
 }
 
 /*
- * The same for the runs that go on for it: run_key becomes the one that is left to be waited for.
+ * The same for a run and its successors: run_key becomes that of the run left to wait for.
  */
 static bool
 has_ended_for_good(int64 *run_key, Ending *ending)
@@ -142,7 +142,7 @@ has_ended_for_good(int64 *run_key, Ending *ending)
 }
 
 /*
- * Waits until a run, or the last that goes on for it, has ended, or until the time is up.  With
+ * Waits until a run, or the last of its successors, has ended, or until the time is up.  With
  * commit it holds no snapshot.
  */
 static bool
@@ -172,7 +172,7 @@ wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending
 }
 
 /*
- * Returns the result of a run that completed, raises how any other ended.
+ * Returns the result of a run that completed, raises an error for any other end.
  */
 static Jsonb *
 result_of(const char *workflow_id, const Ending *ending)

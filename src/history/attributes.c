@@ -29,7 +29,7 @@ aion_search_attributes_check(const Jsonb *attributes)
 }
 
 /*
- * Returns what a run can be searched by after all that its history says; NULL: nothing was said.
+ * Returns what a run can be searched by after all events of its history; NULL: they set nothing.
  */
 Jsonb *
 aion_history_search_attributes(const History *history)

@@ -1,6 +1,6 @@
 /*
  * event.c
- *		What events carry: the only encoder and decoder.
+ *		The events a history is made of: the only encoder and decoder of what each carries.
  *
  * Encoding is additive: an attribute that an old row lacks reads as a default that means what was
  * true when such rows were written.  Attributes that say nothing are left out, and an event
@@ -15,7 +15,7 @@
 #include "history/event.h"
 #include "support/payload.h"
 
-#define MOST_EVENTS 50000 /* of a run that says nothing else */
+#define MOST_EVENTS 50000 /* of a run whose first event says nothing else */
 
 /* What commands are called in messages and in CommandAnswered. */
 static const char *const command_words[COMMAND_KINDS] = {
@@ -299,7 +299,7 @@ aion_event_read_went_on(const Event *event)
 }
 
 /*
- * Encodes who reopened a run and why, and the events that hold no more from there on.
+ * Encodes which role reopened a run and why, and the events that are superseded from there on.
  */
 Jsonb *
 aion_event_reopened(const char *reason, const char *by, List *superseded)
@@ -377,7 +377,7 @@ aion_event_read_origins(const WorkflowStarted *started)
 }
 
 /*
- * Encodes why somebody outside ended, paused or resumed a run, and who.
+ * Encodes why a run was ended, paused or resumed from outside, and by which role.
  */
 Jsonb *
 aion_event_reason(const char *reason, const char *by)
@@ -413,7 +413,7 @@ aion_event_version_changed(const char *from, const char *to)
 }
 
 /*
- * Encodes the answer to a command that changed nothing, because it rested on what was not there.
+ * Encodes the answer to a command that changed nothing, because what it was about did not exist.
  */
 Jsonb *
 aion_event_command_answered(const Fingerprint *command, const char *answer, const Jsonb *error)
@@ -511,7 +511,7 @@ aion_event_is_cancelled(const Event *event)
 
 /*
  * Reads why something was cancelled.  Without the attribute it was what could cancel it when such
- * rows were written: the workflow's wish for a timer, the close of the run for an activity.
+ * rows were written: the workflow for a timer, the close of the run for an activity.
  */
 CancelCause
 aion_event_read_cancel_cause(const Event *event)
@@ -548,7 +548,7 @@ aion_event_read_signal_received(const Event *event, SignalReceived *signal)
 }
 
 /*
- * Encodes what was sent to whom, which is what the code asked for.
+ * Encodes the workflow id and the payload of a signal, which is what the code asked for.
  */
 Jsonb *
 aion_event_signal_sent(const char *workflow_id, const Jsonb *payload)

@@ -1,6 +1,6 @@
 /*
  * event.h
- *		The kinds of events a history is made of, and what each carries.
+ *		The events a history is made of: the only encoder and decoder of what each carries.
  */
 #ifndef AION_EVENT_H
 #define AION_EVENT_H
@@ -9,7 +9,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-/* In the order of the labels in event.c and of the SQL type aion.event_type. */
+/* In the order of the labels of the SQL type aion.event_type. */
 typedef enum EventType
 {
 	EVENT_WORKFLOW_STARTED,
@@ -58,7 +58,7 @@ typedef enum EventRole
 	ROLE_SIGNAL,   /* is there for the code to consume */
 	ROLE_REQUEST,  /* that the code be cancelled */
 	ROLE_MARK,	   /* invisible to the code */
-	ROLE_PATCH,	   /* says that the code is one with a certain change */
+	ROLE_PATCH,	   /* says that the code has a certain change */
 	ROLE_REOPEN	   /* takes back earlier events, and begins a lease */
 } EventRole;
 
@@ -119,7 +119,7 @@ typedef enum CancelCause
 {
 	CANCEL_BY_WORKFLOW,
 	CANCEL_BY_CLOSE,
-	CANCEL_UNAWAITED /* by the close too, of what the code has never waited for */
+	CANCEL_UNAWAITED /* by the close too; the code has never waited for it */
 } CancelCause;
 
 typedef struct Event
@@ -159,16 +159,16 @@ typedef struct WorkflowStarted
 	TimestampTz deadline; /* DT_NOEND: none */
 	Jsonb *search_attributes;
 	Jsonb *memo;
-	Jsonb *parents;		  /* whom it tells how it ends: an array of links; NULL: nobody */
+	Jsonb *parents;		  /* runs it sends its end to: an array of links; NULL: none */
 	Jsonb *continues;	  /* the run it goes on for; NULL: none */
 	int32 most_events;	  /* that it should have, as it was set when it began */
 	Jsonb *forked_from;	  /* NULL: not forked */
 	Jsonb *origins;		  /* NULL: its commands are all its own */
-	const char *schedule; /* whose tick it is; NULL: nobody's */
+	const char *schedule; /* whose tick it is; NULL: no tick */
 	TimestampTz scheduled_for;
 } WorkflowStarted;
 
-/* What a part of the code's commands was given under, in a run that was forked. */
+/* The identity that a part of the commands was given under, in a run that was forked. */
 typedef struct Origin
 {
 	const char *workflow_id;
@@ -176,7 +176,7 @@ typedef struct Origin
 	int32 commands; /* the first ones */
 } Origin;
 
-/* Names of timers that authors cannot use begin so. */
+/* Prefixes of timer names that code cannot use. */
 #define TIMER_SLEEP "sleep:"
 #define TIMER_START "start:"
 #define TIMER_DEADLINE "deadline:"

@@ -38,8 +38,8 @@ typedef struct EventKind
 
 /*
  * The definition of events: what each is called, what it is to the code, and what readers rely on
- * in its attributes.  An event that says something new has its say here; histories from elsewhere
- * are checked against it (history/import.c).
+ * in its attributes.  A new attribute of an event is defined here; imported histories are checked
+ * against it (history/import.c).
  */
 static const EventKind kinds[EVENT_TYPES] = {
 	[EVENT_WORKFLOW_STARTED] = {"WorkflowStarted", ROLE_START, FAMILY_NONE,

@@ -40,7 +40,7 @@ typedef struct History
 	int open_timers;			  /* started and not settled, the engine's own included */
 	int open_activities;		  /* asked for and not settled */
 	int open_children;			  /* the same */
-	List *watchers;				  /* Event: who has come to wait for the end of the run */
+	List *watchers;				  /* Event: of runs that have begun to wait for its end */
 	struct Bitmapset *superseded; /* seq of events that a reopen has taken back */
 	int received_names;			  /* of signals, those asked for included */
 	struct nameset_hash *received;

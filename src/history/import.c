@@ -1,10 +1,10 @@
 /*
  * import.c
- *		Histories that come from elsewhere.
+ *		Imported histories, and the checks of what they contain.
  *
- * What reads the engine's own events trusts them.  An exported history may have been edited, or
- * made up, so every event is checked here to carry what its type promises (history/event_type.c).
- * What it lacks otherwise reads as in old rows.
+ * Functions that read the engine's own events trust them.  An exported history may have been
+ * edited, or made up, so every event is checked here to carry what its type promises
+ * (history/event_type.c).  Other attributes that it lacks read as in old rows.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 
 #define EXPORT_FORMAT 1
 
-/* Which event is being read, for what PostgreSQL says about a value that it cannot read. */
+/* Which event is being read, for errors of PostgreSQL about a value that it cannot read. */
 typedef struct Position
 {
 	int32 seq;
@@ -185,7 +185,7 @@ read_moment(const JsonbValue *string)
 }
 
 /*
- * Tells whether a value is what a failure is kept as: SQLSTATEs have five letters or digits.
+ * Tells whether a value has the form of a recorded failure: SQLSTATEs have five letters or digits.
  */
 static bool
 is_failure(const Jsonb *value)
@@ -233,7 +233,7 @@ is_array_of(const Jsonb *value, MemberType element, int32 seq)
 }
 
 /*
- * Makes an error of what a value could not be read as one of the history that has it.
+ * Turns an error about a value that cannot be read into one about the history that has it.
  */
 static void
 blame_event(void *position)

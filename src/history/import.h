@@ -1,6 +1,6 @@
 /*
  * import.h
- *		Histories that come from elsewhere.
+ *		Imported histories, and the checks of what they contain.
  */
 #ifndef AION_IMPORT_H
 #define AION_IMPORT_H

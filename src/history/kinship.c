@@ -1,9 +1,9 @@
 /*
  * kinship.c
- *		What events say about other runs: parents, children, and those that go on for a run.
+ *		What events say about other runs: parents, children, and those that continue a run.
  *
- * Part of the codec of events; run_key is how the engine finds the other run, the rest is for
- * people and for when that is gone.
+ * Part of the codec of events; the engine finds the other run by run_key, the rest is for users and
+ * for when that run is gone.
  */
 #include "postgres.h"
 
@@ -11,7 +11,7 @@
 #include "support/payload.h"
 
 /*
- * Encodes who waits for the end of a run.
+ * Encodes which run waits for the end of another one.
  */
 Jsonb *
 aion_event_parent_link(const ParentLink *link)
@@ -36,7 +36,7 @@ aion_event_read_parent_link(const Jsonb *json, ParentLink *link)
 }
 
 /*
- * Reads who has waited for the end of a run from its beginning on.
+ * Reads which runs have waited for the end of a run from its beginning on.
  */
 List *
 aion_event_read_parents(const WorkflowStarted *started)
@@ -105,7 +105,7 @@ aion_event_child_failed(const char *status, const Jsonb *error)
 }
 
 /*
- * Encodes which run another one goes on for, and which was the first of them.
+ * Encodes which run another one continues, and which was the first of them.
  */
 Jsonb *
 aion_event_continues(int64 run_key, const char *run_id, int64 first)

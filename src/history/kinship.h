@@ -1,13 +1,13 @@
 /*
  * kinship.h
- *		What events say about other runs: parents, children, and those that go on for a run.
+ *		What events say about other runs: parents, children, and those that continue a run.
  */
 #ifndef AION_KINSHIP_H
 #define AION_KINSHIP_H
 
 #include "history/event.h"
 
-/* One who waits for the end of a run: the run, and which of its children that is. */
+/* A run that waits for the end of another one, and which of its children that is. */
 typedef struct ParentLink
 {
 	int64 run_key;
@@ -16,7 +16,7 @@ typedef struct ParentLink
 	const char *child;
 } ParentLink;
 
-/* What a run is to another one that has asked for it. */
+/* A child, as its parent has asked for it. */
 typedef struct ChildStarted
 {
 	const char *workflow_type;
@@ -29,7 +29,7 @@ typedef struct ChildStarted
 	const char *parent_close; /* NULL: abandon */
 } ChildStarted;
 
-/* How a run goes on as another. */
+/* The run that continues another one. */
 typedef struct ContinuedAsNew
 {
 	const char *workflow_type;

@@ -1,6 +1,6 @@
 /*
  * likeness.c
- *		What values look like that differ from one execution to the next.
+ *		Guesses why inputs differ from one execution to the next: a clock, chance, new identifiers.
  *
  * Code that reads a clock, chance or a new identifier gives other inputs in a replay.  The values
  * that differ show which of them it was, most of the time, and so what to use instead.
@@ -26,8 +26,8 @@ static bool has_shape(const JsonbValue *value, const char *shape);
 static double number_of(const JsonbValue *value);
 
 /*
- * Says what to use instead of what two inputs seem to differ by; NULL if they look like nothing of
- * the kind.
+ * Returns a hint what to use instead, by the kind of the values in which two inputs differ; NULL if
+ * it is none of these.
  */
 const char *
 aion_likeness_hint(const Jsonb *recorded, const Jsonb *issued)

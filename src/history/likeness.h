@@ -1,6 +1,6 @@
 /*
  * likeness.h
- *		What values look like that differ from one execution to the next.
+ *		Guesses why inputs differ from one execution to the next: a clock, chance, new identifiers.
  */
 #ifndef AION_LIKENESS_H
 #define AION_LIKENESS_H

@@ -5,7 +5,7 @@
  * The code consumes the signals of a name one after the other, so how far it came is a number for
  * each name.  That it consumed one is no event: it follows from the history whenever the code runs.
  * What it has not consumed is kept beside the history, as the first such signal of each name, for
- * those who want to know without running it.
+ * functions that read it without executing the code.
  */
 #include "postgres.h"
 
@@ -59,7 +59,7 @@ aion_received(History *history, const char *name)
 }
 
 /*
- * Adds the next signal, which nobody has consumed.
+ * Adds the next signal, which the code has not consumed.
  */
 void
 aion_received_add(History *history, const Event *event)
@@ -81,7 +81,7 @@ aion_received_add(History *history, const Event *event)
 }
 
 /*
- * Forgets all signals, to be added again.  How far the code came stays as it is.
+ * Removes all signals, to be added again.  How far the code came stays as it is.
  */
 void
 aion_received_clear(History *history)
@@ -97,8 +97,8 @@ aion_received_clear(History *history)
 }
 
 /*
- * Takes over, for a history that was just loaded, how far the code came: it has consumed all
- * signals but those from a certain event of their name on.
+ * Restores, for a history that was just loaded, how far the code came: it has consumed all signals
+ * but those from a certain event of their name on.
  */
 void
 aion_received_resume(History *history, const Jsonb *unread)

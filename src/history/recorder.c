@@ -81,7 +81,7 @@ aion_recorder_append(History *history, EventType type, const char *key, const Js
 }
 
 /*
- * Fixes when the next event is recorded, for who has to know before he appends it.
+ * Fixes when the next event is recorded, for callers that need the time before they append it.
  */
 TimestampTz
 aion_recorder_stamp(History *history)

@@ -2,13 +2,13 @@
  * replay.c
  *		A run's history in memory: its events, the commands among them, and how each was settled.
  *
- * Loaded once by whoever holds the run's lock; what the recorder appends is added as it is
- * appended, so that memory and table tell the same story until the transaction decides.
+ * Loaded once by the transaction that holds the run's lock.  What the recorder appends is added as
+ * it is appended, so that memory and table agree until the transaction ends.
  *
  * Commands are matched strictly: the n-th command of the code is the n-th command of the history,
  * of the same kind, name and input.  An outcome settles the command of its family and key that is
- * open; the first one recorded wins, for every reader.  A reopen takes events back: they stay where
- * they are and mean nothing any more.
+ * open; the first one recorded wins, for every reader.  A reopen supersedes events: they stay where
+ * they are and are ignored.
  */
 #include "postgres.h"
 
@@ -156,7 +156,7 @@ aion_history_add(History *history, Event *event)
 }
 
 /*
- * Lets an event mean what it means to commands, timers and the end.
+ * Applies an event to the commands, timers and end of the history.
  */
 static void
 take_in(History *history, Event *event)
@@ -443,7 +443,7 @@ settle(History *history, Event *event)
 }
 
 /*
- * Returns where it is counted what is open of a family.
+ * Returns the count of what is open of a family.
  */
 static int *
 count_of(History *history, EventFamily family)

@@ -7,7 +7,7 @@
 
 #include "history/history.h"
 
-/* How code and history differ; what it says goes to users as jsonb. */
+/* How code and history differ; users see it as jsonb. */
 typedef struct Difference
 {
 	const char *kind; /* kind, name, input, order, missing, surplus */

@@ -1,12 +1,11 @@
 /*
  * answer.c
- *		Asking runs.
+ *		Queries: asking runs for what they publish.
  *
  * A query reads what the last turn has published, like any other row: it takes no lock on the run,
  * wakes nothing and records nothing.  Where a function answers, its copy is called here, in the
- * session of whoever asks, but as the owner of the run: in a read-only subtransaction that is
- * rolled back, and in a security-restricted operation, so that it finds no way to the rights of the
- * session.
+ * session of the caller, but as the owner of the run: in a read-only subtransaction that is rolled
+ * back, and in a security-restricted operation, so that it cannot get the rights of the session.
  */
 #include "postgres.h"
 
@@ -162,7 +161,7 @@ wait_for(const Question *question, const Interval *wait, Answer *answer)
 }
 
 /*
- * Says what else could be asked.
+ * Raises an error that says what else can be queried.
  */
 static void
 unknown(const Question *question, bool is_closed)
@@ -190,7 +189,7 @@ unknown(const Question *question, bool is_closed)
 }
 
 /*
- * Has a function answer.
+ * Lets a function answer.
  */
 static Jsonb *
 ask(const Question *question, const Answer *answer)
@@ -216,7 +215,7 @@ ask(const Question *question, const Answer *answer)
 }
 
 /*
- * Refuses to execute code of a role that does not trust it in its session.
+ * Refuses to execute code of an owner in the session of a role that does not trust the owner.
  */
 static void
 refuse_foreign(const Question *question, Oid owner)
@@ -257,7 +256,7 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 	 const CodeSettings *settings)
 {
 	Subtransaction sub;
-	bool timed = !aion_stopwatch_is_running(); /* else a limit of its caller */
+	bool timed = !aion_stopwatch_is_running(); /* else the limit of its caller applies */
 	ErrorData *volatile error = NULL;
 	Jsonb *volatile result = NULL;
 	RaisedErrors raised = {0};
@@ -298,8 +297,8 @@ call(const Handler *handler, const Question *question, const Answer *answer, Oid
 }
 
 /*
- * Tells why there is no answer.  What has befallen the session, and not the function, is raised as
- * it is.
+ * Raises why there is no answer.  An error of the session, and not of the function, is raised as it
+ * is.
  */
 static void
 fail(const Question *question, const ErrorData *error, bool time_was_up)

@@ -1,6 +1,6 @@
 /*
  * cancel.c
- *		Asking workflows to cancel, and being asked.
+ *		Cancel requests: sending them to runs, and recording them.
  *
  * A request is a row in the inbox of the run until its next share records it; what it does to the
  * code is in turn/scope.c.  The sender of one waits for no turn.  A run that has not begun has
@@ -81,7 +81,7 @@ end_unbegun(Run *run)
 }
 
 /*
- * Gives the requests that the code was not told to the run that goes on.
+ * Passes the requests that were not raised in the code to the successor.
  */
 static void
 carry_over(Run *run, Run *successor)
@@ -106,7 +106,7 @@ aion_cancel_send(const FoundRun *to, const char *reason)
 }
 
 /*
- * Asks another run to cancel and appends that, or that there is none; one that has ended needs not
+ * Asks another run to cancel and appends that, or that there is none; a run that has ended need not
  * be asked.
  */
 static Event *
@@ -165,8 +165,8 @@ reason_json(const char *reason)
 }
 
 /*
- * Ends a run that was asked to cancel and has not begun, unless another session has it: then that
- * session ends it, or it has begun.  Returns the status it has.
+ * Ends a run that was asked to cancel and has not begun, unless another session has locked it: then
+ * that session ends it, or it has begun.  Returns the status it has.
  */
 static const char *
 cancel_unbegun(int64 run_key)
@@ -214,7 +214,7 @@ aion_cancel_workflow(PG_FUNCTION_ARGS)
 		rows = aion_statement_execute(&select_status, args);
 	}
 	if (rows.count == 0)
-		aion_run_not_found(workflow_id); /* purged in this moment */
+		aion_run_not_found(workflow_id); /* it was just purged */
 	status = aion_row_text(rows, 0, 1);
 	if (!to.is_closed && strcmp(status, aion_status_name(RUN_SCHEDULED)) == 0)
 		status = cancel_unbegun(to.run_key);
@@ -253,7 +253,7 @@ aion_shield(PG_FUNCTION_ARGS)
 }
 
 /*
- * cancel_requested() -> whether that was recorded before what the code has got to know last
+ * cancel_requested() -> whether a request was recorded before the last event that the code knows
  */
 Datum
 aion_cancel_requested(PG_FUNCTION_ARGS)

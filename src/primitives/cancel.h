@@ -1,6 +1,6 @@
 /*
  * cancel.h
- *		Asking workflows to cancel.
+ *		Cancel requests: sending them to runs, and recording them.
  */
 #ifndef AION_CANCEL_H
 #define AION_CANCEL_H

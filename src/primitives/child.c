@@ -1,15 +1,15 @@
 /*
  * child.c
- *		Workflows that workflow code starts: asking for them, and what comes of them.
+ *		Children: starting them from workflow code, and their outcomes.
  *
  * A child is a run of its own.  It is started by the turn that asks for it, in the same commit that
- * records it here; where it cannot be had, nothing of it is recorded.  How it ended comes to the
- * inbox of this run (primitives/parent.c), so however many end at once, nobody waits for anybody.
- * What comes second, or when nobody asks any more, is dropped: the first outcome recorded is the
- * one.
+ * records it here; if it cannot be started, nothing of it is recorded.  Its outcome is sent to the
+ * inbox of this run (primitives/parent.c), so however many children end at once, no session waits
+ * for another.  A second outcome, or one of a child that is not open any more, is dropped: the
+ * first outcome recorded counts.
  *
- * When this run ends, what is to become of its children goes to their inboxes.  When it goes on
- * after an end, or is forked, it asks the children whose outcome it does not know.
+ * When this run ends, what is to become of its children is sent to their inboxes.  When it is
+ * reopened or forked, it asks the children whose outcome it does not know.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@
 #define REQUEST_CANCEL "request_cancel"
 #define TERMINATE "terminate"
 
-/* How a new child was asked for. */
+/* The parameters of a new child. */
 typedef struct Wish
 {
 	char key[12]; /* its number among the children of the run */
@@ -109,8 +109,8 @@ receive(Run *run, const Arrival *arrival)
 }
 
 /*
- * Tells the children of a run that has ended what that means for them.  Those that a forked run has
- * not started itself are not its own.
+ * Sends the children of a run that has ended what is to become of them.  Children that a forked run
+ * has not started itself are not its own.
  */
 static void
 part(Run *run)
@@ -154,8 +154,8 @@ send_fate(const Run *run, const ChildStarted *child)
 }
 
 /*
- * Finds a child that this run can still send something to: it has not ended, or goes on as a new
- * run, and the owner of this run controls it as he did when it was started.
+ * Finds a child that this run can still send something to: it has not ended, or was continued as a
+ * new run, and the owner of this run still controls it.
  */
 static bool
 find_child(const Run *run, const ChildStarted *child, FoundRun *to)
@@ -172,8 +172,8 @@ find_child(const Run *run, const ChildStarted *child, FoundRun *to)
 }
 
 /*
- * Asks the children whose outcome is not known, or no more, how they ended: in a run that was
- * reopened or forked.
+ * Asks the children whose outcome is not known, or no longer known, how they ended: in a run that
+ * was reopened or forked.
  */
 static void
 ask_again(Run *run)
@@ -203,7 +203,7 @@ ask(const Run *run, const Event *started)
 }
 
 /*
- * Finds out whether a child can be had, and completes its input.
+ * Finds out whether a child can be started, and completes its input.
  */
 static bool
 admit(Run *run, Command *command, Hindrance *hindrance)
@@ -278,7 +278,7 @@ refuse(Run *run, Command *command, const Jsonb *error)
 }
 
 /*
- * Says who waits for a child.
+ * Makes the link that names this run to a child as its parent.
  */
 static Jsonb *
 link_to(const Run *run, const char *key)
@@ -293,7 +293,7 @@ link_to(const Run *run, const char *key)
 }
 
 /*
- * Returns the result of a child to the code, or raises there how else it ended.
+ * Returns the result of a child to the code, or raises an error there for any other end.
  */
 static Jsonb *
 answer(Turn *turn, Command *command)
@@ -329,8 +329,8 @@ workflow_id_of(const Command *command)
 }
 
 /*
- * Gives the command that asks a child to cancel; returns how the child stood.  It is awaited as
- * before: how it ends is up to its code.
+ * Gives the command that asks a child to cancel; returns the state the child was in.  It is awaited
+ * as before: how it ends is up to its code.
  */
 static const char *
 cancel(Turn *turn, Command *child)
@@ -356,8 +356,9 @@ give_cancel(Turn *turn, Command *child)
 }
 
 /*
- * Returns the key under which a child is cancelled: its number.  One that was refused has no event
- * that says it; there 0.1 took the name of the workflow where the code knew that already.
+ * Returns the key under which a child is cancelled: its number.  A child that was refused has no
+ * event with the number; for it 0.1 took the name of the workflow, if the code knew of the refusal
+ * already.
  */
 static const char *
 key_of(const Turn *turn, const Command *child)

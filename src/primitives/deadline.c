@@ -1,10 +1,10 @@
 /*
  * deadline.c
- *		Deadlines of stretches of workflow code.
+ *		Deadlines of sections of workflow code.
  *
- * The deadline is a timer, so it is in history when the stretch begins and how it was settled:
- * fired, or cancelled because the code came to the end of the stretch.  What it means for awaits
- * is in turn/scope.c.
+ * The deadline is a timer, so history says when the section begins and how the deadline was
+ * settled: fired, or cancelled because the code reached the end of the section.  What it means for
+ * awaits is in turn/scope.c.
  */
 #include "postgres.h"
 
@@ -72,7 +72,7 @@ find(const Turn *turn, const char *name)
 }
 
 /*
- * Reads a function that workflow code wants to be called, and what tells it from its other
+ * Reads a function that workflow code passes to be called, and the digest that distinguishes its
  * definitions.
  */
 static const Handler *
@@ -153,7 +153,7 @@ aion_with_timeout(PG_FUNCTION_ARGS)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	turn = aion_turn_current("aion.with_timeout"); /* the function may have swallowed its end */
+	turn = aion_turn_current("aion.with_timeout"); /* code may have caught the turn's end */
 	aion_scope_end(turn, scope->command);
 	if (result == NULL)
 		PG_RETURN_NULL();

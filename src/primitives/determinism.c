@@ -1,10 +1,11 @@
 /*
  * determinism.c
- *		What workflow code may know: who it is, what time it is, and chance that can be repeated.
+ *		What workflow code may know: its identity, the time, and repeatable random numbers.
  *
- * Chance is a digest of workflow id, run id and the number of the draw, so every replay draws the
- * same, a new run draws anew, and no release or platform changes it.  In a forked run the code is
- * told what it was told in the run that it was forked from, until it has given what is recorded.
+ * A random number is a digest of workflow id, run id and the number of the draw, so every replay
+ * draws the same, a new run draws anew, and no release or platform changes it.  In a forked run the
+ * code gets what it got in the run that it was forked from, until it has given all recorded
+ * commands.
  */
 #include "postgres.h"
 
@@ -23,7 +24,7 @@ static void draw(Turn *turn, uint8 *bytes);
 static uint64 first_bits(const uint8 *bytes);
 
 /*
- * Returns who the run is, or was when the code gave what is recorded.
+ * Returns the workflow id of the run, or the one under which the code gave what is recorded.
  */
 static const char *
 workflow_id_of(const Turn *turn)
@@ -169,7 +170,7 @@ aion_failure(PG_FUNCTION_ARGS)
 }
 
 /*
- * raised() -> the SQLSTATE of the error that was raised last, for languages that do not tell it
+ * raised() -> the SQLSTATE of the error that was raised last, for languages that do not expose it
  */
 Datum
 aion_raised(PG_FUNCTION_ARGS)

@@ -1,14 +1,15 @@
 /*
  * parent.c
- *		Being a child: telling who waits for the end of a run how it ended.
+ *		Being a child: what a run and the parents that wait for its end send each other.
  *
- * A child knows its parent from its first event.  Others may come to wait later: a parent that was
- * reopened, or forked, sends a child that it asks for a watch.  An open child records who it is;
- * one that has ended answers at once, however late the watch commits.  So a child that ends while
- * its parent is closed needs to tell nobody.  One that goes on as a new run leaves all of that to
- * its successor: what was sent to it is handed over, and the last of the chain tells how it ended.
+ * A child knows its parent from its first event.  Other parents may come to wait later: one that
+ * was reopened, or forked, sends a watch to the children that it asks for their outcome.  An open
+ * child records the sender of the watch; a child that has ended answers at once, however late the
+ * watch commits.  So a child that ends while its parent is closed sends nothing.  A child that
+ * continues as a new run leaves all of that to its successor: what was sent to it is forwarded, and
+ * the last run of the chain sends its outcome.
  *
- * To end a child goes through its inbox as well: nobody locks a run but its own.
+ * The request to end a child goes through its inbox as well: a share locks no run but its own.
  */
 #include "postgres.h"
 
@@ -54,7 +55,7 @@ static Jsonb *error_of(const Run *run);
 static void send_unknown(const FoundRun *to, const char *key, const Jsonb *error);
 
 /*
- * Takes in what a parent has sent to a run that is open.
+ * Handles what a parent has sent to a run that is open.
  */
 static void
 receive(Run *run, const Arrival *arrival)
@@ -73,7 +74,7 @@ receive(Run *run, const Arrival *arrival)
 }
 
 /*
- * Answers who asks after the end how that was.
+ * Answers a watch that arrives after the end of the run.
  */
 static void
 receive_late(Run *run, const Arrival *arrival)
@@ -87,7 +88,7 @@ receive_late(Run *run, const Arrival *arrival)
 }
 
 /*
- * Answers who asks a run that was purged before his question was committed.
+ * Answers a watch that was sent to a run, but committed after the run was purged.
  */
 static void
 answer_for_purged(const Arrival *arrival)
@@ -103,7 +104,7 @@ answer_for_purged(const Arrival *arrival)
 }
 
 /*
- * Ends a run that its parent does not let go on.
+ * Ends a run if its parent has requested that.
  */
 static void
 terminate(Run *run)
@@ -113,7 +114,7 @@ terminate(Run *run)
 }
 
 /*
- * Tells everybody who waits for the end of a run how it ended.
+ * Sends the outcome of a run to all parents that wait for its end.
  */
 static void
 tell_all(Run *run)
@@ -137,7 +138,7 @@ tell_all(Run *run)
 }
 
 /*
- * Tells whether somebody is told how the run ends anyway.
+ * Tells whether a parent gets the outcome of the run anyway.
  */
 static bool
 is_known(const Run *run, const ParentLink *link)
@@ -163,7 +164,7 @@ is_known(const Run *run, const ParentLink *link)
 }
 
 /*
- * Sends how a run ended to a parent, unless that has ended itself.
+ * Sends the outcome of a run to a parent, unless the parent has ended itself.
  */
 static void
 tell(const Run *run, const ParentLink *link, const Jsonb *outcome)
@@ -181,7 +182,7 @@ tell(const Run *run, const ParentLink *link, const Jsonb *outcome)
 }
 
 /*
- * Says how a run ended.
+ * Returns how a run ended.
  */
 static Jsonb *
 outcome_of(const Run *run)
@@ -205,7 +206,7 @@ outcome_json(const char *status, const Jsonb *result, const Jsonb *error)
 }
 
 /*
- * Makes what the code of a parent gets to see: of a failure the original.
+ * Makes the error that the code of a parent gets: for a failure, the original one.
  */
 static Jsonb *
 error_of(const Run *run)
@@ -250,8 +251,8 @@ aion_parent_errcode(const char *status)
 }
 
 /*
- * Tells whether the owner of a parent controls runs of the owner of its child.  He did when he
- * started it; a membership may have been revoked since.
+ * Tells whether the owner of a parent controls runs of the owner of its child.  It did when it
+ * started the child; a membership may have been revoked since.
  */
 bool
 aion_parent_controls(int32 parent_owner, int32 child_owner)
@@ -265,7 +266,7 @@ aion_parent_controls(int32 parent_owner, int32 child_owner)
 }
 
 /*
- * Lets a child end where it is.
+ * Requests the end of a child.
  */
 void
 aion_parent_send_end(const FoundRun *to, const char *reason)
@@ -277,7 +278,7 @@ aion_parent_send_end(const FoundRun *to, const char *reason)
 }
 
 /*
- * Asks a run, open or not, to tell how it ends.
+ * Asks a run, open or not, for its outcome.
  */
 void
 aion_parent_send_watch(const FoundRun *to, const Jsonb *link)
@@ -288,7 +289,7 @@ aion_parent_send_watch(const FoundRun *to, const Jsonb *link)
 }
 
 /*
- * Tells a parent, in place of a child that is gone, that nothing is known any more of how it ended.
+ * Tells a parent, in place of a child that is gone, that the child's outcome is no longer known.
  */
 void
 aion_parent_send_purged(const FoundRun *to, const char *key, const char *workflow_id)
@@ -302,7 +303,7 @@ aion_parent_send_purged(const FoundRun *to, const char *key, const char *workflo
 }
 
 /*
- * Tells a parent that its owner may not know how a child ends.
+ * Tells a parent that its owner may not know the outcome of a child.
  */
 void
 aion_parent_send_denied(const FoundRun *to, const char *key, const char *workflow_id)

@@ -1,6 +1,6 @@
 /*
  * primitives.h
- *		What workflows can do: each in the file of its name, schedules in tick.c.
+ *		The primitives: each in the file of its name, schedules in tick.c.
  */
 #ifndef AION_PRIMITIVES_H
 #define AION_PRIMITIVES_H

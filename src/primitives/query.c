@@ -1,11 +1,11 @@
 /*
  * query.c
- *		What workflow code publishes: values, and functions that answer for it.
+ *		What workflow code publishes: values, and functions that answer queries.
  *
- * Publishing is no event.  It follows from replay: a turn that goes through has reached at least
- * the point that any turn before it had reached, so the last value that it gives each name is what
- * the run has to say from its commit on.  A turn that is lost in a difference, takes too long or
- * meets a failure of the machine may have stopped short of that point, and publishes nothing.
+ * Publishing is no event.  It follows from replay: a turn that succeeds has reached at least the
+ * point that any turn before it had reached, so the last value that it gives each name is what the
+ * run answers from its commit on.  A turn that ends with a difference, takes too long or meets a
+ * failure of the infrastructure may have stopped short of that point, and publishes nothing.
  *
  * A function given to on_query() decides what later queries answer, so the first use of it under a
  * name is a command: its signature and digest are in history, and code that has changed when it is
@@ -42,8 +42,8 @@ typedef struct PublishedName
 	Oid function;	 /* given last to on_query() under this name */
 	char *signature; /* NULL: none was */
 	char *digest;
-	bool is_progress; /* of the engine's own, as far as it is by now */
-	bool is_over;	  /* and it has ended: of interest only where it was seen before */
+	bool is_progress; /* progress of the engine's own, so far */
+	bool is_over;	  /* and it has ended: written only where it was written before */
 } PublishedName;
 
 /* What a turn has published so far. */
@@ -116,7 +116,7 @@ static void write_row(const Run *run, const PublishedName *publication);
 static Difference *difference_of(const PublishedName *publication, const Jsonb *value);
 
 /*
- * Describes a function as it is now: good until the next call.
+ * Describes a function as it is now: valid until the next call.
  */
 const QueryFunction *
 aion_query_function(Oid function)
@@ -156,8 +156,8 @@ aion_query_function(Oid function)
 }
 
 /*
- * Publishes how far something has come that the engine does for the code.  What is over at once is
- * not written, and nothing is refused: the code has not asked for it.
+ * Publishes the progress of what the engine does for the code.  What is over at once is not
+ * written, and nothing is refused: the code has not asked for it.
  */
 void
 aion_query_progress(Turn *turn, const char *name, const Jsonb *value, bool is_over)
@@ -174,7 +174,7 @@ aion_query_progress(Turn *turn, const char *name, const Jsonb *value, bool is_ov
 }
 
 /*
- * Lets a run that goes on for another one answer as that one did; with authority.
+ * Lets a successor answer as the run that it continues did; with authority.
  */
 static void
 carry_over(Run *run, Run *successor)
@@ -196,7 +196,7 @@ record_handler(Run *run, Command *command)
 }
 
 /*
- * Takes over what a turn has published, in place of what those before it had.
+ * Takes over what a turn has published, in place of what earlier turns had.
  */
 static void
 apply(Run *run, Turn *turn)
@@ -384,7 +384,7 @@ publication_with(const Published *published, Oid function)
 }
 
 /*
- * Refuses what cannot answer a query.
+ * Refuses a function that cannot answer a query.
  */
 static void
 check_function(Oid function)

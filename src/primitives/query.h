@@ -1,6 +1,6 @@
 /*
  * query.h
- *		What runs answer to queries.
+ *		What workflow code publishes: values, and functions that answer queries.
  */
 #ifndef AION_QUERY_H
 #define AION_QUERY_H

@@ -1,9 +1,9 @@
 /*
  * search.c
- *		Changing what a run can be searched by, and searching.
+ *		Search attributes: changing those of a run, and searching by them.
  *
  * A change is a command, since runs are found by it from its commit on.  The row of aion._attribute
- * holds what all of them come to, and is written once for all turns of a share.
+ * holds the result of all changes, and is written once for all turns of a share.
  *
  * A policy stands between a user and that row, and @> on jsonb is not leakproof: in the user's own
  * query the policy comes first, and no index on attributes is used.  So the search is a statement
@@ -34,7 +34,7 @@ static Statement replace_attributes =
 			  " DO UPDATE SET search_attributes = excluded.search_attributes",
 			  INT8OID, INT4OID, JSONBOID);
 
-/* The search comes first and alone, whatever else there is to know about a run. */
+/* The search comes first and alone, whatever the other conditions are. */
 static Statement find_runs = {
 	.expected = SPI_OK_SELECT,
 	.text = "WITH found AS MATERIALIZED (SELECT run_key FROM aion._attribute"
@@ -68,7 +68,7 @@ record(Run *run, Command *command)
 }
 
 /*
- * Takes over what a turn has changed; what it only said again is written already.
+ * Takes over what a turn has changed; what it only repeated is written already.
  */
 static void
 apply(Run *run, Turn *turn)
@@ -77,7 +77,7 @@ apply(Run *run, Turn *turn)
 	MemoryContext caller;
 
 	while (latest != NULL && latest->number > turn->command_count)
-		latest = latest->previous; /* it has not come so far, after all */
+		latest = latest->previous; /* it was left out of the turn */
 	if (latest == NULL || latest->number <= turn->known)
 		return;
 	caller = MemoryContextSwitchTo(run->context);

@@ -3,13 +3,13 @@
  *		Signals: sending them, and receiving them in workflow code.
  *
  * A signal is a row in the inbox of a run until the run's next share records it.  Code consumes the
- * signals of a name in the order they were recorded; that is no event.  Only what cannot be told
- * from the order of events is: that there was none when try_receive() looked, and what came of
- * sending one to another run.  Its row is written by the turn that sends it, in the same commit;
- * the other run is neither locked nor changed.
+ * signals of a name in the order they were recorded; that is no event.  Only what does not follow
+ * from the order of events is an event: that try_receive() found none, and the outcome of sending
+ * one to another run.  The row of a signal is written by the turn that sends it, in the same
+ * commit; the other run is neither locked nor changed.
  *
- * An id under which a signal was sent is kept until its run is purged, and all that went on for it.
- * Two senders of the same id wait for each other, as in any unique index; nobody else waits for a
+ * An id under which a signal was sent is kept until its run and all successors are purged.  Two
+ * senders of the same id wait for each other, as in any unique index; no other session waits for a
  * sender.
  */
 #include "postgres.h"
@@ -137,8 +137,7 @@ keep_late(Run *run, const Arrival *arrival)
 }
 
 /*
- * Gives the signals that were not consumed to the run that goes on, in the order they were
- * recorded.
+ * Passes the signals that were not consumed to the successor, in the order they were recorded.
  */
 static void
 carry_over(Run *run, Run *successor)
@@ -156,7 +155,7 @@ carry_over(Run *run, Run *successor)
 		received = aion_received(history, event->key);
 		if (received->read == received->count || received->events[received->read] != event)
 			continue;
-		received->read++; /* is not left here */
+		received->read++; /* it does not stay here */
 		aion_event_read_signal_received(event, &signal);
 		if (signal.carried_from == NULL)
 			signal.carried_from =
@@ -167,7 +166,7 @@ carry_over(Run *run, Run *successor)
 }
 
 /*
- * A run that took over signals of another knows their ids.
+ * Keeps the ids of the signals that a forked run took over.
  */
 static void
 know_ids(Run *run)
@@ -185,8 +184,8 @@ know_ids(Run *run)
 }
 
 /*
- * A run that goes on after its end has not ended for those who sent something too late either:
- * their ids are known, so they could not even send it again.
+ * Returns the late signals of a reopened run to its inbox: their ids are known, so their senders
+ * could not even send them again.
  */
 static void
 take_late(Run *run)
@@ -370,7 +369,7 @@ start_timeout(Turn *turn, FunctionCallInfo fcinfo)
 		return aion_timer_start_timeout(turn, NULL, PG_GETARG_TIMESTAMPTZ(2));
 	if (DatumGetBool(
 			DirectFunctionCall2(interval_lt, IntervalPGetDatum(timeout), IntervalPGetDatum(&zero))))
-		timeout = &zero; /* what is over is over */
+		timeout = &zero; /* a negative one is over at once */
 	return aion_timer_start_timeout(turn, timeout, 0);
 }
 
@@ -440,7 +439,7 @@ aion_signal_with_start(PG_FUNCTION_ARGS)
 		if (!to.is_closed)
 			(void) send(&to, name, payload, dedup_id);
 		aion_authority_drop(&authority);
-	} while (to.is_closed); /* it ended in this moment */
+	} while (to.is_closed); /* it has just ended */
 	PG_RETURN_TEXT_P(cstring_to_text(workflow_id));
 }
 

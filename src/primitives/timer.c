@@ -1,6 +1,6 @@
 /*
  * timer.c
- *		Sleeps and named timers of workflow code.
+ *		Timers of workflow code: sleeps, named timers, and those of other primitives.
  *
  * Starting a timer and cancelling one are commands.  An answer that rests on what was not there
  * (the timer is live already, it is not live any more) is recorded too, because a later replay may
@@ -23,7 +23,7 @@
 #include "support/payload.h"
 #include "turn/turn.h"
 
-/* How a new timer was asked for. */
+/* The parameters of a new timer. */
 typedef struct TimerWish
 {
 	Interval *duration; /* NULL: until */
@@ -154,7 +154,7 @@ aion_timer_start_timeout(Turn *turn, const Interval *duration, TimestampTz until
 }
 
 /*
- * Asks for a timer that ends a stretch of code; what function that is for is part of the command.
+ * Asks for a timer that ends a section of code; the function that it is for is part of the command.
  */
 Command *
 aion_timer_start_deadline(Turn *turn, const CommandClass *class, const Interval *duration,
@@ -244,7 +244,7 @@ moment_of(Run *run, const TimerWish *wish)
 }
 
 /*
- * Tells how a timer stands at this point of the code.
+ * Returns the state of a timer at this point of the code.
  */
 static const char *
 state_of(const Command *timer)

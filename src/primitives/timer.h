@@ -1,6 +1,6 @@
 /*
  * timer.h
- *		Timers that other primitives use.
+ *		Timers of workflow code: sleeps, named timers, and those of other primitives.
  */
 #ifndef AION_TIMER_H
 #define AION_TIMER_H
@@ -14,7 +14,7 @@ extern Command *aion_timer_start_deadline(Turn *turn, const CommandClass *class,
 										  const Interval *duration, const char *handler,
 										  const char *digest);
 
-/* What the class of a timer does. */
+/* Callbacks of the classes of timers. */
 extern Event *aion_timer_record(Run *run, Command *command);
 extern const char *aion_timer_cancel(Turn *turn, Command *timer);
 

@@ -1,6 +1,6 @@
 /*
  * arrivals.c
- *		Records what has come since a run was last looked at: due timers, and what was sent.
+ *		Records what has arrived for a run since its last share: due timers, and rows of its inbox.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 static void fire(Run *run, const DueTimer *timer);
 
 /*
- * Moves the timers that are due, and what is in the inbox, into history, in the order of their
+ * Moves the timers that are due, and the rows of the inbox, into history, in the order of their
  * moments.
  */
 void
@@ -48,7 +48,7 @@ fire(Run *run, const DueTimer *timer)
 	RecordedCommand *started;
 
 	if (strcmp(timer->name, TIMER_RETRY) == 0)
-		return; /* being looked at is all it wanted */
+		return; /* its only purpose was to get the run claimed */
 	started = aion_history_open(run->history, FAMILY_TIMER, timer->name);
 	if (started == NULL || started->event->seq != timer->started_seq)
 	{
@@ -67,8 +67,8 @@ fire(Run *run, const DueTimer *timer)
 }
 
 /*
- * Hands what was sent to runs that are gone to those that go on for them, and lets the rest be
- * answered.
+ * Forwards the arrivals of purged runs to their successors, and has the primitives answer the
+ * senders of the rest.
  */
 void
 aion_arrivals_sweep(const int64 *run_keys, int count)

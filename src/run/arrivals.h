@@ -1,16 +1,16 @@
 /*
  * arrivals.h
- *		Records what has come since a run was last looked at: due timers, and what was sent.
+ *		Records what has arrived for a run since its last share: due timers, and rows of its inbox.
  */
 #ifndef AION_ARRIVALS_H
 #define AION_ARRIVALS_H
 
 #include "run/run.h"
 
-/* With the engine's authority; of a run whose lock is held. */
+/* Requires the engine's authority and the run's lock. */
 extern void aion_arrivals_record(Run *run);
 
-/* Of runs that were purged before a sender that had found them committed. */
+/* For runs that were purged after a sender found them, but before it committed. */
 extern void aion_arrivals_sweep(const int64 *run_keys, int count);
 
 #endif

@@ -4,8 +4,9 @@
  *
  * Replacing a handler function deploys: every start compares the function's catalog row with the
  * one that was deployed last.  An event trigger does the same when the function is replaced, so
- * that the new version can be seen at once, and wakes runs that are blocked for want of code; it
- * only accelerates, and an error in it never fails the command that fired it.
+ * that the new version can be seen at once, and wakes runs that are blocked because their code is
+ * missing.  The trigger is only an optimization, and an error in it never fails the command that
+ * fired it.
  */
 #include "postgres.h"
 
@@ -99,8 +100,9 @@ static char *name_version(const char *digest, const Jsonb *settings);
 static void react_to_ddl(Oid role);
 
 /*
- * Deploys a new version if the handler of a workflow was replaced since the last deploy.  Who is
- * not patient leaves it to whoever has the workflow locked, and to the next start.
+ * Deploys a new version if the handler of a workflow was replaced since the last deploy.  A caller
+ * that is not patient leaves a locked workflow to the session that holds the lock, and to the next
+ * start.
  */
 void
 aion_workflow_deploy_if_changed(Workflow *workflow, bool patient)
@@ -132,7 +134,7 @@ aion_workflow_deploy_if_changed(Workflow *workflow, bool patient)
 	{
 		NullableDatum args[] = {aion_arg_text(workflow->name)};
 
-		/* Somebody else may be deploying it, and may just have done so. */
+		/* Another session may be deploying it, or may just have done so. */
 		if (aion_statement_execute(patient ? &lock_workflow : &try_lock_workflow, args).count == 0)
 			return;
 		AcceptInvalidationMessages();
@@ -155,13 +157,14 @@ aion_workflow_deploy_if_changed(Workflow *workflow, bool patient)
 }
 
 /*
- * Wakes runs that are blocked by what a deploy or a grant of a role may have mended: runs that the
- * role controls, and those of its members, who use what it registers.  Nobody else is disturbed.
+ * Wakes runs that are blocked for a reason that a deploy or a grant of a role may have removed:
+ * runs that the role controls, and runs of its members, which use what it registers.  No other run
+ * is woken.
  */
 void
 aion_deploy_wake_blocked(Oid role)
 {
-	/* The same moment throughout a transaction: what it has woken it does not wake again. */
+	/* The same moment throughout a transaction, so that it wakes no run twice. */
 	TimestampTz moment =
 		aion_clock_is_virtual() ? aion_clock_now() : GetCurrentTransactionStartTimestamp();
 	NullableDatum args[] = {aion_arg_timestamp(moment), aion_arg(aion_owner_affected(role))};
@@ -209,8 +212,8 @@ deploy(const char *name, int32 owner_key, Oid function, const CodeSettings *sett
 }
 
 /*
- * Makes a version that was deployed before what it was then: of the function that is called so now,
- * registered, and with a copy that is there.
+ * Restores a version that was deployed before: it refers to the function that has this signature
+ * now, is registered, and has a copy that exists.
  */
 static void
 renew(const Version *version, int32 owner_key, Oid function, const char *signature)
@@ -293,8 +296,8 @@ lock_version(const char *name, const char *version_name, Oid role)
 }
 
 /*
- * Refuses to unregister a version that somebody needs, and says who.  From here on nobody can come
- * to need it before this transaction ends.
+ * Refuses to unregister a version that is in use, and says by what.  From here on no other
+ * transaction can begin to use it before this one ends.
  */
 static void
 refuse_if_held(const Version *version, Oid role)

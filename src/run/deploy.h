@@ -7,7 +7,7 @@
 
 #include "code/definition.h"
 
-/* Both want the engine's authority. */
+/* Both require the engine's authority. */
 extern void aion_workflow_deploy_if_changed(Workflow *workflow, bool patient);
 extern void aion_deploy_wake_blocked(Oid role);
 

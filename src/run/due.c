@@ -1,12 +1,12 @@
 /*
  * due.c
- *		The moments at which a run wants to be looked at: rows of aion._timer.
+ *		The moments at which a run is to be claimed: rows of aion._timer.
  *
- * A row exists exactly while its timer is live, except for those that only want the run to be
- * looked at, which are no part of history.  A timer is settled by whoever deletes its row while
- * holding the run's lock, and the same transaction appends TimerFired or TimerCancelled: they
- * exclude each other, and the first one recorded wins for every reader.  The row says which
- * TimerStarted it belongs to, so a row that history does not know as live fires nothing.
+ * A row exists exactly while its timer is live, except for rows that only get the run claimed,
+ * which are no part of history.  The session that holds the run's lock settles a timer: it deletes
+ * the row, and the same transaction appends TimerFired or TimerCancelled.  The two exclude each
+ * other, and the first one recorded wins for every reader.  The row says which TimerStarted it
+ * belongs to, so a row without a live timer in history fires nothing.
  */
 #include "postgres.h"
 
@@ -44,7 +44,7 @@ static Statement take_due = STATEMENT(DELETE_RETURNING,
 static int by_due_moment(const ListCell *a, const ListCell *b);
 
 /*
- * Lets a run be looked at when a timer is due.
+ * Inserts the row by which a run is claimed when a timer is due.
  */
 void
 aion_due_arm(const Run *run, const char *name, TimestampTz fire_at, int32 started_seq)
@@ -66,7 +66,7 @@ aion_due_disarm(const Run *run, const char *name)
 }
 
 /*
- * Lets a run be looked at at a moment, for a reason that is found elsewhere.
+ * Inserts a row by which a run is claimed at a moment, for a reason that is recorded elsewhere.
  */
 void
 aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz moment)
@@ -82,8 +82,7 @@ aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz mome
 }
 
 /*
- * Forgets the moments at which a run that ends wanted to be looked at; its workers are still
- * watched.
+ * Deletes the timers of a run that ends, except those that watch its tasks.
  */
 void
 aion_due_end(int64 run_key)
@@ -94,7 +93,7 @@ aion_due_end(int64 run_key)
 }
 
 /*
- * Forgets every moment at which a run wanted to be looked at.
+ * Deletes all timers of a run.
  */
 void
 aion_due_forget(int64 run_key)

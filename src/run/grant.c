@@ -3,10 +3,10 @@
  *		Starting workflows of other roles.
  *
  * The owner of a workflow may let another role start it: the run is the owner's, and begins in the
- * transaction of that role, which chooses input, id and time and nothing else. So a trigger of one
- * role starts a workflow of another one with the row that it is about.
+ * transaction of that role, which chooses input, id and time and nothing else.  So a trigger of one
+ * role can pass its row to a workflow of another role.
  *
- * A grant is void when the workflow gets another owner, who has granted nothing.
+ * A grant is void when the workflow gets another owner, which has granted nothing.
  */
 #include "postgres.h"
 
@@ -73,8 +73,8 @@ aion_grant_owner(const char *workflow_type, Oid grantee)
 }
 
 /*
- * Refuses a run that would belong to a role which has no other level than start.  The functions of
- * the level user tell.
+ * Refuses a run that would belong to a role that has only the level start.  The role has the level
+ * user if it may execute a function of that level.
  */
 void
 aion_grant_require_user(Oid role)
@@ -97,7 +97,7 @@ aion_grant_require_user(Oid role)
 }
 
 /*
- * Lets a role start a workflow, or no longer.
+ * Grants or revokes the right of a role to start a workflow.
  */
 static void
 change(FunctionCallInfo fcinfo, bool grant)
@@ -143,8 +143,8 @@ change(FunctionCallInfo fcinfo, bool grant)
 }
 
 /*
- * Refuses a role that may not use aion.  What it needs for that an administrator grants: such a
- * grant locks what all others need, until its transaction ends.
+ * Refuses a role that may not use aion.  An administrator has to grant what it lacks: such a grant
+ * locks what all other roles need, until its transaction ends.
  */
 static void
 require_usage(Oid role)

@@ -1,8 +1,8 @@
 /*
  * identity.c
- *		The ids that workflows and runs are given.
+ *		Generates the ids of workflows and runs.
  *
- * They are made by chance; in a test they are the same every time it runs.
+ * Ids are random; in a test they are the same every time the test runs.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@ static pg_uuid_t digest_of(int64 number, const char *workflow_id);
 static int64 workflow_of_test(void);
 
 /*
- * Makes the id of the next run of a workflow.  Wants the engine's authority.
+ * Makes the id of the next run of a workflow.  Requires the engine's authority.
  */
 pg_uuid_t
 aion_identity_of_run(const char *workflow_id)
@@ -34,7 +34,7 @@ aion_identity_of_run(const char *workflow_id)
 }
 
 /*
- * Makes the id of a workflow that the caller has not given one.
+ * Makes the id of a workflow for which the caller gives none.
  */
 char *
 aion_identity_of_workflow(void)
@@ -58,7 +58,7 @@ digest_of(int64 number, const char *workflow_id)
 }
 
 /*
- * Counts the workflows of a test that were given no id.
+ * Counts the workflows of a test that were started without an id.
  */
 static int64
 workflow_of_test(void)

@@ -1,6 +1,6 @@
 /*
  * identity.h
- *		The ids that workflows and runs are given.
+ *		Generates the ids of workflows and runs.
  */
 #ifndef AION_IDENTITY_H
 #define AION_IDENTITY_H

@@ -2,11 +2,12 @@
  * inbox.c
  *		What has been sent to runs and is not yet history: rows of aion._inbox.
  *
- * A sender finds the open run by plain MVCC, inserts a row and locks nothing, so nobody ever waits
- * for one who has not committed.  Whoever has the run's lock deletes what he sees and records it,
- * in one transaction.  Rows are seen by being there, never by a number that was reached: a commit
- * can come late.  What commits when its run has ended is late mail: its commit wakes the engine all
- * the same, and the primitive that it is for puts it away.
+ * A sender finds the open run by plain MVCC, inserts a row and locks nothing, so no session ever
+ * waits for a sender that has not committed.  The session that holds the run's lock deletes the
+ * rows it sees and records them, in one transaction.  It finds rows by their existence, never by a
+ * number beyond the last one seen: a commit can come late.  An arrival that commits after its run
+ * has ended is late: its commit wakes the engine all the same, and the primitive that it is for
+ * handles it.
  */
 #include "postgres.h"
 
@@ -27,10 +28,10 @@
 #include "support/extension.h"
 #include "support/statement.h"
 
-/* Taken at once: bounds the memory and the time of a turn; the next one goes on. */
+/* Arrivals taken at once: bounds the memory and the time of a turn; the next one takes the rest. */
 #define TAKE_MOST 5000
 
-/* The kinds that are of no use to a run that goes on for the one they were sent to. */
+/* The kinds that are of no use to a successor of the run they were sent to. */
 #define ONE_RUN_ALONE "('child', 'activity')"
 
 enum
@@ -56,7 +57,7 @@ static Statement take_arrivals =
 			  " RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at",
 			  INT8OID, INT4OID);
 
-/* What was sent to any of a chain of runs: to the first one, or to one that went on for it. */
+/* What was sent to any of a chain of runs: to the first one, or to one of its successors. */
 static Statement lock_first_arrivals = STATEMENT(
 	SELECT, "SELECT FROM aion._inbox WHERE run_key = $1 ORDER BY arrival FOR UPDATE", INT8OID);
 static Statement lock_chain_arrivals = STATEMENT(
@@ -169,8 +170,8 @@ take(const Run *run)
 }
 
 /*
- * Takes also what was sent to the runs that this one goes on for, by senders who found one of those
- * open: or it would be overtaken by what others have sent since to this one.
+ * Takes also what was sent to the earlier runs of the chain, by senders that found one of those
+ * open: otherwise what was sent since to this one would overtake it.
  */
 static Rows
 take_of_chain(const Run *run)
@@ -184,14 +185,14 @@ take_of_chain(const Run *run)
 		!has_arrivals("_inbox_chain_idx", "chain_key", run->chain_key))
 		return (Rows){0};
 
-	/* Somebody may be about to forward them. */
+	/* Another session may be about to forward them. */
 	(void) aion_statement_execute(&lock_first_arrivals, chain);
 	(void) aion_statement_execute(&lock_chain_arrivals, chain);
 	return aion_statement_execute(&take_chain_arrivals, args);
 }
 
 /*
- * Hands what has come to a run that goes on as another to that one.
+ * Forwards the arrivals of a run that was continued as new to its successor.
  */
 static void
 forward(Run *run)
@@ -201,7 +202,7 @@ forward(Run *run)
 
 	aion_event_read_continued_as_new(run->history->terminal->attributes, &next);
 	if (!aion_run_look_up_key(next.run_key, &to))
-		return; /* purged: nobody goes on any more */
+		return; /* purged: no run continues this one */
 	{
 		NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int64(to.run_key),
 								aion_arg_key(to.chain_key)};
@@ -212,7 +213,7 @@ forward(Run *run)
 }
 
 /*
- * Forgets what has arrived for a run that is purged.
+ * Deletes what has arrived for a run that is purged.
  */
 void
 aion_inbox_forget(int64 run_key)
@@ -223,8 +224,7 @@ aion_inbox_forget(int64 run_key)
 }
 
 /*
- * Hands what was sent to runs that are gone to those that go on for them; deletes and returns the
- * rest.
+ * Forwards the arrivals of purged runs to their successors; deletes and returns the rest.
  */
 List *
 aion_inbox_take_orphans(const int64 *run_keys, int count)
@@ -247,8 +247,8 @@ aion_inbox_take_orphans(const int64 *run_keys, int count)
 }
 
 /*
- * Tells whether there is anything under a key, as of now.  Asked for every share of every run, so
- * it is not a statement.
+ * Tells whether there is any row under a key, as of now.  Called for every share of every run, so
+ * it executes no statement.
  */
 static bool
 has_arrivals(const char *index, const char *column, int64 key)

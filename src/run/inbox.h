@@ -10,7 +10,7 @@
 /* Something that came from outside; kind says which primitive it is for. */
 typedef struct Arrival
 {
-	int64 number; /* greater than that of any whose commit its sender could have seen */
+	int64 number; /* greater than that of any arrival that was committed for its sender to see */
 	const char *kind;
 	const char *name;	  /* NULL: none */
 	const Jsonb *payload; /* NULL: none */
@@ -19,14 +19,14 @@ typedef struct Arrival
 	TimestampTz sent_at;
 } Arrival;
 
-/* For who sends: without the run's lock, and with the engine's authority as all of these. */
+/* For senders: without the run's lock.  All of these require the engine's authority. */
 extern void aion_inbox_send(const FoundRun *to, const Arrival *arrival);
 
-/* For who has the run's lock. */
+/* With the run's lock. */
 extern void aion_inbox_take(Run *run);
 extern void aion_inbox_forget(int64 run_key);
 
-/* Of runs that were purged before a sender that had found them committed. */
+/* For runs that were purged after a sender found them, but before it committed. */
 extern List *aion_inbox_take_orphans(const int64 *run_keys, int count);
 
 #endif

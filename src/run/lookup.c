@@ -2,8 +2,8 @@
  * lookup.c
  *		Which run a workflow id means to a user.
  *
- * Workflow ids are shared by all owners of a database, so what does not exist and what a user may
- * not see answer alike.
+ * Workflow ids are shared by all owners of a database, so the answer is the same for a run that
+ * does not exist and for one that the user may not see.
  */
 #include "postgres.h"
 
@@ -40,8 +40,8 @@ static bool look_up(const char *workflow_id, NullableDatum run_id, Oid user, boo
 static void read_found(Rows rows, FoundRun *found);
 
 /*
- * Finds the run that a workflow id means to a user, and waits for its lock: also where that means
- * another run by then, which goes on for the one that was found.
+ * Finds the run that a workflow id means to a user, and waits for its lock.  If that run was
+ * continued as new by then, locks its successor instead.
  */
 Run *
 aion_run_lock_named(const char *workflow_id, Oid user)
@@ -65,8 +65,8 @@ aion_run_lock_named(const char *workflow_id, Oid user)
 }
 
 /*
- * Finds the run that a workflow id means to a user who wants to control it: the open one, else the
- * latest.  What does not exist and what is not his answer alike.
+ * Finds the run that a workflow id means to a user for control: the open one, else the latest.  The
+ * error is the same for a run that does not exist and for one that the user does not control.
  */
 int64
 aion_run_find(const char *workflow_id, Oid user)
@@ -75,7 +75,7 @@ aion_run_find(const char *workflow_id, Oid user)
 }
 
 /*
- * The same, for who wants to send it something; false if there is none.
+ * The same for senders; false if there is none.
  */
 bool
 aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found)
@@ -84,7 +84,7 @@ aion_run_look_up(const char *workflow_id, Oid user, FoundRun *found)
 }
 
 /*
- * Finds a run by its key, without a look at rights; false if it is gone.
+ * Finds a run by its key, without a check of rights; false if it is gone.
  */
 bool
 aion_run_look_up_key(int64 run_key, FoundRun *found)

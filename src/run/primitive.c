@@ -1,6 +1,6 @@
 /*
  * primitive.c
- *		The seam between the engine and what workflows can do.
+ *		The interface between the engine and the primitives.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@ static void check_classes(const Primitive *primitive);
 static void receive(Run *run, const Arrival *arrival);
 
 /*
- * Takes in the primitives, in the order in which they are asked.
+ * Registers the primitives, in the order in which they are called.
  */
 void
 aion_primitives_init(const Primitive *const *all)
@@ -38,8 +38,8 @@ aion_primitives_init(const Primitive *const *all)
 }
 
 /*
- * Refuses to load a library in which something can be awaited and not answered: what code does with
- * a handle is not known before it does it.
+ * Refuses to load a library in which a command can be awaited but not answered: what code does with
+ * a handle is not known in advance.
  */
 static void
 check_classes(const Primitive *primitive)
@@ -108,7 +108,8 @@ aion_primitives_arrive(Run *run)
 }
 
 /*
- * Records what was taken, in its order, as far as it was sent before a moment.
+ * Records the arrivals that were taken, in their order, up to the first one not sent before a
+ * moment.
  */
 void
 aion_primitives_receive(Run *run, TimestampTz before)
@@ -129,7 +130,7 @@ aion_primitives_receive(Run *run, TimestampTz before)
 }
 
 /*
- * Gives something that has arrived to the primitive that it is for.
+ * Passes an arrival to the primitive that it is for.
  */
 static void
 receive(Run *run, const Arrival *arrival)
@@ -163,7 +164,7 @@ aion_primitives_keep(int64 run_key)
 }
 
 /*
- * Lets the primitive that something was for answer who has sent it to a run that is gone.
+ * Lets the primitive that an arrival was for answer its sender, if the run it was sent to is gone.
  */
 void
 aion_primitive_return(const Arrival *arrival)
@@ -239,7 +240,8 @@ aion_primitives_carry_over(Run *run, Run *successor)
 }
 
 /*
- * Claims a piece of work outside of turns.  Returns whose it is; NULL if there is none.
+ * Claims a piece of work outside of turns.  Returns the primitive that executes it; NULL if there
+ * is none.
  */
 const Primitive *
 aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
@@ -333,7 +335,7 @@ aion_primitives_save(Run *run)
 }
 
 /*
- * Returns the first difference that any of them finds.
+ * Returns the first difference that any primitive finds.
  */
 Difference *
 aion_primitives_compare(Run *run, struct Turn *turn)
@@ -374,7 +376,7 @@ aion_primitives_reopen(Run *run)
 }
 
 /*
- * Writes down which of some keys are those of errands that are due; returns how many.
+ * Stores in due which of some keys are those of errands that are due; returns how many.
  */
 int
 aion_primitives_select_errands(const int64 *keys, int count, int64 *due)
@@ -404,8 +406,7 @@ aion_primitives_have_errand(int32 owner_key)
 
 /*
  * Claims one errand of an owner, of some keys or, if those are NULL, of all except some.  Returns
- * its key, and whose it is to run; 0: there is none that nobody else has.  Wants the engine's
- * authority.
+ * its key, and the primitive that runs it; 0: no errand is free.  Requires the engine's authority.
  */
 int64
 aion_primitives_claim_errand(int32 owner_key, const int64 *keys, int count, const int64 *except,

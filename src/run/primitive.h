@@ -1,9 +1,9 @@
 /*
  * primitive.h
- *		The seam between the engine and what workflows can do.
+ *		The interface between the engine and the primitives.
  *
- * The primitives are listed in aion.c; the engine asks all of them, in that order, and names none.
- * What code asks for while it runs goes through turn.h.
+ * The primitives are listed in aion.c; the engine calls all of them, in that order, and names none.
+ * What code asks for during a turn goes through turn.h.
  */
 #ifndef AION_PRIMITIVE_H
 #define AION_PRIMITIVE_H
@@ -41,7 +41,8 @@ typedef struct Primitive
 	/* Moves what has arrived from outside into history; with authority, also in a closed run. */
 	void (*arrive)(Run *run);
 
-	/* Moves into history what a timer of the primitive's own says; with authority, also then. */
+	/* Moves into history what a timer of the primitive's own says; with authority, also in a closed
+	 * run. */
 	void (*due)(Run *run, const char *timer);
 
 	/* The kind of arrivals in the inbox that are its own; NULL: none. */
@@ -50,14 +51,14 @@ typedef struct Primitive
 	/* Records one of them in a run that is open; with authority. */
 	void (*receive)(Run *run, const struct Arrival *arrival);
 
-	/* Puts one away that came when its run had ended; with authority. NULL: drops it. */
+	/* Handles one that came after its run had ended; with authority.  NULL: drops it. */
 	void (*receive_late)(Run *run, const struct Arrival *arrival);
 
-	/* Answers one whose run is gone; with authority. NULL: drops it. */
+	/* Answers the sender of one whose run is gone; with authority.  NULL: drops it. */
 	void (*return_to_sender)(const struct Arrival *arrival);
 
-	/* Tells whether a closed run cannot be purged yet, since it is needed or somebody has a lock on
-	 * what belongs to it; with authority. */
+	/* Tells whether a closed run cannot be purged yet, since it is needed or another session has a
+	 * lock on what belongs to it; with authority. */
 	bool (*keep)(int64 run_key);
 
 	/* Forgets a run that is purged; with authority. */
@@ -66,7 +67,7 @@ typedef struct Primitive
 	/*
 	 * Work of an owner outside of turns, which is claimed in one transaction and executed in the
 	 * next: of some runs only, or of any (NULL).  If there is nothing to claim, again is when to
-	 * look again although nobody tells.  With authority, but for execute.
+	 * look again without a hint.  With authority, except for execute.
 	 */
 	bool (*claim)(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
 	void (*execute)(void);
@@ -75,7 +76,7 @@ typedef struct Primitive
 	 * since one has changed; with authority. */
 	void (*mended)(Datum owner_keys);
 
-	/* Puts back what was claimed by who is gone. */
+	/* Puts back what was claimed by a process that is gone. */
 	void (*recover)(int32 owner_key);
 
 	/* Returns the keys of the owners that have such work. */
@@ -84,43 +85,43 @@ typedef struct Primitive
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
 
-	/* Tells others that a run has ended, by its terminal event; with authority. */
+	/* Notifies other runs that a run has ended, by its terminal event; with authority. */
 	void (*ended)(Run *run);
 
-	/* Gives what stays of a run that has ended to the one that goes on for it; with authority. */
+	/* Passes what stays of a run that has ended to its successor; with authority. */
 	void (*carry_over)(Run *run, Run *successor);
 
-	/* Takes from a turn that went through what is not history; with authority. */
+	/* Takes from a turn that succeeded what is not history; with authority. */
 	void (*apply)(Run *run, struct Turn *turn);
 
-	/* Writes what that is after the last turn of the share; with authority. */
+	/* Writes this after the last turn of the share; with authority. */
 	void (*save)(Run *run);
 
-	/* Tells how that differs from what is written, after a replay that went as far as the last
+	/* Returns how this differs from what is written, after a replay that went as far as the last
 	 * turn; NULL if it does not.  With authority. */
 	Difference *(*compare)(Run *run, struct Turn *turn);
 
-	/* Keeps for a new run what the history that it took over calls for; with authority. */
+	/* Stores for a new run what the history that it took over requires; with authority. */
 	void (*fork)(Run *run);
 
-	/* Lets go on what a pause has held, and what an end had ended; with authority. */
+	/* Continue what a pause has held back, and what an end had ended; with authority. */
 	void (*resume)(Run *run);
 	void (*reopen)(Run *run);
 
 	/*
-	 * Errands: what is due and belongs to an owner, but to no run.  They have keys among those of
-	 * runs, and timers under them, by which they come to whoever executes the owner's runs.  Unlike
-	 * work outside of turns they are short, depend on nothing but the engine's tables, and are
-	 * claimed and done in one transaction: so nobody has them who is gone, and what they decide
-	 * excludes others by the lock they hold.
+	 * Errands: work that is due and belongs to an owner, but to no run.  They have keys among those
+	 * of runs, and timers under these keys, by which they reach the process that executes the
+	 * owner's runs.  Unlike work outside of turns they are short, depend on nothing but the
+	 * engine's tables, and are claimed and done in one transaction: so no claim outlives its
+	 * process, and the lock of an errand keeps other sessions from deciding it too.
 	 */
 
 	/* Tells which of some keys are those of errands that are due; with authority. */
 	int (*select_errands)(const int64 *keys, int count, int64 *due);
 
 	/*
-	 * Takes the lock of an errand of an owner that is due and that nobody else has, of some keys
-	 * or, if those are NULL, of all except some; 0: none.  With authority.
+	 * Takes the lock of an errand of an owner that is due and not locked by another session, of
+	 * some keys or, if those are NULL, of all except some; 0: none.  With authority.
 	 */
 	int64 (*claim_errand)(int32 owner_key, const int64 *keys, int count, const int64 *except,
 						  int except_count);
@@ -131,7 +132,7 @@ typedef struct Primitive
 	/* Counts that a process died in an errand, if the key is that of one; with authority. */
 	void (*note_crash)(int64 key);
 
-	/* Looks for errands that are due and that nobody has told of; with authority. */
+	/* Looks for errands that are due and of which no hint was given; with authority. */
 	void (*find_errands)(void);
 } Primitive;
 

@@ -1,12 +1,12 @@
 /*
  * ready.c
- *		Runs that want a turn.
+ *		Finds and claims runs that need a turn.
  *
- * A run wants one when its row says so (it was started, its budget ended, its version changed),
- * when one of its timers is due, or when there is something in its inbox.  Claiming is taking the
- * lock on its row and skipping what others have; the lock ends with the transaction, so a claim
- * cannot outlive a crash.  A run that ended may still have something to put away, which a timer
- * says.
+ * A run needs one when its row says so (it was started, its budget ended, its version changed),
+ * when one of its timers is due, or when there is something in its inbox.  A claim takes the lock
+ * on its row, and skips rows that other sessions have locked; the lock ends with the transaction,
+ * so a claim cannot outlive a crash.  A run that has ended may still have something to clean up,
+ * for which it has a timer.
  */
 #include "postgres.h"
 
@@ -26,8 +26,8 @@
 	" r.unread, r.chain_key"
 
 /*
- * Neither a run that is to be tried again later is woken, nor one that crashed the server.  But a
- * blocked run is by what has come since it was looked at last: its code may react to that.
+ * A run that is to be retried later is not woken, nor one that crashed the server.  But a blocked
+ * run is woken by what has arrived since it was last checked: its code may react to that.
  */
 #define MAY_BE_WOKEN_BY(moment)                                                                    \
 	"(r.retry_at IS NULL OR r.retry_at <= $2 OR " moment " > " AION_LAST_LOOK                      \
@@ -38,7 +38,8 @@
 	"(SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key AND " MAY_BE_WOKEN_BY(            \
 		"i.sent_at") " LIMIT 1)"
 
-/* By key: neither by all timers that are due, nor by hashing those, however few they seem to be. */
+/* By key: neither by a scan of all due timers, nor by a hash of them, however few the planner
+ * expects. */
 #define HAS_DUE_TIMER                                                                              \
 	"(SELECT true FROM aion._timer t WHERE t.run_key = r.run_key AND (t.fire_at <= $2) IS TRUE"    \
 	" AND " MAY_BE_WOKEN_BY("t.fire_at") " LIMIT 1)"
@@ -100,7 +101,7 @@ static Statement scan_due =
 			  " ORDER BY fire_at, run_key LIMIT $7",
 			  INT4OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID);
 
-/* The kinds of work; which goes first changes, so that none starves. */
+/* The kinds of work; each goes first in turn, so that none starves. */
 static Statement *const claims[] = {&claim_ready, &claim_due, &claim_sent};
 static int last_claim = 0;
 
@@ -138,7 +139,7 @@ aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 }
 
 /*
- * Claims all of some runs that are ready and that nobody else has.
+ * Claims all of some runs that are ready and not locked by other sessions.
  */
 List *
 aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count, MemoryContext parent)
@@ -161,7 +162,8 @@ aion_ready_claim_all_of(int32 owner_key, const int64 *run_keys, int count, Memor
 }
 
 /*
- * Tells whether a run that could not be claimed is ready all the same: somebody else has it.
+ * Tells whether a run that could not be claimed is ready all the same: another session has locked
+ * it.
  */
 bool
 aion_ready_is_taken(int64 run_key)
@@ -178,9 +180,9 @@ aion_ready_scan_begin(ReadyScan *scan, int index, int count)
 }
 
 /*
- * Looks for runs of a share that are ready, from where it came the last time.  It never looks back,
- * so what has been done costs nothing; what becomes ready behind it is told by a hint.  Returns how
- * many it found, 0 at the end.
+ * Looks for ready runs among one of count parts of all, from where the last call ended.  It never
+ * goes back, so what has been done costs nothing; a hint names what becomes ready behind it.
+ * Returns how many it found, 0 at the end.
  */
 int
 aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most)
@@ -209,8 +211,8 @@ aion_ready_scan(ReadyScan *scan, int32 owner_key, int64 *run_keys, int most)
 
 /*
  * Takes at once the locks on tables that executing a run will need.  Otherwise reading them first
- * and writing them later would deadlock with REINDEX and the like in between.
- * Without waiting: false if one of them cannot be had.
+ * and writing them later would deadlock with REINDEX and the like in between.  Unless wait is set,
+ * it does not wait, but returns false if one of them is not free.
  */
 bool
 aion_ready_lock_tables(bool wait)

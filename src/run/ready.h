@@ -1,13 +1,13 @@
 /*
  * ready.h
- *		Runs that want a turn.
+ *		Finds and claims runs that need a turn.
  */
 #ifndef AION_READY_H
 #define AION_READY_H
 
 #include "run/run.h"
 
-/* Where a scan for ready runs has come to. */
+/* The position of a scan for ready runs. */
 typedef struct ReadyScan
 {
 	enum
@@ -18,17 +18,17 @@ typedef struct ReadyScan
 	} phase;
 	TimestampTz moment;
 	int64 run_key;
-	int index; /* of count equal shares */
+	int index; /* of count equal parts */
 	int count;
 } ReadyScan;
 
-/* Of a run r that is blocked, when it was looked at last, by when it is to be looked at again. */
+/* When a blocked run r was last checked, computed from when it is to be checked again. */
 #define AION_LAST_LOOK                                                                             \
 	"CASE r.status WHEN 'blocked' THEN r.retry_at - least(interval '10 minutes', interval '100 "   \
 	"ms'"                                                                                          \
 	" * power(2, least(r.failures, 20) - 1)) ELSE 'infinity' END"
 
-/* All want the engine's authority; NULL if nothing is ready that nobody else has. */
+/* All require the engine's authority; NULL if no ready run is free. */
 extern Run *aion_ready_claim(int32 owner_key, const int64 *except, int except_count,
 							 MemoryContext parent);
 extern Run *aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent);

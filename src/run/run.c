@@ -3,8 +3,9 @@
  *		One run: its row and its history.
  *
  * The row is what is needed to find and claim a run; everything in it follows from the history and
- * is written in the same transaction.  Whoever changes a run holds the lock on its row, taken by a
- * statement before the one that reads the history, so that it sees all that earlier holders wrote.
+ * is written in the same transaction.  A session that changes a run holds the lock on its row,
+ * taken by a statement before the one that reads the history, so that the latter sees all that
+ * earlier holders wrote.
  */
 #include "postgres.h"
 
@@ -63,7 +64,7 @@ aion_status_name(RunStatus status)
 }
 
 /*
- * Refuses what is no status.
+ * Refuses a name that is no status.
  */
 void
 aion_status_check(const char *name)
@@ -129,7 +130,7 @@ aion_run_read(Rows rows, uint64 row, MemoryContext parent)
 }
 
 /*
- * Waits for the lock of a run and reads its row.  NULL if it is gone.  An activity cannot have its
+ * Waits for the lock of a run and reads its row.  NULL if it is gone.  An activity cannot lock its
  * own run: the turn it is part of holds in memory what would be changed.
  */
 Run *
@@ -139,7 +140,7 @@ aion_run_lock(int64 run_key, MemoryContext parent)
 }
 
 /*
- * Reads the row of a run if its lock can be had at once; else NULL.
+ * Locks a run and reads its row, if the lock is free; else NULL.
  */
 Run *
 aion_run_lock_if_free(int64 run_key, MemoryContext parent)
@@ -151,7 +152,7 @@ aion_run_lock_if_free(int64 run_key, MemoryContext parent)
 }
 
 /*
- * The same for who ends the run: a turn that is in the way is interrupted, not waited for.
+ * Like aion_run_lock(), to end the run: a turn in progress is interrupted, not waited for.
  */
 Run *
 aion_run_lock_at_once(int64 run_key, MemoryContext parent)
@@ -191,7 +192,7 @@ aion_run_load(Run *run)
 }
 
 /*
- * Takes over what a loaded history begins with.
+ * Reads the first event of a loaded history.
  */
 static void
 read_start(Run *run)
@@ -233,7 +234,7 @@ aion_run_view(int64 run_key, MemoryContext parent)
 			read_start(run);
 			return run;
 		}
-		MemoryContextDelete(run->context); /* it has gone on meanwhile */
+		MemoryContextDelete(run->context); /* it has changed meanwhile */
 	}
 }
 
@@ -293,7 +294,7 @@ aion_run_save_row(Run *run)
 }
 
 /*
- * Takes the lock of a run; where somebody has it, he is told that it is waited for.
+ * Takes the lock of a run; a session that holds it is told that this one waits.
  */
 static Run *
 lock(int64 run_key, bool at_once, MemoryContext parent)

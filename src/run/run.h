@@ -38,32 +38,32 @@ typedef struct Run
 	int32 version_key;
 	RunStatus status;
 	char *blocked;		  /* why; NULL unless it is blocked, or was when it was paused */
-	int32 seen;			  /* events there were when the code last ran */
-	int32 said;			  /* events up to which a turn that was in vain has emitted messages */
-	int32 failures;		  /* of the machine, since the last turn that went through */
-	TimestampTz ready_at; /* wants a turn since then; DT_NOEND: does not */
+	int32 seen;			  /* number of events when the code last ran */
+	int32 said;			  /* events up to which a discarded turn has emitted messages */
+	int32 failures;		  /* of the infrastructure, since the last turn that succeeded */
+	TimestampTz ready_at; /* needs a turn since then; DT_NOEND: needs none */
 	TimestampTz retry_at; /* timers wake it not before then; DT_NOEND: no such limit */
 	Jsonb *awaiting;	  /* what the code waits for; NULL: nothing */
 	TimestampTz awaiting_since;
 	TimestampTz closed_at; /* DT_NOEND: open */
 	Jsonb *unread;		   /* by name, the first signal that the code has not consumed; or NULL */
-	int64 chain_key;	   /* first of the runs that it goes on for; 0: it is the first */
+	int64 chain_key;	   /* first run of its chain; 0: it is the first */
 
 	History *history; /* once loaded */
-	int32 loaded;	  /* events there were then */
+	int32 loaded;	  /* number of events then */
 	WorkflowStarted started;
 	const CodeSettings *settings; /* of its version, once its code was found */
 	bool claimed_by_timer;		  /* some row of aion._timer said that it was due */
 	List *arrivals;				  /* taken out of the inbox and not yet recorded */
-	struct List *mistakes;		  /* what the code has asked for and cannot have, see mistake.c */
+	struct List *mistakes;		  /* commands that cannot be carried out, see mistake.c */
 	int performed;				  /* commands before this one have nothing left to do */
-	bool woken; /* the code is to see whatever it was; else only if there is news */
-	int heard;	/* cancel requests that the code was told before it went on as a new run */
-	struct Run *successor;	/* that goes on for it, once it has ended; NULL: none */
+	bool woken;					  /* the code must be executed; else only if there are new events */
+	int heard;			   /* cancel requests raised in the code before it continued as a new run */
+	struct Run *successor; /* the run that continues it, once it has ended; NULL: none */
 	void *slots[RUN_SLOTS]; /* what primitives keep with it, each in its own */
 } Run;
 
-/* A run as whoever wants to send it something sees it. */
+/* A run as its senders see it. */
 typedef struct FoundRun
 {
 	int64 run_key;
@@ -79,7 +79,7 @@ typedef struct FoundRun
 #define BLOCKED_MISMATCH "mismatch"
 #define BLOCKED_MISSING_CODE "missing code"
 #define BLOCKED_MISSING_RIGHT "missing right"
-#define BLOCKED_QUARANTINED "quarantined" /* until somebody releases it */
+#define BLOCKED_QUARANTINED "quarantined" /* until it is released */
 #define BLOCKED_TURN_TIMEOUT "turn_timeout"
 
 #define RUN_COLUMNS                                                                                \
@@ -91,7 +91,7 @@ extern void aion_status_check(const char *name);
 extern bool aion_run_is_executing(int64 run_key);
 extern bool aion_run_is_closed(const Run *run);
 
-/* All want the engine's authority, and those that change a run its lock. */
+/* All require the engine's authority, and those that change a run its lock. */
 extern Run *aion_run_read(Rows rows, uint64 row, MemoryContext parent);
 extern Run *aion_run_peek(int64 run_key, MemoryContext parent);
 extern Run *aion_run_view(int64 run_key, MemoryContext parent);

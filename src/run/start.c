@@ -4,7 +4,7 @@
  *
  * A start is two inserts in the caller's transaction, and takes effect with its commit.  The
  * partial unique index on open workflow ids decides between concurrent starts: the loser waits for
- * the winner's transaction, and only then the answer that his policy names is found.
+ * the winner's transaction, and only then finds the answer that its policy names.
  */
 #include "postgres.h"
 
@@ -77,13 +77,13 @@ static Statement insert_attributes =
 			  " VALUES ($1, $2, $3, $4)",
 			  INT8OID, INT4OID, JSONBOID, JSONBOID);
 
-/* What an attempt to start came to. */
+/* The outcome of an attempt to start. */
 typedef enum StartOutcome
 {
 	START_DONE,
 	START_EXISTS,	/* the policy says that this is the answer */
-	START_REPLACED, /* what was in the way has been ended for this start */
-	START_AGAIN,	/* what was in the way is gone */
+	START_REPLACED, /* the existing run was ended for this start */
+	START_AGAIN,	/* the existing run is gone: try again */
 	START_REFUSED
 } StartOutcome;
 
@@ -104,7 +104,8 @@ static void check_attributes(const StartRequest *request);
 static void check_start_at(const StartRequest *request);
 
 /*
- * Finds out, for any number of starts that are alike, what they start and whether they may.
+ * Finds out, for any number of starts that are alike, what they start and whether they are allowed
+ * to.
  */
 void
 aion_start_prepare(StartRequest *request)
@@ -230,8 +231,8 @@ aion_start(const StartRequest *request, const Jsonb *input, const char *workflow
 }
 
 /*
- * Completes the input of a start that has been prepared, and refuses one that does not fit.  With
- * the rights of the owner, who runs the code and so what its defaults and types call.
+ * Completes the input of a start that has been prepared, and refuses one that does not fit.  What
+ * its defaults and types call is executed with the rights of the owner, like the code.
  */
 Jsonb *
 aion_start_check(StartRequest *request, const Jsonb *input)
@@ -261,8 +262,8 @@ check_input(StartRequest *request, const Jsonb *input)
 }
 
 /*
- * The same in a session of another role: none of the owner's code is executed there unless that
- * role trusts it, being a member, and then what it leaves open ends with it.
+ * The same in a session of another role.  The owner's code is executed there only if that role
+ * trusts the owner, being a member of it, and then what the code leaves open ends with it.
  */
 static Jsonb *
 check_input_of_other(StartRequest *request, const Jsonb *input)
@@ -317,7 +318,7 @@ check_definer_frame(const StartRequest *request)
 }
 
 /*
- * Makes a run in memory that has no history yet; without a workflow id it gets one by chance.
+ * Makes a run in memory that has no history yet; without a workflow id it gets a random one.
  */
 Run *
 aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key)
@@ -403,7 +404,7 @@ aion_start_insert(const Run *run)
 }
 
 /*
- * Does that, and waits only so long for a transaction that is about to use the workflow id.
+ * Does the same, but waits only so long for a transaction that is about to use the workflow id.
  */
 static bool
 insert_within(const Run *run, int milliseconds)
@@ -433,7 +434,7 @@ answer_for_open(const StartRequest *request, const char *workflow_id, StartRefus
 	int32 owner_key;
 
 	if (rows.count == 0)
-		return START_AGAIN; /* it ended in this moment */
+		return START_AGAIN; /* it has just ended */
 	run_key = aion_row_int64(rows, 0, 1);
 	owner_key = aion_row_int32(rows, 0, 2);
 	if (request->if_running != POLICY_ERROR && aion_owner_controls(request->owner, owner_key) &&
@@ -443,7 +444,7 @@ answer_for_open(const StartRequest *request, const char *workflow_id, StartRefus
 			return START_EXISTS;
 		if (aion_run_terminate(run_key, "replaced by a new start") == RUN_TERMINATED)
 			return START_REPLACED;
-		return START_AGAIN; /* it had ended otherwise */
+		return START_AGAIN; /* it had ended in another way */
 	}
 	*refusal = (StartRefusal){ERRCODE_WORKFLOW_RUNNING,
 							  psprintf("workflow \"%s\" is already running", workflow_id),
@@ -452,8 +453,8 @@ answer_for_open(const StartRequest *request, const char *workflow_id, StartRefus
 }
 
 /*
- * Does what the policy says about the latest closed run of the same workflow id, whose successor
- * has just been inserted: no other start can come between.
+ * Does what the policy says about the latest closed run of the same workflow id.  The row of the
+ * new run has just been inserted, so no other start can come between.
  */
 static StartOutcome
 answer_for_closed(const StartRequest *request, const Run *run, StartRefusal *refusal)
@@ -491,7 +492,7 @@ answer_for_closed(const StartRequest *request, const Run *run, StartRefusal *ref
 }
 
 /*
- * Takes back the row of a run that is not started after all.
+ * Deletes the row of a run that is not started after all.
  */
 static void
 forget_row(const Run *run)
@@ -586,7 +587,7 @@ policy_of(const char *name, bool of_closed)
 }
 
 /*
- * Reads the arguments of a start from an object, for whoever starts on behalf of somebody.  Only a
+ * Reads the arguments of a start from an object, for starts by a parent or a schedule.  Only a
  * child has a moment and an owner of its own; returns the latter, NULL if there is none.
  */
 const char *
@@ -668,7 +669,7 @@ check_start_at(const StartRequest *request)
 }
 
 /*
- * Reads the arguments that all functions that start have in common, from if_running on.
+ * Reads the arguments that all functions that start runs have in common, from if_running on.
  */
 void
 aion_start_read_request(FunctionCallInfo fcinfo, int first, bool may_be_granted,
@@ -703,7 +704,7 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, bool may_be_granted,
 }
 
 /*
- * Lets a run belong to another role than the current user, whose privileges he has.
+ * Makes another role the owner of a run, if the current user has its privileges or a grant.
  */
 void
 aion_start_choose_owner(const char *role, StartRequest *request)

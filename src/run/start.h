@@ -31,9 +31,9 @@ typedef struct StartRequest
 	Jsonb *memo;
 	const char *version; /* NULL: the routed one */
 	Oid owner;
-	bool may_be_granted;  /* the owner may be one who has granted this start */
+	bool may_be_granted;  /* the owner may be a role that has granted this start */
 	Jsonb *parents;		  /* of a child; else NULL */
-	const char *schedule; /* whose tick this is; NULL: nobody's */
+	const char *schedule; /* of which this is a tick; NULL: of none */
 	TimestampTz scheduled_for;
 	int id_wait_ms; /* for a transaction that holds the workflow id; 0: as long as it takes */
 
@@ -43,16 +43,16 @@ typedef struct StartRequest
 	TimestampTz deadline;
 } StartRequest;
 
-/* What a start has made. */
+/* The result of a start. */
 typedef struct Started
 {
 	int64 run_key;
 	char *workflow_id;
 	pg_uuid_t run_id;
-	bool is_new; /* else that is what the policy says */
+	bool is_new; /* else an existing one, as the policy says */
 } Started;
 
-/* Why one is refused. */
+/* Why a start is refused. */
 typedef struct StartRefusal
 {
 	int sqlerrcode;
@@ -68,7 +68,7 @@ extern void aion_start_choose_owner(const char *role, StartRequest *request);
 extern void aion_start_prepare(StartRequest *request);
 extern Jsonb *aion_start_check(StartRequest *request, const Jsonb *input);
 
-/* For other ways to make a run; with the engine's authority. */
+/* For other functions that make runs; with the engine's authority. */
 extern Run *aion_start_blank(const char *workflow_id, int32 owner_key, int32 version_key);
 extern bool aion_start_insert(const Run *run);
 extern void aion_start_write(Run *run);

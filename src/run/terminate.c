@@ -2,7 +2,7 @@
  * terminate.c
  *		Ending runs at once.
  *
- * That takes the run's lock, so it is decided before or after a turn in progress.  The turn is not
+ * That takes the run's lock, so it happens before or after a turn in progress.  Such a turn is not
  * needed any more: it is interrupted and leaves nothing.
  */
 #include "postgres.h"
@@ -28,7 +28,7 @@ aion_run_terminate(int64 run_key, const char *reason)
 	Run *run = aion_run_lock_at_once(run_key, CurrentMemoryContext);
 
 	if (run == NULL)
-		return RUN_TERMINATED; /* purged in this moment */
+		return RUN_TERMINATED; /* it was just purged */
 	if (!aion_run_is_closed(run))
 	{
 		aion_run_load(run);
@@ -41,7 +41,7 @@ aion_run_terminate(int64 run_key, const char *reason)
 }
 
 /*
- * Ends the run that a workflow id means, or the one that it means by then because that goes on.
+ * Ends the run that a workflow id means; if that was continued as new meanwhile, its successor.
  */
 static RunStatus
 terminate_named(const char *workflow_id, Oid user, const char *reason)

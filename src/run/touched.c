@@ -2,8 +2,8 @@
  * touched.c
  *		Which runs the current transaction has started or changed.
  *
- * The engine sees them when it has committed, so the transaction itself cannot wait for them; a
- * test executes just those it has started.
+ * The engine sees these runs only after the commit, so the transaction itself cannot wait for them;
+ * a test executes just those it has started.
  */
 #include "postgres.h"
 
@@ -12,7 +12,7 @@
 
 #include "run/touched.h"
 
-/* In the order it did. */
+/* In the order in which they were noted. */
 typedef struct Touched
 {
 	int64 *keys;
@@ -73,8 +73,8 @@ transaction_ended(XactEvent event, void *argument)
 }
 
 /*
- * Forgets what a subtransaction did that is rolled back.  Numbers of subtransactions only grow, so
- * that is the end of the list from its own number on.
+ * Removes the entries of a subtransaction that is rolled back.  Ids of subtransactions only grow,
+ * so these are the end of the list, from its own id on.
  */
 static void
 subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,

@@ -2,8 +2,8 @@
  * transition.c
  *		The transitions between the states of a run, and what each implies.
  *
- * Each appends its event, sets the status by set_status() and says when the run wants to be looked
- * at next.  The caller holds the lock of the run, has loaded its history, and saves it.
+ * Each appends its event, sets the status by set_status() and says when the run is to be claimed
+ * next.  The caller holds the lock of the run, has loaded its history, and saves it.
  */
 #include "postgres.h"
 
@@ -22,7 +22,7 @@
 #include "support/payload.h"
 #include "support/statement.h"
 
-/* Of a blocked run that is looked at again by itself, and of a turn that failed. */
+/* Delays until a blocked run is checked again, and until a failed turn is repeated. */
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS (60 * 1000)
 #define RECHECK_MAX_MS (10 * 60 * 1000)
@@ -58,7 +58,8 @@ aion_run_begin(Run *run)
 }
 
 /*
- * Blocks a run until what is in its way is gone; it is looked at again by itself, ever more rarely.
+ * Blocks a run until the reason is gone; it is checked again automatically, with exponential
+ * backoff.
  */
 void
 aion_run_block(Run *run, const char *reason, const Jsonb *detail)
@@ -81,7 +82,7 @@ aion_run_block(Run *run, const char *reason, const Jsonb *detail)
 
 /*
  * Counts that a process died while it executed a run.  After too many times the run is not executed
- * again until somebody releases it.  Returns whether that is so.
+ * again until it is released.  Returns whether that is so.
  */
 bool
 aion_run_note_crash(int64 run_key)
@@ -104,7 +105,7 @@ aion_run_note_crash(int64 run_key)
 }
 
 /*
- * Lets a blocked run go on; does nothing to any other.
+ * Unblocks a run; does nothing to one that is not blocked.
  */
 void
 aion_run_unblock(Run *run)
@@ -117,8 +118,8 @@ aion_run_unblock(Run *run)
 }
 
 /*
- * Pauses a run: it takes no turn, and what arrives is recorded.  Why it is blocked is not
- * forgotten.
+ * Pauses a run: it takes no turn, and what arrives is recorded.  The reason why it is blocked is
+ * kept.
  */
 void
 aion_run_pause(Run *run, const Jsonb *attributes)
@@ -130,7 +131,8 @@ aion_run_pause(Run *run, const Jsonb *attributes)
 }
 
 /*
- * Lets a paused run go on: it is what it was, with everything that has happened meanwhile.
+ * Resumes a paused run: it returns to the state it had, with everything that has happened
+ * meanwhile.
  */
 void
 aion_run_resume(Run *run, const Jsonb *attributes)
@@ -143,7 +145,7 @@ aion_run_resume(Run *run, const Jsonb *attributes)
 }
 
 /*
- * Lets a run that has ended go on, without the events that are taken back.
+ * Reopens a run that has ended, without the events that are taken back.
  */
 void
 aion_run_reopen(Run *run, const Jsonb *attributes)
@@ -193,7 +195,7 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 }
 
 /*
- * Puts the next turn of a run off, in its row alone: its history may be what cannot be read.
+ * Postpones the next turn of a run, in its row alone: its history may be unreadable.
  */
 void
 aion_run_postpone(Run *run)
@@ -208,7 +210,7 @@ aion_run_postpone(Run *run)
 }
 
 /*
- * Notes that a turn went through.
+ * Notes that a turn succeeded.
  */
 void
 aion_run_forget_failures(Run *run)
@@ -220,7 +222,7 @@ aion_run_forget_failures(Run *run)
 }
 
 /*
- * Lets the run be looked at again later, the later the more often that was in vain.
+ * Lets the run be claimed again later, with exponential backoff.
  */
 static void
 retry_later(Run *run)
@@ -238,7 +240,7 @@ retry_later(Run *run)
 }
 
 /*
- * Lets operators know what has become of a run.
+ * Reports to operators what has become of a run.
  */
 static void
 note_incident(const Run *run, const char *status, const char *what)
@@ -264,7 +266,7 @@ reason_of(const Jsonb *error)
 }
 
 /*
- * Tells whether the time at which a run was to begin has come.
+ * Returns the status of an open run: scheduled, or running if the time at which it begins has come.
  */
 static RunStatus
 begun_status(const Run *run)
@@ -310,8 +312,8 @@ set_status(Run *run, RunStatus to)
 }
 
 /*
- * Returns what stays the same of a detail when the same is met again: not its context, nor a value
- * that is known to differ each time.
+ * Returns the part of a detail that stays the same when the same problem occurs again: not its
+ * context, nor a value that is known to differ each time.
  */
 static const Jsonb *
 lasting(const Jsonb *detail)
@@ -322,7 +324,7 @@ lasting(const Jsonb *detail)
 }
 
 /*
- * Tells whether the history says already that the run is blocked, and by exactly this.
+ * Tells whether the history says already that the run is blocked for exactly this reason.
  */
 bool
 aion_run_is_blocked_so(const Run *run, const char *reason, const Jsonb *detail)

@@ -7,7 +7,7 @@
 
 #include "run/run.h"
 
-/* All want the engine's authority and the run's lock. */
+/* All require the engine's authority and the run's lock. */
 extern void aion_run_begin(Run *run);
 extern void aion_run_block(Run *run, const char *reason, const Jsonb *detail);
 extern bool aion_run_is_blocked_so(const Run *run, const char *reason, const Jsonb *detail);

@@ -3,15 +3,15 @@
  *		Jobs of pg_cron, which let the engine look at schedules that tick by a cron expression.
  *
  * A job does not say when the schedule ticks: its command makes the engine look, and the expression
- * in the schedule's own time zone decides.  So a job that comes too often, twice or late does no
- * harm.  pg_cron counts in UTC; the job comes at every time of day at which the schedule could tick
+ * in the schedule's own time zone decides.  So a job that runs too often, twice or late does no
+ * harm.  pg_cron counts in UTC; the job runs at every time of day at which the schedule could tick
  * under any offset its time zone will have in the next years, and where the clocks are put forward
  * over a tick.
  *
- * The job belongs to the owner of the extension and executes no code of users: what is due is
- * done in a process of the schedule's owner.  So nobody needs a right on pg_cron, or to be able
- * to connect the way that pg_cron does.  Its functions are called directly, and only if they are
- * members of the extension: a schema of that name may be anybody's.
+ * The job belongs to the owner of the extension and executes no code of users: ticks that are due
+ * are decided in a process of the schedule's owner.  So no other role needs a right on pg_cron, or
+ * to be able to connect the way that pg_cron does.  The functions of pg_cron are called directly,
+ * and only if they are members of its extension: any role may own a schema of that name.
  */
 #include "postgres.h"
 
@@ -70,7 +70,7 @@ static void mark_gap(const Cron *cron, pg_time_t boundary, long before, long aft
 static char *list(const bool *values, int count);
 
 /*
- * Refuses to go on where nobody would ring.
+ * Refuses to go on where pg_cron would not call aion.ring_schedule().
  */
 void
 aion_cron_job_require(void)
@@ -85,7 +85,8 @@ aion_cron_job_require(void)
 }
 
 /*
- * Makes the job of a schedule what it should be: there, if it ticks by an expression and may tick.
+ * Makes, replaces or removes the job of a schedule: it has one if it ticks by an expression and is
+ * active.
  */
 void
 aion_cron_job_set(const Schedule *schedule)
@@ -111,7 +112,7 @@ aion_cron_job_remove_all(void)
 }
 
 /*
- * Does that; returns whether a job was made.
+ * The same; returns whether a job was made.
  */
 static bool
 set(const Schedule *schedule)
@@ -190,7 +191,7 @@ problem(char **hint)
 }
 
 /*
- * Finds a function of pg_cron; InvalidOid if there is none that it has made itself.
+ * Finds a function of pg_cron; InvalidOid if there is none that is a member of the extension.
  */
 static Oid
 cron_function(const char *name, const Oid *types, int count)
@@ -220,8 +221,8 @@ schedule_function(void)
 }
 
 /*
- * Finds the job of a schedule.  One that 0.1 has made is called like the schedule, whose name may
- * be longer than that of a job.
+ * Finds the job of a schedule.  One that 0.1 has made has the name of the schedule, which may be
+ * longer than that of a job.
  */
 static Rows
 jobs_of(int64 key, const char *schedule)
@@ -232,7 +233,7 @@ jobs_of(int64 key, const char *schedule)
 }
 
 /*
- * Tells whether a schedule has a job that rings.
+ * Tells whether a schedule has an active job with its command.
  */
 static bool
 has_job(int64 key, const char *schedule)
@@ -265,7 +266,7 @@ remove_job(int64 job)
 }
 
 /*
- * Makes the expression of a job: at which minutes of which hours, in UTC, something may be due.
+ * Makes the expression of a job: at which minutes of which hours, in UTC, a tick may be due.
  */
 static char *
 pattern(const Timetable *table)

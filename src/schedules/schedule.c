@@ -2,10 +2,10 @@
  * schedule.c
  *		Schedules: what they start, and when.
  *
- * A schedule knows the first tick that is not decided.  Deciding it, starting what it starts and
- * moving on to the next are one transaction under the lock of the schedule's row (see tick.c),
- * so no tick is decided twice and none is passed over.  What is here changes the definition,
- * under the same lock.
+ * A schedule stores the first tick that is not decided.  Deciding it, starting its run and moving
+ * on to the next tick are one transaction under the lock of the schedule's row (see tick.c), so no
+ * tick is decided twice and none is skipped.  The functions here change the definition, under the
+ * same lock.
  */
 #include "postgres.h"
 
@@ -138,8 +138,8 @@ aion_schedule_read(int64 key)
 }
 
 /*
- * Finds a schedule that a user may control, and takes its lock.  What does not exist and what is
- * not his answer alike.
+ * Finds a schedule that a user may control, and takes its lock.  The error is the same for one that
+ * does not exist and one that the user may not control.
  */
 Schedule *
 aion_schedule_lock(const char *name, Oid user)
@@ -155,8 +155,8 @@ aion_schedule_lock(const char *name, Oid user)
 
 /*
  * Moves a schedule to the next tick that is to be decided, if it may have any more, and arms its
- * timer.  Those of cron are armed by whoever rings, except where nobody does: in a test; and once
- * their time has come.
+ * timer.  Timers of cron expressions are armed by aion.ring_schedule(), except in a test, where no
+ * job calls it, and for a tick that is due already.
  */
 void
 aion_schedule_move(Schedule *schedule, TimestampTz next)
@@ -192,8 +192,8 @@ aion_schedule_is(const Schedule *schedule, const char *state)
 }
 
 /*
- * Prepares the start of what a schedule starts.  The workflow id of a tick is its own, so a run
- * that has it already is the one that is meant, unless the options say something else.
+ * Prepares the start of a schedule's run.  Each tick has a workflow id of its own, so a run that
+ * has this id already is the run of the tick, unless the options say something else.
  */
 void
 aion_schedule_prepare(const Schedule *schedule, Oid owner, StartRequest *request)
@@ -210,7 +210,7 @@ aion_schedule_prepare(const Schedule *schedule, Oid owner, StartRequest *request
 }
 
 /*
- * Reads the arguments that define a schedule, over what there is.
+ * Reads the arguments that define a schedule; what they do not give stays as it is.
  */
 static void
 read_definition(FunctionCallInfo fcinfo, Schedule *schedule)
@@ -256,7 +256,7 @@ read_definition(FunctionCallInfo fcinfo, Schedule *schedule)
 }
 
 /*
- * Reads what limits the ticks.
+ * Reads the arguments that limit the ticks.
  */
 static void
 read_limits(FunctionCallInfo fcinfo, Schedule *schedule)
@@ -306,7 +306,7 @@ choice(FunctionCallInfo fcinfo, int argument, const char *what, const char *cons
 }
 
 /*
- * Returns what intervals are counted from: where the schedule starts, else the second that it is.
+ * Returns the moment that intervals are counted from: start_at, else the current second.
  */
 static TimestampTz
 anchor_of(const Schedule *schedule)
@@ -319,7 +319,7 @@ anchor_of(const Schedule *schedule)
 }
 
 /*
- * Makes the timetable of a definition, and refuses what makes none.
+ * Makes the timetable of a definition, and refuses an invalid one.
  */
 static void
 make_table(Schedule *schedule)
@@ -342,7 +342,7 @@ make_table(Schedule *schedule)
 }
 
 /*
- * Refuses what could not be started, as its owner would start it.
+ * Refuses a definition whose runs the owner could not start.
  */
 static void
 check(const Schedule *schedule, Oid owner)
@@ -390,8 +390,8 @@ schedule_name(FunctionCallInfo fcinfo)
 }
 
 /*
- * Pauses or resumes.  What catch_up says is done by whoever looks at the schedule next, since the
- * first tick that is not decided stays what it was.
+ * Pauses or resumes.  The next process that looks at the schedule does what catch_up says, since
+ * the first tick that is not decided stays the same.
  */
 static char *
 change_state(FunctionCallInfo fcinfo, const char *function, const char *from, const char *to)
@@ -467,7 +467,7 @@ aion_create_schedule(PG_FUNCTION_ARGS)
 	aion_schedule_move(&schedule, first);
 	aion_cron_job_set(&schedule);
 	if (aion_clock_is_virtual())
-		aion_touched_note_started(schedule.key); /* that is how a test knows what is its own */
+		aion_touched_note_started(schedule.key); /* by this a test knows its own schedules */
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }
@@ -475,7 +475,7 @@ aion_create_schedule(PG_FUNCTION_ARGS)
 /*
  * update_schedule(name, workflow_type, cron, every, input, ...)
  *
- * A change of when it ticks is one of the future: the next tick is the first one from now.
+ * A new timetable applies from now on: the next tick is the first one from now.
  */
 Datum
 aion_update_schedule(PG_FUNCTION_ARGS)

@@ -14,7 +14,7 @@ typedef struct Schedule
 	char *name;
 	int32 owner_key;
 	char *workflow_type;
-	char *cron;		 /* NULL: every so often */
+	char *cron;		 /* NULL: by an interval */
 	Interval *every; /* NULL: cron */
 	TimestampTz anchor;
 	char *timezone;
@@ -30,7 +30,7 @@ typedef struct Schedule
 	TimestampTz next_at; /* the first tick that is not decided; DT_NOEND: none */
 	TimestampTz due_at;	 /* when that is due */
 	int64 runs;			 /* that its ticks have started */
-	char *reason;		 /* why it is paused, if nobody paused it; NULL: none */
+	char *reason;		 /* why the engine paused it; NULL: it did not */
 	Timetable table;
 } Schedule;
 
@@ -38,23 +38,23 @@ typedef struct Schedule
 #define SCHEDULE_PAUSED "paused"
 #define SCHEDULE_ENDED "ended"
 
-#define REASON_QUARANTINED "quarantined" /* nothing of it starts, until it is resumed */
+#define REASON_QUARANTINED "quarantined" /* no tick starts a run until it is resumed */
 
 #define TIMER_NEXT_TICK TIMER_SCHEDULE "next"
 #define TIMER_ASKED_TICK TIMER_SCHEDULE "asked"
 
-/* All want the engine's authority, and those that change a schedule its lock. */
+/* All require the engine's authority, and those that change a schedule its lock. */
 extern Schedule *aion_schedule_read(int64 key);
 extern Schedule *aion_schedule_lock(const char *name, Oid user);
 extern void aion_schedule_move(Schedule *schedule, TimestampTz next);
 extern bool aion_schedule_is(const Schedule *schedule, const char *state);
 
-/* Jobs of pg_cron, of schedules that tick by a cron expression; with authority, too. */
+/* Jobs of pg_cron, of schedules that tick by a cron expression; these require it, too. */
 extern void aion_cron_job_require(void);
 extern void aion_cron_job_set(const Schedule *schedule);
 extern void aion_cron_job_remove_all(void);
 
-/* Without. */
+/* Called without it. */
 extern void aion_schedule_prepare(const Schedule *schedule, Oid owner, StartRequest *request);
 
 #endif

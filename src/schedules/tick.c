@@ -2,17 +2,18 @@
  * tick.c
  *		What becomes of the ticks of schedules.
  *
- * A schedule that has something due is an errand of its owner's: done by his runner, by drive()
- * or by a test, never by whoever rings.  Under the lock of its row the ticks are decided in
- * their order, each once: it starts a run, or is recorded as what else it came to.  The run, the
- * tick's row and the move to the next tick are one commit, so a crash leaves none of it or all.
+ * A schedule with a tick that is due is an errand of its owner: executed by a runner of the owner,
+ * by drive() or by a test, never by the session that calls aion.ring_schedule().  Under the lock of
+ * the schedule's row the ticks are decided in their order, each once: a tick starts a run, or is
+ * recorded in another state.  The run, the tick's row and the move to the next tick are one commit,
+ * so a crash leaves none of it or all.
  *
  *		pending ---> started, failed		asked for by trigger and backfill
  *		buffered --> started, failed		while an earlier run of the schedule is open
  *		started, skipped, missed, failed	decided; a backfill may ask for the latter three again
  *
- * Whoever closes a run takes no lock here: he inserts a timer of the schedule, which makes it
- * look whether a buffered tick can start.
+ * A transaction that closes a run takes no lock here: it inserts a timer of the schedule, which
+ * lets a runner check whether a buffered tick can start.
  */
 #include "postgres.h"
 
@@ -218,7 +219,7 @@ claim_errand(int32 owner_key, const int64 *keys, int count, const int64 *except,
 }
 
 /*
- * Decides the ticks of a schedule that are due, as many as a transaction should.
+ * Decides the ticks of a schedule that are due, up to the limit of one transaction.
  */
 static void
 run_errand(int64 key)
@@ -253,9 +254,9 @@ run_errand(int64 key)
 }
 
 /*
- * Counts that a process died while it decided ticks of a schedule.  When they go through that is
- * forgotten; after too many times the schedule is paused, and does not start what it is asked for
- * either, until somebody resumes it.
+ * Counts that a process died while it decided ticks of a schedule.  The count is reset when ticks
+ * are decided; after too many crashes the schedule is paused, and does not start what it is asked
+ * for either, until it is resumed.
  */
 static void
 note_crash(int64 key)
@@ -268,14 +269,14 @@ note_crash(int64 key)
 		return;
 	name = aion_row_text(rows, 0, 2);
 	(void) aion_statement_execute(&quarantine, args);
-	aion_due_forget(key); /* resuming makes it look at all there is */
+	aion_due_forget(key); /* resuming looks at everything again */
 	aion_incident_note(
 		aion_row_int32(rows, 0, 3), key, SCHEDULE_PAUSED,
 		psprintf("schedule %s is paused: " REASON_QUARANTINED, aion_incident_quote(name)));
 }
 
 /*
- * Rings for those that are overdue, after the server was down or where pg_cron failed.
+ * Arms the timers of schedules that are overdue, after the server was down or where pg_cron failed.
  */
 static void
 find_errands(void)
@@ -289,8 +290,8 @@ find_errands(void)
 }
 
 /*
- * Lets the schedule of a run that ends look at its buffered tick.  Nobody else gives a timer this
- * name, so nobody is waited for.
+ * Lets the schedule of a run that ends look at its buffered tick.  No other transaction inserts a
+ * timer of this name, so the insertion waits for none.
  */
 static void
 close_run(Run *run)
@@ -308,7 +309,7 @@ close_run(Run *run)
 }
 
 /*
- * Starts what waits in a state, in the order of its times.
+ * Starts the ticks that wait in a state, in the order of their times.
  */
 static void
 serve_waiting(Schedule *schedule, const char *state, int *budget)
@@ -337,7 +338,7 @@ serve_waiting(Schedule *schedule, const char *state, int *budget)
 }
 
 /*
- * Decides what is due by the timetable.
+ * Decides the ticks that are due by the timetable.
  */
 static void
 serve_due(Schedule *schedule, int *budget)
@@ -363,8 +364,8 @@ serve_due(Schedule *schedule, int *budget)
 }
 
 /*
- * Of the ticks that are due decides the latest, and passes over those before it.  If none is wanted
- * after a downtime, that one must be on time.  Returns it.
+ * Decides the latest of the ticks that are due, and records those before it as missed.  If catch_up
+ * is 'skip' the latest must be on time, too.  Returns it.
  */
 static TimestampTz
 decide_latest(Schedule *schedule, TimestampTz now)
@@ -388,7 +389,7 @@ decide_latest(Schedule *schedule, TimestampTz now)
 }
 
 /*
- * Decides a tick by what the schedule says about runs that overlap.  One that was asked for before
+ * Decides a tick by the schedule's policy for runs that overlap.  A tick that was asked for before
  * its time has been decided.
  */
 static void
@@ -419,7 +420,7 @@ decide(Schedule *schedule, TimestampTz tick)
 }
 
 /*
- * Counts the runs of earlier ticks that are open, and forgets those that are not any more.
+ * Counts the open runs of earlier ticks, and marks ticks whose run has closed.
  */
 static int
 count_open(const Schedule *schedule)
@@ -436,8 +437,8 @@ count_open(const Schedule *schedule)
 }
 
 /*
- * Asks the runs of earlier ticks to cancel, each once: one that takes its time to clean up is not
- * disturbed by every tick that comes meanwhile.
+ * Sends a cancel request to the runs of earlier ticks, once to each: a run that takes long to clean
+ * up does not get another one with every tick.
  */
 static void
 cancel_previous(const Schedule *schedule)
@@ -461,9 +462,9 @@ cancel_previous(const Schedule *schedule)
 }
 
 /*
- * Starts the run of a tick, and records that or why it could not be.  Ids of ticks are known in
- * advance, so one that another role holds, or is about to, must not keep the schedule from starting
- * its run: then the run gets an id that cannot be known.
+ * Starts the run of a tick, and records that or why it failed.  Workflow ids of ticks are known in
+ * advance, so a run of another role that has the id, or is about to have it, must not keep the
+ * schedule from starting its run: then the run gets an id that cannot be known.
  */
 static void
 start(Schedule *schedule, TimestampTz tick)
@@ -488,7 +489,7 @@ start(Schedule *schedule, TimestampTz tick)
 }
 
 /*
- * Tells whether an open run that the owner of a schedule does not control has a workflow id.
+ * Tells whether a workflow id belongs to an open run that the owner of a schedule does not control.
  */
 static bool
 is_held_by_others(const Schedule *schedule, const char *workflow_id)
@@ -522,8 +523,8 @@ is_used_up(const Schedule *schedule)
 }
 
 /*
- * Starts a run; returns why that is not possible, NULL if it was.  With a limit for the wait for
- * the workflow id, that it was not to be had in time is a reason, too.
+ * Starts a run; returns why that failed, NULL if it did not.  If the wait for the workflow id has a
+ * limit, exceeding it is a reason, too.
  */
 static Jsonb *
 try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id, int id_wait_ms)
@@ -579,8 +580,8 @@ put_as(const Schedule *schedule, TimestampTz tick, const char *state, TimestampT
 }
 
 /*
- * Records what became of a tick; returns whether it did.  Unless told to always do so, it leaves
- * alone what has started or will.
+ * Records what became of a tick; returns whether it did.  Without always it does not change a tick
+ * that has started a run or will.
  */
 static bool
 put(const Schedule *schedule, TimestampTz tick, const char *workflow_id, const char *state,
@@ -646,7 +647,8 @@ key_array(const int64 *keys, int count)
 }
 
 /*
- * Finds the schedule that a function is called for, and takes its lock; with authority.
+ * Finds the schedule that a function is called for, and takes its lock; with the engine's
+ * authority.
  */
 static Schedule *
 lock_for(FunctionCallInfo fcinfo)
@@ -730,7 +732,7 @@ aion_backfill_schedule(PG_FUNCTION_ARGS)
 /*
  * ring_schedule(name) -> whether a tick is due
  *
- * Executes nothing: it lets somebody who may execute the owner's runs look.
+ * Executes nothing: it lets a process that may execute the owner's runs look.
  */
 Datum
 aion_ring_schedule(PG_FUNCTION_ARGS)

@@ -2,10 +2,10 @@
  * timetable.c
  *		When a schedule ticks.
  *
- * Everything is computed from the definition and a moment, so it is the same for whoever asks
- * and whenever: the n-th tick of an interval is its anchor and n intervals, of which months and
- * days are those of the schedule's time zone (so the 31st does not wander to the 28th), and the
- * jitter of a tick is a hash.
+ * Everything is computed from the definition and a moment, so it is the same in every session and
+ * at any time: the n-th tick of an interval is its anchor and n intervals, of which months and days
+ * are those of the schedule's time zone (so the 31st does not move to the 28th), and the jitter of
+ * a tick is a hash.
  */
 #include "postgres.h"
 
@@ -59,7 +59,7 @@ aion_timetable_next(const Timetable *table, TimestampTz after)
 }
 
 /*
- * Returns the latest tick up to a moment, knowing the first one that counts.
+ * Returns the latest tick up to a moment; first is the earliest one that counts.
  */
 TimestampTz
 aion_timetable_latest(const Timetable *table, TimestampTz first, TimestampTz until)
@@ -87,8 +87,8 @@ aion_timetable_latest(const Timetable *table, TimestampTz first, TimestampTz unt
 }
 
 /*
- * Returns when a tick is due: at its time, or as much later as chance that can be repeated says,
- * but before the next one.
+ * Returns when a tick is due: at its time, or later by a jitter that is the same each time, but
+ * before the next tick.
  */
 TimestampTz
 aion_timetable_due(const Timetable *table, TimestampTz tick)
@@ -133,7 +133,7 @@ next(const Timetable *table, TimestampTz after)
 }
 
 /*
- * Guesses the number of the tick by the average length of the interval, and mends the guess.
+ * Guesses the number of the tick by the average length of the interval, and corrects the guess.
  */
 static TimestampTz
 next_interval(const Timetable *table, TimestampTz after)

@@ -9,7 +9,7 @@
 
 typedef struct Timetable
 {
-	const char *expression; /* NULL: every so often */
+	const char *expression; /* NULL: by an interval */
 	Cron cron;
 	Interval every;
 	TimestampTz anchor; /* of that: a moment at which it ticks */
@@ -17,7 +17,7 @@ typedef struct Timetable
 	TimestampTz start_at; /* no tick before; DT_NOBEGIN: no limit */
 	TimestampTz end_at;	  /* no tick after; DT_NOEND: no limit */
 	int64 jitter;		  /* microseconds by which a tick may be late on purpose */
-	const char *name;	  /* which makes that different for each schedule */
+	const char *name;	  /* makes the jitter differ between schedules */
 } Timetable;
 
 extern void aion_timetable_check_every(const Interval *every);

@@ -1,11 +1,11 @@
 /*
  * board.c
- *		Hints of what there is to do, from whoever commits to the engine's processes.
+ *		Hints of what there is to do: posted after a commit, taken by the engine's processes.
  *
- * Everything here is a hint.  What is to be done is in tables; the board only saves looking.  A
- * hint too many costs a look.  A hint that is lost would leave a run alone, so whenever there is no
- * room for one, or nobody to take it, a flag says that the tables must be scanned: a process that
- * begins always starts with that.
+ * Everything here is a hint.  The tables say what is to be done; the board only saves scanning
+ * them.  A superfluous hint costs a lookup.  A lost hint would leave a run unexecuted, so where
+ * there is no room for one, or no process to take it, a flag requests a scan of the tables.  Every
+ * process begins with such a scan.
  *
  * One lock guards it all, held for a few instructions.  Hints are posted after commit and taken
  * before the snapshot in which the taker looks.
@@ -75,8 +75,8 @@ aion_board_post_run(int32 owner_key, int64 run_key)
 }
 
 /*
- * Says that an owner has an activity for the background: for an executor that has nothing to do or,
- * as soon as it has, one that is busy, and if there is room for one more.
+ * Says that an owner has an activity for the background.  An idle executor is woken.  If there is
+ * none, busy executors look when they are done, and another one is started if there is room.
  */
 void
 aion_board_post_task(int32 owner_key)
@@ -127,8 +127,8 @@ aion_board_post_room(void)
 }
 
 /*
- * Says that nobody wants a task any more: the statement of whoever executes it is cancelled.  He
- * says that he has ended it with the lock, so no other statement of his is met.
+ * Says that a task is not wanted any more: the statement of the executor that executes it is
+ * cancelled.  An executor ends its task under the lock, so no other statement of it is cancelled.
  */
 void
 aion_board_post_stop(int64 run_key, int32 ordinal)
@@ -172,7 +172,7 @@ aion_board_post_timer(const BoardTimer *timer)
 }
 
 /*
- * Says that the tables of a database must be looked at: who knows what has changed in them.
+ * Says that the tables of a database must be scanned: it is not known what has changed in them.
  */
 void
 aion_board_post_scan(Oid database)
@@ -189,7 +189,7 @@ aion_board_post_scan(Oid database)
 }
 
 /*
- * Asks all schedulers to look at their tables.
+ * Asks all schedulers to scan their tables.
  */
 void
 aion_board_post_scan_everywhere(void)
@@ -296,7 +296,7 @@ aion_board_take_scan(void)
 }
 
 /*
- * Returns the owners that want a process, or one more.
+ * Returns the owners for which a process, or one more, is wanted.
  */
 int
 aion_board_take_owners(BoardOwner *owners, int most)
@@ -329,8 +329,8 @@ aion_board_take_timers(BoardTimer *timers, int most)
 }
 
 /*
- * Says up to which moment the scheduler is about to know the timers: whoever arms an earlier one
- * from now on tells it.
+ * Says up to which moment the scheduler is about to know the timers.  From now on, a transaction
+ * that arms an earlier one posts it.
  */
 void
 aion_board_set_horizon(TimestampTz horizon)
@@ -349,7 +349,7 @@ aion_board_set_next_wake(TimestampTz next_wake)
 }
 
 /*
- * Lets the processes of an owner look at the tables, or wants one that will.
+ * Lets the processes of an owner scan the tables, or asks for one.
  */
 void
 aion_board_scan_owner(BoardOwner owner)
@@ -463,7 +463,7 @@ aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key)
 }
 
 /*
- * Cancels the task that an executor is at; with the lock.
+ * Cancels the task that an executor executes; with the lock.
  */
 void
 aion_board_stop(RunnerSlot *runner)
@@ -475,8 +475,8 @@ aion_board_stop(RunnerSlot *runner)
 }
 
 /*
- * Gives a hint to one of the runners of an owner who are free to take it.  Returns how many that
- * one has now; 0: there is none.
+ * Gives a hint to one of an owner's runners that are free to take it.  Returns how many hints that
+ * runner has now; 0: there is no such runner.
  */
 int
 aion_board_give(Oid database, int32 owner_key, int64 run_key)
@@ -502,7 +502,7 @@ aion_board_give(Oid database, int32 owner_key, int64 run_key)
 
 /*
  * Asks the scheduler of a database for a process of an owner; with the lock.  Without a scheduler
- * (NULL) there is nothing to say: the next one begins with a scan.
+ * (NULL) there is nothing to do: the next one begins with a scan.
  */
 void
 aion_board_want(DatabaseSlot *slot, BoardOwner owner)
@@ -534,8 +534,8 @@ push_run(RunnerSlot *runner, int64 run_key)
 }
 
 /*
- * The runners of an owner have become more or fewer, and with them everybody's share has changed:
- * all look at the table.
+ * The number of an owner's runners has changed, and with it the part of the runs that belongs to
+ * each: all scan the table.
  */
 void
 aion_board_reshare(Oid database, int32 owner_key)

@@ -1,6 +1,6 @@
 /*
  * board.h
- *		Hints of what there is to do, from whoever commits to the engine's processes.
+ *		Hints of what there is to do: posted after a commit, taken by the engine's processes.
  */
 #ifndef AION_BOARD_H
 #define AION_BOARD_H
@@ -12,7 +12,7 @@
 extern void aion_board_init(void);
 extern bool aion_board_exists(void);
 
-/* For anybody, once it is committed. */
+/* For all backends, after a commit. */
 extern void aion_board_post_run(int32 owner_key, int64 run_key);
 extern void aion_board_post_timer(const BoardTimer *timer);
 extern void aion_board_post_task(int32 owner_key);

@@ -45,15 +45,15 @@ typedef struct RunnerSlot
 	bool idle;
 	bool dismissed;
 	TimestampTz dismissed_at;
-	bool make_room; /* so much that the turn it is in is not waited for */
+	bool make_room; /* at once: the turn it executes is interrupted */
 	int limit;		/* how many processes of its kind its owner may have; 0: no limit */
 	bool executor;	/* of activities in the background, else of turns */
-	bool recover;	/* somebody may have left what he claimed */
+	bool recover;	/* a process may have left a claim behind */
 	bool limited;	/* there is something, but no room for it */
 	int64 task_run; /* what it executes; 0: nothing */
 	int32 task_ordinal;
 	bool task_stopped; /* it is not wanted any more */
-	bool engaged;	   /* with a run that may take long: others take over the rest */
+	bool engaged;	   /* with a run that may take long: other runners take the rest */
 	bool scan;		   /* it must look at the table, or has not seen the latest */
 	uint64 batches;
 	uint64 runs_executed;
@@ -68,13 +68,13 @@ typedef struct Hold
 	int process;
 } Hold;
 
-/* For whom room was made. */
+/* The owner that room was made for. */
 typedef struct Call
 {
 	Oid database;
 	BoardOwner owner;
 	int has;		   /* processes of that kind */
-	TimestampTz until; /* others who have more leave the room to him */
+	TimestampTz until; /* owners that have more leave the room to it */
 } Call;
 
 typedef struct Board
@@ -89,7 +89,7 @@ typedef struct Board
 	Oid unserved[ASKED];
 	int database_count;
 	DatabaseSlot *databases;				/* behind the runners */
-	InflightRun casualties[INFLIGHT_SLOTS]; /* what the server crashed on before it started */
+	InflightRun casualties[INFLIGHT_SLOTS]; /* executed when the server crashed before this start */
 	Call call;
 	int runner_count;
 	RunnerSlot runners[FLEXIBLE_ARRAY_MEMBER];

@@ -1,13 +1,13 @@
 /*
  * hint.h
- *		What a hint says of which there can be many.
+ *		The contents of hints about timers and owners.
  */
 #ifndef AION_HINT_H
 #define AION_HINT_H
 
 #include "datatype/timestamp.h"
 
-/* A timer that was armed for a moment which the scheduler has already read the table up to. */
+/* A timer that was armed for a moment up to which the scheduler has already read the table. */
 typedef struct BoardTimer
 {
 	TimestampTz fire_at;
@@ -15,7 +15,7 @@ typedef struct BoardTimer
 	int32 owner_key;
 } BoardTimer;
 
-/* An owner who wants a process of his own. */
+/* An owner for which a process is wanted. */
 typedef struct BoardOwner
 {
 	int32 owner_key;

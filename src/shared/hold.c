@@ -1,9 +1,9 @@
 /*
  * hold.c
- *		Keeping the engine out of a database that somebody wants for himself.
+ *		Keeping the engine out of a database that a command needs for itself.
  *
- * While a database is held, nobody of the engine begins there, and who is there leaves.  A hold
- * ends with the process that took it.
+ * While a database is held, no process of the engine begins there, and those that are there leave.
+ * A hold ends with the process that took it.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 #include "shared/hold.h"
 #include "support/pg_compat.h"
 
-#define ASK_MS 3000	   /* a turn may take long, and code may catch that it is cancelled */
+#define ASK_MS 3000	   /* a turn may take long, and code may catch the cancel */
 #define LEAVE_MS 30000 /* then the command that wants the database fails */
 
 static bool own_hold = false;
@@ -83,7 +83,7 @@ aion_hold_take(Oid database)
 }
 
 /*
- * Lets the engine into the databases again that this process has held.
+ * Lets the engine back into the databases that this process has held.
  */
 void
 aion_hold_let_go(void)
@@ -105,7 +105,7 @@ aion_hold_let_go(void)
 }
 
 /*
- * Tells whether somebody keeps the engine out of a database; with the board's lock.
+ * Tells whether the engine is kept out of a database; with the board's lock.
  */
 bool
 aion_hold_is_on(Oid database)

@@ -1,6 +1,6 @@
 /*
  * hold.h
- *		Keeping the engine out of a database that somebody wants for himself.
+ *		Keeping the engine out of a database that a command needs for itself.
  */
 #ifndef AION_HOLD_H
 #define AION_HOLD_H

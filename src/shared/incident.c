@@ -2,13 +2,13 @@
  * incident.c
  *		Telling operators what went wrong: a line of the server's log, and a notification.
  *
- * An incident is noted where it happens and told when its transaction commits: one that a
- * subtransaction has taken back never happened.  A line names things and reasons, never payloads.
- * How many lines there are per second is limited for each owner, so that runs of one do not hide
- * those of another; what is left out is counted in shared memory.  Owners are put into buckets,
- * and those that share a bucket share a limit.  A notification can be heard by every role, so it
- * has only a number that means nothing to those who may not see the row; where listeners are slow
- * there is none, because a full queue of notifications would fail the commit.
+ * An incident is noted where it happens and reported when its transaction commits; rolling back a
+ * subtransaction removes its incidents.  A line names things and reasons, never payloads.  How many
+ * lines there are per second is limited for each owner, so that runs of one do not hide those of
+ * another; what is left out is counted in shared memory.  Owners are put into buckets, and those
+ * that share a bucket share a limit.  Every role can LISTEN, so a notification has only a number
+ * that means nothing to roles that may not see the row.  Where listeners are slow there is none,
+ * because a full queue of notifications would fail the commit.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@
 #include "support/extension.h"
 
 #define BUCKETS 64
-#define WARNED 256 /* versions that are remembered to have been warned of */
+#define WARNED 256 /* how many versions that were warned of are remembered */
 #define NAME_LENGTH 200
 #define CHANNEL "aion_incident"
 #define QUEUE_USAGE_MAX 0.5
@@ -61,7 +61,7 @@ typedef struct Incident
 	const char *line;
 } Incident;
 
-static Incidents local = {0}; /* of this process, if we were not preloaded */
+static Incidents local = {0}; /* of this process, if the library was not preloaded */
 static Incidents *incidents = &local;
 static List *pending = NIL;
 
@@ -194,7 +194,7 @@ transaction_ended(XactEvent event, void *argument)
 }
 
 /*
- * Those of a subtransaction are the last ones.
+ * The incidents of a subtransaction are the last ones in the list.
  */
 static void
 subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent,

@@ -1,6 +1,6 @@
 /*
  * incident.h
- *		Telling operators what went wrong.
+ *		Telling operators what went wrong: a line of the server's log, and a notification.
  */
 #ifndef AION_INCIDENT_H
 #define AION_INCIDENT_H

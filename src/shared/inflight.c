@@ -1,11 +1,11 @@
 /*
  * inflight.c
- *		Which runs were being executed when the server crashed.
+ *		Which runs, or errands, were being executed when the server crashed.
  *
  * Shared memory does not survive a crash, so each runner notes in a small file which run it is
  * about to execute.  A process that is told to quit because another one has crashed, or ends in an
- * orderly way in the middle of a run, takes its note back first: what is left names the run that
- * brought the server down, or whose process was killed, and no bystander.
+ * orderly way in the middle of a run, takes its note back first: a note that is left names the run
+ * that crashed the server, or whose process was killed, and no other run.
  *
  * Notes are written and not stored through a mapping: a write to a full or broken disk fails, a
  * store is SIGBUS.  The room for all notes is written when the server starts.  Where there is none,
@@ -25,7 +25,7 @@
 
 #include "shared/inflight.h"
 
-/* Where base backups leave out what is there. */
+/* In a directory whose contents base backups leave out. */
 #define INFLIGHT_FILE "pg_stat_tmp/aion.inflight"
 
 static int own_file = -1; /* where this process notes what it executes; -1: nowhere */
@@ -38,8 +38,8 @@ static void forget(int code, Datum argument);
 static void quit(SIGNAL_ARGS);
 
 /*
- * Reads what an earlier life of the server has left, and clears it.  Called by the postmaster when
- * shared memory is made, when no process is there that could note anything.
+ * Reads the notes that were left before this start of the server, and clears them.  Called by the
+ * postmaster when it creates shared memory, when no other process can write notes.
  */
 void
 aion_inflight_collect(InflightRun *runs)
@@ -117,7 +117,7 @@ aion_inflight_note(int64 run_key)
 }
 
 /*
- * Also called by a signal handler, which may have interrupted this.
+ * Also called by a signal handler, which may have interrupted this function.
  */
 static void
 write_note(int64 run_key)
@@ -131,7 +131,7 @@ write_note(int64 run_key)
 }
 
 /*
- * This process was told to stop, whatever it is doing.
+ * This process was told to stop, whatever it is executing.
  */
 static void
 forget(int code, Datum argument)
@@ -140,7 +140,7 @@ forget(int code, Datum argument)
 }
 
 /*
- * Another process has crashed: this one is a bystander.
+ * Another process has crashed, not this one.
  */
 static void
 quit(SIGNAL_ARGS)

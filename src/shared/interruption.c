@@ -1,19 +1,20 @@
 /*
  * interruption.c
- *		Ending a turn that is in the way of others.
+ *		Interrupting a turn that other sessions or processes wait for.
  *
- * Whoever waits for the lock of a run writes the run's key into its own slot of shared memory.  An
- * executor that has claimed the run then lets it go before it begins a turn, or the waiting might
- * never end.  If the run is to be ended, a turn that has begun need not go on either: executors
- * look at the slots at every tick of the stopwatch that runs while code of users does.  Nothing is
- * sent, so nothing can reach a process that is busy with something else by then.  What a tick finds
- * cancels the code from within, and whoever executes it takes the cancel back.
+ * A session that waits for the lock of a run writes the run's key into its own slot of shared
+ * memory.  The process that has claimed the run then releases it before it begins a turn, or the
+ * session might wait for ever.  If the run is to be ended, a turn that has begun need not go on
+ * either: the process looks at the slots at every tick of the stopwatch that runs while code of
+ * users does.  No signal is sent, so none can reach a process that is busy with something else by
+ * then.  A tick that finds the run cancels the code from within its process, and the function that
+ * executes the code takes the cancel back.
  *
- * Who executes also sets how long a share may wait for a lock, and how long it may take, because of
- * all that waits behind it: a watch of its own, which ticks in the engine's statements, too.  Code
- * sees no lock_timeout of ours that it could take for an answer, and cannot set it otherwise.
+ * The process also sets how long a share may wait for a lock, and how long it may take, because
+ * other runs wait behind it: a watch of its own, which ticks in the engine's statements, too.  It
+ * is no lock_timeout: code could take that error for an answer, and could change the setting.
  *
- * Without shared memory (no shared_preload_libraries) who waits has to wait for the turn's end.
+ * Without shared memory (no shared_preload_libraries) the session waits for the turn's end.
  */
 #include "postgres.h"
 
@@ -70,7 +71,7 @@ aion_interruption_init(void)
 }
 
 /*
- * Says that this session waits for a run; at once, if nobody needs the turn that it may be in.
+ * Says that this session waits for a run; at once, if the turn that it may be in is not needed.
  */
 void
 aion_interruption_want(int64 run_key, bool at_once)
@@ -95,7 +96,7 @@ aion_interruption_want_nothing(void)
 
 /*
  * Notes the runs whose locks this transaction has taken, besides the one that is executed.  The
- * array is the caller's, who calls again with none before it is gone.
+ * array belongs to the caller, which calls again with none before it is gone.
  */
 void
 aion_interruption_hold(const int64 *run_keys, int count)
@@ -127,7 +128,7 @@ aion_interruption_watch(int lock_ms, int share_ms)
 
 /*
  * Notes the run that is executed from now on, 0 for none; returns what it was before.  A cancel
- * that nobody noticed before that is taken back.
+ * that has not been processed before that is taken back.
  */
 int64
 aion_interruption_begin(int64 run_key)
@@ -147,7 +148,7 @@ aion_interruption_begin(int64 run_key)
 }
 
 /*
- * Tells whether somebody waits for a run.
+ * Tells whether a session waits for a run.
  */
 bool
 aion_interruption_is_wanted(int64 run_key)
@@ -162,7 +163,8 @@ aion_interruption_is_wanted(int64 run_key)
 }
 
 /*
- * Looks whether somebody waits to end what this process has.  For signal handlers, too.
+ * Looks whether a session waits to end a run that this process has locked.  For signal handlers,
+ * too.
  */
 bool
 aion_interruption_look(void)
@@ -192,7 +194,7 @@ aion_interruption_cause(void)
 }
 
 /*
- * Leaves a turn that is to end, whatever its code made of the cancel.
+ * Raises an error in a turn that is to end, whether or not its code has caught the cancel.
  */
 void
 aion_interruption_check(void)
@@ -236,8 +238,8 @@ find_cause(void)
 }
 
 /*
- * Tells whether a wait for a lock is too long.  What nothing waits behind may wait as long as it
- * has worked, which would be lost.
+ * Tells whether a wait for a lock is too long.  A run that no other waits behind may wait as long
+ * as it has worked: that work would be lost.
  */
 static bool
 waits_too_long(TimestampTz since)

@@ -1,12 +1,12 @@
 /*
  * pace.c
- *		How fast the task queues go.
+ *		Throughput of the task queues.
  *
  * What is begun and ended is counted in shared memory when its transaction has committed, for each
  * queue and owner, and fades: what happened a minute ago counts about a third.  So the sum, divided
  * by a minute, is about what happened per second in the last minute or so.  It is a statistic: it
- * begins anew with the server, of very many queues those are forgotten that have rested longest,
- * and what a savepoint has taken back counts all the same.
+ * begins anew with the server, of very many queues those that were idle longest are dropped, and
+ * what was rolled back to a savepoint is counted all the same.
  */
 #include "postgres.h"
 
@@ -41,7 +41,7 @@ typedef struct Paces
 	Entry entries[ENTRIES];
 } Paces;
 
-static Paces *paces = NULL; /* in shared memory, if we were preloaded */
+static Paces *paces = NULL; /* in shared memory, if the library was preloaded */
 static Pace pending[PENDING];
 static int pending_count = 0;
 static Oid pending_extension = InvalidOid;
@@ -140,7 +140,7 @@ pending_of(int32 owner_key, const char *queue)
 			return &pending[i];
 	if (paces == NULL || pending_count == PENDING)
 		return NULL;
-	pending_extension = aion_extension()->oid; /* cannot be looked up when it has committed */
+	pending_extension = aion_extension()->oid; /* cannot be looked up after the commit */
 	pending[pending_count] = (Pace){.owner_key = owner_key};
 	strlcpy(pending[pending_count].queue, queue, sizeof(pending[pending_count].queue));
 	return &pending[pending_count++];
@@ -169,7 +169,7 @@ transaction_ended(XactEvent event, void *argument)
 }
 
 /*
- * Returns the entry of a queue; if it is a new one, the one that has rested longest gives way.
+ * Returns the entry of a queue; a new one replaces the one that was idle longest.
  */
 static Entry *
 find(const Pace *pace)

@@ -1,6 +1,6 @@
 /*
  * pace.h
- *		How fast the task queues go.
+ *		Throughput of the task queues.
  */
 #ifndef AION_PACE_H
 #define AION_PACE_H

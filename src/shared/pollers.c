@@ -1,11 +1,11 @@
 /*
  * pollers.c
- *		Who polls the task queues.
+ *		Which workers poll the task queues.
  *
  * A queue that no worker polls looks like one that is slow, so each poll is noted in shared memory,
  * in the slot of its process.  A waiting poll looks again every second, and is noted again then.
- * Workers are told apart by role and name, because a pooler gives one worker many processes.  Like
- * the pace of queues this is a statistic: it begins anew with the server.
+ * Workers are distinguished by role and name, because a pooler gives one worker many processes.
+ * Like the pace of queues this is a statistic: it begins anew with the server.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 #include "support/pg_compat.h"
 
 #define SPAN_MS (60 * 1000) /* a poll counts for so long */
-#define QUEUES_MAX 16		/* that are told apart of one poll; of more, by their bits */
+#define QUEUES_MAX 16		/* noted by name of one poll; if it has more, by their bits */
 
 typedef struct PollerSlot
 {
@@ -40,7 +40,7 @@ typedef struct PollerSlots
 	PollerSlot slots[FLEXIBLE_ARRAY_MEMBER]; /* by number of the process */
 } PollerSlots;
 
-static PollerSlots *shared = NULL; /* shared, if we were preloaded */
+static PollerSlots *shared = NULL; /* in shared memory, if the library was preloaded */
 
 static Size memory_size(void);
 static void attach(void *memory, bool is_new, LWLock *lock);

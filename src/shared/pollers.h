@@ -1,6 +1,6 @@
 /*
  * pollers.h
- *		Who polls the task queues.
+ *		Which workers poll the task queues.
  */
 #ifndef AION_POLLERS_H
 #define AION_POLLERS_H

@@ -1,16 +1,16 @@
 /*
  * room.c
- *		Which owner gets a process, where there is not room for all.
+ *		Which owner gets a process when there are not enough slots for all.
  *
- * All databases share the slots.  An owner who has no process gets one before another has a second
- * one more: a process that is idle goes first, else one of the owner who has most, when it is done
- * with what it does.  A turn that is in the way of an owner without any process is interrupted at
- * once, but never that of the last process of an owner: so it gets through in the end.  An activity
- * in the background is interrupted after a while; that of the last executor of an owner, too, but
- * later and the one that was begun last: so those that were begun before it get through.
+ * All databases share the slots.  An owner that has no process gets one before another gets one
+ * more.  An idle process ends first, else one of the owner that has most, when it is done with what
+ * it executes.  A turn that an owner without any process waits for is interrupted at once, but
+ * never in the last process of an owner: so it completes in the end.  An activity in the background
+ * is interrupted after a while.  In the last executors of owners that happens later, and to the
+ * activity that was begun last: so those that were begun before it complete.
  *
  * Activities in the background may take for ever.  So one slot is left to runners, and of the rest
- * one to owners who have no executor.
+ * one to owners that have no executor.
  */
 #include "postgres.h"
 
@@ -23,16 +23,16 @@
 #include "shared/room.h"
 
 #define ACTIVITY_GRACE_MS 5000 /* from when its process should leave until it is stopped */
-#define LAST_GRACE_TURNS 6	   /* the same of an owner's last one, in turns of the longest kind */
-#define CALL_MS 500			   /* how long the next room belongs to whom it was made for */
+#define LAST_GRACE_TURNS 6	   /* the same of an owner's last one, times aion.turn_timeout \ */
+#define CALL_MS 500			   /* how long a freed slot is kept for the owner it was freed for */
 
 /* What an owner has of one kind. */
 typedef struct Standing
 {
 	int all;
-	int free;	 /* to take what comes */
+	int free;	 /* to take work */
 	int limit;	 /* 0: none */
-	bool is_new; /* one has not said its limit */
+	bool is_new; /* one has not posted its limit */
 } Standing;
 
 static bool is_like(const RunnerSlot *runner, Oid database, BoardOwner owner);
@@ -46,7 +46,7 @@ static bool is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim);
 static void hurry(RunnerSlot *runner, const Standing *mine);
 
 /*
- * Counts the processes of an owner that take what comes.
+ * Counts the processes of an owner that take work.
  */
 int
 aion_room_count(BoardOwner owner)
@@ -103,8 +103,8 @@ aion_room_reserve(BoardOwner owner, Oid role, uint32 *generation)
 }
 
 /*
- * Lets a process end so that an owner gets one, or one more, if he has too few of those there are.
- * Returns whether there may be room soon.
+ * Lets a process end so that an owner gets one, or one more, if it has too few of them.  Returns
+ * whether there may be room soon.
  */
 bool
 aion_room_make(BoardOwner owner)
@@ -187,8 +187,7 @@ standing_of_like(const RunnerSlot *runner)
 }
 
 /*
- * Tells whether an owner may take one more of the slots there are: also those who wait have a
- * claim.
+ * Tells whether an owner may take one more slot: a slot may be kept for an owner that waits.
  */
 static bool
 may_have_more(BoardOwner owner, const Standing *mine)
@@ -217,7 +216,7 @@ count_executors(void)
 }
 
 /*
- * Tells whether an owner should get the room of somebody else's process.
+ * Tells whether an owner should get the slot of another process.
  */
 static bool
 is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine)
@@ -232,8 +231,8 @@ is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine)
 }
 
 /*
- * Tells how unwelcome it would be to let a process end: one that is idle costs nothing, the last of
- * an owner much, and one that executes an activity may take long to do so.
+ * Tells what it costs to let a process end: one that is idle costs nothing, the last of an owner
+ * much, and one that executes an activity may take long to end.
  */
 static int
 price(const RunnerSlot *runner)
@@ -244,8 +243,8 @@ price(const RunnerSlot *runner)
 }
 
 /*
- * Of those with the same price the one that has been there longest, of activities the one that was
- * begun last.
+ * At the same price, the process that has been there longest; of activities, the one that was begun
+ * last.
  */
 static bool
 is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim)
@@ -260,7 +259,7 @@ is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim)
 }
 
 /*
- * Interrupts what a process that should leave is at, for an owner who has none.
+ * Interrupts what a process that should leave executes, for an owner that has none.
  */
 static void
 hurry(RunnerSlot *runner, const Standing *mine)

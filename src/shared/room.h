@@ -1,6 +1,6 @@
 /*
  * room.h
- *		Which owner gets a process, where there is not room for all.
+ *		Which owner gets a process when there are not enough slots for all.
  */
 #ifndef AION_ROOM_H
 #define AION_ROOM_H

@@ -1,9 +1,9 @@
 /*
  * roster.c
- *		Who serves whom: slots of the board for runners and executors, taken and given back.
+ *		Slots of the board for runners and executors, taken and given back.
  *
- * The scheduler reserves a slot (room.c), the process takes it when it begins and gives it back in
- * a callback when it ends, in whatever way.
+ * The scheduler reserves a slot (room.c).  The process takes it when it begins, and gives it back
+ * in a callback, however it ends.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 
 static RunnerSlot *own_runner = NULL;
 
-/* A run that may have something to do, and where it stands among the hints. */
+/* A run that may have something to do, and its position among the hints. */
 typedef struct Hint
 {
 	int64 key;
@@ -34,7 +34,7 @@ static bool give_away(const int64 *run_keys, int count);
 static void leave_runner(int code, Datum argument);
 
 /*
- * Takes back the room of a runner that has not begun, and will not; false if it has.
+ * Frees the slot of a runner that has not begun, and will not; false if it has.
  */
 bool
 aion_roster_free_runner(int slot, uint32 generation)
@@ -56,7 +56,7 @@ aion_roster_free_runner(int slot, uint32 generation)
 }
 
 /*
- * Lets all runners of this database end when they are done with what they do.
+ * Lets all runners of this database end when they are done with what they execute.
  */
 void
 aion_roster_dismiss(void)
@@ -74,13 +74,13 @@ aion_roster_dismiss(void)
 		if (runner->process >= 0)
 			aion_board_set_latch(runner->process);
 		else
-			runner->database = InvalidOid; /* it will find that nobody wants it */
+			runner->database = InvalidOid; /* it will find that it is not wanted */
 	}
 	LWLockRelease(board->lock);
 }
 
 /*
- * Tells a process of the engine that somebody wants it out of its database.
+ * Tells whether this process of the engine must leave its database.
  */
 bool
 aion_roster_must_leave(void)
@@ -121,8 +121,8 @@ aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner)
 }
 
 /*
- * Takes hints, of those about the same run one; scan says that the runner must look for ready runs
- * of its share in the table.
+ * Takes hints, of those about the same run one; scan says that the runner must look in the table
+ * for ready runs of its part.
  */
 int
 aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner)
@@ -209,8 +209,9 @@ aion_roster_set_idle(bool idle)
 
 /*
  * Says that this runner will be busy with one run for an unknown time, and gives all that it has to
- * do to the others of its owner.  The last one that is free for the owner's runs stays free, or
- * all of them might wait for the same lock; where there is no other and will be none, insist.
+ * do to the other runners of its owner.  The last runner that is free for the owner's runs stays
+ * free, or all of them might wait for the same lock; where there is no other and will be none, the
+ * caller insists.
  */
 RosterEngagement
 aion_roster_engage(const int64 *run_keys, int count, bool scanning, bool insist)
@@ -250,8 +251,8 @@ aion_roster_engage(const int64 *run_keys, int count, bool scanning, bool insist)
 }
 
 /*
- * Gives runs, and the hints that this runner has not taken, to others; with the lock.  Tells
- * whether that is much for one of them.
+ * Gives runs, and the hints that this runner has not taken, to other runners; with the lock.  Tells
+ * whether one of them now has so many that another runner is wanted.
  */
 static bool
 give_away(const int64 *run_keys, int count)
@@ -270,7 +271,7 @@ give_away(const int64 *run_keys, int count)
 }
 
 /*
- * Says that this runner has come back.  It looks for what the others have not come to.
+ * Says that this runner is free again.  It scans for what the other runners have not reached.
  */
 void
 aion_roster_disengage(void)
@@ -294,7 +295,7 @@ aion_roster_set_limit(int limit)
 }
 
 /*
- * Tells a process that another owner waits for its room.  For signal handlers, too.
+ * Tells whether another owner waits for the slot of this process.  For signal handlers, too.
  */
 bool
 aion_roster_must_make_room(void)
@@ -303,7 +304,7 @@ aion_roster_must_make_room(void)
 }
 
 /*
- * The same of what it executes, which is not wanted any more.
+ * Tells whether the task that this process executes is to be stopped.  For signal handlers, too.
  */
 bool
 aion_roster_task_is_stopped(void)
@@ -340,8 +341,8 @@ aion_roster_retire(void)
 }
 
 /*
- * Tells an executor whether there may be something for it since it looked last; recover says that
- * somebody may have left what he claimed.
+ * Tells an executor whether there may be something for it since it looked last; recover says that a
+ * process may have left a claim behind.
  */
 bool
 aion_roster_look(bool *recover)
@@ -394,7 +395,8 @@ aion_roster_begin_task(int64 run_key, int32 ordinal)
 }
 
 /*
- * Says that it no longer does.  Whoever stopped it did so before, and is not to stop anything else.
+ * Says that this process executes the task no longer.  A cancel that was sent to stop the task came
+ * before this, and must not stop anything else.
  */
 void
 aion_roster_end_task(void)

@@ -1,6 +1,6 @@
 /*
  * roster.h
- *		Who serves whom: slots of the board for runners and executors, taken and given back.
+ *		Slots of the board for runners and executors, taken and given back.
  */
 #ifndef AION_ROSTER_H
 #define AION_ROSTER_H
@@ -9,7 +9,7 @@
 
 #include "shared/board.h"
 
-/* Whom a runner serves, and which share of that owner's runs is its own. */
+/* The owner that a runner serves, and which part of that owner's runs is its own. */
 typedef struct RosterEntry
 {
 	Oid database;
@@ -24,7 +24,7 @@ typedef enum RosterEngagement
 {
 	ENGAGED_NOT,   /* it is the last one that is free */
 	ENGAGED_ALONE, /* it is the only one, and keeps what it has */
-	ENGAGED_FREELY /* others have taken what it had */
+	ENGAGED_FREELY /* other runners have taken what it had */
 } RosterEngagement;
 
 /* For the scheduler of this database. */
@@ -54,7 +54,7 @@ extern bool aion_roster_must_leave(void);
 extern bool aion_roster_must_make_room(void);
 extern bool aion_roster_task_is_stopped(void);
 
-/* For who wants to know. */
+/* For monitoring. */
 typedef struct RosterRunner
 {
 	int pid; /* 0: has not begun */

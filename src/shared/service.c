@@ -2,8 +2,8 @@
  * service.c
  *		Which databases are served: slots of the board for the launcher and the schedulers.
  *
- * The launcher makes room for a database, its scheduler takes that when it begins and gives it back
- * in a callback when it ends, in whatever way.
+ * The launcher reserves the slot of a database.  Its scheduler takes the slot when it begins, and
+ * gives it back in a callback, however it ends.
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@
 #include "shared/service.h"
 #include "support/pg_compat.h"
 
-#define REFUSED_MS 60000 /* how long a refusal is told */
+#define REFUSED_MS 60000 /* how long a refusal is reported */
 
 static bool own_scheduler = false;
 
@@ -39,7 +39,7 @@ aion_service_launcher_begin(void)
 }
 
 /*
- * Makes room for the scheduler of a database, unless there is none, or somebody holds the database.
+ * Reserves a slot for the scheduler of a database, unless there is none, or the database is held.
  */
 Offer
 aion_service_offer(Oid database)
@@ -97,7 +97,7 @@ has_room(const Board *board)
 }
 
 /*
- * Says for which databases there is no room.
+ * Notes for which databases there is no room.
  */
 void
 aion_service_set_unserved(List *databases)
@@ -133,8 +133,8 @@ aion_service_is_served(Oid database)
 }
 
 /*
- * Takes back the room of a database whose scheduler has ended.  Returns whether it should have
- * another one: it ended for some other reason than that there is nothing to serve.
+ * Frees the slot of a database whose scheduler has ended.  Returns whether it should have another
+ * one: it ended for some other reason than that there is nothing to serve.
  */
 bool
 aion_service_withdraw(Oid database, bool *no_room)
@@ -154,7 +154,7 @@ aion_service_withdraw(Oid database, bool *no_room)
 }
 
 /*
- * Makes this process the scheduler of its database; false if it has one, or somebody holds it, or
+ * Makes this process the scheduler of its database; false if the database has one, or is held, or
  * there is no room for one more.
  */
 bool
@@ -291,7 +291,7 @@ leave_launcher(int code, Datum argument)
 }
 
 /*
- * A scheduler that ends takes its slot along; its runners end, too.
+ * A scheduler that ends frees its slot; its runners end, too.
  */
 static void
 leave_scheduler(int code, Datum argument)

@@ -14,7 +14,7 @@ typedef enum Offer
 	OFFER_NOT_NEEDED
 } Offer;
 
-/* What the engine wants of max_worker_processes, and the databases that wait for some. */
+/* What the engine needs of max_worker_processes, and the databases that wait for a process. */
 typedef struct WorkerNeeds
 {
 	int databases; /* with the extension, as far as the launcher knows */
@@ -36,7 +36,7 @@ extern bool aion_service_withdraw(Oid database, bool *no_room);
 extern bool aion_service_scheduler_begin(void);
 extern void aion_service_scheduler_absent(void);
 
-/* For who wants to know; 0: there is none. */
+/* For monitoring; 0: there is none. */
 extern int aion_service_launcher_pid(void);
 extern int aion_service_scheduler_pid(void);
 extern WorkerNeeds aion_service_worker_needs(void);

@@ -7,7 +7,7 @@
  * Code that has not noticed it yet is cancelled again when the same span has passed, or ten
  * seconds.  In the end the process is terminated: nothing else can stop it.
  *
- * The watch ticks more often than that, to see whether somebody wants the run that is executed.
+ * The watch ticks more often than that, to see whether a session wants the run that is executed.
  */
 #include "postgres.h"
 
@@ -50,8 +50,8 @@ aion_stopwatch_start(long milliseconds)
 }
 
 /*
- * Stops, and tells whether the time was up before.  A cancel of ours that nobody noticed yet is
- * taken back.
+ * Stops, and tells whether the time was up before.  A cancel of the watch that was not processed
+ * yet is taken back.
  */
 bool
 aion_stopwatch_stop(void)

@@ -1,17 +1,17 @@
 /*
  * wakeup.c
- *		Waking whoever waits for something, when it has committed.
+ *		Waking sessions and processes that wait for something, when it has committed.
  *
  * The engine's processes are told through the board what has become ready.  A session that waits
  * writes into its own slot of shared memory what it waits for, looks once more, and sleeps on its
- * latch until the slot is empty.  Whoever makes that happen empties the slot and sets the latch,
- * from a transaction callback, when the commit is visible to everybody.  It is the slot that
- * counts: the latch is set for other reasons too, and reset by whatever waits while the waiter
+ * latch until the slot is empty.  The backend that makes that happen empties the slot and sets the
+ * latch, from a transaction callback, when the commit is visible to all.  It is the slot that
+ * counts: the latch is set for other reasons too, and reset by any other wait while the waiter
  * looks.  A wake-up carries nothing: the waiter looks again, and a spurious one costs a look.
  *
- * COMMIT PREPARED runs no callback, so the utility hook wakes everybody in that database.  Where
- * nobody can wake a waiter, it looks again by itself: without shared_preload_libraries there is no
- * shared memory, and what a standby replays runs no callbacks either.
+ * COMMIT PREPARED runs no callback, so the utility hook wakes all waiters in that database.  Where
+ * no callback can wake a waiter, it looks again by itself: without shared_preload_libraries there
+ * is no shared memory, and what a standby replays runs no callbacks either.
  */
 #include "postgres.h"
 
@@ -43,7 +43,7 @@
 typedef struct WaiterSlots
 {
 	int count;
-	/* By number of the process: a run, or a set of task queues; 0: nothing, or it was told. */
+	/* By number of the process: a run, or a set of task queues; 0: nothing, or it was woken. */
 	pg_atomic_uint64 watched[FLEXIBLE_ARRAY_MEMBER];
 } WaiterSlots;
 
@@ -60,10 +60,10 @@ typedef struct News
 		NEWS_BACKGROUND,
 		NEWS_STOP
 	} kind;
-	BoardTimer about; /* fire_at only of a timer, of a task to stop its ordinal for the owner */
+	BoardTimer about; /* fire_at only of a timer; owner_key is the ordinal of a task to stop */
 } News;
 
-static WaiterSlots *slots = NULL; /* in shared memory, if we were preloaded */
+static WaiterSlots *slots = NULL; /* in shared memory, if the library was preloaded */
 static News *pending = NULL;
 static int pending_count = 0;
 static int pending_room = 0;
@@ -145,7 +145,7 @@ aion_wakeup_extension(void)
 }
 
 /*
- * Wakes whoever waits in this database, to look for himself.
+ * Wakes all that wait in this database, so that each looks again.
  */
 void
 aion_wakeup_everybody(void)
@@ -207,7 +207,7 @@ aion_wakeup_unwatch(void)
 }
 
 /*
- * Waits until told, at most so long, or until it is time to look again.
+ * Waits until woken, at most so long, or until it is time to look again.
  */
 void
 aion_wakeup_wait(long milliseconds)
@@ -230,7 +230,7 @@ aion_wakeup_wait(long milliseconds)
 }
 
 /*
- * Returns after how long a waiter that nobody tells anything looks all the same.
+ * Returns after how long a waiter that is not woken looks all the same.
  */
 static long
 look_again_after(void)
@@ -244,7 +244,7 @@ look_again_after(void)
 }
 
 /*
- * Tells whether this session still waits to be told; without shared memory always.
+ * Tells whether this session still waits to be woken; without shared memory always.
  */
 static bool
 is_watching(void)
@@ -271,7 +271,7 @@ attach(void *memory, bool is_new, LWLock *lock)
 }
 
 /*
- * A session that ends the waiting for itself by an error has nothing to be woken for.
+ * A session whose wait has ended by an error has nothing to be woken for.
  */
 static void
 transaction_ended(XactEvent event, void *argument)
@@ -300,7 +300,7 @@ static void
 tell(void)
 {
 	if (pending_count > 0)
-		pg_memory_barrier(); /* the commit is seen by whoever is not seen waiting */
+		pg_memory_barrier(); /* a session that is not seen waiting sees the commit */
 	for (int i = 0; i < pending_count; i++)
 	{
 		const BoardTimer *about = &pending[i].about;
@@ -366,7 +366,8 @@ is_here(int process)
 }
 
 /*
- * Wakes one of those that wait for a queue, who then waits no more: as many tasks, as many workers.
+ * Wakes one of the sessions that wait for a queue, which then waits no more: as many tasks, as many
+ * workers.
  */
 static void
 wake_worker(uint64 bit)
@@ -384,7 +385,7 @@ wake_worker(uint64 bit)
 }
 
 /*
- * Wakes those who wait for what a run publishes and, when it has ended, for its end.
+ * Wakes the sessions that wait for what a run publishes and, when it has ended, for its end.
  */
 static void
 wake_waiters(uint64 key, bool ended)

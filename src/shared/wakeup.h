@@ -1,6 +1,6 @@
 /*
  * wakeup.h
- *		Waking whoever waits for something, when it has committed.
+ *		Waking sessions and processes that wait for something, when it has committed.
  */
 #ifndef AION_WAKEUP_H
 #define AION_WAKEUP_H
@@ -20,9 +20,9 @@ extern void aion_wakeup_extension(void); /* the extension came or went */
 extern void aion_wakeup_queue(const char *name); /* a task queue has something */
 
 extern void aion_wakeup_background(int32 owner_key);		/* so has an owner, in the background */
-extern void aion_wakeup_stop(int64 run_key, int32 ordinal); /* nobody wants such a task any more */
+extern void aion_wakeup_stop(int64 run_key, int32 ordinal); /* such a task is not wanted any more */
 
-/* What nobody has told anything about has just committed. */
+/* For what has committed without a callback. */
 extern void aion_wakeup_everybody(void);
 
 /* Sessions that wait for the end of a run, for what it publishes, or for a task. */

@@ -3,7 +3,7 @@
  *		The one clock of the engine, replaceable for the length of a test's transaction.
  *
  * All moments that the engine compares or writes into history come from here.  A virtual clock
- * stands still until a test moves it.  What was done under it must not be kept, so the transaction
+ * stands still until a test moves it.  What is done under it must not be kept, so the transaction
  * cannot commit.
  */
 #include "postgres.h"
@@ -63,8 +63,8 @@ aion_clock_set(TimestampTz moment)
 }
 
 /*
- * Returns how often this process has stopped the clock: a number that all of one test has in common
- * and no other test has.
+ * Returns how often this process has stopped the clock: the number is the same throughout a test,
+ * and differs between tests.
  */
 int64
 aion_clock_stops(void)
@@ -73,7 +73,7 @@ aion_clock_stops(void)
 }
 
 /*
- * Refuses COMMIT before it fires what is deferred: code of other roles may have left it.
+ * Refuses COMMIT before it fires deferred triggers: code of other roles may have queued them.
  */
 void
 aion_clock_check_commit(const TransactionStmt *statement)
@@ -107,7 +107,7 @@ refuse_commit(void)
 }
 
 /*
- * Lets the clock go on if its stop is rolled back.
+ * Ends the virtual clock if its stop is rolled back.
  */
 static void
 subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,

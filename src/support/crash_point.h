@@ -3,7 +3,7 @@
  *		Named places where the tests let a process die.
  *
  * They exist in a test build only.  There the setting aion.crash_point names the place, and the
- * first process that comes by is gone as by kill -9, once: a file remembers that it has been.
+ * first process that reaches it is killed as by kill -9, once: a file records that it was.
  */
 #ifndef AION_CRASH_POINT_H
 #define AION_CRASH_POINT_H

@@ -181,7 +181,7 @@ aion_zone_moment(int64 local, pg_tz *zone)
 }
 
 /*
- * Returns what the clock of a zone shows.
+ * Returns the local time of a zone at a moment.
  */
 int64
 aion_zone_local(pg_time_t moment, pg_tz *zone)

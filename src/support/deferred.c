@@ -1,6 +1,6 @@
 /*
  * deferred.c
- *		Deferred constraints and triggers at the end of code that is executed for itself.
+ *		Deferred constraints and triggers, fired or checked when code of users ends.
  */
 #include "postgres.h"
 
@@ -12,7 +12,8 @@
 #include "support/subtransaction.h"
 
 /*
- * Fires what the code has deferred, so that a violation is its own.  In a test it is only checked.
+ * Fires what the code has deferred, so that a violation is an error of the code.  In a test it is
+ * only checked.
  */
 void
 aion_deferred_fire(void)
@@ -24,8 +25,8 @@ aion_deferred_fire(void)
 }
 
 /*
- * Checks deferred constraints without leaving a trace.  Firing their triggers for good, as is done
- * where a commit follows, is not possible in subtransactions of a transaction that is the test's.
+ * Checks deferred constraints without leaving a trace.  Their triggers cannot be fired for good, as
+ * is done before a commit, in subtransactions of a test's transaction.
  */
 void
 aion_deferred_check(void)

@@ -1,6 +1,6 @@
 /*
  * deferred.h
- *		Deferred constraints and triggers at the end of code that is executed for itself.
+ *		Deferred constraints and triggers, fired or checked when code of users ends.
  */
 #ifndef AION_DEFERRED_H
 #define AION_DEFERRED_H

@@ -43,7 +43,7 @@ aion_duration_after(TimestampTz start, const Interval *duration, const char *wha
 {
 	TimestampTz end;
 
-	/* Nothing that far away is meant; it also keeps the sum in range. */
+	/* A longer interval is a mistake; the limit also keeps the sum in range. */
 	if (duration->month > 12 * 10000 || duration->day > 366 * 10000 ||
 		duration->time > INT64CONST(366) * 10000 * USECS_PER_DAY)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("%s is too long", what)));
@@ -53,7 +53,7 @@ aion_duration_after(TimestampTz start, const Interval *duration, const char *wha
 }
 
 /*
- * Reads an interval; what is none is refused under the name of what it is for.
+ * Reads an interval; the error for other text names what the interval is for.
  */
 Interval *
 aion_duration_parse(const char *text, const char *what)

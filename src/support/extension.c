@@ -3,12 +3,12 @@
  *		The extension as it is installed in this database, and the right to work on its tables.
  *
  * A backend may see several installations in its life: DROP EXTENSION and CREATE EXTENSION give
- * every object a new oid.  Whatever a backend remembers about the catalogs is therefore tagged
- * with a generation, which changes with the oid of aion._run, a cheap lookup in the system caches.
+ * every object a new oid.  All that a backend caches from the catalogs is therefore tagged with a
+ * generation, which changes with the oid of aion._run, a cheap lookup in the system caches.
  *
  * All entry points are SECURITY INVOKER.  For its own statements, and for nothing else, the engine
- * becomes the owner of the extension, as a SECURITY DEFINER function would.  On error the
- * enclosing (sub)transaction restores user and settings, so nobody needs to catch anything.
+ * becomes the owner of the extension, as a SECURITY DEFINER function would.  On error the enclosing
+ * (sub)transaction restores user and settings, so callers need not catch it.
  */
 #include "postgres.h"
 
@@ -69,8 +69,8 @@ aion_extension(void)
 }
 
 /*
- * Becomes the engine: the owner of the extension, with a search path nobody can plant anything in,
- * and connected to SPI.  The current memory context stays the caller's.
+ * Becomes the engine: the owner of the extension, with a search path in which no other role can
+ * plant objects, and connected to SPI.  The current memory context stays the caller's.
  */
 void
 aion_authority_assume(Authority *authority)
@@ -92,7 +92,7 @@ aion_authority_assume(Authority *authority)
 }
 
 /*
- * Becomes again who aion_authority_assume() found.  Rows still held by SPI are gone.
+ * Restores what aion_authority_assume() found.  Rows still held by SPI are gone.
  */
 void
 aion_authority_drop(Authority *authority)
@@ -159,7 +159,7 @@ aion_extension_is_current(void)
 }
 
 /*
- * Takes over the extension, if this library can serve it.
+ * Reads the extension, and refuses one that this library cannot serve.
  */
 static void
 know_extension(Oid run_table)

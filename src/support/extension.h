@@ -13,7 +13,7 @@ typedef struct Extension
 	uint64 generation; /* counts the extensions this backend has seen: never the same twice */
 } Extension;
 
-/* What a backend was before it began to speak for the engine. */
+/* User and settings of a backend before it assumed the engine's authority. */
 typedef struct Authority
 {
 	Oid userid;

@@ -89,7 +89,7 @@
 #define aion_compat_interval_is_finite(i) true
 #endif
 
-/* 18 says it before the declaration. */
+/* 18 has pg_noreturn, which comes before the declaration. */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))
 #endif
@@ -101,7 +101,7 @@
 #define AION_COMPAT_TRANSFORM_DEPENDENCIES
 #endif
 
-/* 17 numbers backends from 0 and renamed what MyProc is found by. */
+/* 17 numbers backends from 0 and renamed the number of MyProc. */
 #if PG_VERSION_NUM >= 170000
 #define AION_COMPAT_MY_PROC_NUMBER MyProcNumber
 #else

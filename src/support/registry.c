@@ -1,11 +1,11 @@
 /*
  * registry.c
- *		What a backend remembers of the tables that say which code there is.
+ *		A backend's cache of the tables that say which code there is.
  *
- * Registrations change rarely and are looked at in every turn.  Whoever changes one of their
- * tables sends a relcache invalidation of that table; it reaches every backend when the change
- * commits, as news of the catalogs do.  The callbacks only set flags: they may come at any time
- * and must not look at anything.
+ * Registrations change rarely and are looked at in every turn.  A transaction that changes one of
+ * their tables sends a relcache invalidation of it, which reaches every backend after the commit,
+ * as one of a catalog does.  The callbacks only set flags: they may be called at any time and must
+ * not look up anything.
  */
 #include "postgres.h"
 
@@ -45,7 +45,8 @@ aion_registry_init(Registry *registry)
 }
 
 /*
- * Forgets what is out of date.  Entries somebody still points to live until the transaction ends.
+ * Discards entries that are out of date.  Callers may still point to them, so they live until the
+ * transaction ends.
  */
 void
 aion_registry_refresh(Registry *registry)

@@ -1,13 +1,13 @@
 /*
  * registry.h
- *		What a backend remembers of the tables that say which code there is.
+ *		A backend's cache of the tables that say which code there is.
  */
 #ifndef AION_REGISTRY_H
 #define AION_REGISTRY_H
 
 #include "nodes/pg_list.h"
 
-/* A cache of rows of one table; whoever owns it fills it below its context. */
+/* A cache of rows of one table; the file that defines it allocates them below its context. */
 typedef struct Registry
 {
 	const char *table;	   /* in schema aion */

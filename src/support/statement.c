@@ -3,8 +3,8 @@
  *		The engine's own SQL: fixed text, typed parameters, prepared once per backend.
  *
  * Executed between aion_authority_assume() and aion_authority_drop().  Each statement sees a new
- * snapshot where the isolation level gives one.  Rows stay in SPI's memory until the drop; what
- * reads them copies into the current memory context.
+ * snapshot where the isolation level gives one.  Rows stay in SPI's memory until the drop; the
+ * functions that read them copy into the current memory context.
  */
 #include "postgres.h"
 
@@ -96,9 +96,9 @@ execute(Statement *statement, Datum *values, const char *nulls)
 }
 
 /*
- * Locks the tables that a statement reads as if it wrote them, since the transaction is likely to:
- * otherwise REINDEX, which locks a table against writing and then an index against reading, would
- * get in between, and wait for this transaction as this one for it.
+ * Locks the tables that a statement reads as if it wrote them, since the transaction is likely to
+ * write them later.  A REINDEX that came in between would deadlock with it: it locks a table
+ * against writing and then an index against reading.
  */
 static void
 lock_as_writer(const Statement *statement)
@@ -146,9 +146,9 @@ prepare(Statement *statement)
 }
 
 /*
- * Makes the plan that a statement keeps.  Tables grow by orders of magnitude under a plan, and what
- * is one in a million today is everything tomorrow.  So a plan depends on the schema alone: the
- * planner is told that every table is large, and nothing of what is in it.
+ * Makes the plan that a statement keeps.  Tables grow by orders of magnitude under a plan, and a
+ * condition that one row in a million meets today may be met by all tomorrow.  So a plan depends on
+ * the schema alone: the planner is told that every table is large, and nothing of what is in it.
  */
 static void
 make_plan(Statement *statement)

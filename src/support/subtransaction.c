@@ -1,6 +1,6 @@
 /*
  * subtransaction.c
- *		Doing something whose error is not the caller's.
+ *		Subtransactions whose errors are caught.
  */
 #include "postgres.h"
 
@@ -34,7 +34,7 @@ aion_subtransaction_release(const Subtransaction *sub)
 }
 
 /*
- * Ends it and takes back what it has done, with what code has begun in it and not ended.
+ * Rolls it back, with the subtransactions that code has begun in it and not ended.
  */
 void
 aion_subtransaction_undo(const Subtransaction *sub)

@@ -1,10 +1,10 @@
 /*
  * subtransaction.h
- *		Doing something whose error is not the caller's.
+ *		Subtransactions whose errors are caught.
  *
  * If an error left it open, the code that catches the error would go on within it, and with the
- * rights of the engine.  So nothing comes between begin and PG_TRY, and a caller that only passes
- * the error on has both as well.
+ * rights of the engine.  So nothing comes between begin and PG_TRY, and a caller that only
+ * re-throws the error needs both as well.
  *
  *		aion_subtransaction_begin(&sub);
  *		PG_TRY();

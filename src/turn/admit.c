@@ -1,11 +1,11 @@
 /*
  * admit.c
- *		Whether starts that workflow code asks for can be had.
+ *		Decides whether starts that workflow code asks for are possible.
  *
- * Code asks while it runs; what it asks for is found out after that, as the owner and before any of
- * it is recorded.  Defaults and types of the other workflow's parameters may call code of users, so
- * this is done like an activity: in a subtransaction, within the time of a turn.  What a deploy or
- * a grant mends is a hindrance, an input that does not fit is an answer.
+ * Code asks for a start during a turn; the start is checked after the turn, as the owner and before
+ * any of it is recorded.  Defaults and types of the other workflow's parameters may call code of
+ * users, so this is done like an activity: in a subtransaction, within the time of a turn.  What a
+ * deploy or a grant can fix is a hindrance, an input that does not fit is an answer.
  */
 #include "postgres.h"
 
@@ -32,7 +32,7 @@ static const char *reason_of(const ErrorData *error);
 static Jsonb *detail_of(const WantedStart *wanted, const ErrorData *error);
 
 /*
- * Finds the code of a start and fits the input to it.  Raises only what is the machine's.
+ * Finds the code of a start and fits the input to it.  Raises only failures of the infrastructure.
  */
 bool
 aion_admit(WantedStart *wanted, Hindrance *hindrance)
@@ -79,7 +79,7 @@ aion_admit(WantedStart *wanted, Hindrance *hindrance)
 }
 
 /*
- * Calls whatever has a say in it, inside of the subtransaction.
+ * Calls what may execute code of users, inside of the subtransaction.
  */
 static void
 find_out(WantedStart *wanted)
@@ -103,7 +103,7 @@ find_out(WantedStart *wanted)
 }
 
 /*
- * Tells what the run is blocked for by an error; NULL if it is none that a deploy or a grant mends.
+ * Returns why an error blocks the run; NULL if no deploy or grant can fix it.
  */
 static const char *
 reason_of(const ErrorData *error)

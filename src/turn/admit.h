@@ -1,6 +1,6 @@
 /*
  * admit.h
- *		Whether starts that workflow code asks for can be had.
+ *		Decides whether starts that workflow code asks for are possible.
  */
 #ifndef AION_ADMIT_H
 #define AION_ADMIT_H
@@ -17,7 +17,7 @@ typedef struct WantedStart
 	bool is_resolved;	/* the code was found already */
 } WantedStart;
 
-/* Without authority; false if it cannot be had yet. */
+/* Without authority; false if the start is not possible yet. */
 extern bool aion_admit(WantedStart *wanted, Hindrance *hindrance);
 
 #endif

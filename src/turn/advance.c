@@ -2,11 +2,11 @@
  * advance.c
  *		Executing the turns that a run is ready for.
  *
- * Caller has claimed the run: holds its lock and is its owner.  All that happens to the run is in
- * one subtransaction, its share of the transaction: if the machine fails in the middle, the share
- * is rolled back, the failure is noted outside of it, and whatever else the transaction holds is
- * not touched.  This is the stepwise turn: inline activities are executed between two executions
- * of the code, each in a subtransaction of its own.
+ * The caller has claimed the run: it holds the lock, and executes as the owner.  All that happens
+ * to the run is in one subtransaction, its share of the transaction: if the infrastructure fails in
+ * the middle, the share is rolled back, the failure is noted outside of it, and the rest of the
+ * transaction is not touched.  This is the stepwise turn: inline activities are executed between
+ * two executions of the code, each in a subtransaction of its own.
  */
 #include "postgres.h"
 
@@ -47,7 +47,7 @@
 
 #define MAX_DOUBT 1000 /* turns */
 #define SLICE 3		   /* times what a batch may take */
-#define MAX_HEARINGS 3 /* of what arrives while the code comes to its end */
+#define MAX_HEARINGS 3 /* repetitions for what arrives while the code ends */
 
 /* The code of a run, or why it cannot be executed. */
 typedef struct Code
@@ -82,7 +82,7 @@ static bool time_is_up(const Budget *budget);
 static void add_context(void *run);
 
 /*
- * Takes a run as far as it can go, or as its budget allows.
+ * Advances a run as far as it can go, or as its budget allows.
  */
 void
 aion_run_advance(Run *run, Budget *budget)
@@ -146,7 +146,7 @@ aion_run_advance(Run *run, Budget *budget)
 }
 
 /*
- * Notes why a share was interrupted.  Nothing of it has happened, and nobody is to blame.
+ * Notes why a share was interrupted.  Nothing of it has happened, and it counts as no failure.
  */
 static void
 note_interruption(const Run *run, Interruption cause, Budget *budget)
@@ -172,8 +172,8 @@ aion_run_take_arrivals(Run *run)
 }
 
 /*
- * Notes, after what it did was rolled back, that a run met a failure of the machine: its turn is
- * tried again later, and after too many times the run is blocked and tried again more rarely.
+ * Notes a failure of the infrastructure in a run, after what it did was rolled back: its turn is
+ * retried later, and after too many failures the run is blocked and retried more rarely.
  */
 void
 aion_run_note_failure(int64 run_key, const ErrorData *error)
@@ -184,7 +184,7 @@ aion_run_note_failure(int64 run_key, const ErrorData *error)
 	aion_authority_assume(&authority);
 	run = aion_run_lock(run_key, CurrentMemoryContext);
 	if (run != NULL && aion_run_is_closed(run))
-		run = NULL; /* somebody ended it meanwhile */
+		run = NULL; /* it was ended meanwhile */
 	if (run != NULL)
 		aion_run_postpone(run);
 	aion_authority_drop(&authority);
@@ -216,7 +216,7 @@ advance_share(Run *run, Budget *budget)
 }
 
 /*
- * Takes in what has arrived, and finds the code.
+ * Records what has arrived, and finds the code.
  */
 static void
 begin_share(Run *run, Code *code)
@@ -245,8 +245,8 @@ is_executable(const Run *run)
 }
 
 /*
- * Alternates between activities and turns until there is nothing new to tell the code.  Returns
- * whether the budget ended before that.
+ * Alternates between activities and turns until there is nothing new for the code.  Returns whether
+ * the budget ended before that.
  */
 static bool
 work(Run *run, const Code *code, Budget *budget)
@@ -256,7 +256,7 @@ work(Run *run, const Code *code, Budget *budget)
 
 	for (;;)
 	{
-		/* Code whose await has just been ended may not want any more what has not been begun. */
+		/* Code whose await has just been ended may not need activities that have not begun. */
 		Progress progress = must_run && is_interrupted(run) ? PROGRESS_NONE : perform(run, budget);
 
 		if (progress == PROGRESS_BLOCKED)
@@ -293,9 +293,9 @@ is_interrupted(const Run *run)
 }
 
 /*
- * Executes activities that the commands so far ask for, until the time is up, but for as long as it
- * took to get here: reading the history of a large run, and its code, may take all of the time, and
- * has to be done again for what is left.
+ * Executes activities that the commands so far ask for, until the time is up, but at least for as
+ * long as it took to get here: reading the history of a large run, and its code, may take all of
+ * the time, and must be repeated for what is left.
  */
 static Progress
 perform(Run *run, Budget *budget)
@@ -321,7 +321,7 @@ perform(Run *run, Budget *budget)
 }
 
 /*
- * Tells whether to try an optimistic turn: not for a while after one of this version was in vain.
+ * Tells whether to try an optimistic turn: not for a while after one of this version was discarded.
  */
 static bool
 is_promising(Version *version)
@@ -336,7 +336,7 @@ is_promising(Version *version)
 
 /*
  * Takes an optimistic turn: activities are executed where the code calls them, and all of it is
- * kept or nothing.  NULL if it came to nothing: then the run is as it was before.
+ * kept or nothing.  NULL if it was discarded: then the run is as it was before.
  */
 static Turn *
 try_turn(Run *run, const Code *code, const Budget *budget)
@@ -346,7 +346,7 @@ try_turn(Run *run, const Code *code, const Budget *budget)
 
 	if (run->history->written < run->history->count)
 	{
-		/* What is only in memory would be forgotten with a turn that is in vain. */
+		/* A turn that is discarded would lose what is only in memory. */
 		aion_authority_assume(&authority);
 		aion_recorder_write(run->history);
 		aion_authority_drop(&authority);
@@ -376,8 +376,8 @@ try_turn(Run *run, const Code *code, const Budget *budget)
 }
 
 /*
- * Lets the code go on and does what it decides.  Returns whether that has answered at once what the
- * code waits for.
+ * Executes the code and applies what it decides.  Returns whether that has answered at once what
+ * the code waits for.
  */
 static bool
 take_turn(Run *run, const Code *code, Budget *budget)
@@ -392,7 +392,7 @@ take_turn(Run *run, const Code *code, Budget *budget)
 	{
 		aion_turn_free(turn);
 		if (aion_run_is_closed(run))
-			return false; /* that is what it heard */
+			return false; /* an arrival has ended it */
 		turn = execute_code(run, code, budget);
 	}
 	mistake = aion_mistake_uncaught(turn);
@@ -450,9 +450,10 @@ execute_code(Run *run, const Code *code, const Budget *budget)
 }
 
 /*
- * Records what has arrived while the code came to its end.  If there is anything, what the turn
- * decided is void and the code looks again: so who sees the run open is heard.  Senders who never
- * pause do not keep it open: caller asks a few times only, and the rest is left unconsumed.
+ * Records what has arrived while the code ended.  If there is anything, what the turn decided is
+ * void and the code is executed again: so the code gets what was sent while the run was open.
+ * Senders that never pause do not keep it open: the caller repeats this a few times only, and the
+ * rest is left unconsumed.
  */
 static bool
 hears_more(Run *run, const Turn *turn)
@@ -494,8 +495,8 @@ end_share(Run *run, bool unfinished)
 }
 
 /*
- * Writes the row of a run whose share has gone through: outside of the share's subtransaction,
- * since an update of what the transaction itself has locked would need a multixact in there.
+ * Writes the row of a run whose share has succeeded: outside of the share's subtransaction, since
+ * an update of what the transaction itself has locked would need a multixact in it.
  */
 static void
 save_row(Run *run)
@@ -510,8 +511,8 @@ save_row(Run *run)
 }
 
 /*
- * Blocks a run because of the machine.  If even that fails, its history perhaps cannot be read:
- * nothing is changed, and no other run suffers.
+ * Blocks a run because of the infrastructure.  If even that fails, its history may be unreadable:
+ * nothing is changed, and no other run is affected.
  */
 static void
 block_after_failures(Run *run, const ErrorData *error)
@@ -545,9 +546,9 @@ block_after_failures(Run *run, const ErrorData *error)
 }
 
 /*
- * The process ends in the middle of a run.  The run is tried again later, or it would end every
- * process that executes it; and blocked if its code does not let itself be cancelled.  An error
- * here only ends the process the sooner.
+ * Called when the process ends in the middle of a run.  The run is retried later, or it would end
+ * every process that executes it; it is blocked if its code cannot be cancelled.  An error here
+ * only ends the process sooner.
  */
 static void
 note_interrupted(int code, Datum argument)
@@ -566,7 +567,7 @@ note_interrupted(int code, Datum argument)
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false); /* nothing could end that wait */
 	aion_authority_assume(&authority);
-	if (aion_ready_lock_tables(false)) /* nor that one */
+	if (aion_ready_lock_tables(false)) /* nor a wait for a lock */
 		run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
 	if (run != NULL && aion_run_is_closed(run))
 		run = NULL;

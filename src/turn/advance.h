@@ -7,15 +7,15 @@
 
 #include "run/run.h"
 
-/* How far a run is taken. */
+/* How far a run may be advanced, and how far it came. */
 typedef struct Budget
 {
 	int64 turns;		/* left to execute */
 	TimestampTz until;	/* by the machine's clock; DT_NOEND: no limit */
 	bool sharing;		/* the transaction holds the work of other runs */
-	bool lost_patience; /* it did not get through for others; nothing of it has happened */
-	bool was_slow;		/* because it took too long for what waits behind it */
-	bool interrupted;	/* somebody waits for the end of the transaction */
+	bool lost_patience; /* given up because of other sessions or runs; nothing of it has happened */
+	bool was_slow;		/* because it took too long for the work that waits behind it */
+	bool interrupted;	/* a session waits for the end of the transaction */
 	TimestampTz began;	/* the share that is being executed */
 	int64 spent;		/* with activities between two turns of it, us */
 	bool out_of_time;	/* its code was left because the time was up */

@@ -1,14 +1,14 @@
 /*
  * continue.c
- *		Runs that go on as new ones.
+ *		Runs that continue as new ones.
  *
  * The code leaves its turn as it does when it suspends, so it cannot catch that.  The end of the
- * run and the beginning of its successor are one commit: nobody ever sees both open, or neither.
- * The successor has the workflow id, the owner and whoever waits for the end of the run; what else
- * it is given is up to the primitives.
+ * run and the beginning of its successor are one commit: no session ever sees both open, or
+ * neither.  The successor takes over the workflow id, the owner and the parents that wait for the
+ * end of the run; what else it gets is up to the primitives.
  *
- * The first run of a chain is its chain_key: by that a successor finds what was sent to those that
- * it goes on for by senders who had not committed then.
+ * The key of the first run of a chain is its chain_key: by that a successor finds what was sent to
+ * earlier runs of the chain by senders that had not committed then.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@
 #include "turn/admit.h"
 #include "turn/continue.h"
 
-/* How code wants to go on. */
+/* How the code continues. */
 typedef struct Continuation
 {
 	WantedStart wanted;
@@ -41,7 +41,8 @@ static Jsonb *all_parents(const Run *run);
 static TimestampTz next_deadline(const Run *run, TimestampTz now);
 
 /*
- * Finds out what the run is to go on with.  If the input does not fit, the code has failed.
+ * Finds the code that the run continues with, and completes its input.  If the input does not fit,
+ * the code has failed.
  */
 void
 aion_continue_admit(Run *run, Turn *turn, Hindrance *hindrance)
@@ -54,7 +55,7 @@ aion_continue_admit(Run *run, Turn *turn, Hindrance *hindrance)
 }
 
 /*
- * Ends a run whose code goes on as a new one, which is started when the row of this one is written.
+ * Ends a run that continues as a new one, which is started when the row of this one is written.
  */
 void
 aion_continue_close(Run *run, Turn *turn)
@@ -75,7 +76,7 @@ aion_continue_close(Run *run, Turn *turn)
 }
 
 /*
- * Starts the run that goes on for one whose row says by now that it has ended.
+ * Starts the successor of a run whose row says already that it has ended.
  */
 void
 aion_continue_start(Run *successor)
@@ -89,7 +90,7 @@ aion_continue_start(Run *successor)
 }
 
 /*
- * Compares how a replay came to its end with how the run did, where one of them goes on; NULL if
+ * Compares how a replay ended with how the run did, where one of them continued as new; NULL if
  * they agree.
  */
 char *
@@ -103,7 +104,7 @@ aion_continue_compare(const Run *run, const Turn *turn)
 	if (terminal->type == EVENT_WORKFLOW_COMPLETED)
 		return pstrdup("the code returned, now it goes on as a new run");
 	if (terminal->type != EVENT_WORKFLOW_CONTINUED_AS_NEW)
-		return NULL; /* others ended it, or it could not go on and failed for that */
+		return NULL; /* it was ended from outside, or failed because it could not continue */
 	if (turn->verdict != TURN_CONTINUED)
 		return pstrdup("the code went on as a new run, now it does not");
 	aion_event_read_continued_as_new(terminal->attributes, &was);
@@ -153,7 +154,7 @@ make_successor(const Run *run, const StartRequest *request, const Jsonb *input)
 }
 
 /*
- * Returns everybody who waits for the end of a run; NULL if nobody does.
+ * Returns all parents that wait for the end of a run; NULL if there are none.
  */
 static Jsonb *
 all_parents(const Run *run)
@@ -172,8 +173,7 @@ all_parents(const Run *run)
 }
 
 /*
- * Returns the moment at which the successor times out: as long after its beginning as it was of the
- * run that it goes on for.
+ * Returns when the successor times out: as long after its beginning as the run that it continues.
  */
 static TimestampTz
 next_deadline(const Run *run, TimestampTz now)
@@ -222,8 +222,8 @@ aion_continue_as_new(PG_FUNCTION_ARGS)
 }
 
 /*
- * continue_suggested() -> whether the history that the code knows is half as long as it should ever
- * be
+ * continue_suggested() -> whether the history that the code knows has half of the length it should
+ * have at most
  */
 Datum
 aion_continue_suggested(PG_FUNCTION_ARGS)

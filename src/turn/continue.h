@@ -1,6 +1,6 @@
 /*
  * continue.h
- *		Runs that go on as new ones.
+ *		Runs that continue as new ones.
  */
 #ifndef AION_CONTINUE_H
 #define AION_CONTINUE_H

@@ -1,10 +1,9 @@
 /*
  * decision.c
- *		What a turn decided, made true: its commands are recorded, and the run waits, ends or is
- *		blocked.
+ *		Applies what a turn decided: records commands, and the run waits, ends or is blocked.
  *
- * The engine's authority is wanted throughout.  Nothing of this happens before the turn's own
- * subtransaction has been rolled back.
+ * All of it requires the engine's authority, and happens after the turn's own subtransaction has
+ * been rolled back.
  */
 #include "postgres.h"
 
@@ -35,9 +34,9 @@ static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
 
 /*
- * Prepares what a turn newly asks for.  Where something cannot be had, the commands from there on
- * are left out, and so is how the turn ended: the code is executed again to be told, or the run is
- * blocked.
+ * Prepares the new commands of a turn.  If one cannot be carried out, the commands from there on
+ * are left out, and so is how the turn ended: the code is executed again to get the error, or the
+ * run is blocked.
  */
 void
 aion_decision_admit(Run *run, Turn *turn, Hindrance *hindrance)
@@ -52,7 +51,7 @@ aion_decision_admit(Run *run, Turn *turn, Hindrance *hindrance)
 			(command->mistake != NULL && command->mistake->told))
 			continue;
 		if (command->mistake != NULL)
-			*hindrance = command->mistake->hindrance; /* it is told when it is awaited */
+			*hindrance = command->mistake->hindrance; /* the code gets it at its await */
 		else if (command->class->admit(run, command, hindrance))
 			continue;
 		else if (hindrance->failure != NULL)
@@ -68,8 +67,8 @@ aion_decision_admit(Run *run, Turn *turn, Hindrance *hindrance)
 }
 
 /*
- * Records what a turn asked for before what it cannot have, and blocks the run unless the code can
- * be told.
+ * Records the commands before the one that cannot be carried out, and blocks the run unless the
+ * code is to get the error.
  */
 void
 aion_decision_stop_short(Run *run, Turn *turn, const Hindrance *hindrance, const Mistake *uncaught)
@@ -83,7 +82,7 @@ aion_decision_stop_short(Run *run, Turn *turn, const Hindrance *hindrance, const
 }
 
 /*
- * Does what a turn decided.
+ * Applies what a turn decided.
  */
 void
 aion_decision_apply(Run *run, Turn *turn)
@@ -124,8 +123,8 @@ aion_decision_apply(Run *run, Turn *turn)
 }
 
 /*
- * Marks activities that the code has never waited for: its end cancels them, which is hardly what
- * its author has meant.
+ * Marks activities that the code has never awaited: its end cancels them, which its author hardly
+ * intended.
  */
 static void
 note_unawaited(Run *run, const Turn *turn)
@@ -153,8 +152,8 @@ note_unawaited(Run *run, const Turn *turn)
 }
 
 /*
- * Ends a run because its code did not catch a cancel request, and notes what that was for: the
- * request, those the code was not told, and what it only cancelled because of it.
+ * Ends a run because its code did not catch a cancel request, and notes what it ended on: the
+ * request, those that were not raised in the code, and what it only cancelled because of it.
  */
 static void
 close_cancelled(Run *run, const Turn *turn)
@@ -172,7 +171,7 @@ close_cancelled(Run *run, const Turn *turn)
 }
 
 /*
- * Adds what the code has cancelled from one of its commands on; false if it asked for more.
+ * Adds the cancels that the code gave from one of its commands on; false if it gave other commands.
  */
 static bool
 only_cancelled(const Turn *turn, int first, List **seqs)
@@ -192,8 +191,8 @@ only_cancelled(const Turn *turn, int first, List **seqs)
 }
 
 /*
- * Ends a run because its code failed, and notes what that was for: failures that the code was told
- * of and gave no command after but to cancel, those it was not even told of, and those cancels.
+ * Ends a run because its code failed, and notes what it ended on: failures after which the code
+ * gave no command but cancels, failures that it did not get at all, and those cancels.
  */
 static void
 close_failed(Run *run, const Turn *turn)
@@ -225,7 +224,7 @@ ends_on_outcome(const Turn *turn)
 }
 
 /*
- * Keeps the error that the code ended with, and the outcome it comes from if it is one.
+ * Returns the error that the code ended with, and the outcome it comes from if there is one.
  */
 static Jsonb *
 failure_of(const Turn *turn)

@@ -1,6 +1,6 @@
 /*
  * decision.h
- *		What a turn decided, made true.
+ *		Applies what a turn decided: records commands, and the run waits, ends or is blocked.
  */
 #ifndef AION_DECISION_H
 #define AION_DECISION_H

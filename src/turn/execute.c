@@ -3,9 +3,10 @@
  *		One execution of workflow code against its history.
  *
  * The code runs from its first line in a read-only subtransaction, as the owner, and the
- * subtransaction is rolled back: it decides, it never writes.  What it asked for lives in memory
- * outside of it.  Everything the code can observe is decided by the history as it was when the
- * turn began, which is in memory too, so no SQL of the engine is executed while it runs.
+ * subtransaction is rolled back: it decides, it never writes.  Its commands are kept in memory,
+ * outside of the subtransaction.  Everything the code can observe is determined by the history as
+ * it was when the turn began, which is in memory too, so no SQL of the engine is executed while it
+ * runs.
  *
  * Begins and ends no transaction.
  */
@@ -62,7 +63,7 @@ aion_turn_create(Run *run)
 }
 
 /*
- * Executes the code once and judges how that ended.  Raises only what ends the session's own
+ * Executes the code once and decides how that ended.  Raises only what ends the session's own
  * statement.
  */
 void
@@ -186,7 +187,7 @@ judge(Turn *turn, bool time_was_up)
 }
 
 /*
- * Where the code comes to its end, it must have given all commands that are recorded.
+ * When the code ends, it must have given all commands that are recorded.
  */
 static void
 require_all_commands(Turn *turn, const char *found)
@@ -198,13 +199,13 @@ require_all_commands(Turn *turn, const char *found)
 }
 
 /*
- * Withholds messages until the code is where it has not been before.
+ * Suppresses messages until the code gets further than before.
  */
 static void
 make_quiet(Turn *turn)
 {
 	turn->quiet = true;
-	whereToSendOutput = DestNone; /* INFO asks for no level */
+	whereToSendOutput = DestNone; /* INFO ignores the levels */
 	client_min_messages = ERROR;
 	log_min_messages = Max(log_min_messages, ERROR);
 }

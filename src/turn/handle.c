@@ -1,9 +1,9 @@
 /*
  * handle.c
- *		The text by which workflow code refers to what it has asked for.
+ *		Handles: the text by which workflow code refers to commands and receivers.
  *
- * A handle is given to the code and comes back from it, so it may be any text: only what was given
- * is accepted.
+ * A handle is given to the code and comes back from it, so it may be any text: only a handle that
+ * was given is accepted.
  */
 #include "postgres.h"
 

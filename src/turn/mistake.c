@@ -1,15 +1,15 @@
 /*
  * mistake.c
- *		What workflow code asks for and cannot have: an activity or a workflow type that does not
- *		exist, one it may not use, an input that does not fit.
+ *		Mistakes of workflow code: commands that cannot be carried out.
  *
- * Such a mistake of the program is no outcome of a command.  The code is told by an error, of a
- * class that handlers of failures do not catch.  If it goes on after that it has decided, and what
- * it was told becomes history, before what it decides.  If it does not, nothing is recorded and the
- * run is blocked: it goes on by itself when a deploy, a registration or a grant has mended it.  So
- * no mistake fails a run, and no code has to handle one.
+ * A mistake is an activity or a workflow type that does not exist, one that the owner may not use,
+ * or an input that does not fit.  It is no outcome of a command.  The code gets an error, of a
+ * class that handlers of failures do not catch.  If the code goes on after that, the error becomes
+ * history, before what the code decides then.  If it does not, nothing is recorded and the run is
+ * blocked: it goes on automatically when a deploy, a registration or a grant has removed the cause.
+ * So no mistake fails a run, and no code has to handle one.
  *
- * Mistakes live in memory while a run is executed.  They are found anew each time.
+ * Mistakes are kept in memory while a run is executed.  They are found anew each time.
  */
 #include "postgres.h"
 
@@ -22,8 +22,8 @@
 #include "turn/mistake.h"
 
 /*
- * Makes what the code is told of an error that its input has met: WF014, unless the error has a
- * meaning of its own.
+ * Makes the error that the code gets for an error that its input has caused: WF014, unless the
+ * latter has a meaning of its own.
  */
 Jsonb *
 aion_mistake_failure(const ErrorData *error)
@@ -42,8 +42,8 @@ aion_mistake_failure(const ErrorData *error)
 }
 
 /*
- * Notes that a command cannot be had: the code is to be told by an outcome of this type.  Returns
- * whether that is news, and not what the run is blocked for.
+ * Notes that a command cannot be carried out: the code gets an outcome of this type.  Returns
+ * whether that is new, and not what the run is blocked for.
  */
 bool
 aion_mistake_note(Run *run, int number, EventType type, const char *key, const Hindrance *hindrance)
@@ -62,7 +62,7 @@ aion_mistake_note(Run *run, int number, EventType type, const char *key, const H
 }
 
 /*
- * Puts the mistakes where history ends, for a turn that begins.
+ * Puts the mistakes at the end of history, for a turn that begins.
  */
 void
 aion_mistakes_begin(Run *run)
@@ -96,8 +96,7 @@ aion_mistake_of(const Run *run, int number)
 }
 
 /*
- * Returns what stands for the outcome of a command that has none because it cannot be had; NULL: it
- * can.
+ * Returns what serves as the outcome of a command that cannot be carried out; NULL: it can.
  */
 const Event *
 aion_mistake_tell(const Command *command)
@@ -116,8 +115,8 @@ aion_mistake_tell(const Command *command)
 }
 
 /*
- * Returns the mistake by which the code ended: its error came out of the code, which asked for
- * nothing after it.  NULL: it ended otherwise.
+ * Returns the mistake by which the code ended: its error left the code, which gave no command after
+ * it.  NULL: it ended in another way.
  */
 const Mistake *
 aion_mistake_uncaught(const Turn *turn)
@@ -140,8 +139,8 @@ aion_mistake_uncaught(const Turn *turn)
 }
 
 /*
- * Makes history of the mistakes that the code was told of, but for the one that it has not caught.
- * What it has newly asked for records its own.
+ * Appends the mistakes that the code got, except for the one that it has not caught.  New commands
+ * record their own.
  */
 void
 aion_mistakes_record(Run *run, const Mistake *uncaught)
@@ -165,7 +164,7 @@ aion_mistakes_record(Run *run, const Mistake *uncaught)
 }
 
 /*
- * Blocks a run that has nothing else to do than what cannot be had.
+ * Blocks a run that has nothing to do but commands that cannot be carried out.
  */
 void
 aion_mistakes_block(Run *run)

@@ -1,6 +1,6 @@
 /*
  * mistake.h
- *		What workflow code asks for and cannot have.
+ *		Mistakes of workflow code: commands that cannot be carried out.
  */
 #ifndef AION_MISTAKE_H
 #define AION_MISTAKE_H
@@ -14,7 +14,7 @@ typedef struct Mistake
 {
 	int number; /* of the command, among all commands of the run */
 	Hindrance hindrance;
-	Event outcome; /* what the code is shown; history gets it only if the code goes on */
+	Event outcome; /* what the code gets; recorded only if the code goes on */
 	bool told;
 	int told_at; /* commands that the code had given then */
 } Mistake;
@@ -27,7 +27,7 @@ extern Mistake *aion_mistake_of(const Run *run, int number);
 extern const Event *aion_mistake_tell(const Command *command);
 extern const Mistake *aion_mistake_uncaught(const Turn *turn);
 
-/* These want the engine's authority. */
+/* These require the engine's authority. */
 extern void aion_mistakes_record(Run *run, const Mistake *uncaught);
 extern void aion_mistakes_block(Run *run);
 

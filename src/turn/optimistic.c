@@ -1,19 +1,19 @@
 /*
  * optimistic.c
- *		Turns that execute activities where the code calls them, and keep what those did.
+ *		Turns that execute activities where the code calls them, and keep their effects.
  *
  * The code's subtransaction is then released instead of rolled back, if nothing went wrong: no
- * activity failed, none was called where a subtransaction or settings of the code would have
- * undone it.  The code may have come to its end, or wait for something, or the time is up: a turn
- * lasts a slice of time, and ends where the code calls the next activity.  What it has done is
- * kept and commits, the next one replays it and goes on from there.
+ * activity failed, none was called where a subtransaction or settings of the code would have undone
+ * it.  The code may have ended, or wait for something, or the time is up: a turn lasts a slice of
+ * time, and ends where the code calls the next activity.  What it has done is kept and commits, the
+ * next one replays it and goes on from there.
  *
  * Where the code is left in the middle, by the error that suspends it, the subtransaction is
- * released although an error was raised in it.  All of the code's frames are gone, and what they
- * held is given back here, as a rollback of the subtransaction would have done: the code has a
- * resource owner of its own for that, while activities use the subtransaction's.  That is done
- * only where the code has executed no query that reads a relation, so there are no scans, no
- * trigger queues and no foreign servers among what was left.
+ * released although an error was raised in it.  All of the code's frames are gone, and the
+ * resources they held are released here, as by a rollback of the subtransaction: the code has a
+ * resource owner of its own for that, while activities use the subtransaction's.  That is done only
+ * where the code has executed no query that reads a relation, so there are no scans, no trigger
+ * queues and no foreign servers among what was left.
  */
 #include "postgres.h"
 
@@ -101,8 +101,9 @@ was_left(const Turn *turn)
 }
 
 /*
- * Gives back what the code held when it was left, in the order of AbortSubTransaction().  An
- * interrupt would leave the subtransaction open, so it waits.
+ * Releases the resources that the code held when it was left, in the order of
+ * AbortSubTransaction().  An interrupt would leave the subtransaction open, so interrupts are held
+ * off.
  */
 static void
 give_back(Turn *turn)
@@ -132,8 +133,8 @@ give_back(Turn *turn)
 /*
  * Tells whether a new command is an activity that can be executed right where it is called: in an
  * optimistic turn, directly in the code's outermost functions, that is in no subtransaction that
- * might be rolled back and under no settings but the version's, with nothing asked for before it
- * that is not yet in history, and unless the code would not wait for it.
+ * might be rolled back and under no settings but the version's, with no command before it that is
+ * not yet in history, and unless its await would be ended at once.
  */
 bool
 aion_optimistic_may_execute(Turn *turn, const Command *command)
@@ -156,8 +157,9 @@ aion_optimistic_may_execute(Turn *turn, const Command *command)
 }
 
 /*
- * Tells whether the turn is to end here: its share has made progress, and time with activities for
- * at least as long as it took to come to them, by replaying what earlier ones have done.
+ * Tells whether the turn is to end here: its time is up, its share has made progress, and it has
+ * spent at least as long with activities as it took to reach them, by replaying what earlier ones
+ * have done.
  */
 static bool
 is_out_of_time(const Turn *turn)
@@ -174,9 +176,9 @@ is_out_of_time(const Turn *turn)
 }
 
 /*
- * Leaves the code for an activity: its command is in history, it may write, and it sees its own
- * settings and not the code's.  On error the code's subtransaction is rolled back with all that was
- * done.
+ * Switches from the code to an activity: its command is in history, it may write, and it sees its
+ * own settings and not the code's.  On error the code's subtransaction is rolled back with all that
+ * was done.
  */
 void
 aion_optimistic_begin_activity(Turn *turn, const CodeSettings *settings)

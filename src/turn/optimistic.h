@@ -1,6 +1,6 @@
 /*
  * optimistic.h
- *		Turns that execute activities where the code calls them, and keep what those did.
+ *		Turns that execute activities where the code calls them, and keep their effects.
  */
 #ifndef AION_OPTIMISTIC_H
 #define AION_OPTIMISTIC_H

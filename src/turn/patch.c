@@ -1,15 +1,15 @@
 /*
  * patch.c
- *		Changes of code that runs in flight can tell.
+ *		Lets the code of runs in flight ask which of its changes apply.
  *
- * patched('x') tells code whether to go the way it goes since a change, or the way that the history
- * was made on.  Where history ends, the code goes the new way, and says so in history; where
- * something is recorded that code without the change has asked for, it goes the old way.  The first
- * answer holds for the whole run.
+ * patched('x') tells code whether to take the path that it has since a change, or the one on which
+ * the history was made.  Where history ends, the code takes the new path, and a mark in history
+ * says so; where a command of code without the change is recorded, it takes the old path.  The
+ * first answer holds for the whole run.
  *
- * The mark is no command: a later version that no longer asks, because no run needs the old way any
- * more, replays all the same.  It stands before the command that the code gave next, so that a fork
- * has both or none.
+ * The mark is no command: a later version that no longer asks, because no run needs the old path
+ * any more, replays all the same.  It stands before the command that the code gave next, so that a
+ * fork has both or none.
  */
 #include "postgres.h"
 
@@ -32,7 +32,7 @@ static const Patch *ask(Turn *turn, const char *change_id);
 static bool is_at_edge(const Turn *turn);
 
 /*
- * Appends the marks of changes that the code asked about before it gave a command, or its last.
+ * Appends the marks of changes that the code asked about before a command, or after its last one.
  */
 void
 aion_patches_record(Turn *turn, int position)
@@ -80,7 +80,7 @@ ask(Turn *turn, const char *change_id)
 }
 
 /*
- * Tells whether history holds nothing that code has asked for from here on, and may go on.
+ * Tells whether history has no command of the code from here on, and is open.
  */
 static bool
 is_at_edge(const Turn *turn)

@@ -1,6 +1,6 @@
 /*
  * patch.h
- *		Changes of code that runs in flight can tell.
+ *		Lets the code of runs in flight ask which of its changes apply.
  */
 #ifndef AION_PATCH_H
 #define AION_PATCH_H

@@ -1,6 +1,6 @@
 /*
  * progress.c
- *		How far a turn has come: what is settled, what the code was told, where it was left.
+ *		How far a turn has come: what is settled, what the code knows, where it was left.
  *
  * Where the code needs an answer that history does not have, the turn suspends: an error unwinds
  * it.  It is recognised by the turn's verdict and never by its SQLSTATE, so code that catches it
@@ -110,7 +110,8 @@ aion_turn_suspend(Turn *turn, Command **commands, int count)
 }
 
 /*
- * Lets the outcome of a command answer an await: time goes on, and what follows is new if it is.
+ * Lets the outcome of a command answer an await: advances the time that the code sees, and ends the
+ * suppression of messages if the outcome is new.
  */
 void
 aion_turn_consume(Turn *turn, Command *command)
@@ -139,7 +140,7 @@ aion_turn_consume_event(Turn *turn, const Event *event)
 }
 
 /*
- * Notes that the code is being told the failures among what an await was for.
+ * Notes that the code gets the failures among the commands of an await.
  */
 void
 aion_turn_note_failures(Turn *turn, Command **commands, int count)
@@ -161,8 +162,8 @@ aion_turn_note_failures(Turn *turn, Command **commands, int count)
 }
 
 /*
- * Lists the events of the failures that the code was told of last, and of those that it was never
- * told of; first is how many commands it had given when it first knew one of them.
+ * Lists the events of the failures that the code got last, and of those that it never got; first is
+ * how many commands it had given when it first knew one of them.
  */
 List *
 aion_turn_failures(const Turn *turn, int *first)
@@ -184,8 +185,8 @@ aion_turn_failures(const Turn *turn, int *first)
 }
 
 /*
- * Returns who the run was when the code gave the next command: in a forked run the first ones are
- * those of the run it was made from.  NULL: the run itself.
+ * Returns the identity of the run when the code gave the next command: in a forked run the first
+ * commands are those of the run it was forked from.  NULL: the run itself.
  */
 const Origin *
 aion_turn_origin(const Turn *turn)
@@ -212,7 +213,7 @@ aion_turn_origin_at(const Turn *turn, int commands)
 }
 
 /*
- * Leaves the code if what it asks for has no room in history.
+ * Leaves the code if history has no room for what it asks for.
  */
 void
 aion_turn_require_room(Turn *turn)
@@ -225,7 +226,7 @@ aion_turn_require_room(Turn *turn)
 }
 
 /*
- * Leaves the code because it has given too many commands, which is no error of its own to catch.
+ * Leaves the code because it has given too many commands, by an error that it cannot catch.
  */
 static void
 fail_too_long(Turn *turn)
@@ -293,7 +294,7 @@ aion_turn_note_difference(Turn *turn, Difference *difference)
 }
 
 /*
- * Tells whether something that the code asked for has failed, other than by its own cancel.
+ * Tells whether a command has failed, other than by a cancel of the code.
  */
 static bool
 is_failure(const Command *command)
@@ -315,7 +316,7 @@ is_known(const Command *command)
 }
 
 /*
- * Tells which of two settled commands was first: in history, and after all of that in this turn.
+ * Tells whether a was settled before b: events of history come before cancels in this turn.
  */
 static bool
 is_earlier(const Command *a, const Command *b)

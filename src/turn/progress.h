@@ -1,6 +1,6 @@
 /*
  * progress.h
- *		How far a turn has come: what is settled, what the code was told, where it was left.
+ *		How far a turn has come: what is settled, what the code knows, where it was left.
  */
 #ifndef AION_PROGRESS_H
 #define AION_PROGRESS_H

@@ -1,13 +1,13 @@
 /*
  * raised.c
- *		Errors that are raised in code, and what an error that leaves it comes from.
+ *		Errors that are raised in code, and the origin of an error that leaves it.
  *
  * What becomes of a run or an activity whose code ends with an error is decided by the SQLSTATE.
- * PL/pgSQL lets errors through as they are.  Other languages raise one of their own instead:
- * PL/Python writes the name of an exception before the message, PL/Perl writes the line after it,
- * and PL/Perl and PL/Tcl change the SQLSTATE to 38000.  So what is raised is noted, and an error
- * by which a language passes it on is recognised by its message, which must have nothing else
- * added.  An error that code makes of one that it has caught is the code's own.
+ * PL/pgSQL passes errors on as they are.  Other languages raise one of their own instead: PL/Python
+ * writes the name of an exception before the message, PL/Perl writes the line after it, and PL/Perl
+ * and PL/Tcl change the SQLSTATE to 38000.  So what is raised is noted, and an error by which a
+ * language passes it on is recognised by its message, which must have nothing else added.  An error
+ * that code makes of one that it has caught is the code's own.
  */
 #include "postgres.h"
 
@@ -50,8 +50,8 @@ aion_raised_end(const RaisedErrors *errors)
 }
 
 /*
- * Gives an error that has left the code what it had where it was raised, but for the message, which
- * may say where in the code that was.  Returns the error as it was there.
+ * Restores in an error that has left the code what it had when it was raised, except for the
+ * message, which may say where in the code that was.  Returns the error as it was raised.
  */
 const ErrorData *
 aion_raised_settle(const RaisedErrors *errors, ErrorData *error)
@@ -83,7 +83,7 @@ aion_raised_settle(const RaisedErrors *errors, ErrorData *error)
 /*
  * Notes an error that is about to be raised in the code.  What activities raise is not noted for a
  * turn, because a replay does not execute them; nor are messages, which a replay may leave out; nor
- * that there is no memory, where there is none to note it: that is known by its message.
+ * a lack of memory, since there is none to note it: that is recognised by its message.
  */
 static void
 note(void *argument)
@@ -173,7 +173,8 @@ put_first(RaisedErrors *errors, int at, ErrorData *origin)
 }
 
 /*
- * Returns where the last error is that another one passes on, or is; their count if there is none.
+ * Returns the position of the latest noted error that an error passes on, or equals; their count if
+ * there is none.
  */
 static int
 find(const RaisedErrors *errors, const ErrorData *error,
@@ -196,7 +197,7 @@ passes_on(const ErrorData *error, const Raised *raised)
 }
 
 /*
- * Tells whether a message is another one after the name of an exception of PL/Python.
+ * Tells whether a message is another one, preceded by the name of an exception of PL/Python.
  */
 static bool
 adds_exception(const char *message, const char *raised)
@@ -209,7 +210,7 @@ adds_exception(const char *message, const char *raised)
 }
 
 /*
- * Tells whether a message is another one as it is, or before lines of PL/Perl.
+ * Tells whether a message is another one, with or without line numbers of PL/Perl after it.
  */
 static bool
 adds_line(const char *message, const char *raised)
@@ -254,8 +255,8 @@ skip_line(const char *text)
 }
 
 /*
- * Tells whether code has made an error by plpy.error() or elog(), which say that it is an internal
- * one unless they are told otherwise.
+ * Tells whether code has made an error by plpy.error() or elog(), which report it as an internal
+ * one by default.
  */
 static bool
 is_made_by_call(const ErrorData *error)

@@ -1,6 +1,6 @@
 /*
  * raised.h
- *		Errors that are raised in code, and what an error that leaves it comes from.
+ *		Errors that are raised in code, and the origin of an error that leaves it.
  */
 #ifndef AION_RAISED_H
 #define AION_RAISED_H
@@ -23,7 +23,7 @@ typedef struct RaisedErrors
 	MemoryContext context;
 	void *turn;				   /* the Turn whose code it is; NULL: of an activity or a query */
 	int sqlerrcode;			   /* of the error raised last, 0: none */
-	Raised raised[MAX_RAISED]; /* the last ones, from the last */
+	Raised raised[MAX_RAISED]; /* the last ones, the latest first */
 	int count;
 	ErrorData *cancel; /* of the statement, whatever the code made of it; NULL: none */
 	ErrorContextCallback callback;

@@ -3,27 +3,27 @@
  *		Waiting for the next signal of a name, which is no command.
  *
  * Asking for the next signal records nothing, so a receiver is not among the commands of the turn.
- * What it is given is the next signal of its name that the code has not consumed, and consuming one
- * is no event either: it is counted as the code goes along.  Wherever code names what it waits for,
- * the signals there are are offered to the receivers among that, in order, one to each; only the
- * one whose turn it is consumes.  So whoever loses a race consumes nothing, and what is given
- * depends on the order of recorded events alone.
+ * It gets the next signal of its name that the code has not consumed, and consuming one is no event
+ * either: signals are counted while the code is executed.  At each await, the signals that are
+ * there are offered to the receivers among the awaited commands, in order, one to each; only the
+ * receiver that answers the await consumes.  So a receiver that loses a race consumes nothing, and
+ * what it gets depends on the order of recorded events alone.
  */
 #include "postgres.h"
 
 #include "history/received.h"
 #include "turn/receive.h"
 
-/* How far this turn came with the signals of one name. */
+/* The progress of this turn with the signals of one name. */
 struct ReceivedState
 {
 	Received *received; /* NULL: nothing is known */
 	int consumed;
-	int offered; /* of those, and of what is waited for in this round */
+	int offered; /* those, and the ones offered in this round */
 	int round;
 };
 
-/* What a receiver that was cancelled is settled by: before all that history has. */
+/* The event that settles a receiver that was cancelled: before all events of history. */
 static Event cancelled;
 
 static ReceivedState *state_of(Turn *turn, Received *received);
@@ -50,7 +50,7 @@ aion_receiver_create(Turn *turn, const CommandClass *class, const char *name, bo
 }
 
 /*
- * Offers the signals that the code has not consumed to the receivers among what is waited for.
+ * Offers the signals that the code has not consumed to the receivers among the awaited commands.
  */
 void
 aion_receivers_offer(Turn *turn, Command **commands, int count)
@@ -77,8 +77,8 @@ aion_receivers_offer(Turn *turn, Command **commands, int count)
 }
 
 /*
- * Tells whether what a receiver was offered was there when the turn that came to this point first
- * began.  If not, that turn has asked for something instead, and recorded it before the signal.
+ * Tells whether the signal offered to a receiver was there when the turn that first came to this
+ * point began.  If not, that turn has given a command instead, which is recorded before the signal.
  */
 bool
 aion_receiver_is_first(const Turn *turn, const Command *receiver)
@@ -103,7 +103,7 @@ aion_receiver_consume(Turn *turn, Command *receiver)
 }
 
 /*
- * Lets a receiver wait no longer; returns how it stood.
+ * Cancels a receiver; returns the state it was in.
  */
 const char *
 aion_receiver_cancel(Command *receiver)
@@ -123,7 +123,7 @@ aion_receiver_is_cancelled(const Command *receiver)
 }
 
 /*
- * Notes in the history how far the code came, once that is certain.
+ * Notes in the history how many signals the code has consumed, once that is certain.
  */
 void
 aion_receivers_keep(const Turn *turn)

@@ -3,8 +3,8 @@
  *		Executing code against a history only to see whether they agree.
  *
  * Nothing is locked, appended, executed or written, so it can be done to any run at any time, on a
- * standby too, and to a history that was exported elsewhere: before code is deployed, one sees what
- * it would make of the runs there are.
+ * standby too, and to a history that was exported elsewhere: before code is deployed, this shows
+ * what it would do in existing runs.
  */
 #include "postgres.h"
 
@@ -34,8 +34,8 @@ static char *describe_end(const Turn *turn);
 static text *verdict_line(const char *workflow_id, const char *difference);
 
 /*
- * Finds the code: that of a version, or what new starts use.  It will be executed as the user, who
- * has to trust it.
+ * Finds the code: that of a version, or what new starts use.  It will be executed as the user's
+ * role, which has to trust it.
  */
 static Version *
 find_version(const char *workflow_type, const char *wanted, Oid user)
@@ -67,7 +67,7 @@ find_version(const char *workflow_type, const char *wanted, Oid user)
 }
 
 /*
- * Makes a run in memory of an exported history.
+ * Makes a run in memory from an exported history.
  */
 static Run *
 import(const Jsonb *exported)
@@ -132,8 +132,8 @@ add_context(void *run)
 }
 
 /*
- * Tells whether code that is executed against the history now goes exactly as far as it has gone:
- * whatever was recorded since its last turn it has not seen yet, or never will.
+ * Tells whether code that is executed against the history now goes exactly as far as it did before:
+ * false if events were recorded since its last turn, which it has not seen yet or never will.
  */
 static bool
 went_as_far(const Run *run)
@@ -145,7 +145,8 @@ went_as_far(const Run *run)
 }
 
 /*
- * Compares how the code ends with how it has ended, if it has: others may have ended the run.
+ * Compares how the code ends with how it has ended, if it has: the run may have been ended from
+ * outside.
  */
 static char *
 compare_end(const Run *run, const Turn *turn)

@@ -2,10 +2,10 @@
  * scope.c
  *		What ends an await of workflow code before its answer comes, and where in the code.
  *
- * A scope is a stretch of code with a deadline, which is a timer in history, or one that cancel
+ * A scope is a section of code with a deadline, which is a timer in history, or one that cancel
  * requests do not reach.  Every await is decided by what was recorded first: its answer, the firing
- * of a deadline around it, or a cancel request that the code has not been told yet.  Neither what
- * else a turn can already see nor how often the code is executed has a part in that, so it is the
+ * of a deadline around it, or a cancel request that was not raised in the code yet.  Neither what
+ * else a turn can already see nor how often the code is executed matters, so the decision is the
  * same in every replay; and an answer that comes second is not consumed.
  *
  * A scope ends where the code says so, or when the subtransaction it was begun in is rolled back:
@@ -61,7 +61,7 @@ aion_scope_begin(Turn *turn, Command *command)
 }
 
 /*
- * Ends the scope of a command, with what was begun within; nothing if it has ended.
+ * Ends the scope of a command, with what was begun within; does nothing if it has ended.
  */
 void
 aion_scope_end(Turn *turn, const Command *command)
@@ -77,7 +77,7 @@ aion_scope_end(Turn *turn, const Command *command)
 }
 
 /*
- * Keeps cancel requests from the code, or no longer.
+ * Begins or ends a shield of the code against cancel requests.
  */
 void
 aion_scope_shield(Turn *turn, bool enabled)
@@ -109,7 +109,7 @@ aion_scope_leave(Turn *turn, Scope *left)
 }
 
 /*
- * Cancels the deadlines of scopes that have been left, from within.
+ * Cancels the deadlines of scopes that have been left, the innermost first.
  */
 void
 aion_scope_settle(Turn *turn)
@@ -168,7 +168,8 @@ aion_scope_check(Turn *turn, Command **commands, int count, int32 answered_at)
 }
 
 /*
- * Lets scopes end with the subtransaction they were begun in, or go over to the one around it.
+ * Ends the scopes that were begun in a subtransaction that is rolled back; if it is released, they
+ * belong to its parent.
  */
 static void
 follow_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
@@ -190,10 +191,10 @@ follow_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId
 }
 
 /*
- * Finds what was recorded first of all that ends awaits where the code is now.
+ * Finds the event that was recorded first among those that end awaits where the code is now.
  *
  * The deadline of a scope within another one that is due at the same moment is recorded after it,
- * so of scopes that expire together the outermost is the one that is reported.
+ * so of scopes that expire together the outermost is reported.
  */
 static bool
 find_cut(const Turn *turn, Cut *cut)
@@ -222,8 +223,8 @@ find_cut(const Turn *turn, Cut *cut)
 }
 
 /*
- * Tells whether a command of an await has something to be done about when an event ends that.  What
- * was settled by then is not touched.
+ * Tells whether a command is to be cancelled, or to yield, when an event ends its await.  What was
+ * settled by then is not touched.
  */
 static bool
 is_to_be_told(const Command *command, int32 seq)
@@ -252,7 +253,7 @@ abandon(Turn *turn, Command **commands, int count, int32 seq)
 }
 
 /*
- * The same for a cancel request, where what was waited for may have something to say to that.
+ * The same for a cancel request, to which some kinds of commands yield in a way of their own.
  */
 static void
 yield(Turn *turn, Command **commands, int count, int32 seq)
@@ -278,14 +279,14 @@ yield(Turn *turn, Command **commands, int count, int32 seq)
 	{
 		for (int i = 0; i < n; i++)
 			asked[i] = asked[i]->yielded_by;
-		aion_turn_suspend(turn, asked, n); /* until what they say is recorded, which is at once */
+		aion_turn_suspend(turn, asked, n); /* until their answers are recorded, which is at once */
 	}
 	wait_for_yielding(turn, asked, n);
 	pfree(asked);
 }
 
 /*
- * Waits for the outcomes of those whose answer to the request was that they should be waited for.
+ * Waits for the outcomes of the commands that answered the request by asking to be waited for.
  */
 static void
 wait_for_yielding(Turn *turn, Command **commands, int count)

@@ -7,10 +7,10 @@
 
 #include "turn/progress.h"
 
-/* A stretch of code that has not been left. */
+/* A section of code that has not been left. */
 typedef struct Scope
 {
-	Command *command; /* its firing ends awaits within; NULL: cancel requests do not */
+	Command *command; /* its firing ends awaits within; NULL: a shield against cancel requests */
 	SubTransactionId begun_in;
 	bool left;
 	struct Scope *outer;

@@ -19,12 +19,12 @@ typedef enum TurnVerdict
 	TURN_GOING,
 	TURN_RETURNED,
 	TURN_RAISED,	/* the code failed */
-	TURN_CONTINUED, /* the code goes on as a new run */
+	TURN_CONTINUED, /* the code continues as a new run */
 	TURN_SUSPENDED,
 	TURN_MISMATCHED,
 	TURN_TIMED_OUT,
-	TURN_SPOILED, /* an optimistic turn did not go through; nothing of it has happened */
-	TURN_FAILED	  /* the machine failed */
+	TURN_SPOILED, /* an optimistic turn was discarded; nothing of it has happened */
+	TURN_FAILED	  /* the infrastructure failed */
 } TurnVerdict;
 
 /* The levels of messages of a session. */
@@ -49,14 +49,14 @@ struct Turn
 	int ordinals[COMMAND_KINDS];
 	int32 consumed; /* seq of the latest event that answered an await */
 	TimestampTz now;
-	int draws;						/* of chance */
-	bool quiet;						/* says again what it said in an earlier turn */
-	MessageLevels loud;				/* when it does not */
+	int draws;						/* of random numbers */
+	bool quiet;						/* suppresses messages, which an earlier turn has emitted */
+	MessageLevels loud;				/* the levels when it does not */
 	const Jsonb *failure;			/* the outcome raised last */
 	RaisedErrors raised;			/* in the code */
-	List *told;						/* the commands whose failures the code was told of last */
-	bool told_last;					/* and of nothing since */
-	List *origins;					/* whose its first commands are, in a forked run */
+	List *told;						/* the commands whose failures the code got last */
+	bool told_last;					/* and has got nothing since */
+	List *origins;					/* the runs that gave its first commands, in a forked run */
 	const Event *received;			/* the signal consumed last */
 	List *receivers;				/* that have handles */
 	List *patches;					/* the changes it has asked about, see patch.c */
@@ -66,7 +66,7 @@ struct Turn
 	struct Scope *scope; /* the innermost one; NULL: none */
 	int heard;			 /* cancel requests that were raised */
 	int heard_at;		 /* commands given before the last of them was */
-	int asked_at;		 /* the same, and one, when the code was first told that there is one */
+	int asked_at;		 /* the same plus one, when the code first learned that there is one */
 	bool scope_left;	 /* the code has left one whose timer is not settled yet */
 	Command **awaited;	 /* what it suspended on */
 	int awaited_count;
@@ -82,7 +82,7 @@ struct Turn
 	bool entered;				/* the input fit, and the code began */
 
 	struct Published *published;	   /* what queries get to see; NULL: nothing */
-	struct Continuation *continuation; /* how the code goes on as a new run; NULL: it does not */
+	struct Continuation *continuation; /* how the code continues as a new run; NULL: it does not */
 	Jsonb *search_attributes;		   /* as the code has changed them; NULL: it has not */
 
 	/* Of an optimistic turn, whose activities are executed where they are called: */
@@ -92,12 +92,12 @@ struct Turn
 	int executed;			 /* how many have been */
 	int settings_level;		 /* of the code's outermost function */
 	CodeSettings outside;	 /* the session's, for activities that have none of their own */
-	Oid user;				 /* as whom */
-	TimestampTz began;		 /* its share */
-	TimestampTz went_on;	 /* its first activity began */
-	TimestampTz until;		 /* when it is to end at the next activity; DT_NOEND: not for that */
+	Oid user;				 /* the role it is executed as */
+	TimestampTz began;		 /* when its share began */
+	TimestampTz went_on;	 /* when its first activity began */
+	TimestampTz until;		 /* when it is to end at the next activity; DT_NOEND: no limit */
 	int64 spent;			 /* in its share with activities before it, us */
-	bool out_of_time;		 /* it has ended so: nothing else is done in its share */
+	bool out_of_time;		 /* it has ended for that: nothing else is done in its share */
 	int open_queries;		 /* when it began */
 	int nest_level;			 /* of transactions, the code's */
 	ResourceOwner effects;	 /* owns what activities use */
@@ -106,7 +106,7 @@ struct Turn
 };
 
 /*
- * Returns the command that history has for the code to give next; NULL if it ends here.
+ * Returns the recorded command that the code has to give next; NULL if history ends here.
  */
 static inline const RecordedCommand *
 aion_turn_next_recorded(const Turn *turn)

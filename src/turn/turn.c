@@ -1,6 +1,6 @@
 /*
  * turn.c
- *		What workflow code may ask for: commands, and answers to them.
+ *		Commands of workflow code, and answers to them.
  *
  * A command is found in history or noted as new.  An await is answered from history, or suspends
  * the turn.
@@ -22,7 +22,7 @@
 static RecordedCommand *find_recorded(Turn *turn, const Fingerprint *issued);
 
 /*
- * Returns the turn that a function was called in; refuses to be called anywhere else.
+ * Returns the turn that a function was called in; raises an error outside of one.
  */
 Turn *
 aion_turn_current(const char *function)
@@ -121,7 +121,7 @@ aion_turn_await(Turn *turn, Command *command)
 }
 
 /*
- * Leaves the code, which goes on as a new run.
+ * Leaves the code, which continues as a new run.
  */
 void
 aion_turn_continue(Turn *turn)
@@ -159,7 +159,7 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 				(history->terminal->type == EVENT_WORKFLOW_CANCELLED && turn->heard > 0))
 				aion_turn_differ(turn, aion_replay_surplus(issued));
 			aion_turn_unwind(turn,
-							 TURN_SUSPENDED); /* others ended the run when its code was here */
+							 TURN_SUSPENDED); /* the run was ended while its code waited here */
 		}
 		aion_turn_require_room(turn);
 		return NULL;
@@ -174,8 +174,9 @@ find_recorded(Turn *turn, const Fingerprint *issued)
 		aion_turn_differ(turn, difference);
 
 	/*
-	 * The code has passed over what is recorded here.  It goes on with what history has for it, to
-	 * tell from what it gives next whether that moved or is missing; its turn is lost either way.
+	 * The code has skipped the command recorded here.  It goes on with the later one that matches,
+	 * so that its next commands tell whether the skipped one moved or is missing; the turn is lost
+	 * either way.
 	 */
 	aion_turn_note_difference(turn, difference);
 	difference->kind = "missing";

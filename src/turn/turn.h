@@ -1,6 +1,6 @@
 /*
  * turn.h
- *		What workflow code may ask for: commands, and answers to them.
+ *		Commands of workflow code, and answers to them.
  */
 #ifndef AION_TURN_H
 #define AION_TURN_H
