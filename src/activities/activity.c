@@ -32,24 +32,24 @@
 #include "turn/turn.h"
 
 /* How code asked for a new activity. */
-typedef struct Wish
+typedef struct ActivityRequest
 {
 	int ordinal;
 	Jsonb *options; /* NULL: none */
-} Wish;
+} ActivityRequest;
 
-static Event *record(Run *run, Command *command);
-static Jsonb *answer(Turn *turn, Command *command);
-static Jsonb *failure_of(const Command *command);
+static Event *activity_record(Run *run, Command *command);
+static Jsonb *activity_answer(Turn *turn, Command *command);
+static Jsonb *activity_failure_of(const Command *command);
 static bool is_a(const Command *command, EventType type);
-static const char *cancel(Turn *turn, Command *activity);
-static Command *yield(Turn *turn, Command *activity);
-static Command *give_cancel(Turn *turn, Command *activity, const CommandClass *by);
-static Event *record_cancel(Run *run, Command *command);
+static const char *activity_cancel(Turn *turn, Command *activity);
+static Command *activity_yield(Turn *turn, Command *activity);
+static Command *activity_give_cancel(Turn *turn, Command *activity, const CommandClass *by);
+static Event *activity_record_cancel(Run *run, Command *command);
 static Event *record_yield(Run *run, Command *command);
-static void key_of(const Command *command, char key[12]);
+static void activity_key_of(const Command *command, char key[12]);
 static void init(void);
-static Progress perform(Run *run);
+static Progress activity_perform(Run *run);
 static void arrive(Run *run);
 static void cancel_open(Run *run);
 static void reopen(Run *run);
@@ -57,12 +57,13 @@ static void reopen(Run *run);
 static const CommandClass class = {.kind = COMMAND_ACTIVITY,
 								   .awaiting = "activity",
 								   .has_handle = true,
-								   .record = record,
-								   .answer = answer,
-								   .failure = failure_of,
-								   .cancel = cancel,
-								   .yield = yield};
-static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_ACTIVITY, .record = record_cancel};
+								   .record = activity_record,
+								   .answer = activity_answer,
+								   .failure = activity_failure_of,
+								   .cancel = activity_cancel,
+								   .yield = activity_yield};
+static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_ACTIVITY,
+										  .record = activity_record_cancel};
 static const CommandClass yield_class = {
 	.kind = COMMAND_CANCEL_ACTIVITY, .awaiting = "cancel", .record = record_yield};
 static const CommandClass *const classes[] = {&class, &cancel_class, &yield_class, NULL};
@@ -70,7 +71,7 @@ const Primitive aion_activity_primitive = {.name = "activity",
 										   .classes = classes,
 										   .slot = &aion_handover_slot,
 										   .init = init,
-										   .perform = perform,
+										   .perform = activity_perform,
 										   .arrive = arrive,
 										   .due = aion_handover_due,
 										   .receives = ARRIVAL_SETTLED,
@@ -95,7 +96,7 @@ static bool execute_here(Run *run, const RecordedCommand *command, const Registr
 						 const Handler *handler, Attempt *result);
 static AttemptInfo info_of(const Run *run, const RecordedCommand *command,
 						   const Registration *activity);
-static Jsonb *policy_of(const RecordedCommand *command, const Registration *activity);
+static Jsonb *activity_policy_of(const RecordedCommand *command, const Registration *activity);
 static bool is_unwanted(const Run *run, const RecordedCommand *command, int position);
 static void hand_over(Run *run, const RecordedCommand *command, const Jsonb *policy,
 					  bool background, const Jsonb *error);
@@ -112,7 +113,7 @@ init(void)
  * are not inline.
  */
 static Progress
-perform(Run *run)
+activity_perform(Run *run)
 {
 	History *history = run->history;
 
@@ -198,7 +199,7 @@ hand_over_if_fits(Run *run, const RecordedCommand *command, const Registration *
 	if (background)
 		aion_attempt_make(&info, handler, aion_event_read_activity_input(command->event), result);
 	if (!result->misfit)
-		hand_over(run, command, policy_of(command, activity), background, NULL);
+		hand_over(run, command, activity_policy_of(command, activity), background, NULL);
 }
 
 /*
@@ -210,7 +211,7 @@ execute_here(Run *run, const RecordedCommand *command, const Registration *activ
 			 const Handler *handler, Attempt *result)
 {
 	AttemptInfo info = info_of(run, command, activity);
-	Jsonb *json = activity != NULL ? policy_of(command, activity) : NULL;
+	Jsonb *json = activity != NULL ? activity_policy_of(command, activity) : NULL;
 	bool has_policy = json != NULL && JB_ROOT_COUNT(json) > 0;
 	Policy policy;
 
@@ -241,7 +242,7 @@ info_of(const Run *run, const RecordedCommand *command, const Registration *acti
 }
 
 static Jsonb *
-policy_of(const RecordedCommand *command, const Registration *activity)
+activity_policy_of(const RecordedCommand *command, const Registration *activity)
 {
 	return aion_policy_merge(activity->policy, aion_event_read_activity_options(command->event));
 }
@@ -322,25 +323,25 @@ reopen(Run *run)
 }
 
 static Event *
-record(Run *run, Command *command)
+activity_record(Run *run, Command *command)
 {
 	char key[12];
 
-	key_of(command, key);
+	activity_key_of(command, key);
 	return aion_recorder_append(
 		run->history, EVENT_ACTIVITY_SCHEDULED, key,
 		aion_event_activity_scheduled(command->fingerprint.name, command->fingerprint.input,
-									  ((const Wish *) command->detail)->options));
+									  ((const ActivityRequest *) command->detail)->options));
 }
 
 /*
  * Returns the result of an activity to the code, or raises its failure there.
  */
 static Jsonb *
-answer(Turn *turn, Command *command)
+activity_answer(Turn *turn, Command *command)
 {
 	MemoryContext caller;
-	Jsonb *failure = failure_of(command);
+	Jsonb *failure = activity_failure_of(command);
 	const char *kind;
 	int sqlerrcode = ERRCODE_ACTIVITY_FAILED;
 
@@ -361,7 +362,7 @@ answer(Turn *turn, Command *command)
 }
 
 static Jsonb *
-failure_of(const Command *command)
+activity_failure_of(const Command *command)
 {
 	const Event *outcome = aion_turn_outcome(command);
 
@@ -382,9 +383,9 @@ is_a(const Command *command, EventType type)
  * Issues the command that cancels an activity; returns the state that the activity was in.
  */
 static const char *
-cancel(Turn *turn, Command *activity)
+activity_cancel(Turn *turn, Command *activity)
 {
-	Command *command = give_cancel(turn, activity, &cancel_class);
+	Command *command = activity_give_cancel(turn, activity, &cancel_class);
 	const char *found = command->detail;
 	bool cancelled = command->recorded == NULL ? strcmp(found, "pending") == 0
 											   : is_a(command, EVENT_ACTIVITY_CANCELLED);
@@ -405,9 +406,9 @@ cancel(Turn *turn, Command *activity)
  * not know.
  */
 static Command *
-yield(Turn *turn, Command *activity)
+activity_yield(Turn *turn, Command *activity)
 {
-	Command *command = give_cancel(turn, activity, &yield_class);
+	Command *command = activity_give_cancel(turn, activity, &yield_class);
 
 	if (command->recorded != NULL && is_a(command, EVENT_ACTIVITY_CANCELLED))
 		activity->cancelled_by = command;
@@ -415,7 +416,7 @@ yield(Turn *turn, Command *activity)
 }
 
 static Command *
-give_cancel(Turn *turn, Command *activity, const CommandClass *by)
+activity_give_cancel(Turn *turn, Command *activity, const CommandClass *by)
 {
 	const Event *outcome = aion_turn_outcome(activity);
 	const char *found = "pending";
@@ -426,12 +427,12 @@ give_cancel(Turn *turn, Command *activity, const CommandClass *by)
 		found = "cancelled";
 	else if (outcome != NULL)
 		found = outcome->type == EVENT_ACTIVITY_COMPLETED ? "completed" : "failed";
-	key_of(activity, key);
+	activity_key_of(activity, key);
 	return aion_turn_command(turn, by, key, NULL, found);
 }
 
 static Event *
-record_cancel(Run *run, Command *command)
+activity_record_cancel(Run *run, Command *command)
 {
 	const char *key = command->fingerprint.name;
 
@@ -458,19 +459,19 @@ record_yield(Run *run, Command *command)
 
 	if (strcmp(command->detail, "pending") == 0 && aion_handover_waits(run, atoi(key)))
 		return aion_recorder_append(run->history, EVENT_ACTIVITY_CANCEL_REQUESTED, key, NULL);
-	return record_cancel(run, command);
+	return activity_record_cancel(run, command);
 }
 
 /*
  * Writes the key of an activity's events: its number among the activities of the run.
  */
 static void
-key_of(const Command *command, char key[12])
+activity_key_of(const Command *command, char key[12])
 {
 	if (command->recorded != NULL)
 		strlcpy(key, command->recorded->event->key, 12);
 	else
-		snprintf(key, 12, "%d", ((const Wish *) command->detail)->ordinal);
+		snprintf(key, 12, "%d", ((const ActivityRequest *) command->detail)->ordinal);
 }
 
 /*
@@ -539,13 +540,13 @@ execute_now(Turn *turn, Command *command)
 	int open_queries;
 	AttemptInfo info = {.workflow_id = turn->run->workflow_id,
 						.run_id = turn->run->run_id,
-						.ordinal = ((const Wish *) command->detail)->ordinal,
+						.ordinal = ((const ActivityRequest *) command->detail)->ordinal,
 						.activity = name,
 						.attempt = 1,
 						.deadline = DT_NOEND};
 
 	if ((aion_clock_is_virtual() && aion_mock_exists(name)) ||
-		((const Wish *) command->detail)->options != NULL)
+		((const ActivityRequest *) command->detail)->options != NULL)
 		return;
 	if (strcmp(name, ACTIVITY_RUN_SQL) != 0)
 	{
@@ -577,18 +578,18 @@ Command *
 aion_activity_start(Turn *turn, const char *name, const Jsonb *input, const Jsonb *options)
 {
 	MemoryContext caller = MemoryContextSwitchTo(turn->context);
-	Wish *wish = palloc0(sizeof(Wish));
+	ActivityRequest *asked = palloc0(sizeof(ActivityRequest));
 	Policy policy;
 
 	aion_payload_check(input, "input");
-	wish->ordinal = aion_turn_ordinal(turn, COMMAND_ACTIVITY) + 1;
+	asked->ordinal = aion_turn_ordinal(turn, COMMAND_ACTIVITY) + 1;
 	if (options != NULL)
 	{
 		aion_policy_read(options, false, &policy);
-		wish->options = DatumGetJsonbPCopy(JsonbPGetDatum(options));
+		asked->options = DatumGetJsonbPCopy(JsonbPGetDatum(options));
 	}
 	MemoryContextSwitchTo(caller);
-	return aion_turn_command(turn, &class, name, input, wish);
+	return aion_turn_command(turn, &class, name, input, asked);
 }
 
 /*

@@ -34,7 +34,8 @@
 #include "turn/raised.h"
 
 static void start_stopwatch(AttemptInfo *info);
-static void judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *result);
+static void attempt_judge(const AttemptInfo *info, ErrorData *error, bool time_was_up,
+						  Attempt *result);
 static AttemptInfo *current_attempt(const char *function);
 
 /*
@@ -78,7 +79,7 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 	if (error != NULL && raised.cancel != NULL && !time_was_up)
 		error = raised.cancel; /* even if the code has replaced it */
 	if (error != NULL)
-		judge(info, error, time_was_up, result);
+		attempt_judge(info, error, time_was_up, result);
 }
 
 /*
@@ -143,7 +144,7 @@ start_stopwatch(AttemptInfo *info)
  * activity.
  */
 static void
-judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *result)
+attempt_judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *result)
 {
 	JsonObject object;
 
@@ -162,7 +163,7 @@ judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attempt *resu
 		aion_object_text(&object, "hint", "Register it with mode => 'background'.");
 		result->value = aion_object_end(&object);
 	}
-	else if (aion_failure_is_cancel(error) || aion_failure_is_machine(error))
+	else if (aion_failure_is_cancel(error) || aion_failure_is_infrastructure(error))
 		ReThrowError(error); /* the attempt does not count; it is repeated */
 	else if (!info->entered)
 	{

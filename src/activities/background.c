@@ -22,15 +22,15 @@
 
 #include "activities/activity.h"
 #include "activities/claim.h"
-#include "activities/front.h"
 #include "activities/registration.h"
+#include "activities/scan_start.h"
 #include "code/failure.h"
 #include "primitives/primitives.h"
 #include "run/due.h"
 #include "shared/inflight.h"
 #include "shared/interruption.h"
-#include "shared/roster.h"
 #include "shared/wakeup.h"
+#include "shared/worker_slots.h"
 #include "support/clock.h"
 #include "support/crash_point.h"
 #include "support/errors.h"
@@ -74,60 +74,60 @@ static MemoryContext memory = NULL; /* of what is claimed */
 static Claim *claimed = NULL;
 static char *last_queue = NULL; /* from which a task was claimed */
 
-static bool claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
-static void execute(void);
-static void recover(int32 owner_key);
+static bool background_claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
+static void background_execute(void);
+static void background_recover(int32 owner_key);
 static void mended(Datum owner_keys);
-static List *owed(void);
+static List *owners_with_work(void);
 
 const Primitive aion_background_primitive = {.name = "background",
-											 .claim = claim,
-											 .execute = execute,
-											 .recover = recover,
+											 .claim = background_claim,
+											 .execute = background_execute,
+											 .recover = background_recover,
 											 .mended = mended,
-											 .owed = owed};
+											 .owners_with_work = owners_with_work};
 
-static Claim *claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again);
-static bool is_wanted(void *claim);
+static Claim *claim_from(const ClaimRequest *request, const char *queue, TimestampTz *again);
+static bool background_is_wanted(void *claim);
 static bool is_claimed(const Claim *claim, bool *cancel_requested);
 static bool lock_out_others(const Task *task);
 static void attempt(Claim *claim);
-static void end_watch(void);
+static void background_end_watch(void);
 static void confirm(void *claim);
-static void note(Claim *claim, const AttemptInfo *info, const Attempt *result);
+static void background_note(Claim *claim, const AttemptInfo *info, const Attempt *result);
 static void give_up(Claim *claim, const Jsonb *error);
 static void put_back(Task *task, int64 delay, const Jsonb *error);
 static int64 backoff(const Task *task);
-static void add_context(void *claim);
+static void background_add_context(void *claim);
 
 /*
  * Claims an activity of an owner, from its queues in rotation.  If there is none, again is when
  * there may be one without a wakeup.
  */
 static bool
-claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
+background_claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Datum owner = Int32GetDatum(owner_key);
-	ClaimWish wish = {.worker = psprintf("process %d", MyProcPid),
-					  .most = 1,
-					  .background_of = owner_key,
-					  .activities = aion_arg_null(),
-					  .run_keys = run_keys != NULL ? aion_arg_int64_array(run_keys, count)
-												   : aion_arg_null()};
+	ClaimRequest request = {.worker = psprintf("process %d", MyProcPid),
+							.most = 1,
+							.background_of = owner_key,
+							.activities = aion_arg_null(),
+							.run_keys = run_keys != NULL ? aion_arg_int64_array(run_keys, count)
+														 : aion_arg_null()};
 	char *begin = last_queue != NULL ? last_queue : "";
 	bool wrapped = false;
 	char *queue = begin;
 
 	if (memory == NULL)
 		memory = AllocSetContextCreate(TopMemoryContext, "aion claim", ALLOCSET_DEFAULT_SIZES);
-	wish.owner_keys =
+	request.owner_keys =
 		PointerGetDatum(construct_array(&owner, 1, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 	claimed = NULL;
 	*again = DT_NOEND;
 	while (claimed == NULL)
 	{
-		queue = aion_front_queue_after(owner_key, queue);
+		queue = aion_scan_start_queue_after(owner_key, queue);
 		if (queue == NULL && (wrapped || *begin == '\0'))
 			break;
 		if (queue == NULL)
@@ -136,13 +136,13 @@ claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
 			queue = "";
 			continue;
 		}
-		claimed = claim_from(&wish, queue, again);
+		claimed = claim_from(&request, queue, again);
 		if (wrapped && claimed == NULL && strcmp(queue, begin) >= 0)
 			break;
 	}
 	if (claimed == NULL)
 	{
-		*again = Min(*again, aion_front_queues_again(owner_key));
+		*again = Min(*again, aion_scan_start_queues_again(owner_key));
 		return false;
 	}
 	if (last_queue != NULL)
@@ -153,20 +153,20 @@ claim(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again)
 }
 
 static Claim *
-claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again)
+claim_from(const ClaimRequest *request, const char *queue, TimestampTz *again)
 {
 	MemoryContext caller = MemoryContextSwitchTo(memory);
 	List *claims;
 
 	MemoryContextReset(memory);
-	claims = aion_claim(wish, queue);
+	claims = aion_claim(request, queue);
 	MemoryContextSwitchTo(caller);
-	*again = Min(*again, aion_front_again(queue, wish->background_of));
-	if (!aion_claim_is_due(queue, wish->background_of))
+	*again = Min(*again, aion_scan_start_again(queue, request->background_of));
+	if (!aion_claim_is_due(queue, request->background_of))
 		return claims != NIL ? linitial(claims) : NULL;
 	if (claims != NIL)
 	{
-		aion_wakeup_background(wish->background_of); /* another executor may help */
+		aion_wakeup_background(request->background_of); /* another executor may help */
 		return linitial(claims);
 	}
 	*again = Min(*again, Min(aion_queue_next_permit(queue), aion_clock_now() + LIMITED));
@@ -177,10 +177,10 @@ claim_from(const ClaimWish *wish, const char *queue, TimestampTz *again)
  * Executes what was claimed.
  */
 static void
-execute(void)
+background_execute(void)
 {
 	Claim *claim = claimed;
-	ErrorContextCallback context = {error_context_stack, add_context, claim};
+	ErrorContextCallback context = {error_context_stack, background_add_context, claim};
 	bool cancel_requested;
 
 	claimed = NULL;
@@ -195,9 +195,9 @@ execute(void)
 	pgstat_report_activity(STATE_RUNNING, psprintf("executing activity \"%s\" of workflow \"%s\"",
 												   claim->task.activity, claim->workflow_id));
 	aion_inflight_note(claim->task.run_key);
-	aion_roster_begin_task(claim->task.run_key, claim->task.ordinal);
+	aion_worker_slots_begin_task(claim->task.run_key, claim->task.ordinal);
 	attempt(claim);
-	aion_roster_end_task();
+	aion_worker_slots_end_task();
 	aion_inflight_note(0);
 	error_context_stack = context.previous;
 }
@@ -206,7 +206,7 @@ execute(void)
  * Tells whether the workflow still wants the activity, for the answer to its next heartbeat.
  */
 static bool
-is_wanted(void *claim)
+background_is_wanted(void *claim)
 {
 	bool cancel_requested;
 
@@ -260,7 +260,7 @@ attempt(Claim *claim)
 						.heartbeat = claim->task.policy.heartbeat,
 						.heartbeat_details = claim->heartbeat_details,
 						.background = true,
-						.wanted = is_wanted,
+						.wanted = background_is_wanted,
 						.confirm = confirm,
 						.argument = claim};
 	ErrorData *volatile error = NULL;
@@ -285,11 +285,11 @@ attempt(Claim *claim)
 	PG_TRY();
 	{
 		aion_attempt_make(&info, handler, claim->input, &result);
-		end_watch();
+		background_end_watch();
 	}
 	PG_CATCH();
 	{
-		end_watch();
+		background_end_watch();
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData(); /* its subtransaction has been rolled back */
 		FlushErrorState();
@@ -300,13 +300,13 @@ attempt(Claim *claim)
 	if (error == NULL && result.misfit)
 		give_up(claim, result.value);
 	else if (error == NULL)
-		note(claim, &info, &result);
+		background_note(claim, &info, &result);
 	else
 		give_up(claim, aion_failure_of(error, NULL));
 }
 
 static void
-end_watch(void)
+background_end_watch(void)
 {
 	(void) aion_interruption_begin(0);
 	aion_interruption_watch(0, 0);
@@ -337,7 +337,7 @@ confirm(void *argument)
  * Notes how an attempt ended, unless it is no longer wanted.
  */
 static void
-note(Claim *claim, const AttemptInfo *info, const Attempt *result)
+background_note(Claim *claim, const AttemptInfo *info, const Attempt *result)
 {
 	Task *task = &claim->task;
 	Authority authority;
@@ -421,7 +421,7 @@ backoff(const Task *task)
  * itself may be what ended them.
  */
 static void
-recover(int32 owner_key)
+background_recover(int32 owner_key)
 {
 	NullableDatum args[] = {aion_arg_int32(owner_key)};
 	Rows rows = aion_statement_execute(&select_claimed, args);
@@ -439,7 +439,7 @@ recover(int32 owner_key)
  * Returns the owners that have tasks in the background.
  */
 static List *
-owed(void)
+owners_with_work(void)
 {
 	Rows rows = aion_statement_execute(&select_owners, NULL);
 	List *owners = NIL;
@@ -450,7 +450,7 @@ owed(void)
 }
 
 static void
-add_context(void *claim)
+background_add_context(void *claim)
 {
 	errcontext("activity \"%s\" of workflow \"%s\"", ((Claim *) claim)->task.activity,
 			   ((Claim *) claim)->workflow_id);

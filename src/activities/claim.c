@@ -15,7 +15,7 @@
 #include "utils/uuid.h"
 
 #include "activities/claim.h"
-#include "activities/front.h"
+#include "activities/scan_start.h"
 #include "code/owner.h"
 #include "shared/pace.h"
 #include "support/clock.h"
@@ -33,13 +33,13 @@
 #define LEVEL(first, last) "t.priority = " first " AND t.next_attempt_at >= " last
 #define RANGE(first, last) "t.priority BETWEEN " first " AND " last
 
-#define LOCK_WAITING(whose, stretch)                                                               \
+#define LOCK_WAITING(whose, range)                                                                 \
 	"SELECT " TASK_COLUMNS ", r.workflow_id, r.run_id,"                                            \
 	" (SELECT e.attributes -> 'input' FROM aion._event e"                                          \
 	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"               \
 	" FROM aion._task t JOIN aion._run r USING (run_key)"                                          \
 	" WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2 AND " whose      \
-	" AND " stretch " AND ($8 IS NULL OR t.activity = ANY ($8))"                                   \
+	" AND " range " AND ($8 IS NULL OR t.activity = ANY ($8))"                                     \
 	" AND (t.close_by IS NULL OR t.close_by > $2)"                                                 \
 	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)" ROOM_FOR_KEY(                  \
 		"$12") " AND ($7 IS NULL OR t.run_key = ANY ($7))"                                         \
@@ -47,9 +47,9 @@
 			   " ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"                \
 			   " LIMIT $6 FOR UPDATE OF t SKIP LOCKED"
 
-#define FIND_WAITING(whose, stretch)                                                               \
+#define FIND_WAITING(whose, range)                                                                 \
 	"SELECT FROM aion._task t WHERE t.task_queue = $1 AND t.state = 'waiting'"                     \
-	" AND t.next_attempt_at <= $2 AND " whose " AND " stretch ROOM_FOR_KEY("$9") " LIMIT 1"
+	" AND t.next_attempt_at <= $2 AND " whose " AND " range ROOM_FOR_KEY("$9") " LIMIT 1"
 
 #define WORKERS "NOT t.background AND ($4 OR t.owner_key = ANY ($3))"
 #define BACKGROUND(owner)                                                                          \
@@ -95,46 +95,47 @@ static Statement lock_claimed =
 			  " AND token = $3 AND state IN ('claimed', 'cancelled', 'abandoned') FOR UPDATE",
 			  INT8OID, INT4OID, UUIDOID);
 
-static List *claim_ruled(const ClaimWish *wish, Queue *queue, int most);
-static List *claim_limited(const ClaimWish *wish, Queue *queue, int most);
-static List *claim_any(const ClaimWish *wish, Queue *queue, int most);
-static List *claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front,
-						   const Stretch *stretch);
-static bool claim_held(const ClaimWish *wish, Queue *queue, int most, List **claims);
+static List *claim_ruled(const ClaimRequest *request, Queue *queue, int most);
+static List *claim_limited(const ClaimRequest *request, Queue *queue, int most);
+static List *claim_any(const ClaimRequest *request, Queue *queue, int most);
+static List *claim_stretch(const ClaimRequest *request, Queue *queue, int most, ScanStart *front,
+						   const PriorityRange *range);
+static bool claim_held(const ClaimRequest *request, Queue *queue, int most, List **claims);
 static bool may_exist(Queue *queue);
-static bool find(const Queue *queue, int32 background_of);
+static bool claim_find(const Queue *queue, int32 background_of);
 static bool has_keys(const Queue *queue);
 static Queue unruled_of(const Queue *queue);
 static Claim *read_claim(Rows rows, uint64 row);
-static void take(const ClaimWish *wish, Claim *claim);
+static void claim_take(const ClaimRequest *request, Claim *claim);
 
 /*
  * Claims the tasks of a queue that may be executed now.
  */
 List *
-aion_claim(const ClaimWish *wish, const char *queue_name)
+aion_claim(const ClaimRequest *request, const char *queue_name)
 {
 	List *claims;
 	Queue unruled;
 	Queue queue;
 
-	aion_queue_read(queue_name, wish->owner_keys, &queue);
-	claims = claim_ruled(wish, &queue, wish->most);
+	aion_queue_read(queue_name, request->owner_keys, &queue);
+	claims = claim_ruled(request, &queue, request->most);
 	if (queue.ruled.isnull)
 		return claims;
 	unruled = unruled_of(&queue);
-	return list_concat(claims, claim_ruled(wish, &unruled, wish->most - list_length(claims)));
+	return list_concat(claims, claim_ruled(request, &unruled, request->most - list_length(claims)));
 }
 
 /*
  * Claims from a queue as it is configured.
  */
 static List *
-claim_ruled(const ClaimWish *wish, Queue *queue, int most)
+claim_ruled(const ClaimRequest *request, Queue *queue, int most)
 {
 	if (queue->paused || most == 0 || !has_keys(queue))
 		return NIL;
-	return queue->is_limited ? claim_limited(wish, queue, most) : claim_any(wish, queue, most);
+	return queue->is_limited ? claim_limited(request, queue, most)
+							 : claim_any(request, queue, most);
 }
 
 /*
@@ -143,11 +144,11 @@ claim_ruled(const ClaimWish *wish, Queue *queue, int most)
  * use.
  */
 static List *
-claim_limited(const ClaimWish *wish, Queue *queue, int most)
+claim_limited(const ClaimRequest *request, Queue *queue, int most)
 {
 	List *claims = NIL;
 
-	while (!claim_held(wish, queue, most, &claims) && claims != NIL)
+	while (!claim_held(request, queue, most, &claims) && claims != NIL)
 		most = list_length(claims);
 	return claims;
 }
@@ -156,7 +157,7 @@ claim_limited(const ClaimWish *wish, Queue *queue, int most)
  * Claims with a number of permits.  If not all of them were needed, undoes that and returns false.
  */
 static bool
-claim_held(const ClaimWish *wish, Queue *queue, int most, List **claims)
+claim_held(const ClaimRequest *request, Queue *queue, int most, List **claims)
 {
 	Subtransaction sub;
 	volatile bool done = false;
@@ -168,7 +169,7 @@ claim_held(const ClaimWish *wish, Queue *queue, int most, List **claims)
 		int held = aion_queue_hold_permits(queue, most);
 
 		if (held > 0)
-			*claims = claim_any(wish, queue, held);
+			*claims = claim_any(request, queue, held);
 		done = *claims != NIL && queue->permit_count == 0 && !queue->in_vain;
 		if (done)
 			aion_subtransaction_release(&sub);
@@ -184,22 +185,23 @@ claim_held(const ClaimWish *wish, Queue *queue, int most, List **claims)
 }
 
 static List *
-claim_any(const ClaimWish *wish, Queue *queue, int most)
+claim_any(const ClaimRequest *request, Queue *queue, int most)
 {
 	List *claims = NIL;
-	Stretch stretch;
-	Front *front = aion_front_begin(queue->name, wish->background_of);
+	PriorityRange range;
+	ScanStart *front = aion_scan_start_begin(queue->name, request->background_of);
 
-	while (list_length(claims) < most && aion_front_next(front, &stretch))
+	while (list_length(claims) < most && aion_scan_start_next(front, &range))
 		claims = list_concat(
-			claims, claim_stretch(wish, queue, most - list_length(claims), front, &stretch));
+			claims, claim_stretch(request, queue, most - list_length(claims), front, &range));
 	return claims;
 }
 
 static List *
-claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front, const Stretch *stretch)
+claim_stretch(const ClaimRequest *request, Queue *queue, int most, ScanStart *front,
+			  const PriorityRange *range)
 {
-	Statement *lock = wish->background_of > 0 ? lock_for_background : lock_for_worker;
+	Statement *lock = request->background_of > 0 ? lock_for_background : lock_for_worker;
 	List *claims = NIL;
 	NullableDatum args[] = {aion_arg_text(queue->name),
 							aion_arg_timestamp(aion_clock_now()),
@@ -208,24 +210,24 @@ claim_stretch(const ClaimWish *wish, Queue *queue, int most, Front *front, const
 							queue->max_per_key > 0 ? aion_arg_int32(queue->max_per_key)
 												   : aion_arg_null(),
 							aion_arg_int32(most),
-							wish->run_keys,
-							wish->activities,
-							aion_arg_int32(wish->background_of),
-							stretch->first,
-							stretch->last,
+							request->run_keys,
+							request->activities,
+							aion_arg_int32(request->background_of),
+							range->first,
+							range->last,
 							queue->ruled};
-	Rows rows = aion_statement_execute(&lock[stretch->is_level], args);
+	Rows rows = aion_statement_execute(&lock[range->is_level], args);
 
-	aion_front_end(front, rows.count);
+	aion_scan_start_end(front, rows.count);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		Claim *claim = read_claim(rows, row);
 
-		aion_front_met(front, claim->task.policy.priority);
+		aion_scan_start_met(front, claim->task.policy.priority);
 		if (!aion_queue_has_room_for(queue, claim->task.key))
 			continue;
 		claim->task.permit = aion_queue_use_permit(queue);
-		take(wish, claim);
+		claim_take(request, claim);
 		claims = lappend(claims, claim);
 	}
 	return claims;
@@ -253,7 +255,7 @@ may_exist(Queue *queue)
 	Subtransaction sub;
 	volatile bool has_permit = false;
 
-	if (queue->paused || !has_keys(queue) || !find(queue, 0))
+	if (queue->paused || !has_keys(queue) || !claim_find(queue, 0))
 		return false;
 	if (!queue->is_limited)
 		return true;
@@ -300,17 +302,17 @@ aion_claim_is_due(const char *queue_name, int32 background_of)
 				   .ruled = aion_arg_null(),
 				   .claimable = PointerGetDatum(construct_empty_array(INT4OID))};
 
-	return find(&queue, background_of);
+	return claim_find(&queue, background_of);
 }
 
 static bool
-find(const Queue *queue, int32 background_of)
+claim_find(const Queue *queue, int32 background_of)
 {
 	Statement *statement = background_of > 0 ? find_for_background : find_for_worker;
-	Front *front = aion_front_begin(queue->name, background_of);
-	Stretch stretch;
+	ScanStart *front = aion_scan_start_begin(queue->name, background_of);
+	PriorityRange range;
 
-	while (aion_front_next(front, &stretch))
+	while (aion_scan_start_next(front, &range))
 	{
 		NullableDatum args[] = {aion_arg_text(queue->name),
 								aion_arg_timestamp(aion_clock_now()),
@@ -319,12 +321,12 @@ find(const Queue *queue, int32 background_of)
 								queue->max_per_key > 0 ? aion_arg_int32(queue->max_per_key)
 													   : aion_arg_null(),
 								aion_arg_int32(background_of),
-								stretch.first,
-								stretch.last,
+								range.first,
+								range.last,
 								queue->ruled};
-		bool found = aion_statement_execute(&statement[stretch.is_level], args).count > 0;
+		bool found = aion_statement_execute(&statement[range.is_level], args).count > 0;
 
-		aion_front_end(front, found ? 1 : 0);
+		aion_scan_start_end(front, found ? 1 : 0);
 		if (found)
 			return true;
 	}
@@ -341,7 +343,7 @@ aion_claim_next(const char *queue)
 	NullableDatum args[] = {aion_arg_text(queue), aion_arg_timestamp(aion_clock_now())};
 	TimestampTz next = aion_row_timestamp(aion_statement_execute(&select_next, args), 0, 1);
 
-	return Min(Min(next, aion_queue_next_permit(queue)), aion_front_again(queue, 0));
+	return Min(Min(next, aion_queue_next_permit(queue)), aion_scan_start_again(queue, 0));
 }
 
 /*
@@ -391,7 +393,7 @@ read_claim(Rows rows, uint64 row)
  * Begins one more attempt of a task that is locked.
  */
 static void
-take(const ClaimWish *wish, Claim *claim)
+claim_take(const ClaimRequest *request, Claim *claim)
 {
 	TimestampTz now = aion_clock_now();
 	Task *task = &claim->task;
@@ -408,7 +410,7 @@ take(const ClaimWish *wish, Claim *claim)
 		NullableDatum args[] = {aion_arg_int64(task->run_key),
 								aion_arg_int32(task->ordinal),
 								aion_arg_int32(task->attempt),
-								aion_arg_text(wish->worker),
+								aion_arg_text(request->worker),
 								aion_arg(UUIDPGetDatum(&claim->token)),
 								aion_arg_timestamp(task->attempt_by),
 								aion_arg_timestamp(task->heartbeat_by),

@@ -23,7 +23,7 @@ typedef struct Claim
 } Claim;
 
 /* What a worker or an executor wants to claim. */
-typedef struct ClaimWish
+typedef struct ClaimRequest
 {
 	const char *worker;
 	int most;
@@ -31,10 +31,10 @@ typedef struct ClaimWish
 	int32 background_of;	  /* of this owner, in the background; 0: for workers */
 	NullableDatum activities; /* text[]: which, null: any */
 	NullableDatum run_keys;	  /* int8[]: of which runs, null: of any */
-} ClaimWish;
+} ClaimRequest;
 
 /* All require the engine's authority. */
-extern List *aion_claim(const ClaimWish *wish, const char *queue_name);
+extern List *aion_claim(const ClaimRequest *wish, const char *queue_name);
 extern bool aion_claim_exists(const char *queue_name, Datum owner_keys);
 extern bool aion_claim_is_due(const char *queue_name, int32 background_of);
 extern TimestampTz aion_claim_next(const char *queue);

@@ -126,7 +126,7 @@ static void know(Run *run);
 static void note_handed_over(Run *run, int32 ordinal);
 static void take_outcomes(Run *run);
 static int by_ordinal(const ListCell *a, const ListCell *b);
-static void record(Run *run, Outcome *taken);
+static void handover_record(Run *run, Outcome *taken);
 static void delete_one(const Task *task);
 static bool cancel_background(Run *run, int32 ordinal, bool *found);
 static void record_settled(Run *run);
@@ -265,7 +265,7 @@ record_settled(Run *run)
 	ListCell *cell;
 
 	foreach (cell, tasks->outcomes)
-		record(run, lfirst(cell));
+		handover_record(run, lfirst(cell));
 	tasks->outcomes = NIL;
 }
 
@@ -299,7 +299,7 @@ aion_handover_receive(Run *run, const Arrival *arrival)
 
 		if (taken->ordinal == ordinal)
 		{
-			record(run, taken);
+			handover_record(run, taken);
 			return;
 		}
 		if (taken->ordinal < ordinal)
@@ -589,7 +589,7 @@ aion_handover_purge(int64 run_key)
  * Records an outcome, unless the activity was cancelled meanwhile.
  */
 static void
-record(Run *run, Outcome *taken)
+handover_record(Run *run, Outcome *taken)
 {
 	int32 ordinal = taken->ordinal;
 	Jsonb *outcome = taken->outcome;

@@ -31,8 +31,8 @@ static List *mocks = NIL; /* of this transaction, in its memory, the latest firs
 static void forget_mocks(XactEvent event, void *argument);
 static void forget_rolled_back(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
 							   void *argument);
-static Mock *find(const char *activity);
-static Jsonb *failure_of(const char *activity, const Jsonb *error);
+static Mock *mock_find(const char *activity);
+static Jsonb *mock_failure_of(const char *activity, const Jsonb *error);
 static void check_outcomes(const Jsonb *results);
 static Jsonb *outcomes_of(FunctionCallInfo fcinfo);
 
@@ -49,7 +49,7 @@ aion_mock_init(void)
 bool
 aion_mock_attempt(const char *activity, Attempt *attempt)
 {
-	Mock *mock = aion_clock_is_virtual() ? find(activity) : NULL;
+	Mock *mock = aion_clock_is_virtual() ? mock_find(activity) : NULL;
 	JsonbContainer *outcomes;
 	JsonbValue *outcome;
 	Jsonb *error;
@@ -62,7 +62,7 @@ aion_mock_attempt(const char *activity, Attempt *attempt)
 	mock->next++;
 	error = aion_json_member(JsonbValueToJsonb(outcome), "error");
 	attempt->failed = error != NULL;
-	attempt->value = error != NULL ? failure_of(activity, error)
+	attempt->value = error != NULL ? mock_failure_of(activity, error)
 								   : aion_json_member(JsonbValueToJsonb(outcome), "ok");
 	return true;
 }
@@ -87,11 +87,11 @@ forget_rolled_back(SubXactEvent event, SubTransactionId sub, SubTransactionId pa
 bool
 aion_mock_exists(const char *activity)
 {
-	return find(activity) != NULL;
+	return mock_find(activity) != NULL;
 }
 
 static Mock *
-find(const char *activity)
+mock_find(const char *activity)
 {
 	ListCell *cell;
 
@@ -109,7 +109,7 @@ find(const char *activity)
  * Makes a failure from what the test has given: a message, or an object that may have more members.
  */
 static Jsonb *
-failure_of(const char *activity, const Jsonb *error)
+mock_failure_of(const char *activity, const Jsonb *error)
 {
 	JsonObject object;
 	Jsonb *base;

@@ -37,7 +37,8 @@ static const char *const retry_keys[] = {"max_attempts", "initial_interval", "ba
 static const char *const backoffs[] = {"exponential", "linear", "fixed"};
 static const char *const on_cancels[] = {"try", "wait", "abandon"};
 
-static void check_keys(const Jsonb *json, const char *const *known, int count, const char *what);
+static void policy_check_keys(const Jsonb *json, const char *const *known, int count,
+							  const char *what);
 static void read_retry(const Jsonb *retry, int32 attempts, Policy *policy);
 static char *list_keys(const char *const *known, int count);
 static void check_word(const char *value, const char *what, const char *key,
@@ -67,7 +68,7 @@ aion_policy_read(const Jsonb *json, bool in_database, Policy *policy)
 {
 	bool retries = !in_database || aion_json_has_member(json, "retry");
 
-	check_keys(json, keys, lengthof(keys), "option");
+	policy_check_keys(json, keys, lengthof(keys), "option");
 	memset(policy, 0, sizeof(Policy));
 	policy->task_queue = aion_json_text(json, "task_queue");
 	if (aion_json_has_member(json, "task_queue"))
@@ -121,7 +122,7 @@ read_retry(const Jsonb *retry, int32 attempts, Policy *policy)
 	Jsonb *coefficient = aion_json_member(retry, "coefficient");
 
 	if (retry != NULL)
-		check_keys(retry, retry_keys, lengthof(retry_keys), "retry option");
+		policy_check_keys(retry, retry_keys, lengthof(retry_keys), "retry option");
 	policy->max_attempts = read_count(retry, "max_attempts", attempts, 1);
 	policy->initial_interval = read_interval(retry, "initial_interval", USECS_PER_SEC);
 	policy->max_interval = read_interval(retry, "max_interval", USECS_PER_MINUTE);
@@ -142,7 +143,7 @@ read_retry(const Jsonb *retry, int32 attempts, Policy *policy)
 }
 
 static void
-check_keys(const Jsonb *json, const char *const *known, int count, const char *what)
+policy_check_keys(const Jsonb *json, const char *const *known, int count, const char *what)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;

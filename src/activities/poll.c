@@ -44,7 +44,7 @@ typedef struct Poll
 {
 	Datum *queues;
 	int queue_count;
-	ClaimWish wish;
+	ClaimRequest request;
 	Oid role;
 } Poll;
 
@@ -78,14 +78,14 @@ static void
 read_poll(FunctionCallInfo fcinfo, Poll *poll)
 {
 	read_queues(fcinfo, poll);
-	poll->wish.worker = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	aion_name_check(poll->wish.worker, AION_NAME_MAX, "worker");
-	poll->wish.most = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
-	if (poll->wish.most < 1 || poll->wish.most > MAX_TASKS)
+	poll->request.worker = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	aion_name_check(poll->request.worker, AION_NAME_MAX, "worker");
+	poll->request.most = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
+	if (poll->request.most < 1 || poll->request.most > MAX_TASKS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 						errmsg("max_tasks must be between 1 and %d", MAX_TASKS)));
-	poll->wish.activities = PG_ARGISNULL(4) ? aion_arg_null() : aion_arg(PG_GETARG_DATUM(4));
-	poll->wish.run_keys = aion_arg_null();
+	poll->request.activities = PG_ARGISNULL(4) ? aion_arg_null() : aion_arg(PG_GETARG_DATUM(4));
+	poll->request.run_keys = aion_arg_null();
 }
 
 /*
@@ -100,15 +100,15 @@ claim_some(FunctionCallInfo fcinfo, Poll *poll)
 
 	aion_authority_assume(&authority);
 	(void) aion_adoption_require();
-	poll->wish.owner_keys = aion_owner_controlled(poll->role);
-	for (int i = 0; i < poll->queue_count && poll->wish.most > 0; i++)
+	poll->request.owner_keys = aion_owner_controlled(poll->role);
+	for (int i = 0; i < poll->queue_count && poll->request.most > 0; i++)
 	{
-		List *claims = aion_claim(&poll->wish, TextDatumGetCString(poll->queues[i]));
+		List *claims = aion_claim(&poll->request, TextDatumGetCString(poll->queues[i]));
 		ListCell *cell;
 
 		foreach (cell, claims)
 			put_claim(fcinfo, lfirst(cell));
-		poll->wish.most -= list_length(claims);
+		poll->request.most -= list_length(claims);
 		count += list_length(claims);
 	}
 	aion_authority_drop(&authority);
@@ -246,7 +246,7 @@ aion_poll_activities(PG_FUNCTION_ARGS)
 	for (;;)
 	{
 		aion_wakeup_watch_queues(mask);
-		aion_pollers_note(poll.role, poll.wish.worker, mask, poll.queues, poll.queue_count);
+		aion_pollers_note(poll.role, poll.request.worker, mask, poll.queues, poll.queue_count);
 		if (claim_some(fcinfo, &poll) > 0 || GetCurrentTimestamp() >= until)
 			break;
 		aion_wakeup_wait(wait_at_most(&poll, until));

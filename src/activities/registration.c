@@ -47,11 +47,12 @@ static const char *const mode_words[] = {
 
 static Registry registrations = {.table = "_activity"};
 
-static Registration *find(const char *name);
+static Registration *registration_find(const char *name);
 static const Handler *callable(Registration *activity);
 static bool is_obstructed(const Handler *handler, Oid owner, Obstacle *obstacle);
 static ActivityMode mode_of(const char *word);
-static Jsonb *policy_of(FunctionCallInfo fcinfo, const char *task_queue, ActivityMode mode);
+static Jsonb *registration_policy_of(FunctionCallInfo fcinfo, const char *task_queue,
+									 ActivityMode mode);
 static void check_policy(const Policy *policy, ActivityMode mode);
 
 void
@@ -64,7 +65,7 @@ aion_registration_init(void)
  * Finds an activity by name; NULL if it is not registered.
  */
 static Registration *
-find(const char *name)
+registration_find(const char *name)
 {
 	NullableDatum args[] = {aion_arg_text(name)};
 	MemoryContext caller;
@@ -136,7 +137,7 @@ aion_registration_find(const char *name, const Handler **handler, Obstacle *obst
 
 	*obstacle = (Obstacle){BLOCKED_MISSING_CODE, NULL, NULL};
 	aion_authority_assume(&authority);
-	activity = find(name);
+	activity = registration_find(name);
 	if (activity == NULL || !aion_registered_for(activity->owner_key, owner))
 		obstacle->message = "the activity is not registered";
 	else if (activity->mode == MODE_EXTERNAL)
@@ -203,7 +204,7 @@ mode_of(const char *word)
  * Makes the policy of a registration from its arguments, and checks it.
  */
 static Jsonb *
-policy_of(FunctionCallInfo fcinfo, const char *task_queue, ActivityMode mode)
+registration_policy_of(FunctionCallInfo fcinfo, const char *task_queue, ActivityMode mode)
 {
 	static const char *const timeouts[] = {"start_to_close_timeout", "schedule_to_start_timeout",
 										   "schedule_to_close_timeout", "heartbeat_timeout"};
@@ -278,7 +279,7 @@ aion_register_activity(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_INPUT), errmsg("an external activity has no handler"),
 				 errdetail("Workers that poll its task queue execute it.")));
-	policy = policy_of(fcinfo, task_queue, mode);
+	policy = registration_policy_of(fcinfo, task_queue, mode);
 	if (has_handler)
 	{
 		aion_handler_check(function, role);

@@ -26,7 +26,7 @@ typedef struct Parameters
 } Parameters;
 
 static void find_types(const char *query, Parameters *parameters);
-static void convert(const Jsonb *args, Parameters *parameters);
+static void run_sql_convert(const Jsonb *args, Parameters *parameters);
 static Jsonb *rows(void);
 
 /*
@@ -43,7 +43,7 @@ aion_sql_execute(const Jsonb *input)
 	Jsonb *result;
 
 	find_types(query, &parameters);
-	convert(aion_json_member(input, "args"), &parameters);
+	run_sql_convert(aion_json_member(input, "args"), &parameters);
 	SPI_connect();
 	plan = SPI_prepare(query, parameters.count, parameters.types);
 	if (plan == NULL)
@@ -83,7 +83,7 @@ find_types(const char *query, Parameters *parameters)
  * Converts an array into the values of parameters.
  */
 static void
-convert(const Jsonb *args, Parameters *parameters)
+run_sql_convert(const Jsonb *args, Parameters *parameters)
 {
 	int count = parameters->count;
 	TupleDesc descriptor = CreateTemplateTupleDesc(count);

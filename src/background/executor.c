@@ -23,17 +23,17 @@
 #include "run/primitive.h"
 #include "shared/board.h"
 #include "shared/inflight.h"
-#include "shared/roster.h"
+#include "shared/worker_slots.h"
 #include "support/crash_point.h"
 #include "support/extension.h"
 #include "support/pg_compat.h"
 
 #define FAILED_MS 1000
 
-static RosterEntry self;
+static WorkerSlot self;
 
-static bool work(bool recover, TimestampTz *again);
-static const Primitive *claim(bool recover, TimestampTz *again);
+static bool executor_work(bool recover, TimestampTz *again);
+static const Primitive *executor_claim(bool recover, TimestampTz *again);
 static void rest(TimestampTz idle_since, TimestampTz again);
 
 pg_noreturn PGDLLEXPORT void aion_executor_main(Datum argument);
@@ -65,11 +65,11 @@ aion_executor_main(Datum argument)
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 		if (aion_process_reload())
-			aion_roster_set_limit(aion_max_runners_per_owner);
-		if (aion_roster_must_leave() || strcmp(aion_execution, execution) != 0)
+			aion_worker_slots_set_limit(aion_max_runners_per_owner);
+		if (aion_worker_slots_must_leave() || strcmp(aion_execution, execution) != 0)
 			proc_exit(0); /* the scheduler decides whether to start another */
-		(void) aion_roster_look(&left_over);
-		if (work(recover || left_over, &again))
+		(void) aion_worker_slots_look(&left_over);
+		if (executor_work(recover || left_over, &again))
 			idle_since = GetCurrentTimestamp();
 		else
 			rest(idle_since, again);
@@ -81,14 +81,14 @@ aion_executor_main(Datum argument)
  * Executes the next piece of work; false if there is none.
  */
 static bool
-work(bool recover, TimestampTz *again)
+executor_work(bool recover, TimestampTz *again)
 {
 	const Primitive *volatile found = NULL;
 	volatile bool failed = false;
 
 	PG_TRY();
 	{
-		found = claim(recover, again);
+		found = executor_claim(recover, again);
 		if (found != NULL)
 		{
 			CRASH_POINT("activity claimed");
@@ -97,13 +97,13 @@ work(bool recover, TimestampTz *again)
 			CRASH_POINT("activity executed, not committed");
 			aion_process_end_work();
 			CRASH_POINT("activity executed, committed");
-			aion_roster_count_batch(1);
+			aion_worker_slots_count_batch(1);
 		}
 	}
 	PG_CATCH();
 	{
 		failed = true;
-		aion_roster_end_task();
+		aion_worker_slots_end_task();
 		aion_inflight_note(0);
 		aion_process_fail_work(NULL);
 	}
@@ -117,7 +117,7 @@ work(bool recover, TimestampTz *again)
 }
 
 static const Primitive *
-claim(bool recover, TimestampTz *again)
+executor_claim(bool recover, TimestampTz *again)
 {
 	Authority authority;
 	const Primitive *found = NULL;
@@ -146,8 +146,8 @@ rest(TimestampTz idle_since, TimestampTz again)
 {
 	TimestampTz wake = TimestampTzPlusMilliseconds(idle_since, aion_runner_idle_timeout);
 
-	if (again == DT_NOEND && GetCurrentTimestamp() >= wake && aion_roster_retire())
+	if (again == DT_NOEND && GetCurrentTimestamp() >= wake && aion_worker_slots_retire())
 		proc_exit(0);
-	if (aion_roster_rest(again != DT_NOEND))
+	if (aion_worker_slots_begin_idle(again != DT_NOEND))
 		(void) aion_process_wait_until(Min(wake, again));
 }

@@ -16,8 +16,8 @@
 #include "guc.h"
 #include "shared/board.h"
 #include "shared/incident.h"
-#include "shared/roster.h"
 #include "shared/service.h"
+#include "shared/worker_slots.h"
 #include "support/extension.h"
 
 static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
@@ -40,13 +40,13 @@ aion_stat_engine(PG_FUNCTION_ARGS)
 		[ADOPTION_NEW] = "new", [ADOPTION_DONE] = "adopted", [ADOPTION_COPY] = "copy"};
 	Datum values[9];
 	bool nulls[9] = {false};
-	RosterRunner runner;
+	WorkerSlotView runner;
 	Authority authority;
 	int runners = 0;
 	int slots = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
-	for (; aion_roster_runner(slots, &runner); slots++)
+	for (; aion_worker_slots_runner(slots, &runner); slots++)
 		runners += runner.database == MyDatabaseId;
 	values[0] = CStringGetTextDatum(AION_VERSION);
 	values[1] = BoolGetDatum(aion_board_exists());
@@ -80,7 +80,7 @@ Datum
 aion_stat_runner(PG_FUNCTION_ARGS)
 {
 	Oid user = GetUserId();
-	RosterRunner runner;
+	WorkerSlotView runner;
 	Authority authority;
 	Datum *owners;
 	int owner_count;
@@ -90,7 +90,7 @@ aion_stat_runner(PG_FUNCTION_ARGS)
 	deconstruct_array(DatumGetArrayTypeP(aion_owner_visible(user, false)), INT4OID, sizeof(int32),
 					  true, TYPALIGN_INT, &owners, NULL, &owner_count);
 	aion_authority_drop(&authority);
-	for (int slot = 0; aion_roster_runner(slot, &runner); slot++)
+	for (int slot = 0; aion_worker_slots_runner(slot, &runner); slot++)
 	{
 		Datum values[] = {Int32GetDatum(runner.pid),		 Int32GetDatum(runner.owner_key),
 						  CStringGetTextDatum(runner.state), TimestampTzGetDatum(runner.since),

@@ -59,7 +59,7 @@ static void start_scheduler(Served *database);
 static void report_unserved(void);
 static TimestampTz look_after(void);
 static bool exists(Oid database);
-static bool has_ended(const Served *database);
+static bool launcher_has_ended(const Served *database);
 
 pg_noreturn PGDLLEXPORT void aion_launcher_main(Datum argument);
 
@@ -165,7 +165,8 @@ look_into(Oid database)
 	start_scheduler(entry);
 
 	/* One at a time: a server with many databases has no room for all to be looked into at once. */
-	while (entry->handle != NULL && !aion_service_is_served(database) && !has_ended(entry) &&
+	while (entry->handle != NULL && !aion_service_is_served(database) &&
+		   !launcher_has_ended(entry) &&
 		   !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), PROBE_MS))
 		aion_process_wait(10);
 	(void) look_after();
@@ -240,7 +241,7 @@ look_after(void)
 	{
 		Served *database = lfirst(cell);
 
-		if (database->handle != NULL && has_ended(database))
+		if (database->handle != NULL && launcher_has_ended(database))
 		{
 			pfree(database->handle);
 			database->handle = NULL;
@@ -287,7 +288,7 @@ exists(Oid database)
 }
 
 static bool
-has_ended(const Served *database)
+launcher_has_ended(const Served *database)
 {
 	pid_t pid;
 

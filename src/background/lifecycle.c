@@ -77,16 +77,16 @@ static bool is_among(List *required, Oid class, Oid object);
 static Oid owner_of(const ObjectAddress *object);
 static void remove_cron_jobs(void);
 static void warn_of_workers(void);
-static void transaction_ended(XactEvent event, void *argument);
+static void lifecycle_transaction_ended(XactEvent event, void *argument);
 static bool may_have(Node *statement, Oid database);
-static bool is_template(Oid database);
+static bool lifecycle_is_template(Oid database);
 
 void
 aion_lifecycle_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		return;
-	RegisterXactCallback(transaction_ended, NULL);
+	RegisterXactCallback(lifecycle_transaction_ended, NULL);
 	next_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = watch_process_utility;
 	next_object_access = object_access_hook;
@@ -201,7 +201,7 @@ may_have(Node *statement, Oid database)
 		return false; /* and in a failed transaction nothing can be looked up */
 	if (!IsA(statement, CreatedbStmt))
 		return aion_compat_owns_database(database, GetUserId());
-	if (!aion_compat_owns_database(database, GetUserId()) && !is_template(database))
+	if (!aion_compat_owns_database(database, GetUserId()) && !lifecycle_is_template(database))
 		return false;
 	createdb = superuser();
 	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
@@ -214,7 +214,7 @@ may_have(Node *statement, Oid database)
 }
 
 static bool
-is_template(Oid database)
+lifecycle_is_template(Oid database)
 {
 	HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
 	bool result = false;
@@ -488,7 +488,7 @@ warn_of_workers(void)
 }
 
 static void
-transaction_ended(XactEvent event, void *argument)
+lifecycle_transaction_ended(XactEvent event, void *argument)
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;

@@ -38,7 +38,7 @@
 #include "run/ready.h"
 #include "shared/inflight.h"
 #include "shared/interruption.h"
-#include "shared/roster.h"
+#include "shared/worker_slots.h"
 #include "support/crash_point.h"
 #include "support/extension.h"
 #include "support/pg_compat.h"
@@ -78,7 +78,7 @@ typedef struct SlowVersion
 	TimestampTz until;
 } SlowVersion;
 
-static RosterEntry self;
+static WorkerSlot self;
 static int64 queue[QUEUE];
 static int queued = 0;
 static int fitting = QUEUE; /* how many runs a batch is expected to execute */
@@ -107,21 +107,21 @@ static void execute_alone(void);
 static void run_errands(void);
 static bool try_errand(int64 key);
 static void note_alone(int64 run_key, bool slow);
-static RosterEngagement engage(const Alone *run);
+static WorkerEngagement engage(const Alone *run);
 static void note_slow(int32 version_key, bool slow);
 static bool took_long(const Budget *budget);
 static bool is_slow(int32 version_key);
-static void execute_one(int64 run_key, int lock_wait, MemoryContext context);
+static void runner_execute_one(int64 run_key, int lock_wait, MemoryContext context);
 static ErrorData *try_to_execute(const int64 *run_keys, int count, int lock_wait,
 								 MemoryContext context);
-static void execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context);
+static void runner_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context);
 static void expect(int executed, bool was_full);
-static void end_watch(void);
+static void runner_end_watch(void);
 static void execute_share(Run *run, Budget *budget);
 static bool batch_is_full(TimestampTz until);
 static void note_errands(const int64 *run_keys, int count);
-static void give_back(const int64 *run_keys, int count, List *runs);
-static void note_failure(int64 run_key, const ErrorData *error);
+static void runner_give_back(const int64 *run_keys, int count, List *runs);
+static void runner_note_failure(int64 run_key, const ErrorData *error);
 
 pg_noreturn PGDLLEXPORT void aion_runner_main(Datum argument);
 
@@ -141,19 +141,19 @@ aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation)
  * Begins a process that serves the owner of a runner slot, connected as that owner.
  */
 void
-aion_runner_begin(int slot, const char *name, RosterEntry *entry)
+aion_runner_begin(int slot, const char *name, WorkerSlot *entry)
 {
 	uint32 generation;
 
 	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
 	aion_process_begin();
-	if (!aion_roster_runner_begin(slot, generation, entry))
+	if (!aion_worker_slots_runner_begin(slot, generation, entry))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(entry->database, entry->role,
 											  AION_COMPAT_BYPASS_ROLE_LOGIN);
 	pgstat_report_appname(name);
 	aion_process_pin_settings();
-	aion_roster_set_limit(aion_max_runners_per_owner);
+	aion_worker_slots_set_limit(aion_max_runners_per_owner);
 	aion_inflight_attach(slot);
 }
 
@@ -174,8 +174,8 @@ aion_runner_main(Datum argument)
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 		if (aion_process_reload())
-			aion_roster_set_limit(aion_max_runners_per_owner);
-		if (aion_roster_must_leave() || strcmp(aion_execution, execution) != 0)
+			aion_worker_slots_set_limit(aion_max_runners_per_owner);
+		if (aion_worker_slots_must_leave() || strcmp(aion_execution, execution) != 0)
 			proc_exit(0); /* the scheduler decides whether to start another */
 		again = requeue_taken();
 		if (fill_queue() || alone_count > 0)
@@ -186,11 +186,11 @@ aion_runner_main(Datum argument)
 			idle_since = GetCurrentTimestamp();
 			continue;
 		}
-		if (taken_count == 0 && GetCurrentTimestamp() >= wake && aion_roster_retire())
+		if (taken_count == 0 && GetCurrentTimestamp() >= wake && aion_worker_slots_retire())
 			proc_exit(0);
-		aion_roster_set_idle(true);
+		aion_worker_slots_set_idle(true);
 		(void) aion_process_wait_until(Min(wake, again));
-		aion_roster_set_idle(false);
+		aion_worker_slots_set_idle(false);
 	}
 }
 
@@ -204,7 +204,7 @@ fill_queue(void)
 
 	if (queued < QUEUE / 2)
 	{
-		queued += aion_roster_take_runs(queue + queued, QUEUE - queued, &must_scan, &self);
+		queued += aion_worker_slots_take_runs(queue + queued, QUEUE - queued, &must_scan, &self);
 		if (must_scan)
 			scan_from_start();
 		if (scanning && queued < QUEUE / 2)
@@ -247,7 +247,7 @@ scan_more(void)
 	PG_END_TRY();
 	queued += found;
 	if (found >= SCAN_CROWD && scan_is_new)
-		aion_roster_want_another();
+		aion_worker_slots_want_another();
 	scan_is_new = false;
 	if (found == 0 && executes && !failed)
 		scanning = false; /* else it goes on when this process knows that it may execute */
@@ -339,7 +339,7 @@ execute_batch(void)
 			if (locked)
 				note_alone(run_keys[i], false);
 			else
-				execute_one(run_keys[i], aion_batch_lock_timeout, context);
+				runner_execute_one(run_keys[i], aion_batch_lock_timeout, context);
 		}
 	}
 	MemoryContextDelete(context);
@@ -362,7 +362,7 @@ static void
 execute_alone(void)
 {
 	MemoryContext context;
-	RosterEngagement engagement;
+	WorkerEngagement engagement;
 	Alone run;
 
 	if (alone_count == 0)
@@ -377,22 +377,22 @@ execute_alone(void)
 	}
 	context = AllocSetContextCreate(TopMemoryContext, "aion run alone", ALLOCSET_DEFAULT_SIZES);
 	alone_run = run.run_key;
-	execute_one(run.run_key, engagement == ENGAGED_FREELY ? LOCK_WAIT_MS : LOCK_WAIT_ONLY_MS,
-				context);
+	runner_execute_one(run.run_key, engagement == ENGAGED_FREELY ? LOCK_WAIT_MS : LOCK_WAIT_ONLY_MS,
+					   context);
 	alone_run = 0;
 	MemoryContextDelete(context);
-	aion_roster_disengage();
+	aion_worker_slots_disengage();
 }
 
 /*
  * Reserves this runner for one run, and gives the rest to other runners: also the locked runs that
  * are looked at again later, if the run is slow.
  */
-static RosterEngagement
+static WorkerEngagement
 engage(const Alone *run)
 {
 	int64 *others = palloc((QUEUE * 3) * sizeof(int64));
-	RosterEngagement engagement;
+	WorkerEngagement engagement;
 	int count = 0;
 
 	for (int i = 0; i < queued; i++)
@@ -404,7 +404,7 @@ engage(const Alone *run)
 		if (taken[i].waiting)
 			others[count++] = taken[i].run_key;
 	}
-	engagement = aion_roster_engage(others, count, scanning, was_taken(run->run_key));
+	engagement = aion_worker_slots_engage(others, count, scanning, was_taken(run->run_key));
 	pfree(others);
 	if (engagement == ENGAGED_FREELY)
 	{
@@ -512,7 +512,7 @@ try_errand(int64 key)
 		if (claimed != 0)
 			errands->run_errand(claimed);
 		aion_interruption_check();
-		end_watch();
+		runner_end_watch();
 		done = done || claimed != 0;
 		CRASH_POINT("errand, not committed");
 		aion_process_end_work();
@@ -520,7 +520,7 @@ try_errand(int64 key)
 	}
 	PG_CATCH();
 	{
-		end_watch();
+		runner_end_watch();
 		aion_process_fail_work(NULL);
 		done = false;
 	}
@@ -532,7 +532,7 @@ try_errand(int64 key)
  * Executes one run in a transaction of its own.  An error there is a failure of that run.
  */
 static void
-execute_one(int64 run_key, int lock_wait, MemoryContext context)
+runner_execute_one(int64 run_key, int lock_wait, MemoryContext context)
 {
 	ErrorData *error = try_to_execute(&run_key, 1, lock_wait, context);
 
@@ -541,7 +541,7 @@ execute_one(int64 run_key, int lock_wait, MemoryContext context)
 	if (aion_failure_is_contention(error))
 		note_taken(run_key);
 	else
-		note_failure(run_key, error);
+		runner_note_failure(run_key, error);
 	FreeErrorData(error);
 }
 
@@ -556,11 +556,11 @@ try_to_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext co
 	MemoryContextReset(context);
 	PG_TRY();
 	{
-		execute(run_keys, count, lock_wait, context);
+		runner_execute(run_keys, count, lock_wait, context);
 	}
 	PG_CATCH();
 	{
-		end_watch();
+		runner_end_watch();
 		aion_process_fail_work(&error);
 	}
 	PG_END_TRY();
@@ -571,7 +571,7 @@ try_to_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext co
  * Ends the watch that was begun for the runs, or the errand, of a transaction.
  */
 static void
-end_watch(void)
+runner_end_watch(void)
 {
 	(void) aion_interruption_begin(0);
 	aion_interruption_watch(0, 0);
@@ -583,7 +583,7 @@ end_watch(void)
  * Executes runs until the batch is full, and commits.  Runs that are left are queued again.
  */
 static void
-execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
+runner_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
 	Authority authority;
@@ -598,7 +598,7 @@ execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 	aion_authority_assume(&authority);
 	if (aion_engine_executes())
 		runs = aion_ready_claim_all_of(self.owner_key, run_keys, count, context);
-	give_back(run_keys, count, runs);
+	runner_give_back(run_keys, count, runs);
 	aion_authority_drop(&authority);
 	CRASH_POINT("runs claimed");
 	held = palloc(Max(list_length(runs), 1) * sizeof(int64));
@@ -621,11 +621,11 @@ execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context)
 		else
 			execute_share(run, &budget);
 	}
-	end_watch();
+	runner_end_watch();
 	CRASH_POINT("batch, not committed");
 	aion_process_end_work();
 	CRASH_POINT("batch, committed");
-	aion_roster_count_batch(list_length(runs) - left);
+	aion_worker_slots_count_batch(list_length(runs) - left);
 	if (budget.sharing)
 		expect(list_length(runs) - left, left > 0);
 }
@@ -674,7 +674,7 @@ batch_is_full(TimestampTz until)
  * errands; drops what was sent to runs that are gone.
  */
 static void
-give_back(const int64 *run_keys, int count, List *runs)
+runner_give_back(const int64 *run_keys, int count, List *runs)
 {
 	int64 *gone = palloc(count * sizeof(int64));
 	int gone_count = 0;
@@ -723,7 +723,7 @@ note_errands(const int64 *run_keys, int count)
  * Notes that a run could not even be committed alone.
  */
 static void
-note_failure(int64 run_key, const ErrorData *error)
+runner_note_failure(int64 run_key, const ErrorData *error)
 {
 	PG_TRY();
 	{

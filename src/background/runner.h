@@ -7,9 +7,9 @@
 
 #include "postmaster/bgworker.h"
 
-#include "shared/roster.h"
+#include "shared/worker_slots.h"
 
-extern void aion_runner_begin(int slot, const char *name, RosterEntry *entry);
+extern void aion_runner_begin(int slot, const char *name, WorkerSlot *entry);
 extern void aion_runner_describe(BackgroundWorker *worker, int slot, uint32 generation);
 
 #endif

@@ -37,8 +37,8 @@
 #include "run/transition.h"
 #include "shared/board.h"
 #include "shared/room.h"
-#include "shared/roster.h"
 #include "shared/service.h"
+#include "shared/worker_slots.h"
 #include "support/crash_point.h"
 #include "support/extension.h"
 #include "support/payload.h"
@@ -99,12 +99,12 @@ static List *starting = NIL;
 static TimestampTz complained_at = 0;
 static TimestampTz names_at = DT_NOEND; /* when the names of owners are to be looked at */
 
-static bool is_wanted(void);
-static bool is_template(void);
+static bool scheduler_is_wanted(void);
+static bool scheduler_is_template(void);
 static void note_crashes(void);
-static bool look(void);
+static bool scheduler_look(void);
 static void scan(void);
-static void refresh_names(void);
+static void scheduler_refresh_names(void);
 static void read_timers(void);
 static void hear_timers(void);
 static void know_timer(const BoardTimer *timer);
@@ -121,7 +121,7 @@ static void read_again_from(TimestampTz moment);
 static void check_starting(void);
 static void block_runs(int32 owner_key, const char *reason);
 static TimestampTz next_wake(void);
-static int compare(const pairingheap_node *a, const pairingheap_node *b, void *argument);
+static int scheduler_compare(const pairingheap_node *a, const pairingheap_node *b, void *argument);
 
 pg_noreturn PGDLLEXPORT void aion_scheduler_main(Datum argument);
 
@@ -143,8 +143,8 @@ aion_scheduler_main(Datum argument)
 	memory = AllocSetContextCreate(TopMemoryContext, "aion scheduler", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(memory);
 	timer_memory = AllocSetContextCreate(memory, "aion timers", ALLOCSET_DEFAULT_SIZES);
-	timers = pairingheap_allocate(compare, NULL);
-	if (!is_wanted() || !aion_service_scheduler_begin())
+	timers = pairingheap_allocate(scheduler_compare, NULL);
+	if (!scheduler_is_wanted() || !aion_service_scheduler_begin())
 		proc_exit(0);
 	note_crashes();
 	for (;;)
@@ -153,10 +153,10 @@ aion_scheduler_main(Datum argument)
 
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
-		if (aion_roster_must_leave())
+		if (aion_worker_slots_must_leave())
 			proc_exit(0);
 		MemoryContextSwitchTo(memory);
-		if (!look())
+		if (!scheduler_look())
 			proc_exit(0);
 		wake = next_wake();
 		aion_board_set_next_wake(wake);
@@ -170,12 +170,12 @@ aion_scheduler_main(Datum argument)
  * Tells whether there is an extension in this database.
  */
 static bool
-is_wanted(void)
+scheduler_is_wanted(void)
 {
 	bool exists;
 
 	aion_process_begin_work("looking for the extension");
-	exists = !is_template() && aion_extension_exists();
+	exists = !scheduler_is_template() && aion_extension_exists();
 	aion_process_end_work();
 	if (!exists)
 		aion_service_scheduler_absent();
@@ -186,7 +186,7 @@ is_wanted(void)
  * A template is not served: copying it fails while a process is connected to it.
  */
 static bool
-is_template(void)
+scheduler_is_template(void)
 {
 	HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
 	bool result = true;
@@ -237,7 +237,7 @@ note_crashes(void)
  * Does what there is to do now; false if the extension is gone.
  */
 static bool
-look(void)
+scheduler_look(void)
 {
 	volatile bool wanted = true;
 
@@ -246,7 +246,7 @@ look(void)
 		check_starting();
 		if (aion_board_take_scan())
 		{
-			wanted = is_wanted();
+			wanted = scheduler_is_wanted();
 			if (wanted)
 				scan();
 		}
@@ -268,7 +268,7 @@ look(void)
 			if (executing)
 				serve_owners(); /* else they stay on the board, and wake this process no more */
 			if (names_at <= GetCurrentTimestamp())
-				refresh_names();
+				scheduler_refresh_names();
 		}
 	}
 	PG_CATCH();
@@ -286,7 +286,7 @@ look(void)
  * roles may have locked their names; the wait for it is short, because all else would wait, too.
  */
 static void
-refresh_names(void)
+scheduler_refresh_names(void)
 {
 	bool refreshed = false;
 
@@ -337,7 +337,7 @@ scan(void)
 		MemoryContextSwitchTo(memory);
 		for (uint64 row = 0; row < rows.count; row++)
 			runners = lappend_int(runners, aion_row_int32(rows, row, 1));
-		executors = list_copy(aion_primitives_owed());
+		executors = list_copy(aion_primitives_owners_with_work());
 		MemoryContextSwitchTo(caller);
 	}
 	aion_authority_drop(&authority);
@@ -355,7 +355,7 @@ scan(void)
 	read_again_from(DT_NOBEGIN);
 	if (executing)
 		return;
-	aion_roster_dismiss();
+	aion_worker_slots_dismiss();
 	more = false;
 	aion_board_set_horizon(DT_NOBEGIN);
 	list_free_deep(waiting);
@@ -592,7 +592,7 @@ start_process(BoardOwner owner, Oid role)
 		aion_runner_describe(&worker, slot, generation);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
-		aion_roster_free_runner(slot, generation);
+		aion_worker_slots_free_runner(slot, generation);
 		if (aion_room_count(owner) > 0)
 			return;
 		aion_service_note_refusal();
@@ -647,7 +647,7 @@ check_starting(void)
 
 		if (GetBackgroundWorkerPid(runner->handle, &pid) != BGWH_STOPPED)
 			continue;
-		if (aion_roster_free_runner(runner->slot, runner->generation) && executing)
+		if (aion_worker_slots_free_runner(runner->slot, runner->generation) && executing)
 			wait_with(runner->owner, NO_START_MS);
 		pfree(runner->handle);
 		pfree(runner);
@@ -697,7 +697,7 @@ next_wake(void)
 }
 
 static int
-compare(const pairingheap_node *a, const pairingheap_node *b, void *argument)
+scheduler_compare(const pairingheap_node *a, const pairingheap_node *b, void *argument)
 {
 	TimestampTz left = pairingheap_const_container(KnownTimer, node, a)->timer.fire_at;
 	TimestampTz right = pairingheap_const_container(KnownTimer, node, b)->timer.fire_at;

@@ -57,6 +57,7 @@ static uint64 adopted_generation = 0;
 static TransactionId adopted_by = InvalidTransactionId;
 static char *adopted_as = NULL; /* the setting aion.execution at that time */
 
+static char *system_identifier(void);
 static void here(NullableDatum *args);
 static bool is_adopted_here(void);
 
@@ -202,17 +203,31 @@ aion_engine_set_paused(bool paused, const char *by)
 }
 
 /*
- * Adopts this database; false if it is adopted already.  Says whether it was a copy.
+ * Tells whether oids of roles in rows of this database are those of this server: it was adopted in
+ * the same server, perhaps as another database.
  */
 bool
-aion_adopt(bool *was_copy)
+aion_adoption_is_of_this_server(void)
+{
+	Rows rows;
+
+	if (aion_adoption_state() == ADOPTION_DONE)
+		return true;
+	rows = aion_statement_execute(&select_adoption, NULL);
+	return rows.count > 0 && strcmp(aion_row_text(rows, 0, 1), system_identifier()) == 0;
+}
+
+/*
+ * Makes this database an adopted one; false if it is already.
+ */
+bool
+aion_adopt(void)
 {
 	NullableDatum place[4];
 
 	aion_adopt_if_new();
 	if (is_adopted_here())
 		return false;
-	*was_copy = aion_adoption_state() == ADOPTION_COPY;
 	here(place);
 	(void) aion_statement_execute(&update_adoption, place);
 	adopted_generation = 0;
@@ -228,10 +243,16 @@ is_adopted_here(void)
 	return aion_adoption_state() == ADOPTION_DONE && strcmp(aion_execution, adopted_as) == 0;
 }
 
+static char *
+system_identifier(void)
+{
+	return psprintf(UINT64_FORMAT, GetSystemIdentifier());
+}
+
 static void
 here(NullableDatum *args)
 {
-	args[0] = aion_arg_text(psprintf(UINT64_FORMAT, GetSystemIdentifier()));
+	args[0] = aion_arg_text(system_identifier());
 	args[1] = aion_arg_oid(MyDatabaseId);
 	args[2] = aion_arg_oid(aion_extension()->oid);
 	args[3] = aion_arg_text(strcmp(aion_execution, "off") == 0 ? "on" : aion_execution);

@@ -21,7 +21,8 @@ extern AdoptionState aion_adoption_state(void);
 extern void aion_adopt_if_new(void);
 extern bool aion_adoption_require(void);
 extern bool aion_engine_executes(void);
-extern bool aion_adopt(bool *was_copy);
+extern bool aion_adoption_is_of_this_server(void);
+extern bool aion_adopt(void);
 extern void aion_engine_set_paused(bool paused, const char *by);
 
 #endif

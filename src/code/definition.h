@@ -35,11 +35,11 @@ typedef struct Version
 	bool copied;
 	char *digest;
 	CodeSettings settings;
-	bool registered;	  /* else no run may begin with it, or be moved to it */
-	uint64 checked_epoch; /* state of the functions that the rest holds for */
-	Handler *callable;	  /* NULL: gone or changed */
-	int doubt;			  /* turns to execute step by step before the next optimistic one */
-	int in_vain;		  /* doubt after the last optimistic one; 0 if that went through */
+	bool registered;		/* else no run may begin with it, or be moved to it */
+	uint64 checked_epoch;	/* state of the functions that the rest holds for */
+	Handler *callable;		/* NULL: gone or changed */
+	int optimistic_wait;	/* turns to execute step by step before the next optimistic one */
+	int optimistic_backoff; /* doubt after the last optimistic one; 0 if that went through */
 } Version;
 
 extern void aion_definition_init(void);

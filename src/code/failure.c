@@ -40,7 +40,7 @@ aion_failure_is_contention(const ErrorData *error)
  * Tells whether an error comes from the machine and not from the code: the turn is repeated later.
  */
 bool
-aion_failure_is_machine(const ErrorData *error)
+aion_failure_is_infrastructure(const ErrorData *error)
 {
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{

@@ -15,7 +15,7 @@
 
 extern bool aion_failure_is_cancel(const ErrorData *error);
 extern bool aion_failure_is_contention(const ErrorData *error);
-extern bool aion_failure_is_machine(const ErrorData *error);
+extern bool aion_failure_is_infrastructure(const ErrorData *error);
 extern bool aion_failure_is_of_session(const ErrorData *error);
 extern void aion_failure_end_test(ErrorData *error);
 extern Jsonb *aion_failure_of(const ErrorData *error, const Jsonb *details);

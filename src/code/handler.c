@@ -38,12 +38,12 @@
 
 static void read_parameters(Handler *handler, HeapTuple tuple);
 static bool has_parameter(const Handler *handler, const JsonbValue *key);
-static void check_keys(const Handler *handler, const Jsonb *input);
+static void handler_check_keys(const Handler *handler, const Jsonb *input);
 static Jsonb *default_value(const Handler *handler, int parameter, List *defaults);
 static void add_input_context(void *label);
 static List *read_defaults(const Handler *handler);
 pg_noreturn static void refuse_code(const Handler *handler, Oid owner, const char *detail);
-static void convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo);
+static void handler_convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo);
 static bool has_types(Form_pg_proc form);
 static Jsonb *invoke(const Handler *handler, FunctionCallInfo fcinfo);
 static Jsonb *call_for_set(const Handler *handler, FunctionCallInfo fcinfo);
@@ -284,7 +284,7 @@ aion_handler_complete(const Handler *handler, const Jsonb *input)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 						errmsg("input of %s must be an object", handler->label),
 						errdetail("Its members are the parameters by name.")));
-	check_keys(handler, input);
+	handler_check_keys(handler, input);
 
 	complete = unconstify(Jsonb *, input);
 	for (int i = 0; i < handler->parameter_count; i++)
@@ -400,7 +400,7 @@ aion_handler_call(const Handler *handler, const Jsonb *input, bool *entered)
 
 	fmgr_info(handler->function, &flinfo);
 	InitFunctionCallInfoData(*fcinfo, &flinfo, handler->parameter_count, InvalidOid, NULL, NULL);
-	convert(handler, input, fcinfo);
+	handler_convert(handler, input, fcinfo);
 	*entered = true;
 	return invoke(handler, fcinfo);
 }
@@ -556,7 +556,7 @@ add_input_context(void *label)
 }
 
 static void
-check_keys(const Handler *handler, const Jsonb *input)
+handler_check_keys(const Handler *handler, const Jsonb *input)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(unconstify(JsonbContainer *, &input->root));
 	JsonbIteratorToken token;
@@ -609,7 +609,7 @@ default_value(const Handler *handler, int parameter, List *defaults)
 }
 
 static void
-convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo)
+handler_convert(const Handler *handler, const Jsonb *input, FunctionCallInfo fcinfo)
 {
 	HeapTuple row;
 	const char *misfit;

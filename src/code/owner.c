@@ -64,7 +64,10 @@ static Statement select_grants = {.expected = SPI_OK_SELECT,
 static Statement resolve_names = STATEMENT(
 	UPDATE, "UPDATE aion._owner o SET role = coalesce((SELECT r.oid FROM pg_catalog.pg_roles r"
 			" WHERE r.rolname = o.name), 0)");
-
+static Statement resolve_missing = STATEMENT(
+	UPDATE, "UPDATE aion._owner o SET role = coalesce((SELECT r.oid FROM pg_catalog.pg_roles r"
+			" WHERE r.rolname = o.name), 0)"
+			" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = o.role)");
 static Statement repeat_grants =
 	STATEMENT(SELECT, "SELECT aion._apply_grant(r.rolname, g.level) FROM"
 					  " aion._grant g JOIN aion._owner o USING (owner_key)"
@@ -80,9 +83,9 @@ typedef struct Owner
 
 static Registry owners = {.table = "_owner"};
 
-static const Owner *find(int32 key);
+static const Owner *owner_find(int32 key);
 static const Owner *find_by_role(Oid role, const char *name);
-static bool refresh_names(bool must);
+static bool owner_refresh_names(bool must);
 static Oid resolve(Oid role, const char *name);
 static Datum select_keys(Oid role, bool all, bool members_too);
 
@@ -99,7 +102,7 @@ int32
 aion_owner_key(Oid role)
 {
 	const char *name = GetUserNameFromId(role, false);
-	bool by_role = aion_adoption_state() == ADOPTION_DONE;
+	bool by_role = aion_adoption_is_of_this_server();
 	Statement *lookup = by_role ? &select_by_role : &select_by_name;
 	NullableDatum args[] = {by_role ? aion_arg_oid(role) : aion_arg_text(name)};
 	const Owner *known = by_role ? find_by_role(role, name) : NULL;
@@ -118,7 +121,7 @@ aion_owner_key(Oid role)
 			(void) aion_statement_execute(&claim_name, row);
 			aion_registry_changed(&owners);
 			if (aion_statement_execute(&select_by_name, row).count > 0)
-				(void) refresh_names(
+				(void) owner_refresh_names(
 					true); /* it may stand for a role that was renamed or dropped */
 		}
 		(void) aion_statement_execute(&insert_owner, row);
@@ -129,8 +132,8 @@ aion_owner_key(Oid role)
 	}
 	key = aion_row_int32(rows, 0, 1);
 	if (by_role && strcmp(aion_row_text(rows, 0, 2), name) != 0)
-		(void) refresh_names(false);
-	(void) find(key);
+		(void) owner_refresh_names(false);
+	(void) owner_find(key);
 	return key;
 }
 
@@ -140,7 +143,7 @@ aion_owner_key(Oid role)
 int32
 aion_owner_known_key(Oid role)
 {
-	bool by_role = aion_adoption_state() == ADOPTION_DONE;
+	bool by_role = aion_adoption_is_of_this_server();
 	NullableDatum args[] = {by_role ? aion_arg_oid(role)
 									: aion_arg_text(GetUserNameFromId(role, false))};
 	Rows rows = aion_statement_execute(by_role ? &select_by_role : &select_by_name, args);
@@ -177,7 +180,7 @@ aion_owner_key_of_other(Oid role, Oid user)
  * that is about to do the same, unless it must have the name: false if there is one.
  */
 static bool
-refresh_names(bool must)
+owner_refresh_names(bool must)
 {
 	LOCKTAG tag;
 
@@ -197,7 +200,7 @@ refresh_names(bool must)
 bool
 aion_owner_refresh_names(void)
 {
-	return refresh_names(false);
+	return owner_refresh_names(false);
 }
 
 /*
@@ -206,7 +209,7 @@ aion_owner_refresh_names(void)
 Oid
 aion_owner_role(int32 owner_key)
 {
-	const Owner *owner = find(owner_key);
+	const Owner *owner = owner_find(owner_key);
 
 	return owner != NULL ? resolve(owner->role, owner->name) : InvalidOid;
 }
@@ -217,7 +220,7 @@ aion_owner_role(int32 owner_key)
 const char *
 aion_owner_name(int32 owner_key)
 {
-	const Owner *owner = find(owner_key);
+	const Owner *owner = owner_find(owner_key);
 
 	return owner != NULL ? pstrdup(owner->name) : "";
 }
@@ -226,7 +229,7 @@ aion_owner_name(int32 owner_key)
  * Finds the row of a key; NULL if there is none.
  */
 static const Owner *
-find(int32 key)
+owner_find(int32 key)
 {
 	NullableDatum args[] = {aion_arg_int32(key)};
 	MemoryContext caller;
@@ -382,9 +385,11 @@ aion_owner_trusts(Oid owner, Oid role)
  * them again what they had: a restore grants nothing on an object if one grantee is missing.
  */
 void
-aion_owner_readopt(void)
+aion_owner_readopt(bool same_server)
 {
-	(void) aion_statement_execute(&resolve_names, NULL);
+	(void) aion_statement_execute(same_server ? &resolve_missing : &resolve_names, NULL);
+	if (same_server)
+		(void) owner_refresh_names(true);
 	aion_registry_changed(&owners);
 	(void) aion_statement_execute(&repeat_grants, NULL);
 }
@@ -443,14 +448,18 @@ aion_owner_visible(Oid role, bool payloads)
 
 /*
  * Returns the role of a row of aion._owner.  In a copy that is not adopted oids may mean other
- * roles, so the name decides.
+ * roles, so the name decides; one that was made in this server has oids of it.
  */
 static Oid
 resolve(Oid role, const char *name)
 {
-	if (!OidIsValid(role) || aion_adoption_state() != ADOPTION_DONE)
-		return get_role_oid(name, true);
-	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)) ? role : InvalidOid;
+	bool by_role = OidIsValid(role) && aion_adoption_is_of_this_server();
+
+	if (by_role && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		return role;
+	if (by_role && aion_adoption_state() == ADOPTION_DONE)
+		return InvalidOid;
+	return get_role_oid(name, true);
 }
 
 /*

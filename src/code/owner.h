@@ -27,7 +27,7 @@ extern Datum aion_owner_subjects(Oid role);
 extern Datum aion_owner_affected(Oid role);
 extern Datum aion_owner_visible(Oid role, bool payloads);
 extern int32 aion_owner_of_name(Oid role, int32 owner_key, const char *kind, const char *name);
-extern void aion_owner_readopt(void);
+extern void aion_owner_readopt(bool same_server);
 extern bool aion_owner_refresh_names(void);
 
 /* These do not. */

@@ -45,8 +45,8 @@ typedef struct PutOff
 static void begin_transaction(void);
 static bool drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent);
 static bool drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller);
-static bool execute_one(Oid user, Budget *budget);
-static void recover(Oid user);
+static bool drive_execute_one(Oid user, Budget *budget);
+static void drive_recover(Oid user);
 static ErrorData *advance(Run *run, Budget *budget, int lock_wait, MemoryContext caller);
 static void commit_turns(int64 run_key);
 
@@ -79,9 +79,9 @@ aion_drive(PG_FUNCTION_ARGS)
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	SPI_commit(); /* what the caller's transaction has done so far */
 	begin_transaction();
-	recover(user);
+	drive_recover(user);
 	while (budget.turns > 0 && put_off->count < PUT_OFF_MOST &&
-		   (drive_one(user, &budget, put_off, scratch) || execute_one(user, &budget)))
+		   (drive_one(user, &budget, put_off, scratch) || drive_execute_one(user, &budget)))
 		MemoryContextReset(scratch);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -189,7 +189,7 @@ drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller)
  * Executes one piece of a user's work outside of turns, in a transaction of its own.
  */
 static bool
-execute_one(Oid user, Budget *budget)
+drive_execute_one(Oid user, Budget *budget)
 {
 	Authority authority;
 	const Primitive *found = NULL;
@@ -212,7 +212,7 @@ execute_one(Oid user, Budget *budget)
  * Puts back what earlier calls have claimed and not finished.
  */
 static void
-recover(Oid user)
+drive_recover(Oid user)
 {
 	Authority authority;
 

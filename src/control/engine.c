@@ -62,15 +62,18 @@ aion_adopt_database(PG_FUNCTION_ARGS)
 	Oid user = GetUserId();
 	Authority authority;
 	bool was_copy;
+	bool same_server;
 
 	aion_authority_assume(&authority);
 	if (aion_owner_access(user) != ACCESS_ADMIN)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("only an administrator of aion can adopt a database")));
-	if (aion_adopt(&was_copy))
+	was_copy = aion_adoption_state() == ADOPTION_COPY;
+	same_server = aion_adoption_is_of_this_server();
+	if (aion_adopt())
 	{
 		if (was_copy)
-			aion_owner_readopt();
+			aion_owner_readopt(same_server);
 		aion_code_adopt();
 		aion_wakeup_scan();
 	}

@@ -29,7 +29,7 @@ static Run *read_origin(const char *workflow_id, Oid user);
 static History *prefix_of(const Run *origin, int32 seq);
 static bool is_for_code(const History *prefix, const Event *event);
 static Jsonb *origins_of(const Run *origin, int32 commands);
-static void begin(Run *run, const Run *origin, const History *prefix, const Version *version);
+static void fork_begin(Run *run, const Run *origin, const History *prefix, const Version *version);
 
 static Run *
 read_origin(const char *workflow_id, Oid user)
@@ -114,7 +114,7 @@ origins_of(const Run *origin, int32 commands)
  * Gives a new run its history.  Its timeout, if it has one, begins anew.
  */
 static void
-begin(Run *run, const Run *origin, const History *prefix, const Version *version)
+fork_begin(Run *run, const Run *origin, const History *prefix, const Version *version)
 {
 	WorkflowStarted *started = &run->started;
 	const Event *first = prefix->events[0];
@@ -187,7 +187,7 @@ aion_fork_workflow(PG_FUNCTION_ARGS)
 	version = wanted != NULL ? aion_control_find_version(origin, wanted)
 							 : aion_control_keep_version(origin);
 	run = aion_start_blank(new_id, origin->owner_key, version->version_key);
-	begin(run, origin, prefix_of(origin, PG_GETARG_INT32(1)), version);
+	fork_begin(run, origin, prefix_of(origin, PG_GETARG_INT32(1)), version);
 	if (!aion_start_insert(run))
 		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_RUNNING),
 						errmsg("workflow \"%s\" is already running", run->workflow_id),

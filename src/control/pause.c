@@ -21,8 +21,8 @@
 #include "support/extension.h"
 #include "support/payload.h"
 
-static Datum change(FunctionCallInfo fcinfo, const char *function, bool from_paused,
-					void (*apply)(Run *run, const Jsonb *attributes));
+static Datum pause_change(FunctionCallInfo fcinfo, const char *function, bool from_paused,
+						  void (*apply)(Run *run, const Jsonb *attributes));
 static void resume(Run *run, const Jsonb *attributes);
 
 /*
@@ -30,8 +30,8 @@ static void resume(Run *run, const Jsonb *attributes);
  * it has then.
  */
 static Datum
-change(FunctionCallInfo fcinfo, const char *function, bool from_paused,
-	   void (*apply)(Run *run, const Jsonb *attributes))
+pause_change(FunctionCallInfo fcinfo, const char *function, bool from_paused,
+			 void (*apply)(Run *run, const Jsonb *attributes))
 {
 	char *workflow_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -74,7 +74,7 @@ PG_FUNCTION_INFO_V1(aion_resume_workflow);
 Datum
 aion_pause_workflow(PG_FUNCTION_ARGS)
 {
-	return change(fcinfo, "aion.pause_workflow", false, aion_run_pause);
+	return pause_change(fcinfo, "aion.pause_workflow", false, aion_run_pause);
 }
 
 /*
@@ -83,5 +83,5 @@ aion_pause_workflow(PG_FUNCTION_ARGS)
 Datum
 aion_resume_workflow(PG_FUNCTION_ARGS)
 {
-	return change(fcinfo, "aion.resume_workflow", true, resume);
+	return pause_change(fcinfo, "aion.resume_workflow", true, resume);
 }

@@ -32,7 +32,8 @@ static Statement select_closed = STATEMENT(
 	" AND ($3 IS NULL OR version_key IN"
 	" (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
 	" AND ($4 IS NULL OR status = ANY ($4))"
-	" AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key LIMIT 1) IS NULL"
+	" AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key"
+	" AND i.kind <> 'activity' LIMIT 1) IS NULL" /* an outcome is of no use to it */
 	" ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED",
 	TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID, TIMESTAMPTZOID);
 static Statement select_oldest =

@@ -29,9 +29,9 @@
 #include "support/pg_compat.h"
 
 static void check_reopenable(const Run *run);
-pg_noreturn static void refuse(const Run *run, const char *detail, int32 seq);
+pg_noreturn static void reopen_refuse(const Run *run, const char *detail, int32 seq);
 static List *what_to_take_back(const Run *run);
-static void save(Run *run);
+static void reopen_save(Run *run);
 static void arm_timers(const Run *run);
 
 /*
@@ -49,8 +49,8 @@ check_reopenable(const Run *run)
 						errdetail("Only a run that has failed, was cancelled or was terminated can "
 								  "be.")));
 	if (run->status == RUN_COMPLETED || run->status == RUN_TIMED_OUT)
-		refuse(run, "Only a run that has failed, was cancelled or was terminated can be.",
-			   terminal->seq - 1);
+		reopen_refuse(run, "Only a run that has failed, was cancelled or was terminated can be.",
+					  terminal->seq - 1);
 	if (aion_event_read_went_on(terminal))
 	{
 		List *ended_on = aion_event_read_ended_on(terminal);
@@ -59,15 +59,16 @@ check_reopenable(const Run *run)
 
 		foreach (cell, ended_on)
 			first = Min(first, lfirst_int(cell));
-		refuse(run,
-			   psprintf("It ended on event %d, and its code had asked for something after that.",
-						first),
-			   first - 1);
+		reopen_refuse(
+			run,
+			psprintf("It ended on event %d, and its code had asked for something after that.",
+					 first),
+			first - 1);
 	}
 }
 
 static void
-refuse(const Run *run, const char *detail, int32 seq)
+reopen_refuse(const Run *run, const char *detail, int32 seq)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_WORKFLOW_STATE),
 					errmsg("workflow \"%s\" is %s and cannot be reopened", run->workflow_id,
@@ -116,7 +117,7 @@ what_to_take_back(const Run *run)
  * Writes the run, which is open again, unless another run of its workflow id is open.
  */
 static void
-save(Run *run)
+reopen_save(Run *run)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
@@ -187,7 +188,7 @@ aion_reopen_workflow(PG_FUNCTION_ARGS)
 	aion_run_reopen(run, aion_event_reopened(reason, GetUserNameFromId(aion_guard_actor(), false),
 											 what_to_take_back(run)));
 	aion_control_move(run, version);
-	save(run);
+	reopen_save(run);
 	arm_timers(run);
 	aion_primitives_reopen(run);
 	aion_touched_note(run->run_key);

@@ -58,7 +58,7 @@ typedef struct Ending
 	Jsonb *attributes;
 } Ending;
 
-static bool has_ended(int64 run_key, Ending *ending);
+static bool wait_has_ended(int64 run_key, Ending *ending);
 static bool has_ended_for_good(int64 *run_key, Ending *ending);
 static bool wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending);
 static Jsonb *result_of(const char *workflow_id, const Ending *ending);
@@ -101,7 +101,7 @@ aion_wait_time_left(TimestampTz until)
  * Tells, with a new snapshot, whether a run has ended.
  */
 static bool
-has_ended(int64 run_key, Ending *ending)
+wait_has_ended(int64 run_key, Ending *ending)
 {
 	NullableDatum args[] = {aion_arg_int64(run_key)};
 	Authority authority;
@@ -129,7 +129,7 @@ has_ended(int64 run_key, Ending *ending)
 static bool
 has_ended_for_good(int64 *run_key, Ending *ending)
 {
-	while (has_ended(*run_key, ending))
+	while (wait_has_ended(*run_key, ending))
 	{
 		ContinuedAsNew next;
 

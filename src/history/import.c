@@ -28,14 +28,14 @@ typedef struct Position
 static Event *read_event(const Jsonb *exported, int32 seq);
 static EventType type_of_label(const char *label, int32 seq);
 static bool has_key(const Event *event);
-static void check_attributes(const Event *event);
+static void import_check_attributes(const Event *event);
 static bool fits(const Jsonb *value, MemberType type, int32 seq);
 static TimestampTz read_moment(const JsonbValue *string);
-static bool is_failure(const Jsonb *value);
+static bool import_is_failure(const Jsonb *value);
 static bool is_integer(const JsonbValue *value, int64 least, int64 most);
 static bool is_array_of(const Jsonb *value, MemberType element, int32 seq);
 static void blame_event(void *position);
-pg_noreturn static void refuse(int32 seq, const char *what);
+pg_noreturn static void import_refuse(int32 seq, const char *what);
 
 /*
  * Makes a history of an exported one, below a context.
@@ -56,7 +56,7 @@ aion_history_import(const Jsonb *exported, MemoryContext parent)
 						errhint("Use what aion.export_history() returns.")));
 	if (events == NULL || !JB_ROOT_IS_ARRAY(events) || JB_ROOT_IS_SCALAR(events) ||
 		JB_ROOT_COUNT(events) == 0)
-		refuse(0, "has no events");
+		import_refuse(0, "has no events");
 	for (uint32 i = 0; i < JB_ROOT_COUNT(events); i++)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(&events->root, i);
@@ -66,7 +66,7 @@ aion_history_import(const Jsonb *exported, MemoryContext parent)
 		event = read_event(JsonbValueToJsonb(element), position.seq);
 
 		if (i > 0 && event->recorded_at < aion_history_last(history)->recorded_at)
-			refuse(event->seq, "is recorded before the one before it");
+			import_refuse(event->seq, "is recorded before the one before it");
 		aion_history_add(history, event);
 	}
 	position.seq = 0;
@@ -84,19 +84,19 @@ read_event(const Jsonb *exported, int32 seq)
 	Event *event = palloc0(sizeof(Event));
 
 	if (aion_json_int(exported, "seq", 0) != seq)
-		refuse(seq, "is missing, or has another number");
+		import_refuse(seq, "is missing, or has another number");
 	event->seq = seq;
 	event->type = type_of_label(aion_json_text(exported, "event_type"), seq);
 	event->recorded_at = aion_json_timestamp(exported, "recorded_at");
 	event->key = aion_json_text(exported, "key");
 	event->attributes = aion_json_member(exported, "attributes");
 	if ((seq == 1) != (event->type == EVENT_WORKFLOW_STARTED))
-		refuse(seq, "is not WorkflowStarted, or not the first");
+		import_refuse(seq, "is not WorkflowStarted, or not the first");
 	if (TIMESTAMP_NOT_FINITE(event->recorded_at))
-		refuse(seq, "has no time");
+		import_refuse(seq, "has no time");
 	if (has_key(event) && event->key == NULL)
-		refuse(seq, "has no key");
-	check_attributes(event);
+		import_refuse(seq, "has no key");
+	import_check_attributes(event);
 	return event;
 }
 
@@ -108,7 +108,7 @@ type_of_label(const char *label, int32 seq)
 		if (strcmp(label, aion_event_label((EventType) i)) == 0)
 			return (EventType) i;
 	}
-	refuse(seq, "is of no known type");
+	import_refuse(seq, "is of no known type");
 }
 
 /*
@@ -126,23 +126,23 @@ has_key(const Event *event)
 }
 
 static void
-check_attributes(const Event *event)
+import_check_attributes(const Event *event)
 {
 	Fingerprint fingerprint;
 
 	if (event->attributes != NULL && !aion_json_is_object(event->attributes))
-		refuse(event->seq, "has attributes that are no object");
+		import_refuse(event->seq, "has attributes that are no object");
 	for (const EventMember *member = aion_event_members(event->type); member->name != NULL;
 		 member++)
 	{
 		Jsonb *value = aion_json_member(event->attributes, member->name);
 
 		if (value == NULL ? member->required : !fits(value, member->type, event->seq))
-			refuse(event->seq, psprintf("has no valid attribute \"%s\"", member->name));
+			import_refuse(event->seq, psprintf("has no valid attribute \"%s\"", member->name));
 	}
 	if (event->type == EVENT_COMMAND_ANSWERED && aion_event_fingerprint(event, &fingerprint) &&
 		aion_event_is_cancel_command(event) && aion_event_read_answer(event) == NULL)
-		refuse(event->seq, "has no valid attribute \"answer\"");
+		import_refuse(event->seq, "has no valid attribute \"answer\"");
 }
 
 static bool
@@ -164,7 +164,7 @@ fits(const Jsonb *value, MemberType type, int32 seq)
 		case MEMBER_OBJECT:
 			return aion_json_is_object(value);
 		case MEMBER_FAILURE:
-			return is_failure(value);
+			return import_is_failure(value);
 		case MEMBER_EVENTS:
 		case MEMBER_OBJECTS:
 		case MEMBER_ORIGINS:
@@ -188,7 +188,7 @@ read_moment(const JsonbValue *string)
  * Tells whether a value has the form of a recorded failure: SQLSTATEs have five letters or digits.
  */
 static bool
-is_failure(const Jsonb *value)
+import_is_failure(const Jsonb *value)
 {
 	char *sqlstate = aion_json_text(value, "sqlstate");
 
@@ -248,7 +248,7 @@ blame_event(void *position)
 }
 
 static void
-refuse(int32 seq, const char *what)
+import_refuse(int32 seq, const char *what)
 {
 	if (seq == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("the exported history %s", what)));

@@ -86,20 +86,20 @@ static Statement select_names =
 	STATEMENT(SELECT, "SELECT name FROM aion._published WHERE run_key = $1 ORDER BY name LIMIT $2",
 			  INT8OID, INT4OID);
 
-static void find(Question *question, Oid user);
-static void look(const Question *question, Answer *answer);
+static void answer_find(Question *question, Oid user);
+static void answer_look(const Question *question, Answer *answer);
 static void wait_for(const Question *question, const Interval *wait, Answer *answer);
 pg_noreturn static void unknown(const Question *question, bool is_closed);
-static Jsonb *ask(const Question *question, const Answer *answer);
-static const Handler *find_code(const Question *question, const Answer *answer, Oid owner);
+static Jsonb *answer_ask(const Question *question, const Answer *answer);
+static const Handler *answer_find_code(const Question *question, const Answer *answer, Oid owner);
 static Jsonb *call(const Handler *handler, const Question *question, const Answer *answer,
 				   Oid owner, const CodeSettings *settings);
 static void fail(const Question *question, const ErrorData *error, bool time_was_up);
 pg_noreturn static void refuse_foreign(const Question *question, Oid owner);
-pg_noreturn static void refuse(const Question *question, const char *detail);
+pg_noreturn static void answer_refuse(const Question *question, const char *detail);
 
 static void
-find(Question *question, Oid user)
+answer_find(Question *question, Oid user)
 {
 	Authority authority;
 
@@ -112,7 +112,7 @@ find(Question *question, Oid user)
  * Reads what the run has published, as it is committed now.
  */
 static void
-look(const Question *question, Answer *answer)
+answer_look(const Question *question, Answer *answer)
 {
 	NullableDatum args[] = {aion_arg_int64(question->run_key), aion_arg_text(question->name)};
 	Authority authority;
@@ -148,7 +148,7 @@ wait_for(const Question *question, const Interval *wait, Answer *answer)
 	for (;;)
 	{
 		aion_wakeup_watch_published(question->run_key);
-		look(question, answer);
+		answer_look(question, answer);
 		if (answer->is_published || answer->is_closed)
 			break;
 		if (aion_wait_time_left(until) == 0)
@@ -192,7 +192,7 @@ unknown(const Question *question, bool is_closed)
  * Lets a function answer.
  */
 static Jsonb *
-ask(const Question *question, const Answer *answer)
+answer_ask(const Question *question, const Answer *answer)
 {
 	Authority authority;
 	CodeSettings settings;
@@ -208,7 +208,7 @@ ask(const Question *question, const Answer *answer)
 	owner = aion_owner_role(answer->owner_key);
 	if (!OidIsValid(owner) || !aion_owner_has_role(question->asker, owner))
 		refuse_foreign(question, owner);
-	handler = find_code(question, answer, owner);
+	handler = answer_find_code(question, answer, owner);
 	settings = aion_version_get(answer->version_key)->settings;
 	aion_authority_drop(&authority);
 	return call(handler, question, answer, owner, &settings);
@@ -231,7 +231,7 @@ refuse_foreign(const Question *question, Oid owner)
  * Finds the function that answers, checked, and whether the owner may still execute it.
  */
 static const Handler *
-find_code(const Question *question, const Answer *answer, Oid owner)
+answer_find_code(const Question *question, const Answer *answer, Oid owner)
 {
 	Oid function = aion_code_resolve(answer->code, answer->copied);
 	Oid original = aion_handler_resolve(answer->handler);
@@ -240,11 +240,13 @@ find_code(const Question *question, const Answer *answer, Oid owner)
 
 	if (found == NULL || strcmp(found->digest, answer->digest) != 0 ||
 		found->handler->security_definer)
-		refuse(question, psprintf("Code of function %s is gone or was changed.", answer->handler));
+		answer_refuse(question,
+					  psprintf("Code of function %s is gone or was changed.", answer->handler));
 	if (ineligible != NULL)
-		refuse(question, psprintf("Its owner %s.", ineligible));
+		answer_refuse(question, psprintf("Its owner %s.", ineligible));
 	if (OidIsValid(original) && !aion_compat_may_execute(original, owner))
-		refuse(question, psprintf("Its owner may not execute function %s.", answer->handler));
+		answer_refuse(question,
+					  psprintf("Its owner may not execute function %s.", answer->handler));
 	return found->handler;
 }
 
@@ -304,7 +306,7 @@ static void
 fail(const Question *question, const ErrorData *error, bool time_was_up)
 {
 	if (time_was_up)
-		refuse(question, "The function took longer than aion.turn_timeout.");
+		answer_refuse(question, "The function took longer than aion.turn_timeout.");
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
 		case ERRCODE_TRANSACTION_ROLLBACK:
@@ -313,13 +315,13 @@ fail(const Question *question, const ErrorData *error, bool time_was_up)
 		case ERRCODE_SYSTEM_ERROR:
 			ReThrowError(unconstify(ErrorData *, error));
 		default:
-			refuse(question, psprintf("%s (SQLSTATE %s)", error->message,
-									  unpack_sql_state(error->sqlerrcode)));
+			answer_refuse(question, psprintf("%s (SQLSTATE %s)", error->message,
+											 unpack_sql_state(error->sqlerrcode)));
 	}
 }
 
 static void
-refuse(const Question *question, const char *detail)
+answer_refuse(const Question *question, const char *detail)
 {
 	ereport(ERROR, (errcode(ERRCODE_QUERY_FAILED),
 					errmsg("query \"%s\" of workflow \"%s\" failed", question->name,
@@ -357,8 +359,8 @@ aion_query_workflow(PG_FUNCTION_ARGS)
 	}
 	aion_name_check(question.name, AION_NAME_MAX, "query name");
 	aion_payload_check(question.args, "args");
-	find(&question, GetUserId());
-	look(&question, &answer);
+	answer_find(&question, GetUserId());
+	answer_look(&question, &answer);
 	if (wait != NULL && !answer.is_published && !answer.is_closed)
 		wait_for(&question, wait, &answer);
 	if (!answer.is_published)
@@ -368,7 +370,7 @@ aion_query_workflow(PG_FUNCTION_ARGS)
 						errmsg("query \"%s\" of workflow \"%s\" takes no arguments", question.name,
 							   question.workflow_id),
 						errdetail("It answers with a value that the workflow has published.")));
-	result = answer.handler != NULL ? ask(&question, &answer) : answer.value;
+	result = answer.handler != NULL ? answer_ask(&question, &answer) : answer.value;
 	if (result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(result);

@@ -30,25 +30,25 @@
 static Statement select_status =
 	STATEMENT(SELECT, "SELECT status FROM aion._run WHERE run_key = $1", INT8OID);
 
-static void receive(Run *run, const Arrival *arrival);
+static void cancel_receive(Run *run, const Arrival *arrival);
 static void end_unbegun(Run *run);
-static void carry_over(Run *run, Run *successor);
-static Event *record_sent(Run *run, Command *command);
-static Jsonb *answer_sent(Turn *turn, Command *command);
+static void cancel_carry_over(Run *run, Run *successor);
+static Event *cancel_record_sent(Run *run, Command *command);
+static Jsonb *cancel_answer_sent(Turn *turn, Command *command);
 
 static const CommandClass class = {.kind = COMMAND_REQUEST_CANCEL,
 								   .awaiting = "sending",
-								   .record = record_sent,
-								   .answer = answer_sent,
+								   .record = cancel_record_sent,
+								   .answer = cancel_answer_sent,
 								   .is_prompt = true};
 static const CommandClass *const classes[] = {&class, NULL};
 const Primitive aion_cancel_primitive = {.name = "cancel",
 										 .classes = classes,
 										 .receives = "cancel",
-										 .receive = receive,
+										 .receive = cancel_receive,
 										 .arrive = end_unbegun,
 										 .resume = end_unbegun,
-										 .carry_over = carry_over};
+										 .carry_over = cancel_carry_over};
 
 static char *read_reason(FunctionCallInfo fcinfo, int argument);
 static Jsonb *reason_json(const char *reason);
@@ -58,7 +58,7 @@ static const char *cancel_unbegun(int64 run_key);
  * Moves a request from the inbox into history.
  */
 static void
-receive(Run *run, const Arrival *arrival)
+cancel_receive(Run *run, const Arrival *arrival)
 {
 	aion_recorder_append(
 		run->history, EVENT_WORKFLOW_CANCEL_REQUESTED, NULL,
@@ -84,7 +84,7 @@ end_unbegun(Run *run)
  * Passes the requests that were not raised in the code to the successor.
  */
 static void
-carry_over(Run *run, Run *successor)
+cancel_carry_over(Run *run, Run *successor)
 {
 	const List *requests = run->history->cancel_requests;
 
@@ -110,7 +110,7 @@ aion_cancel_send(const FoundRun *to, const char *reason)
  * be asked.
  */
 static Event *
-record_sent(Run *run, Command *command)
+cancel_record_sent(Run *run, Command *command)
 {
 	const char *workflow_id = command->fingerprint.name;
 	const Jsonb *input = command->fingerprint.input;
@@ -136,7 +136,7 @@ record_sent(Run *run, Command *command)
 }
 
 static Jsonb *
-answer_sent(Turn *turn, Command *command)
+cancel_answer_sent(Turn *turn, Command *command)
 {
 	Jsonb *failure = aion_event_read_error(command->recorded->event);
 

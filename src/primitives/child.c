@@ -36,57 +36,57 @@
 #define TERMINATE "terminate"
 
 /* The parameters of a new child. */
-typedef struct Wish
+typedef struct ChildRequest
 {
 	char key[12]; /* its number among the children of the run */
 	char *workflow_id;
 	const char *parent_close;
 	bool has_options;
 	WantedStart wanted;
-} Wish;
+} ChildRequest;
 
-static void receive(Run *run, const Arrival *arrival);
-static void part(Run *run);
+static void child_receive(Run *run, const Arrival *arrival);
+static void notify_children(Run *run);
 static void ask_again(Run *run);
 static bool admit(Run *run, Command *command, Hindrance *hindrance);
-static Event *record(Run *run, Command *command);
-static Jsonb *answer(Turn *turn, Command *command);
-static Jsonb *failure_of(const Command *command);
-static const char *cancel(Turn *turn, Command *child);
-static Command *give_cancel(Turn *turn, Command *child);
-static const char *key_of(const Turn *turn, const Command *child);
-static const char *workflow_id_of(const Command *command);
-static Event *record_cancel(Run *run, Command *command);
+static Event *child_record(Run *run, Command *command);
+static Jsonb *child_answer(Turn *turn, Command *command);
+static Jsonb *child_failure_of(const Command *command);
+static const char *child_cancel(Turn *turn, Command *child);
+static Command *child_give_cancel(Turn *turn, Command *child);
+static const char *child_key_of(const Turn *turn, const Command *child);
+static const char *child_workflow_id_of(const Command *command);
+static Event *child_record_cancel(Run *run, Command *command);
 
 static const CommandClass class = {.kind = COMMAND_CHILD,
 								   .awaiting = "child",
 								   .has_handle = true,
 								   .admit = admit,
-								   .record = record,
-								   .answer = answer,
-								   .failure = failure_of,
-								   .cancel = cancel,
-								   .yield = give_cancel,
+								   .record = child_record,
+								   .answer = child_answer,
+								   .failure = child_failure_of,
+								   .cancel = child_cancel,
+								   .yield = child_give_cancel,
 								   .outlives_await = true,
-								   .key = workflow_id_of};
+								   .key = child_workflow_id_of};
 static const CommandClass cancel_class = {
-	.kind = COMMAND_CANCEL_CHILD, .awaiting = "cancel", .record = record_cancel};
+	.kind = COMMAND_CANCEL_CHILD, .awaiting = "cancel", .record = child_record_cancel};
 static const CommandClass *const classes[] = {&class, &cancel_class, NULL};
 const Primitive aion_child_primitive = {.name = "child",
 										.classes = classes,
 										.receives = ARRIVAL_OUTCOME,
-										.receive = receive,
-										.ended = part,
+										.receive = child_receive,
+										.ended = notify_children,
 										.fork = ask_again,
 										.reopen = ask_again};
 
-static bool resolve_like_previous(Wish *wish, const Command *previous);
-static Event *refuse(Run *run, Command *command, const Jsonb *error);
+static bool resolve_like_previous(ChildRequest *asked, const Command *previous);
+static Event *child_refuse(Run *run, Command *command, const Jsonb *error);
 static Jsonb *link_to(const Run *run, const char *key);
 static bool is_open_child(const RecordedCommand *command);
 static void send_fate(const Run *run, const ChildStarted *child);
 static bool find_child(const Run *run, const ChildStarted *child, FoundRun *to);
-static void ask(const Run *run, const Event *started);
+static void child_ask(const Run *run, const Event *started);
 static Command *start_child(FunctionCallInfo fcinfo, Turn *turn);
 static const char *read_parent_close(const char *name);
 
@@ -94,7 +94,7 @@ static const char *read_parent_close(const char *name);
  * Moves the outcome of a child from the inbox into history, unless one is known.
  */
 static void
-receive(Run *run, const Arrival *arrival)
+child_receive(Run *run, const Arrival *arrival)
 {
 	char *status = aion_json_text(arrival->payload, "status");
 	bool completed = strcmp(status, aion_status_name(RUN_COMPLETED)) == 0;
@@ -113,7 +113,7 @@ receive(Run *run, const Arrival *arrival)
  * has not started itself are not its own.
  */
 static void
-part(Run *run)
+notify_children(Run *run)
 {
 	const History *history = run->history;
 	List *origins = aion_event_read_origins(&run->started);
@@ -181,12 +181,12 @@ ask_again(Run *run)
 	for (int i = 0; run->history->open_children > 0 && i < run->history->command_count; i++)
 	{
 		if (is_open_child(run->history->commands[i]))
-			ask(run, run->history->commands[i]->event);
+			child_ask(run, run->history->commands[i]->event);
 	}
 }
 
 static void
-ask(const Run *run, const Event *started)
+child_ask(const Run *run, const Event *started)
 {
 	FoundRun self = {
 		.run_key = run->run_key, .owner_key = run->owner_key, .chain_key = run->chain_key};
@@ -208,27 +208,27 @@ ask(const Run *run, const Event *started)
 static bool
 admit(Run *run, Command *command, Hindrance *hindrance)
 {
-	Wish *wish = unconstify(void *, command->detail);
+	ChildRequest *asked = unconstify(void *, command->detail);
 
-	wish->wanted.is_resolved = resolve_like_previous(wish, command->previous);
-	return aion_admit(&wish->wanted, hindrance);
+	asked->wanted.is_resolved = resolve_like_previous(asked, command->previous);
+	return aion_admit(&asked->wanted, hindrance);
 }
 
 /*
  * Tells whether a child is of the same workflow as the one before, so that its code is known.
  */
 static bool
-resolve_like_previous(Wish *wish, const Command *previous)
+resolve_like_previous(ChildRequest *asked, const Command *previous)
 {
-	const Wish *other;
+	const ChildRequest *other;
 
-	if (previous == NULL || previous->recorded != NULL || wish->has_options)
+	if (previous == NULL || previous->recorded != NULL || asked->has_options)
 		return false;
 	other = previous->detail;
 	if (other->has_options || previous->mistake != NULL ||
-		strcmp(other->wanted.request.workflow_type, wish->wanted.request.workflow_type) != 0)
+		strcmp(other->wanted.request.workflow_type, asked->wanted.request.workflow_type) != 0)
 		return false;
-	wish->wanted.request = other->wanted.request;
+	asked->wanted.request = other->wanted.request;
 	return true;
 }
 
@@ -236,28 +236,28 @@ resolve_like_previous(Wish *wish, const Command *previous)
  * Starts a child and appends that, or why not.
  */
 static Event *
-record(Run *run, Command *command)
+child_record(Run *run, Command *command)
 {
-	Wish *wish = unconstify(void *, command->detail);
-	StartRequest *request = &wish->wanted.request;
+	ChildRequest *asked = unconstify(void *, command->detail);
+	StartRequest *request = &asked->wanted.request;
 	ChildStarted child = {.workflow_type = command->fingerprint.name,
 						  .input = aion_json_member(command->fingerprint.input, "input"),
-						  .id_was_given = wish->workflow_id != NULL,
-						  .parent_close = wish->parent_close};
-	Jsonb *link = link_to(run, wish->key);
+						  .id_was_given = asked->workflow_id != NULL,
+						  .parent_close = asked->parent_close};
+	Jsonb *link = link_to(run, asked->key);
 	StartRefusal refusal;
 	Started started;
 
 	if (command->mistake != NULL)
-		return refuse(run, command, command->mistake->hindrance.failure);
+		return child_refuse(run, command, command->mistake->hindrance.failure);
 	request->parents = aion_json_array(&link, 1);
-	if (!aion_start_attempt(request, wish->wanted.input, wish->workflow_id, &started, &refusal))
+	if (!aion_start_attempt(request, asked->wanted.input, asked->workflow_id, &started, &refusal))
 	{
 		if (refusal.sqlerrcode == ERRCODE_WORKFLOW_RUNNING)
 			refusal.hint = "Choose another workflow id, or see the option if_running.";
 		else if (refusal.sqlerrcode == ERRCODE_WORKFLOW_CLOSED)
 			refusal.hint = "Choose another workflow id, or see the option if_closed.";
-		return refuse(
+		return child_refuse(
 			run, command,
 			aion_failure_make(unpack_sql_state(refusal.sqlerrcode), refusal.message, refusal.hint));
 	}
@@ -266,12 +266,12 @@ record(Run *run, Command *command)
 	child.workflow_id = started.workflow_id;
 	child.run_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&started.run_id)));
 	child.run_key = started.run_key;
-	return aion_recorder_append(run->history, EVENT_CHILD_WORKFLOW_STARTED, wish->key,
+	return aion_recorder_append(run->history, EVENT_CHILD_WORKFLOW_STARTED, asked->key,
 								aion_event_child_started(&child));
 }
 
 static Event *
-refuse(Run *run, Command *command, const Jsonb *error)
+child_refuse(Run *run, Command *command, const Jsonb *error)
 {
 	return aion_recorder_append(run->history, EVENT_COMMAND_ANSWERED, command->fingerprint.name,
 								aion_event_command_answered(&command->fingerprint, NULL, error));
@@ -296,10 +296,10 @@ link_to(const Run *run, const char *key)
  * Returns the result of a child to the code, or raises an error there for any other end.
  */
 static Jsonb *
-answer(Turn *turn, Command *command)
+child_answer(Turn *turn, Command *command)
 {
 	const Event *outcome = aion_turn_outcome(command);
-	Jsonb *failure = failure_of(command);
+	Jsonb *failure = child_failure_of(command);
 	MemoryContext caller;
 
 	if (failure == NULL)
@@ -315,7 +315,7 @@ answer(Turn *turn, Command *command)
 }
 
 static Jsonb *
-failure_of(const Command *command)
+child_failure_of(const Command *command)
 {
 	const Event *outcome = aion_turn_outcome(command);
 
@@ -323,7 +323,7 @@ failure_of(const Command *command)
 }
 
 static const char *
-workflow_id_of(const Command *command)
+child_workflow_id_of(const Command *command)
 {
 	return aion_json_text(command->recorded->event->attributes, "workflow_id");
 }
@@ -333,9 +333,9 @@ workflow_id_of(const Command *command)
  * as before: how it ends is up to its code.
  */
 static const char *
-cancel(Turn *turn, Command *child)
+child_cancel(Turn *turn, Command *child)
 {
-	const Command *command = give_cancel(turn, child);
+	const Command *command = child_give_cancel(turn, child);
 
 	if (command->recorded == NULL)
 		return command->detail;
@@ -345,14 +345,14 @@ cancel(Turn *turn, Command *child)
 }
 
 static Command *
-give_cancel(Turn *turn, Command *child)
+child_give_cancel(Turn *turn, Command *child)
 {
 	const Event *outcome = aion_turn_outcome(child);
 	const char *found = "pending";
 
 	if (outcome != NULL)
 		found = outcome->type == EVENT_CHILD_WORKFLOW_COMPLETED ? "completed" : "failed";
-	return aion_turn_command(turn, &cancel_class, key_of(turn, child), NULL, found);
+	return aion_turn_command(turn, &cancel_class, child_key_of(turn, child), NULL, found);
 }
 
 /*
@@ -361,14 +361,14 @@ give_cancel(Turn *turn, Command *child)
  * already.
  */
 static const char *
-key_of(const Turn *turn, const Command *child)
+child_key_of(const Turn *turn, const Command *child)
 {
 	const Event *recorded = child->recorded != NULL ? child->recorded->event : NULL;
 	const RecordedCommand *next = aion_turn_next_recorded(turn);
 	int number = 0;
 
 	if (recorded == NULL)
-		return ((const Wish *) child->detail)->key;
+		return ((const ChildRequest *) child->detail)->key;
 	if (recorded->type == EVENT_CHILD_WORKFLOW_STARTED ||
 		(next != NULL && next->kind == COMMAND_CANCEL_CHILD &&
 		 strcmp(next->event->key, recorded->key) == 0))
@@ -379,7 +379,7 @@ key_of(const Turn *turn, const Command *child)
 }
 
 static Event *
-record_cancel(Run *run, Command *command)
+child_record_cancel(Run *run, Command *command)
 {
 	const char *key = command->fingerprint.name;
 	RecordedCommand *started = aion_history_open(run->history, FAMILY_CHILD, key);
@@ -412,8 +412,8 @@ start_child(FunctionCallInfo fcinfo, Turn *turn)
 	char *workflow_id = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	char *parent_close = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	MemoryContext caller = MemoryContextSwitchTo(turn->context);
-	Wish *wish = palloc0(sizeof(Wish));
-	StartRequest *request = &wish->wanted.request;
+	ChildRequest *asked = palloc0(sizeof(ChildRequest));
+	StartRequest *request = &asked->wanted.request;
 
 	aion_name_check(workflow_type, AION_NAME_MAX, "workflow type");
 	aion_payload_check(input, "input");
@@ -424,21 +424,21 @@ start_child(FunctionCallInfo fcinfo, Turn *turn)
 	request->if_closed = POLICY_ALLOW;
 	if (!PG_ARGISNULL(4))
 	{
-		wish->wanted.run_as = aion_start_read_options(PG_GETARG_JSONB_P(4), true, request);
-		wish->has_options = true;
+		asked->wanted.run_as = aion_start_read_options(PG_GETARG_JSONB_P(4), true, request);
+		asked->has_options = true;
 	}
 	if (request->if_running == POLICY_USE_EXISTING || request->if_closed == POLICY_USE_EXISTING)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 						errmsg("a child cannot be a run that exists already"),
 						errhint("Use error, or choose another workflow id.")));
-	wish->parent_close = read_parent_close(parent_close);
-	wish->workflow_id = workflow_id != NULL ? pstrdup(workflow_id) : NULL;
+	asked->parent_close = read_parent_close(parent_close);
+	asked->workflow_id = workflow_id != NULL ? pstrdup(workflow_id) : NULL;
 	if (input != NULL)
-		wish->wanted.input = DatumGetJsonbPCopy(JsonbPGetDatum(input));
-	snprintf(wish->key, sizeof(wish->key), "%d", aion_turn_ordinal(turn, COMMAND_CHILD) + 1);
+		asked->wanted.input = DatumGetJsonbPCopy(JsonbPGetDatum(input));
+	snprintf(asked->key, sizeof(asked->key), "%d", aion_turn_ordinal(turn, COMMAND_CHILD) + 1);
 	MemoryContextSwitchTo(caller);
 	return aion_turn_command(turn, &class, workflow_type, aion_event_child_wish(input, workflow_id),
-							 wish);
+							 asked);
 }
 
 /*

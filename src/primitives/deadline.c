@@ -28,13 +28,14 @@ static const CommandClass class = {
 static const CommandClass *const classes[] = {&class, NULL};
 const Primitive aion_deadline_primitive = {.name = "deadline", .classes = classes};
 
-static Scope *begin(Turn *turn, const Interval *duration, const char *handler, const char *digest);
+static Scope *deadline_begin(Turn *turn, const Interval *duration, const char *handler,
+							 const char *digest);
 static char *name_of(const Turn *turn, const Command *command);
-static Command *find(const Turn *turn, const char *name);
+static Command *deadline_find(const Turn *turn, const char *name);
 static const Handler *read_handler(Oid function, char **digest);
 
 static Scope *
-begin(Turn *turn, const Interval *duration, const char *handler, const char *digest)
+deadline_begin(Turn *turn, const Interval *duration, const char *handler, const char *digest)
 {
 	aion_duration_check(duration, true, "duration");
 	(void) aion_duration_after(turn->now, duration, "duration");
@@ -58,7 +59,7 @@ name_of(const Turn *turn, const Command *command)
 }
 
 static Command *
-find(const Turn *turn, const char *name)
+deadline_find(const Turn *turn, const char *name)
 {
 	for (Command *command = turn->latest[COMMAND_DEADLINE]; command != NULL && name != NULL;
 		 command = command->previous)
@@ -108,7 +109,8 @@ Datum
 aion_begin_timeout(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.begin_timeout");
-	Scope *scope = begin(turn, PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0), NULL, NULL);
+	Scope *scope =
+		deadline_begin(turn, PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0), NULL, NULL);
 
 	PG_RETURN_TEXT_P(cstring_to_text(name_of(turn, scope->command)));
 }
@@ -121,8 +123,8 @@ aion_end_timeout(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.end_timeout");
 
-	aion_scope_end(turn,
-				   find(turn, PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	aion_scope_end(
+		turn, deadline_find(turn, PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0))));
 	PG_RETURN_VOID();
 }
 
@@ -142,7 +144,8 @@ aion_with_timeout(PG_FUNCTION_ARGS)
 
 	aion_handler_check_input(handler, input);
 	turn = aion_turn_current("aion.with_timeout"); /* defaults are code, too */
-	scope = begin(turn, PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0), handler->label, digest);
+	scope = deadline_begin(turn, PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0), handler->label,
+						   digest);
 	PG_TRY();
 	{
 		result = aion_handler_call(handler, input, &entered);

@@ -18,7 +18,7 @@
 #include "support/payload.h"
 #include "turn/turn.h"
 
-static const char *workflow_id_of(const Turn *turn);
+static const char *determinism_workflow_id_of(const Turn *turn);
 static const char *run_id_of(const Turn *turn);
 static void draw(Turn *turn, uint8 *bytes);
 static uint64 first_bits(const uint8 *bytes);
@@ -27,7 +27,7 @@ static uint64 first_bits(const uint8 *bytes);
  * Returns the workflow id of the run, or the one under which the code gave what is recorded.
  */
 static const char *
-workflow_id_of(const Turn *turn)
+determinism_workflow_id_of(const Turn *turn)
 {
 	const Origin *origin = aion_turn_origin(turn);
 
@@ -50,8 +50,8 @@ run_id_of(const Turn *turn)
 static void
 draw(Turn *turn, uint8 *bytes)
 {
-	char *text =
-		psprintf("aion chance %d %s %s", ++turn->draws, run_id_of(turn), workflow_id_of(turn));
+	char *text = psprintf("aion chance %d %s %s", ++turn->draws, run_id_of(turn),
+						  determinism_workflow_id_of(turn));
 
 	aion_digest(text, strlen(text), bytes);
 }
@@ -82,7 +82,7 @@ aion_workflow_id(PG_FUNCTION_ARGS)
 {
 	Turn *turn = aion_turn_current("aion.workflow_id");
 
-	PG_RETURN_TEXT_P(cstring_to_text(workflow_id_of(turn)));
+	PG_RETURN_TEXT_P(cstring_to_text(determinism_workflow_id_of(turn)));
 }
 
 Datum

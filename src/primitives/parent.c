@@ -31,24 +31,24 @@
 #define NAME_END "end"
 #define NAME_WATCH "watch"
 
-static void receive(Run *run, const Arrival *arrival);
+static void parent_receive(Run *run, const Arrival *arrival);
 static void receive_late(Run *run, const Arrival *arrival);
 static void answer_for_purged(const Arrival *arrival);
-static void terminate(Run *run);
+static void parent_terminate(Run *run);
 static void tell_all(Run *run);
 
 static int slot; /* Jsonb: the reason for which its parent ends it */
 const Primitive aion_parent_primitive = {.name = "parent",
 										 .slot = &slot,
 										 .receives = ARRIVAL_PARENT,
-										 .receive = receive,
+										 .receive = parent_receive,
 										 .receive_late = receive_late,
 										 .return_to_sender = answer_for_purged,
-										 .arrive = terminate,
+										 .arrive = parent_terminate,
 										 .ended = tell_all};
 
-static bool is_known(const Run *run, const ParentLink *link);
-static void tell(const Run *run, const ParentLink *link, const Jsonb *outcome);
+static bool parent_is_known(const Run *run, const ParentLink *link);
+static void parent_tell(const Run *run, const ParentLink *link, const Jsonb *outcome);
 static Jsonb *outcome_of(const Run *run);
 static Jsonb *outcome_json(const char *status, const Jsonb *result, const Jsonb *error);
 static Jsonb *error_of(const Run *run);
@@ -58,7 +58,7 @@ static void send_unknown(const FoundRun *to, const char *key, const Jsonb *error
  * Handles what a parent has sent to a run that is open.
  */
 static void
-receive(Run *run, const Arrival *arrival)
+parent_receive(Run *run, const Arrival *arrival)
 {
 	ParentLink link;
 
@@ -69,7 +69,7 @@ receive(Run *run, const Arrival *arrival)
 		return;
 	}
 	aion_event_read_parent_link(arrival->payload, &link);
-	if (!is_known(run, &link))
+	if (!parent_is_known(run, &link))
 		aion_recorder_append(run->history, EVENT_WORKFLOW_WATCHED, NULL, arrival->payload);
 }
 
@@ -84,7 +84,7 @@ receive_late(Run *run, const Arrival *arrival)
 	if (strcmp(arrival->name, NAME_WATCH) != 0)
 		return;
 	aion_event_read_parent_link(arrival->payload, &link);
-	tell(run, &link, outcome_of(run));
+	parent_tell(run, &link, outcome_of(run));
 }
 
 /*
@@ -107,7 +107,7 @@ answer_for_purged(const Arrival *arrival)
  * Ends a run if its parent has requested that.
  */
 static void
-terminate(Run *run)
+parent_terminate(Run *run)
 {
 	if (run->slots[slot] != NULL && !aion_run_is_closed(run))
 		aion_run_close(run, EVENT_WORKFLOW_TERMINATED, run->slots[slot]);
@@ -127,13 +127,13 @@ tell_all(Run *run)
 		return;
 	outcome = outcome_of(run);
 	foreach (cell, parents)
-		tell(run, lfirst(cell), outcome);
+		parent_tell(run, lfirst(cell), outcome);
 	foreach (cell, run->history->watchers)
 	{
 		ParentLink link;
 
 		aion_event_read_parent_link(((const Event *) lfirst(cell))->attributes, &link);
-		tell(run, &link, outcome);
+		parent_tell(run, &link, outcome);
 	}
 }
 
@@ -141,7 +141,7 @@ tell_all(Run *run)
  * Tells whether a parent gets the outcome of the run anyway.
  */
 static bool
-is_known(const Run *run, const ParentLink *link)
+parent_is_known(const Run *run, const ParentLink *link)
 {
 	List *parents = aion_event_read_parents(&run->started);
 	ListCell *cell;
@@ -167,7 +167,7 @@ is_known(const Run *run, const ParentLink *link)
  * Sends the outcome of a run to a parent, unless the parent has ended itself.
  */
 static void
-tell(const Run *run, const ParentLink *link, const Jsonb *outcome)
+parent_tell(const Run *run, const ParentLink *link, const Jsonb *outcome)
 {
 	Arrival arrival = {.kind = ARRIVAL_OUTCOME, .name = link->child, .payload = outcome};
 	FoundRun to;

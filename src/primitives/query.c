@@ -83,11 +83,11 @@ static Statement delete_published =
 	STATEMENT(DELETE, "DELETE FROM aion._published WHERE run_key = $1", INT8OID);
 
 static Event *record_handler(Run *run, Command *command);
-static void apply(Run *run, Turn *turn);
-static void save(Run *run);
-static void carry_over(Run *run, Run *successor);
-static Difference *compare(Run *run, Turn *turn);
-static void forget(int64 run_key);
+static void query_apply(Run *run, Turn *turn);
+static void query_save(Run *run);
+static void query_carry_over(Run *run, Run *successor);
+static Difference *query_compare(Run *run, Turn *turn);
+static void query_forget(int64 run_key);
 
 static const CommandClass on_query_class = {.kind = COMMAND_ON_QUERY, .record = record_handler};
 static const CommandClass *const classes[] = {&on_query_class, NULL};
@@ -95,11 +95,11 @@ static int slot; /* Published: by the turns of this share */
 const Primitive aion_query_primitive = {.name = "query",
 										.classes = classes,
 										.slot = &slot,
-										.apply = apply,
-										.save = save,
-										.carry_over = carry_over,
-										.compare = compare,
-										.purge = forget};
+										.apply = query_apply,
+										.save = query_save,
+										.carry_over = query_carry_over,
+										.compare = query_compare,
+										.purge = query_forget};
 static List *functions = NIL; /* QueryFunction */
 static MemoryContext functions_context = NULL;
 static int functions_read = 0;
@@ -177,7 +177,7 @@ aion_query_progress(Turn *turn, const char *name, const Jsonb *value, bool is_ov
  * Lets a successor answer as the run that it continues did; with authority.
  */
 static void
-carry_over(Run *run, Run *successor)
+query_carry_over(Run *run, Run *successor)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int64(successor->run_key),
 							aion_arg_int32(successor->owner_key)};
@@ -199,7 +199,7 @@ record_handler(Run *run, Command *command)
  * Takes over what a turn has published, in place of what earlier turns had.
  */
 static void
-apply(Run *run, Turn *turn)
+query_apply(Run *run, Turn *turn)
 {
 	Published *earlier = run->slots[slot];
 
@@ -215,7 +215,7 @@ apply(Run *run, Turn *turn)
  * Writes what has changed.
  */
 static void
-save(Run *run)
+query_save(Run *run)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key)};
 	const Published *published = run->slots[slot];
@@ -253,7 +253,7 @@ save(Run *run)
  * Compares what a replay publishes with what is written.
  */
 static Difference *
-compare(Run *run, Turn *turn)
+query_compare(Run *run, Turn *turn)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key)};
 	Rows rows;
@@ -278,7 +278,7 @@ compare(Run *run, Turn *turn)
 }
 
 static void
-forget(int64 run_key)
+query_forget(int64 run_key)
 {
 	NullableDatum args[] = {aion_arg_int64(run_key)};
 

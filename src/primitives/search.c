@@ -46,22 +46,25 @@ static Statement find_runs = {
 	.argtypes = {JSONBOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID},
 	.by_bitmap = true};
 
-static Event *record(Run *run, Command *command);
-static void apply(Run *run, Turn *turn);
+static Event *search_record(Run *run, Command *command);
+static void search_apply(Run *run, Turn *turn);
 static Jsonb *merged_until(const Run *run, const Turn *turn);
-static void save(Run *run);
+static void search_save(Run *run);
 
 static const CommandClass upsert_class = {.kind = COMMAND_UPSERT_SEARCH_ATTRIBUTES,
-										  .record = record};
+										  .record = search_record};
 static const CommandClass *const classes[] = {&upsert_class, NULL};
 static int slot; /* Jsonb: the attributes as the turns of this share have changed them */
-const Primitive aion_search_primitive = {
-	.name = "search", .classes = classes, .slot = &slot, .apply = apply, .save = save};
+const Primitive aion_search_primitive = {.name = "search",
+										 .classes = classes,
+										 .slot = &slot,
+										 .apply = search_apply,
+										 .save = search_save};
 
 static void check_statuses(ArrayType *statuses);
 
 static Event *
-record(Run *run, Command *command)
+search_record(Run *run, Command *command)
 {
 	return aion_recorder_append(run->history, EVENT_SEARCH_ATTRIBUTES_UPDATED, NULL,
 								aion_event_search_attributes_updated(command->fingerprint.input));
@@ -71,7 +74,7 @@ record(Run *run, Command *command)
  * Takes over what a turn has changed; what it only repeated is written already.
  */
 static void
-apply(Run *run, Turn *turn)
+search_apply(Run *run, Turn *turn)
 {
 	const Command *latest = turn->latest[COMMAND_UPSERT_SEARCH_ATTRIBUTES];
 	MemoryContext caller;
@@ -108,7 +111,7 @@ merged_until(const Run *run, const Turn *turn)
 }
 
 static void
-save(Run *run)
+search_save(Run *run)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(run->owner_key),
 							aion_arg_jsonb(run->slots[slot])};

@@ -66,14 +66,14 @@ static void record_received(Run *run, const Arrival *arrival);
 static void keep_late(Run *run, const Arrival *arrival);
 static void know_ids(Run *run);
 static void take_late(Run *run);
-static void purge(int64 run_key);
-static void carry_over(Run *run, Run *successor);
+static void signal_purge(int64 run_key);
+static void signal_carry_over(Run *run, Run *successor);
 static Jsonb *answer_received(Turn *turn, Command *receiver);
 static Jsonb *failure_of_receiver(const Command *receiver);
 static const char *cancel_receiver(Turn *turn, Command *receiver);
 static Event *record_nothing(Run *run, Command *command);
-static Event *record_sent(Run *run, Command *command);
-static Jsonb *answer_sent(Turn *turn, Command *command);
+static Event *signal_record_sent(Run *run, Command *command);
+static Jsonb *signal_answer_sent(Turn *turn, Command *command);
 
 static const CommandClass receiver_class = {.kind = COMMAND_NONE,
 											.awaiting = "signal",
@@ -85,8 +85,8 @@ static const CommandClass receiver_class = {.kind = COMMAND_NONE,
 static const CommandClass nothing_class = {.kind = COMMAND_TRY_RECEIVE, .record = record_nothing};
 static const CommandClass send_class = {.kind = COMMAND_SEND_SIGNAL,
 										.awaiting = "sending",
-										.record = record_sent,
-										.answer = answer_sent,
+										.record = signal_record_sent,
+										.answer = signal_answer_sent,
 										.is_prompt = true};
 static const CommandClass *const classes[] = {&receiver_class, &nothing_class, &send_class, NULL};
 const Primitive aion_signal_primitive = {.name = "signal",
@@ -94,10 +94,10 @@ const Primitive aion_signal_primitive = {.name = "signal",
 										 .receives = "signal",
 										 .receive = record_received,
 										 .receive_late = keep_late,
-										 .carry_over = carry_over,
+										 .carry_over = signal_carry_over,
 										 .fork = know_ids,
 										 .reopen = take_late,
-										 .purge = purge};
+										 .purge = signal_purge};
 
 static bool keep_id(int64 run_key, int32 owner_key, const char *dedup_id);
 static bool send(const FoundRun *to, const char *name, const Jsonb *payload, const char *dedup_id);
@@ -140,7 +140,7 @@ keep_late(Run *run, const Arrival *arrival)
  * Passes the signals that were not consumed to the successor, in the order they were recorded.
  */
 static void
-carry_over(Run *run, Run *successor)
+signal_carry_over(Run *run, Run *successor)
 {
 	History *history = run->history;
 
@@ -199,7 +199,7 @@ take_late(Run *run)
 }
 
 static void
-purge(int64 run_key)
+signal_purge(int64 run_key)
 {
 	NullableDatum args[] = {aion_arg_int64(run_key)};
 
@@ -281,7 +281,7 @@ record_nothing(Run *run, Command *command)
  * Sends a signal to another run and appends that it was sent, or why not.
  */
 static Event *
-record_sent(Run *run, Command *command)
+signal_record_sent(Run *run, Command *command)
 {
 	const char *name = command->fingerprint.name;
 	const Jsonb *input = command->fingerprint.input;
@@ -306,7 +306,7 @@ record_sent(Run *run, Command *command)
 }
 
 static Jsonb *
-answer_sent(Turn *turn, Command *command)
+signal_answer_sent(Turn *turn, Command *command)
 {
 	Jsonb *failure = aion_event_read_error(command->recorded->event);
 	bool is_closed;

@@ -24,17 +24,17 @@
 #include "turn/turn.h"
 
 /* The parameters of a new timer. */
-typedef struct TimerWish
+typedef struct TimerRequest
 {
 	Interval *duration; /* NULL: until */
 	TimestampTz until;
 	bool refused; /* a timer of that name is live */
-} TimerWish;
+} TimerRequest;
 
-static Event *record_cancel(Run *run, Command *command);
+static Event *timer_record_cancel(Run *run, Command *command);
 static Jsonb *answer_timer(Turn *turn, Command *command);
 
-static Jsonb *failure_of(const Command *command);
+static Jsonb *timer_failure_of(const Command *command);
 static const CommandClass sleep_class = {.kind = COMMAND_SLEEP,
 										 .awaiting = "timer",
 										 .record = aion_timer_record,
@@ -45,23 +45,24 @@ static const CommandClass timer_class = {.kind = COMMAND_TIMER,
 										 .has_handle = true,
 										 .record = aion_timer_record,
 										 .answer = answer_timer,
-										 .failure = failure_of,
+										 .failure = timer_failure_of,
 										 .cancel = aion_timer_cancel};
 static const CommandClass timeout_class = {.kind = COMMAND_TIMEOUT,
 										   .awaiting = "timeout",
 										   .record = aion_timer_record,
 										   .answer = answer_timer,
-										   .failure = failure_of,
+										   .failure = timer_failure_of,
 										   .cancel = aion_timer_cancel};
-static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_TIMER, .record = record_cancel};
+static const CommandClass cancel_class = {.kind = COMMAND_CANCEL_TIMER,
+										  .record = timer_record_cancel};
 static const CommandClass *const classes[] = {&sleep_class, &timer_class, &timeout_class,
 											  &cancel_class, NULL};
 const Primitive aion_timer_primitive = {.name = "timer", .classes = classes};
 
-static Command *start(Turn *turn, const CommandClass *class, const char *name,
-					  const Interval *duration, TimestampTz until, bool refused);
-static TimestampTz moment_of(Run *run, const TimerWish *wish);
-static const char *state_of(const Command *timer);
+static Command *timer_start(Turn *turn, const CommandClass *class, const char *name,
+							const Interval *duration, TimestampTz until, bool refused);
+static TimestampTz moment_of(Run *run, const TimerRequest *asked);
+static const char *timer_state_of(const Command *timer);
 static const char *cancel_named(Turn *turn, Command *timer, const char *name);
 static Command *latest_timer(const Turn *turn, const char *name);
 static Jsonb *refusal(const char *name);
@@ -76,16 +77,16 @@ static void sleep_for(Turn *turn, const Interval *duration, TimestampTz until);
 Event *
 aion_timer_record(Run *run, Command *command)
 {
-	const TimerWish *wish = command->detail;
+	const TimerRequest *asked = command->detail;
 	TimestampTz fire_at;
 	Event *event;
 
-	if (wish->refused)
+	if (asked->refused)
 		return aion_recorder_append(
 			run->history, EVENT_COMMAND_ANSWERED, command->fingerprint.name,
 			aion_event_command_answered(&command->fingerprint, NULL,
 										refusal(command->fingerprint.name)));
-	fire_at = moment_of(run, wish);
+	fire_at = moment_of(run, asked);
 	event = aion_recorder_append(run->history, EVENT_TIMER_STARTED, command->fingerprint.name,
 								 aion_event_timer_started(fire_at, command->fingerprint.input));
 	aion_due_arm(run, event->key, fire_at, event->seq);
@@ -96,7 +97,7 @@ aion_timer_record(Run *run, Command *command)
  * Appends the cancel of a timer, or that there was nothing to cancel.
  */
 static Event *
-record_cancel(Run *run, Command *command)
+timer_record_cancel(Run *run, Command *command)
 {
 	const char *name = command->fingerprint.name;
 	const char *found = command->detail;
@@ -116,7 +117,7 @@ record_cancel(Run *run, Command *command)
 static Jsonb *
 answer_timer(Turn *turn, Command *command)
 {
-	Jsonb *failure = failure_of(command);
+	Jsonb *failure = timer_failure_of(command);
 
 	if (failure != NULL)
 		aion_failure_raise(ERRCODE_TIMER_CANCELLED, failure);
@@ -124,7 +125,7 @@ answer_timer(Turn *turn, Command *command)
 }
 
 static Jsonb *
-failure_of(const Command *command)
+timer_failure_of(const Command *command)
 {
 	const Event *outcome = aion_turn_outcome(command);
 
@@ -150,7 +151,7 @@ aion_timer_start_timeout(Turn *turn, const Interval *duration, TimestampTz until
 		aion_duration_check(duration, true, "timeout");
 		(void) aion_duration_after(turn->now, duration, "timeout");
 	}
-	return start(turn, &timeout_class, name, duration, until, false);
+	return timer_start(turn, &timeout_class, name, duration, until, false);
 }
 
 /*
@@ -161,16 +162,16 @@ aion_timer_start_deadline(Turn *turn, const CommandClass *class, const Interval 
 						  const char *handler, const char *digest)
 {
 	char *name = psprintf(TIMER_SCOPE "%d", aion_turn_ordinal(turn, class->kind) + 1);
-	TimerWish *wish = MemoryContextAllocZero(turn->context, sizeof(TimerWish));
+	TimerRequest *asked = MemoryContextAllocZero(turn->context, sizeof(TimerRequest));
 	JsonObject object;
 
-	wish->duration = MemoryContextAlloc(turn->context, sizeof(Interval));
-	*wish->duration = *duration;
+	asked->duration = MemoryContextAlloc(turn->context, sizeof(Interval));
+	*asked->duration = *duration;
 	aion_object_begin(&object);
 	aion_object_text(&object, "duration", aion_duration_text(duration));
 	aion_object_text(&object, "handler", handler);
 	aion_object_text(&object, "digest", digest);
-	return aion_turn_command(turn, class, name, aion_object_end(&object), wish);
+	return aion_turn_command(turn, class, name, aion_object_end(&object), asked);
 }
 
 /*
@@ -185,7 +186,7 @@ aion_timer_cancel(Turn *turn, Command *timer)
 static const char *
 cancel_named(Turn *turn, Command *timer, const char *name)
 {
-	const char *found = state_of(timer);
+	const char *found = timer_state_of(timer);
 	Command *command = aion_turn_command(turn, &cancel_class, name, NULL, found);
 
 	if (command->recorded != NULL)
@@ -198,26 +199,26 @@ cancel_named(Turn *turn, Command *timer, const char *name)
 }
 
 static Command *
-start(Turn *turn, const CommandClass *class, const char *name, const Interval *duration,
-	  TimestampTz until, bool refused)
+timer_start(Turn *turn, const CommandClass *class, const char *name, const Interval *duration,
+			TimestampTz until, bool refused)
 {
-	TimerWish *wish = MemoryContextAllocZero(turn->context, sizeof(TimerWish));
+	TimerRequest *asked = MemoryContextAllocZero(turn->context, sizeof(TimerRequest));
 	JsonObject object;
 
 	aion_object_begin(&object);
 	if (duration != NULL)
 	{
-		wish->duration = MemoryContextAlloc(turn->context, sizeof(Interval));
-		*wish->duration = *duration;
+		asked->duration = MemoryContextAlloc(turn->context, sizeof(Interval));
+		*asked->duration = *duration;
 		aion_object_text(&object, "duration", aion_duration_text(duration));
 	}
 	else
 	{
-		wish->until = until;
+		asked->until = until;
 		aion_object_timestamp(&object, "until", until);
 	}
-	wish->refused = refused;
-	return aion_turn_command(turn, class, name, aion_object_end(&object), wish);
+	asked->refused = refused;
+	return aion_turn_command(turn, class, name, aion_object_end(&object), asked);
 }
 
 /*
@@ -225,20 +226,20 @@ start(Turn *turn, const CommandClass *class, const char *name, const Interval *d
  * zone that the code was registered under.
  */
 static TimestampTz
-moment_of(Run *run, const TimerWish *wish)
+moment_of(Run *run, const TimerRequest *asked)
 {
 	TimestampTz now = aion_recorder_stamp(run->history);
 	const Version *version;
 	TimestampTz moment;
 	int level;
 
-	if (wish->duration == NULL)
-		return wish->until;
-	if (wish->duration->month == 0 && wish->duration->day == 0)
-		return aion_duration_after(now, wish->duration, "duration");
+	if (asked->duration == NULL)
+		return asked->until;
+	if (asked->duration->month == 0 && asked->duration->day == 0)
+		return aion_duration_after(now, asked->duration, "duration");
 	version = aion_version_get(run->version_key);
 	level = aion_code_enter_settings(&version->settings);
-	moment = aion_duration_after(now, wish->duration, "duration");
+	moment = aion_duration_after(now, asked->duration, "duration");
 	aion_code_leave_settings(level);
 	return moment;
 }
@@ -247,7 +248,7 @@ moment_of(Run *run, const TimerWish *wish)
  * Returns the state of a timer at this point of the code.
  */
 static const char *
-state_of(const Command *timer)
+timer_state_of(const Command *timer)
 {
 	if (timer == NULL)
 		return "unknown";
@@ -284,7 +285,7 @@ is_refused(const Command *command)
 {
 	if (command->recorded != NULL)
 		return command->recorded->event->type == EVENT_COMMAND_ANSWERED;
-	return ((const TimerWish *) command->detail)->refused;
+	return ((const TimerRequest *) command->detail)->refused;
 }
 
 /*
@@ -320,7 +321,7 @@ static void
 sleep_for(Turn *turn, const Interval *duration, TimestampTz until)
 {
 	char *name = psprintf(TIMER_SLEEP "%d", aion_turn_ordinal(turn, COMMAND_SLEEP) + 1);
-	Command *command = start(turn, &sleep_class, name, duration, until, false);
+	Command *command = timer_start(turn, &sleep_class, name, duration, until, false);
 
 	(void) aion_turn_await(turn, command);
 }
@@ -379,8 +380,8 @@ aion_start_timer(PG_FUNCTION_ARGS)
 	}
 	else
 		check_moment(until, "until");
-	command = start(turn, &timer_class, name, duration, until,
-					strcmp(state_of(latest_timer(turn, name)), "pending") == 0);
+	command = timer_start(turn, &timer_class, name, duration, until,
+						  strcmp(timer_state_of(latest_timer(turn, name)), "pending") == 0);
 	if (is_refused(command))
 		aion_failure_raise(ERRCODE_INVALID_INPUT, refusal(name));
 	PG_RETURN_TEXT_P(cstring_to_text(aion_turn_handle(command)));

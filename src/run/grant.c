@@ -48,9 +48,9 @@ static Statement select_usage =
 			  " AND pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')",
 			  OIDOID);
 
-static void change(FunctionCallInfo fcinfo, bool grant);
+static void grant_change(FunctionCallInfo fcinfo, bool grant);
 static void require_usage(Oid role);
-pg_noreturn static void refuse(Oid role);
+pg_noreturn static void grant_refuse(Oid role);
 
 /*
  * Returns the owner of a workflow that a role may start as that owner; InvalidOid if there is none.
@@ -100,7 +100,7 @@ aion_grant_require_user(Oid role)
  * Grants or revokes the right of a role to start a workflow.
  */
 static void
-change(FunctionCallInfo fcinfo, bool grant)
+grant_change(FunctionCallInfo fcinfo, bool grant)
 {
 	char *name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	Oid user = GetUserId();
@@ -130,7 +130,7 @@ change(FunctionCallInfo fcinfo, bool grant)
 		NullableDatum deleted[] = {row[0], row[2]};
 
 		if (grant && grantee_key == 0)
-			refuse(grantee);
+			grant_refuse(grantee);
 		else if (grant)
 		{
 			require_usage(grantee);
@@ -152,11 +152,11 @@ require_usage(Oid role)
 	NullableDatum args[] = {aion_arg_oid(role)};
 
 	if (aion_statement_execute(&select_usage, args).count == 0)
-		refuse(role);
+		grant_refuse(role);
 }
 
 static void
-refuse(Oid role)
+grant_refuse(Oid role)
 {
 	char *name = GetUserNameFromId(role, false);
 
@@ -177,13 +177,13 @@ PG_FUNCTION_INFO_V1(aion_revoke_start);
 Datum
 aion_grant_start(PG_FUNCTION_ARGS)
 {
-	change(fcinfo, true);
+	grant_change(fcinfo, true);
 	PG_RETURN_VOID();
 }
 
 Datum
 aion_revoke_start(PG_FUNCTION_ARGS)
 {
-	change(fcinfo, false);
+	grant_change(fcinfo, false);
 	PG_RETURN_VOID();
 }

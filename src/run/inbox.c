@@ -67,7 +67,9 @@ static Statement take_chain_arrivals = STATEMENT(
 	"DELETE FROM aion._inbox WHERE ctid = ANY (ARRAY(SELECT x.row FROM ("
 	"SELECT ctid AS row, arrival FROM aion._inbox WHERE run_key = $2 AND kind NOT IN " ONE_RUN_ALONE
 	" UNION ALL SELECT ctid, arrival FROM aion._inbox WHERE chain_key = $2"
-	" AND (run_key = $1 OR kind NOT IN " ONE_RUN_ALONE ")) x ORDER BY x.arrival LIMIT $3))"
+	" AND (run_key = $1 OR kind NOT IN " ONE_RUN_ALONE ")"
+	" UNION ALL SELECT ctid, arrival FROM aion._inbox WHERE run_key = $1 AND chain_key IS NULL"
+	") x ORDER BY x.arrival LIMIT $3))"
 	" RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at",
 	INT8OID, INT8OID, INT4OID);
 static Statement forward_arrivals =
@@ -93,7 +95,7 @@ static Statement delete_orphans =
 			  INT8ARRAYOID);
 
 static void read_arrival(Rows rows, uint64 row, Arrival *arrival);
-static Rows take(const Run *run);
+static Rows inbox_take(const Run *run);
 static Rows take_of_chain(const Run *run);
 static void forward(Run *run);
 static bool has_arrivals(const char *index, const char *column, int64 key);
@@ -133,7 +135,8 @@ aion_inbox_take(Run *run)
 		return;
 	if (run->status == RUN_CONTINUED)
 		forward(run);
-	rows = run->chain_key != 0 && run->status != RUN_CONTINUED ? take_of_chain(run) : take(run);
+	rows =
+		run->chain_key != 0 && run->status != RUN_CONTINUED ? take_of_chain(run) : inbox_take(run);
 	caller = MemoryContextSwitchTo(run->context);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
@@ -162,7 +165,7 @@ read_arrival(Rows rows, uint64 row, Arrival *arrival)
 }
 
 static Rows
-take(const Run *run)
+inbox_take(const Run *run)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(TAKE_MOST)};
 
@@ -181,7 +184,8 @@ take_of_chain(const Run *run)
 
 	NullableDatum chain[] = {aion_arg_int64(run->chain_key)};
 
-	if (!has_arrivals("_inbox_pkey", "run_key", run->chain_key) &&
+	if (!has_arrivals("_inbox_pkey", "run_key", run->run_key) &&
+		!has_arrivals("_inbox_pkey", "run_key", run->chain_key) &&
 		!has_arrivals("_inbox_chain_idx", "chain_key", run->chain_key))
 		return (Rows){0};
 

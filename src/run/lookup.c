@@ -34,7 +34,7 @@ static Statement find_run_by_key =
 			  "SELECT run_key, owner_key, closed_at IS NOT NULL, chain_key, status FROM aion._run"
 			  " WHERE run_key = $1",
 			  INT8OID);
-static int64 find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see);
+static int64 lookup_find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see);
 static bool look_up(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see,
 					FoundRun *found);
 static void read_found(Rows rows, FoundRun *found);
@@ -71,7 +71,7 @@ aion_run_lock_named(const char *workflow_id, Oid user)
 int64
 aion_run_find(const char *workflow_id, Oid user)
 {
-	return find(workflow_id, aion_arg_null(), user, false);
+	return lookup_find(workflow_id, aion_arg_null(), user, false);
 }
 
 /*
@@ -106,7 +106,7 @@ aion_run_not_found(const char *workflow_id)
 }
 
 static int64
-find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
+lookup_find(const char *workflow_id, NullableDatum run_id, Oid user, bool only_see)
 {
 	FoundRun found;
 
@@ -166,7 +166,7 @@ aion_find_run(PG_FUNCTION_ARGS)
 	int64 run_key;
 
 	aion_authority_assume(&authority);
-	run_key = find(workflow_id, run_id, user, true);
+	run_key = lookup_find(workflow_id, run_id, user, true);
 	aion_authority_drop(&authority);
 	PG_RETURN_INT64(run_key);
 }

@@ -12,7 +12,7 @@
 static const Primitive *const *primitives = NULL; /* ended by NULL */
 
 static void check_classes(const Primitive *primitive);
-static void receive(Run *run, const Arrival *arrival);
+static void primitive_receive(Run *run, const Arrival *arrival);
 
 /*
  * Registers the primitives, in the order in which they are called.
@@ -123,7 +123,7 @@ aion_primitives_receive(Run *run, TimestampTz before)
 
 		if (before != DT_NOEND && arrival->sent_at >= before)
 			break;
-		receive(run, arrival);
+		primitive_receive(run, arrival);
 		count++;
 	}
 	run->arrivals = list_delete_first_n(run->arrivals, count);
@@ -133,7 +133,7 @@ aion_primitives_receive(Run *run, TimestampTz before)
  * Passes an arrival to the primitive that it is for.
  */
 static void
-receive(Run *run, const Arrival *arrival)
+primitive_receive(Run *run, const Arrival *arrival)
 {
 	for (int i = 0; primitives[i] != NULL; i++)
 	{
@@ -284,7 +284,7 @@ aion_primitives_recover(int32 owner_key)
 }
 
 List *
-aion_primitives_owed(void)
+aion_primitives_owners_with_work(void)
 {
 	List *owners = NIL;
 
@@ -292,8 +292,8 @@ aion_primitives_owed(void)
 	{
 		const Primitive *primitive = primitives[i];
 
-		if (primitive->owed != NULL)
-			owners = list_concat_unique_int(owners, primitive->owed());
+		if (primitive->owners_with_work != NULL)
+			owners = list_concat_unique_int(owners, primitive->owners_with_work());
 	}
 	return owners;
 }

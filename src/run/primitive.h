@@ -80,7 +80,7 @@ typedef struct Primitive
 	void (*recover)(int32 owner_key);
 
 	/* Returns the keys of the owners that have such work. */
-	List *(*owed)(void);
+	List *(*owners_with_work)(void);
 
 	/* Records what becomes of what is open in a run that ends; with authority. */
 	void (*close)(Run *run);
@@ -154,7 +154,7 @@ extern const Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_
 											  TimestampTz *again);
 extern void aion_primitives_mended(Datum owner_keys);
 extern void aion_primitives_recover(int32 owner_key);
-extern List *aion_primitives_owed(void);
+extern List *aion_primitives_owners_with_work(void);
 extern void aion_primitives_apply(Run *run, struct Turn *turn);
 extern void aion_primitives_save(Run *run);
 extern Difference *aion_primitives_compare(Run *run, struct Turn *turn);

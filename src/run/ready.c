@@ -105,7 +105,7 @@ static Statement scan_due =
 static Statement *const claims[] = {&claim_ready, &claim_due, &claim_sent};
 static int last_claim = 0;
 
-static Run *claim(Statement *statement, const NullableDatum *args, MemoryContext parent);
+static Run *ready_claim(Statement *statement, const NullableDatum *args, MemoryContext parent);
 
 /*
  * Claims a run of an owner, except some.
@@ -121,7 +121,7 @@ aion_ready_claim(int32 owner_key, const int64 *except, int except_count, MemoryC
 	for (size_t i = 0; run == NULL && i < lengthof(claims); i++)
 	{
 		last_claim = (last_claim + 1) % lengthof(claims);
-		run = claim(claims[last_claim], args, parent);
+		run = ready_claim(claims[last_claim], args, parent);
 	}
 	return run;
 }
@@ -135,7 +135,7 @@ aion_ready_claim_one_of(const int64 *run_keys, int count, MemoryContext parent)
 	NullableDatum args[] = {aion_arg_int64_array(run_keys, count),
 							aion_arg_timestamp(aion_clock_now())};
 
-	return claim(&claim_one_of, args, parent);
+	return ready_claim(&claim_one_of, args, parent);
 }
 
 /*
@@ -236,7 +236,7 @@ aion_ready_lock_tables(bool wait)
 }
 
 static Run *
-claim(Statement *statement, const NullableDatum *args, MemoryContext parent)
+ready_claim(Statement *statement, const NullableDatum *args, MemoryContext parent)
 {
 	Rows rows = aion_statement_execute(statement, args);
 	Run *run;

@@ -37,13 +37,13 @@ typedef struct Run
 	int32 owner_key;
 	int32 version_key;
 	RunStatus status;
-	char *blocked;		  /* why; NULL unless it is blocked, or was when it was paused */
-	int32 seen;			  /* number of events when the code last ran */
-	int32 said;			  /* events up to which a discarded turn has emitted messages */
-	int32 failures;		  /* of the infrastructure, since the last turn that succeeded */
-	TimestampTz ready_at; /* needs a turn since then; DT_NOEND: needs none */
-	TimestampTz retry_at; /* timers wake it not before then; DT_NOEND: no such limit */
-	Jsonb *awaiting;	  /* what the code waits for; NULL: nothing */
+	char *blocked;			/* why; NULL unless it is blocked, or was when it was paused */
+	int32 seen;				/* number of events when the code last ran */
+	int32 messages_sent_to; /* events up to which a discarded turn has emitted messages */
+	int32 failures;			/* of the infrastructure, since the last turn that succeeded */
+	TimestampTz ready_at;	/* needs a turn since then; DT_NOEND: needs none */
+	TimestampTz retry_at;	/* timers wake it not before then; DT_NOEND: no such limit */
+	Jsonb *awaiting;		/* what the code waits for; NULL: nothing */
 	TimestampTz awaiting_since;
 	TimestampTz closed_at; /* DT_NOEND: open */
 	Jsonb *unread;		   /* by name, the first signal that the code has not consumed; or NULL */

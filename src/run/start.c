@@ -99,8 +99,8 @@ static StartOutcome answer_for_closed(const StartRequest *request, const Run *ru
 static void forget_row(const Run *run);
 static bool apply_grant(StartRequest *request, Oid owner);
 static int64 next_run_key(void);
-static StartPolicy policy_of(const char *name, bool of_closed);
-static void check_attributes(const StartRequest *request);
+static StartPolicy start_policy_of(const char *name, bool of_closed);
+static void start_check_attributes(const StartRequest *request);
 static void check_start_at(const StartRequest *request);
 
 /*
@@ -563,7 +563,7 @@ next_run_key(void)
 }
 
 static StartPolicy
-policy_of(const char *name, bool of_closed)
+start_policy_of(const char *name, bool of_closed)
 {
 	static const char *const names[] = {[POLICY_ERROR] = "error",
 										[POLICY_USE_EXISTING] = "use_existing",
@@ -628,9 +628,9 @@ aion_start_read_options(const Jsonb *options, bool of_child, StartRequest *reque
 							errmsg("option \"%s\" must be a string", name)));
 	}
 	if (aion_json_has_member(options, "if_running"))
-		request->if_running = policy_of(aion_json_text(options, "if_running"), false);
+		request->if_running = start_policy_of(aion_json_text(options, "if_running"), false);
 	if (aion_json_has_member(options, "if_closed"))
-		request->if_closed = policy_of(aion_json_text(options, "if_closed"), true);
+		request->if_closed = start_policy_of(aion_json_text(options, "if_closed"), true);
 	if (aion_json_has_member(options, "timeout"))
 	{
 		request->timeout = aion_duration_parse(aion_json_text(options, "timeout"), "timeout");
@@ -641,7 +641,7 @@ aion_start_read_options(const Jsonb *options, bool of_child, StartRequest *reque
 		aion_name_check(request->task_queue, AION_NAME_MAX, "task queue");
 	request->search_attributes = aion_json_member(options, "search_attributes");
 	request->memo = aion_json_member(options, "memo");
-	check_attributes(request);
+	start_check_attributes(request);
 	request->version = aion_json_text(options, "version");
 	if (aion_json_has_member(options, "start_at"))
 	{
@@ -655,7 +655,7 @@ aion_start_read_options(const Jsonb *options, bool of_child, StartRequest *reque
  * Refuses attributes that no run can have.
  */
 static void
-check_attributes(const StartRequest *request)
+start_check_attributes(const StartRequest *request)
 {
 	aion_search_attributes_check(request->search_attributes);
 	aion_payload_check(request->memo, "memo");
@@ -680,8 +680,8 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, bool may_be_granted,
 	memset(request, 0, sizeof(StartRequest));
 	request->workflow_type = TEXT_ARG(0);
 	aion_name_check(request->workflow_type, AION_NAME_MAX, "workflow type");
-	request->if_running = policy_of(TEXT_ARG(first), false);
-	request->if_closed = policy_of(TEXT_ARG(first + 1), true);
+	request->if_running = start_policy_of(TEXT_ARG(first), false);
+	request->if_closed = start_policy_of(TEXT_ARG(first + 1), true);
 	request->start_at = PG_ARGISNULL(first + 2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(first + 2);
 	if (!PG_ARGISNULL(first + 2))
 		check_start_at(request);
@@ -695,7 +695,7 @@ aion_start_read_request(FunctionCallInfo fcinfo, int first, bool may_be_granted,
 		aion_name_check(request->task_queue, AION_NAME_MAX, "task queue");
 	request->search_attributes = JSONB_ARG(first + 5);
 	request->memo = JSONB_ARG(first + 6);
-	check_attributes(request);
+	start_check_attributes(request);
 	request->version = TEXT_ARG(first + 7);
 	request->owner = GetUserId();
 	request->may_be_granted = may_be_granted;

@@ -24,29 +24,29 @@ typedef struct Touched
 static Touched started;
 static Touched touched;
 
-static void transaction_ended(XactEvent event, void *argument);
-static void subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
-								 void *argument);
-static void note(Touched *list, int64 run_key);
+static void touched_transaction_ended(XactEvent event, void *argument);
+static void touched_subtransaction_ended(SubXactEvent event, SubTransactionId sub,
+										 SubTransactionId parent, void *argument);
+static void touched_note(Touched *list, int64 run_key);
 static bool includes(const Touched *list, int64 run_key);
 
 void
 aion_touched_init(void)
 {
-	RegisterXactCallback(transaction_ended, NULL);
-	RegisterSubXactCallback(subtransaction_ended, NULL);
+	RegisterXactCallback(touched_transaction_ended, NULL);
+	RegisterSubXactCallback(touched_subtransaction_ended, NULL);
 }
 
 void
 aion_touched_note_started(int64 run_key)
 {
-	note(&started, run_key);
+	touched_note(&started, run_key);
 }
 
 void
 aion_touched_note(int64 run_key)
 {
-	note(&touched, run_key);
+	touched_note(&touched, run_key);
 }
 
 /*
@@ -66,7 +66,7 @@ aion_touched_includes(int64 run_key)
 }
 
 static void
-transaction_ended(XactEvent event, void *argument)
+touched_transaction_ended(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		started = touched = (Touched){0}; /* they were in the transaction's memory */
@@ -77,8 +77,8 @@ transaction_ended(XactEvent event, void *argument)
  * so these are the end of the list, from its own id on.
  */
 static void
-subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
-					 void *argument)
+touched_subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
+							 void *argument)
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
@@ -89,7 +89,7 @@ subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransactionId 
 }
 
 static void
-note(Touched *list, int64 run_key)
+touched_note(Touched *list, int64 run_key)
 {
 	if (list->count == list->room)
 	{

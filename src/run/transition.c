@@ -40,7 +40,7 @@ static Statement postpone_run = STATEMENT(
 
 static void retry_later(Run *run);
 static void note_incident(const Run *run, const char *status, const char *what);
-static const char *reason_of(const Jsonb *error);
+static const char *transition_reason_of(const Jsonb *error);
 static RunStatus begun_status(const Run *run);
 static const Jsonb *lasting(const Jsonb *detail);
 static void set_status(Run *run, RunStatus to);
@@ -189,7 +189,7 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 	aion_wakeup_waiters(run->run_key);
 	if (run->status == RUN_FAILED)
 		note_incident(run, aion_status_name(run->status),
-					  psprintf("failed: %s", reason_of(aion_event_read_error(event))));
+					  psprintf("failed: %s", transition_reason_of(aion_event_read_error(event))));
 	else if (run->status == RUN_TIMED_OUT)
 		note_incident(run, aion_status_name(run->status), "timed out");
 }
@@ -254,7 +254,7 @@ note_incident(const Run *run, const char *status, const char *what)
  * Says what a run failed with, without its message, which may quote data of users.
  */
 static const char *
-reason_of(const Jsonb *error)
+transition_reason_of(const Jsonb *error)
 {
 	const char *state = unpack_sql_state(aion_failure_errcode(error));
 	Jsonb *cause = aion_json_member(error, "cause");

@@ -94,7 +94,7 @@ static char *choice(FunctionCallInfo fcinfo, int argument, const char *what,
 static TimestampTz anchor_of(const Schedule *schedule);
 static void make_table(Schedule *schedule);
 static void check(const Schedule *schedule, Oid owner);
-static bool save(Statement *statement, const Schedule *schedule);
+static bool schedule_save(Statement *statement, const Schedule *schedule);
 static char *schedule_name(FunctionCallInfo fcinfo);
 static char *change_state(FunctionCallInfo fcinfo, const char *function, const char *from,
 						  const char *to);
@@ -357,7 +357,7 @@ check(const Schedule *schedule, Oid owner)
  * Writes the definition; false if the name is taken.
  */
 static bool
-save(Statement *statement, const Schedule *schedule)
+schedule_save(Statement *statement, const Schedule *schedule)
 {
 	NullableDatum args[] = {
 		aion_arg_int64(schedule->key),
@@ -460,7 +460,7 @@ aion_create_schedule(PG_FUNCTION_ARGS)
 	schedule.owner_key = aion_owner_key(user);
 	schedule.key =
 		nextval_internal(get_relname_relid("_run_run_key_seq", aion_extension()->schema), false);
-	if (!save(&insert_schedule, &schedule))
+	if (!schedule_save(&insert_schedule, &schedule))
 		ereport(ERROR, (errcode(ERRCODE_NAME_IN_USE),
 						errmsg("schedule \"%s\" exists already", schedule.name),
 						errhint("Choose another name, or use aion.update_schedule().")));
@@ -508,7 +508,7 @@ aion_update_schedule(PG_FUNCTION_ARGS)
 	aion_authority_assume(&authority);
 	if (schedule->cron != NULL && !aion_clock_is_virtual())
 		aion_cron_job_require();
-	(void) save(&update_schedule, schedule);
+	(void) schedule_save(&update_schedule, schedule);
 	aion_schedule_move(schedule, retimed ? aion_timetable_next(&schedule->table, aion_clock_now())
 										 : schedule->next_at);
 	aion_cron_job_set(schedule);

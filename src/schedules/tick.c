@@ -166,7 +166,7 @@ static TimestampTz decide_latest(Schedule *schedule, TimestampTz now);
 static void decide(Schedule *schedule, TimestampTz tick);
 static int count_open(const Schedule *schedule);
 static void cancel_previous(const Schedule *schedule);
-static void start(Schedule *schedule, TimestampTz tick);
+static void tick_start(Schedule *schedule, TimestampTz tick);
 static bool is_held_by_others(const Schedule *schedule, const char *workflow_id);
 static Jsonb *try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id,
 						   int id_wait_ms);
@@ -174,8 +174,8 @@ static bool put_as(const Schedule *schedule, TimestampTz tick, const char *state
 				   bool always);
 static bool put(const Schedule *schedule, TimestampTz tick, const char *workflow_id,
 				const char *state, TimestampTz until, const Jsonb *error, bool always);
-static bool is_known(const Schedule *schedule, TimestampTz tick);
-static char *workflow_id_of(const Schedule *schedule, TimestampTz tick);
+static bool tick_is_known(const Schedule *schedule, TimestampTz tick);
+static char *tick_workflow_id_of(const Schedule *schedule, TimestampTz tick);
 static NullableDatum key_array(const int64 *keys, int count);
 static Schedule *lock_for(FunctionCallInfo fcinfo);
 
@@ -332,7 +332,7 @@ serve_waiting(Schedule *schedule, const char *state, int *budget)
 		if (strcmp(state, "buffered") == 0 && is_used_up(schedule))
 			(void) put_as(schedule, ticks[i], "skipped", DT_NOEND, true);
 		else
-			start(schedule, ticks[i]);
+			tick_start(schedule, ticks[i]);
 	}
 	*budget -= count;
 }
@@ -398,7 +398,7 @@ decide(Schedule *schedule, TimestampTz tick)
 	const char *overlap = schedule->overlap;
 	int open;
 
-	if (is_known(schedule, tick))
+	if (tick_is_known(schedule, tick))
 		return;
 	open = strcmp(overlap, "allow_all") == 0 ? 0 : count_open(schedule);
 	if (open > 0 && strcmp(overlap, "cancel_previous") == 0)
@@ -416,7 +416,7 @@ decide(Schedule *schedule, TimestampTz tick)
 		(void) put_as(schedule, tick, buffers ? "buffered" : "skipped", DT_NOEND, true);
 		return;
 	}
-	start(schedule, tick);
+	tick_start(schedule, tick);
 }
 
 /*
@@ -467,9 +467,9 @@ cancel_previous(const Schedule *schedule)
  * schedule from starting its run: then the run gets an id that cannot be known.
  */
 static void
-start(Schedule *schedule, TimestampTz tick)
+tick_start(Schedule *schedule, TimestampTz tick)
 {
-	char *workflow_id = workflow_id_of(schedule, tick);
+	char *workflow_id = tick_workflow_id_of(schedule, tick);
 	Jsonb *error = try_to_start(schedule, tick, workflow_id, ID_WAIT_MS);
 
 	if (error != NULL && (aion_failure_errcode(error) == ERRCODE_LOCK_NOT_AVAILABLE ||
@@ -564,7 +564,7 @@ try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id
 		return NULL;
 	if (id_wait_ms > 0 && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 		return aion_failure_of(error, NULL);
-	if (!time_was_up && (aion_failure_is_machine(error) || aion_failure_is_cancel(error)))
+	if (!time_was_up && (aion_failure_is_infrastructure(error) || aion_failure_is_cancel(error)))
 		ReThrowError(error);
 	return aion_failure_of(error, NULL);
 }
@@ -576,7 +576,7 @@ static bool
 put_as(const Schedule *schedule, TimestampTz tick, const char *state, TimestampTz until,
 	   bool always)
 {
-	return put(schedule, tick, workflow_id_of(schedule, tick), state, until, NULL, always);
+	return put(schedule, tick, tick_workflow_id_of(schedule, tick), state, until, NULL, always);
 }
 
 /*
@@ -607,7 +607,7 @@ put(const Schedule *schedule, TimestampTz tick, const char *workflow_id, const c
 }
 
 static bool
-is_known(const Schedule *schedule, TimestampTz tick)
+tick_is_known(const Schedule *schedule, TimestampTz tick)
 {
 	NullableDatum args[] = {aion_arg_int64(schedule->key), aion_arg_timestamp(tick)};
 	Authority authority;
@@ -623,7 +623,7 @@ is_known(const Schedule *schedule, TimestampTz tick)
  * Names the workflow of a tick: the schedule, and the time in UTC.
  */
 static char *
-workflow_id_of(const Schedule *schedule, TimestampTz tick)
+tick_workflow_id_of(const Schedule *schedule, TimestampTz tick)
 {
 	struct pg_tm tm;
 	fsec_t fraction;
@@ -683,13 +683,13 @@ aion_trigger_schedule(PG_FUNCTION_ARGS)
 
 	aion_guard_client_call("aion.trigger_schedule");
 	schedule = lock_for(fcinfo);
-	while (is_known(schedule, tick))
+	while (tick_is_known(schedule, tick))
 		tick++;
 	(void) put_as(schedule, tick, "pending", DT_NOEND, false);
 	aion_authority_assume(&authority);
 	aion_due_wake(schedule->key, schedule->owner_key, TIMER_ASKED_TICK, aion_clock_now());
 	aion_authority_drop(&authority);
-	PG_RETURN_TEXT_P(cstring_to_text(workflow_id_of(schedule, tick)));
+	PG_RETURN_TEXT_P(cstring_to_text(tick_workflow_id_of(schedule, tick)));
 }
 
 /*

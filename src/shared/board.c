@@ -28,11 +28,11 @@ static Board *board = NULL;
 
 static int count_slots(void);
 static Size runners_size(void);
-static Size memory_size(void);
-static void attach(void *memory, bool is_new, LWLock *lock);
+static Size board_memory_size(void);
+static void board_attach(void *memory, bool is_new, LWLock *lock);
 static void push_run(RunnerSlot *runner, int64 run_key);
 
-static const SharedPart part = {"aion board", "aion_board", memory_size, attach};
+static const SharedPart part = {"aion board", "aion_board", board_memory_size, board_attach};
 
 void
 aion_board_init(void)
@@ -392,13 +392,13 @@ runners_size(void)
 }
 
 static Size
-memory_size(void)
+board_memory_size(void)
 {
 	return add_size(runners_size(), mul_size(count_slots(), sizeof(DatabaseSlot)));
 }
 
 static void
-attach(void *memory, bool is_new, LWLock *lock)
+board_attach(void *memory, bool is_new, LWLock *lock)
 {
 	board = memory;
 	if (!is_new)

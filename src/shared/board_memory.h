@@ -1,6 +1,6 @@
 /*
  * board_memory.h
- *		The board as it lies in shared memory; for board.c, roster.c, room.c and service.c alone.
+ *		The board in shared memory, for the other files that keep it.
  */
 #ifndef AION_BOARD_MEMORY_H
 #define AION_BOARD_MEMORY_H

@@ -25,7 +25,7 @@
 static bool own_hold = false;
 
 static void terminate_processes(Oid database);
-static void terminate(int pid);
+static void hold_terminate(int pid);
 static int count_processes(Oid database);
 static void leave_hold(int code, Datum argument);
 
@@ -135,15 +135,15 @@ terminate_processes(Oid database)
 	for (int i = 0; i < board->runner_count; i++)
 	{
 		if (board->runners[i].database == database)
-			terminate(aion_board_pid(board->runners[i].process));
+			hold_terminate(aion_board_pid(board->runners[i].process));
 	}
 	if (slot != NULL)
-		terminate(aion_board_pid(slot->scheduler));
+		hold_terminate(aion_board_pid(slot->scheduler));
 	LWLockRelease(board->lock);
 }
 
 static void
-terminate(int pid)
+hold_terminate(int pid)
 {
 	if (pid > 0)
 		(void) kill(pid, SIGTERM);

@@ -65,24 +65,25 @@ static Incidents local = {0}; /* of this process, if the library was not preload
 static Incidents *incidents = &local;
 static List *pending = NIL;
 
-static Size memory_size(void);
-static void attach(void *memory, bool is_new, LWLock *lock);
+static Size incident_memory_size(void);
+static void incident_attach(void *memory, bool is_new, LWLock *lock);
 static void add(const Incident *incident);
-static void transaction_ended(XactEvent event, void *argument);
-static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
-								 void *argument);
+static void incident_transaction_ended(XactEvent event, void *argument);
+static void incident_subtransaction_ended(SubXactEvent event, SubTransactionId id,
+										  SubTransactionId parent, void *argument);
 static void notify(const Incident *incident);
 static void write_line(const Incident *incident);
 static bool may_write(const Incident *incident, uint64 *left_out);
 static bool is_warned(uint64 version);
 
-static const SharedPart part = {"aion incidents", "aion_incidents", memory_size, attach};
+static const SharedPart part = {"aion incidents", "aion_incidents", incident_memory_size,
+								incident_attach};
 
 void
 aion_incident_init(void)
 {
-	RegisterXactCallback(transaction_ended, NULL);
-	RegisterSubXactCallback(subtransaction_ended, NULL);
+	RegisterXactCallback(incident_transaction_ended, NULL);
+	RegisterSubXactCallback(incident_subtransaction_ended, NULL);
 	aion_shmem_add(&part);
 }
 
@@ -147,13 +148,13 @@ aion_incidents_left_out(void)
 }
 
 static Size
-memory_size(void)
+incident_memory_size(void)
 {
 	return sizeof(Incidents);
 }
 
 static void
-attach(void *memory, bool is_new, LWLock *lock)
+incident_attach(void *memory, bool is_new, LWLock *lock)
 {
 	incidents = memory;
 	if (is_new)
@@ -178,7 +179,7 @@ add(const Incident *incident)
 }
 
 static void
-transaction_ended(XactEvent event, void *argument)
+incident_transaction_ended(XactEvent event, void *argument)
 {
 	ListCell *cell;
 
@@ -197,8 +198,8 @@ transaction_ended(XactEvent event, void *argument)
  * The incidents of a subtransaction are the last ones in the list.
  */
 static void
-subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
-					 void *argument)
+incident_subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+							  void *argument)
 {
 	int level;
 

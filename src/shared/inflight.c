@@ -34,7 +34,7 @@ static InflightRun own_note;
 
 static bool clear(int fd);
 static void write_note(int64 run_key);
-static void forget(int code, Datum argument);
+static void inflight_forget(int code, Datum argument);
 static void quit(SIGNAL_ARGS);
 
 /*
@@ -102,7 +102,7 @@ aion_inflight_attach(int slot)
 	own_offset = slot * (off_t) sizeof(InflightRun);
 	memset(&own_note, 0, sizeof(own_note));
 	own_note.database = MyDatabaseId;
-	before_shmem_exit(forget, (Datum) 0);
+	before_shmem_exit(inflight_forget, (Datum) 0);
 	pqsignal(SIGQUIT, quit);
 }
 
@@ -134,7 +134,7 @@ write_note(int64 run_key)
  * This process was told to stop, whatever it is executing.
  */
 static void
-forget(int code, Datum argument)
+inflight_forget(int code, Datum argument)
 {
 	write_note(0);
 }

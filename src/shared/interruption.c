@@ -28,8 +28,8 @@
 #include "utils/timestamp.h"
 
 #include "shared/interruption.h"
-#include "shared/roster.h"
 #include "shared/shmem.h"
+#include "shared/worker_slots.h"
 #include "support/pg_compat.h"
 
 #define AT_ONCE (UINT64CONST(1) << 63) /* beside the key */
@@ -53,16 +53,17 @@ static volatile int most_taking = 0;		/* ms for a share, 0: no limit */
 static volatile TimestampTz began = 0;
 static volatile TimestampTz noticed_at = 0;
 
-static Size memory_size(void);
-static void attach(void *memory, bool is_new, LWLock *lock);
+static Size interruption_memory_size(void);
+static void interruption_attach(void *memory, bool is_new, LWLock *lock);
 static void leave(int code, Datum argument);
 static bool is_held(int64 run_key);
-static void tick(void);
+static void interruption_tick(void);
 static Interruption find_cause(void);
 static bool waits_too_long(TimestampTz since);
 static bool is_over(TimestampTz since, int milliseconds);
 
-static const SharedPart part = {"aion interruptions", NULL, memory_size, attach};
+static const SharedPart part = {"aion interruptions", NULL, interruption_memory_size,
+								interruption_attach};
 
 void
 aion_interruption_init(void)
@@ -118,7 +119,7 @@ aion_interruption_watch(int lock_ms, int share_ms)
 	most_waiting = lock_ms;
 	most_taking = share_ms;
 	if (timeout_id == MAX_TIMEOUTS)
-		timeout_id = RegisterTimeout(USER_TIMEOUT, tick);
+		timeout_id = RegisterTimeout(USER_TIMEOUT, interruption_tick);
 	if (lock_ms > 0 || share_ms > 0)
 		enable_timeout_every(timeout_id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), period),
 							 period);
@@ -205,7 +206,7 @@ aion_interruption_check(void)
 }
 
 static void
-tick(void)
+interruption_tick(void)
 {
 	if (current == 0 || proc_exit_inprogress)
 		return;
@@ -228,9 +229,9 @@ tick(void)
 static Interruption
 find_cause(void)
 {
-	if (aion_roster_must_make_room())
+	if (aion_worker_slots_must_make_room())
 		return INTERRUPTION_FOR_ROOM;
-	if (aion_roster_task_is_stopped())
+	if (aion_worker_slots_task_is_stopped())
 		return INTERRUPTION_BY_END;
 	if (MyProc->waitLock != NULL && waits_too_long(pg_atomic_read_u64(&MyProc->waitStart)))
 		return INTERRUPTION_AT_LOCK;
@@ -270,13 +271,13 @@ is_held(int64 run_key)
 }
 
 static Size
-memory_size(void)
+interruption_memory_size(void)
 {
 	return add_size(offsetof(WantedSlots, wanted), mul_size(MaxBackends, sizeof(pg_atomic_uint64)));
 }
 
 static void
-attach(void *memory, bool is_new, LWLock *lock)
+interruption_attach(void *memory, bool is_new, LWLock *lock)
 {
 	slots = memory;
 	if (!is_new)

@@ -46,19 +46,19 @@ static Pace pending[PENDING];
 static int pending_count = 0;
 static Oid pending_extension = InvalidOid;
 
-static Size memory_size(void);
-static void attach(void *memory, bool is_new, LWLock *lock);
+static Size pace_memory_size(void);
+static void pace_attach(void *memory, bool is_new, LWLock *lock);
 static Pace *pending_of(int32 owner_key, const char *queue);
-static void transaction_ended(XactEvent event, void *argument);
-static Entry *find(const Pace *pace);
+static void pace_transaction_ended(XactEvent event, void *argument);
+static Entry *pace_find(const Pace *pace);
 static void fade(Entry *entry, TimestampTz now);
 
-static const SharedPart part = {"aion paces", "aion_pace", memory_size, attach};
+static const SharedPart part = {"aion paces", "aion_pace", pace_memory_size, pace_attach};
 
 void
 aion_pace_init(void)
 {
-	RegisterXactCallback(transaction_ended, NULL);
+	RegisterXactCallback(pace_transaction_ended, NULL);
 	aion_shmem_add(&part);
 }
 
@@ -116,13 +116,13 @@ aion_pace_read(Pace **found)
 }
 
 static Size
-memory_size(void)
+pace_memory_size(void)
 {
 	return sizeof(Paces);
 }
 
 static void
-attach(void *memory, bool is_new, LWLock *lock)
+pace_attach(void *memory, bool is_new, LWLock *lock)
 {
 	paces = memory;
 	if (is_new)
@@ -147,7 +147,7 @@ pending_of(int32 owner_key, const char *queue)
 }
 
 static void
-transaction_ended(XactEvent event, void *argument)
+pace_transaction_ended(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_COMMIT && pending_count > 0)
 	{
@@ -156,7 +156,7 @@ transaction_ended(XactEvent event, void *argument)
 		LWLockAcquire(paces->lock, LW_EXCLUSIVE);
 		for (int i = 0; i < pending_count; i++)
 		{
-			Entry *entry = find(&pending[i]);
+			Entry *entry = pace_find(&pending[i]);
 
 			fade(entry, now);
 			entry->pace.begun += pending[i].begun;
@@ -172,7 +172,7 @@ transaction_ended(XactEvent event, void *argument)
  * Returns the entry of a queue; a new one replaces the one that was idle longest.
  */
 static Entry *
-find(const Pace *pace)
+pace_find(const Pace *pace)
 {
 	uint32 hash =
 		hash_bytes((const unsigned char *) pace->queue, strlen(pace->queue)) ^ pace->owner_key;

@@ -42,13 +42,14 @@ typedef struct PollerSlots
 
 static PollerSlots *shared = NULL; /* in shared memory, if the library was preloaded */
 
-static Size memory_size(void);
-static void attach(void *memory, bool is_new, LWLock *lock);
+static Size pollers_memory_size(void);
+static void pollers_attach(void *memory, bool is_new, LWLock *lock);
 static uint32 hash_of(const char *name);
 static bool polls(const PollerSlot *slot, const char *queue, TimestampTz now);
 static List *add_poller(List *pollers, const Poller *poller);
 
-static const SharedPart part = {"aion pollers", "aion_pollers", memory_size, attach};
+static const SharedPart part = {"aion pollers", "aion_pollers", pollers_memory_size,
+								pollers_attach};
 
 void
 aion_pollers_init(void)
@@ -113,13 +114,13 @@ aion_pollers_of(const char *queue)
 }
 
 static Size
-memory_size(void)
+pollers_memory_size(void)
 {
 	return add_size(offsetof(PollerSlots, slots), mul_size(MaxBackends, sizeof(PollerSlot)));
 }
 
 static void
-attach(void *memory, bool is_new, LWLock *lock)
+pollers_attach(void *memory, bool is_new, LWLock *lock)
 {
 	shared = memory;
 	if (!is_new)

@@ -14,8 +14,8 @@
 
 #include "shared/board_memory.h"
 #include "shared/hold.h"
-#include "shared/roster.h"
 #include "shared/service.h"
+#include "shared/worker_slots.h"
 #include "support/pg_compat.h"
 
 #define REFUSED_MS 60000 /* how long a refusal is reported */
@@ -301,7 +301,7 @@ leave_scheduler(int code, Datum argument)
 
 	if (!own_scheduler)
 		return;
-	aion_roster_dismiss();
+	aion_worker_slots_dismiss();
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(MyDatabaseId);
 	if (slot != NULL)

@@ -32,7 +32,7 @@ static volatile TimestampTz up_at;
 static volatile TimestampTz struck_at;
 static volatile int repeat; /* ms */
 
-static void tick(void);
+static void stopwatch_tick(void);
 static bool is_up(TimestampTz now);
 
 void
@@ -42,7 +42,7 @@ aion_stopwatch_start(long milliseconds)
 	int period = (int) Min(milliseconds, TICK_MS);
 
 	if (timeout_id == MAX_TIMEOUTS)
-		timeout_id = RegisterTimeout(USER_TIMEOUT, tick);
+		timeout_id = RegisterTimeout(USER_TIMEOUT, stopwatch_tick);
 	strikes = 0;
 	repeat = Min(milliseconds, STRIKE_MS);
 	up_at = TimestampTzPlusMilliseconds(now, milliseconds);
@@ -86,7 +86,7 @@ aion_stopwatch_gave_up(void)
 }
 
 static void
-tick(void)
+stopwatch_tick(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool strike = is_up(now);

@@ -70,23 +70,23 @@ static int pending_room = 0;
 static bool pending_scan = false;
 static bool pending_extension = false;
 
-static Size memory_size(void);
-static void attach(void *memory, bool is_new, LWLock *lock);
-static void transaction_ended(XactEvent event, void *argument);
+static Size wakeup_memory_size(void);
+static void wakeup_attach(void *memory, bool is_new, LWLock *lock);
+static void wakeup_transaction_ended(XactEvent event, void *argument);
 static bool is_here(int process);
 static void wake_worker(uint64 bit);
 static void wake_waiters(uint64 key, bool ended);
 static long look_again_after(void);
 static bool is_watching(void);
 static void add_news(News news);
-static void tell(void);
+static void wakeup_tell(void);
 
-static const SharedPart part = {"aion waiters", NULL, memory_size, attach};
+static const SharedPart part = {"aion waiters", NULL, wakeup_memory_size, wakeup_attach};
 
 void
 aion_wakeup_init(void)
 {
-	RegisterXactCallback(transaction_ended, NULL);
+	RegisterXactCallback(wakeup_transaction_ended, NULL);
 	aion_shmem_add(&part);
 }
 
@@ -253,14 +253,14 @@ is_watching(void)
 }
 
 static Size
-memory_size(void)
+wakeup_memory_size(void)
 {
 	return add_size(offsetof(WaiterSlots, watched),
 					mul_size(MaxBackends, sizeof(pg_atomic_uint64)));
 }
 
 static void
-attach(void *memory, bool is_new, LWLock *lock)
+wakeup_attach(void *memory, bool is_new, LWLock *lock)
 {
 	slots = memory;
 	if (!is_new)
@@ -274,7 +274,7 @@ attach(void *memory, bool is_new, LWLock *lock)
  * A session whose wait has ended by an error has nothing to be woken for.
  */
 static void
-transaction_ended(XactEvent event, void *argument)
+wakeup_transaction_ended(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_PRE_COMMIT && pending_count > 0)
 		CRASH_POINT("news, not committed");
@@ -282,7 +282,7 @@ transaction_ended(XactEvent event, void *argument)
 	{
 		if (pending_count > 0)
 			CRASH_POINT("news, committed and not told");
-		tell();
+		wakeup_tell();
 		if (pending_count > 0)
 			CRASH_POINT("news, told");
 	}
@@ -297,7 +297,7 @@ transaction_ended(XactEvent event, void *argument)
 }
 
 static void
-tell(void)
+wakeup_tell(void)
 {
 	if (pending_count > 0)
 		pg_memory_barrier(); /* a session that is not seen waiting sees the commit */

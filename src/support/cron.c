@@ -67,7 +67,7 @@ static uint64 parse_field(Source source, const char *text);
 static uint64 parse_item(Source source, char *item);
 static int parse_value(Source source, const char *text);
 static int parse_number(const char *text);
-pg_noreturn static void refuse(Source source, const char *detail, const char *hint);
+pg_noreturn static void cron_refuse(Source source, const char *detail, const char *hint);
 static bool day_matches(const Cron *cron, int64 day);
 static int64 next_local(const Cron *cron, int64 after);
 static pg_time_t next_real(const Cron *cron, pg_tz *zone, pg_time_t after);
@@ -100,8 +100,8 @@ aion_cron_parse(const char *expression, Cron *cron)
 	}
 	source.field = NULL;
 	if (count != lengthof(fields))
-		refuse(source, psprintf("It has %zu fields.", count),
-			   "There must be five: minute, hour, day of the month, month, day of the week.");
+		cron_refuse(source, psprintf("It has %zu fields.", count),
+					"There must be five: minute, hour, day of the month, month, day of the week.");
 	cron->minutes = sets[0];
 	cron->hours = (uint32) sets[1];
 	cron->days = (uint32) sets[2];
@@ -110,8 +110,8 @@ aion_cron_parse(const char *expression, Cron *cron)
 	cron->any_day = any[2];
 	cron->any_weekday = any[4];
 	if (next_local(cron, 0) == PG_INT64_MAX)
-		refuse(source, "There is no day that it matches.",
-			   "Look at the day of the month and the month.");
+		cron_refuse(source, "There is no day that it matches.",
+					"Look at the day of the month and the month.");
 }
 
 /*
@@ -206,8 +206,8 @@ expand(const char *expression)
 			begin[length + strspn(begin + length, SPACES)] == '\0')
 			return nicknames[i].expression;
 	}
-	refuse((Source){expression, NULL}, "This nickname is not known.",
-		   "There are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly.");
+	cron_refuse((Source){expression, NULL}, "This nickname is not known.",
+				"There are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly.");
 }
 
 /*
@@ -255,7 +255,8 @@ parse_item(Source source, char *item)
 		*slash = '\0';
 		step = parse_number(slash + 1);
 		if (step < 1)
-			refuse(source, psprintf("The step \"%s\" is not a number from 1.", slash + 1), NULL);
+			cron_refuse(source, psprintf("The step \"%s\" is not a number from 1.", slash + 1),
+						NULL);
 	}
 	dash = strchr(item, '-');
 	if (strcmp(item, "*") == 0)
@@ -268,15 +269,16 @@ parse_item(Source source, char *item)
 		if (high == 0 && field->names == day_names && low > 0)
 			high = 7; /* mon-sun */
 		if (low > high)
-			refuse(source, psprintf("The range \"%s-%s\" runs backwards.", item, dash + 1),
-				   "Write it as two ranges with a comma.");
+			cron_refuse(source, psprintf("The range \"%s-%s\" runs backwards.", item, dash + 1),
+						"Write it as two ranges with a comma.");
 	}
 	else
 	{
 		low = high = parse_value(source, item);
 		if (slash != NULL)
-			refuse(source, psprintf("A step needs a range, and \"%s\" is a single value.", item),
-				   psprintf("Write %s-%d/%d.", item, field->high, step));
+			cron_refuse(source,
+						psprintf("A step needs a range, and \"%s\" is a single value.", item),
+						psprintf("Write %s-%d/%d.", item, field->high, step));
 	}
 	for (int i = low; i <= high; i += Min(step, 100))
 		set |= UINT64CONST(1) << i;
@@ -295,13 +297,14 @@ parse_value(Source source, const char *text)
 			return field->low + i;
 	}
 	if (value < 0)
-		refuse(source,
-			   text[0] == '\0' ? "A value is missing."
-							   : psprintf("\"%s\" is not a value of this field.", text),
-			   field->names != NULL ? "Use numbers, or names of three letters." : "Use numbers.");
+		cron_refuse(source,
+					text[0] == '\0' ? "A value is missing."
+									: psprintf("\"%s\" is not a value of this field.", text),
+					field->names != NULL ? "Use numbers, or names of three letters."
+										 : "Use numbers.");
 	if (value < field->low || value > field->high)
-		refuse(source, psprintf("%d is out of range.", value),
-			   psprintf("Possible values are %d to %d.", field->low, field->high));
+		cron_refuse(source, psprintf("%d is out of range.", value),
+					psprintf("Possible values are %d to %d.", field->low, field->high));
 	return value;
 }
 
@@ -319,7 +322,7 @@ parse_number(const char *text)
 }
 
 static void
-refuse(Source source, const char *detail, const char *hint)
+cron_refuse(Source source, const char *detail, const char *hint)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
 					errmsg("invalid cron expression: \"%s\"", source.expression),

@@ -23,7 +23,7 @@ static uint64 function_epoch = 1;
 static uint64 transactions = 1; /* that this backend has ended */
 
 static void table_changed(Datum argument, Oid table);
-static void transaction_ended(XactEvent event, void *argument);
+static void registry_transaction_ended(XactEvent event, void *argument);
 static void function_changed(Datum argument, int cache, uint32 hash);
 
 /*
@@ -36,7 +36,7 @@ aion_registry_init(Registry *registry)
 
 	if (registries == NIL)
 	{
-		RegisterXactCallback(transaction_ended, NULL);
+		RegisterXactCallback(registry_transaction_ended, NULL);
 		CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
 	}
@@ -104,7 +104,7 @@ table_changed(Datum argument, Oid table)
 }
 
 static void
-transaction_ended(XactEvent event, void *argument)
+registry_transaction_ended(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		transactions++;

@@ -32,7 +32,7 @@ static bool planning = false;
 static get_relation_info_hook_type next_relation_info = NULL;
 static get_relation_stats_hook_type next_relation_stats = NULL;
 
-static int execute(Statement *statement, Datum *values, const char *nulls);
+static int statement_execute(Statement *statement, Datum *values, const char *nulls);
 static void lock_as_writer(const Statement *statement);
 static void note_tables(Statement *statement);
 static void tell_size(PlannerInfo *root, Oid relation, bool is_parent, RelOptInfo *info);
@@ -73,7 +73,7 @@ aion_statement_execute(Statement *statement, const NullableDatum *args)
 		values[i] = args[i].value;
 		nulls[i] = args[i].isnull ? 'n' : ' ';
 	}
-	result = execute(statement, values, nulls);
+	result = statement_execute(statement, values, nulls);
 	if (result != statement->expected)
 		elog(ERROR, "\"%s\" returned %s", statement->text, SPI_result_code_string(result));
 	MemoryContextSwitchTo(caller);
@@ -81,12 +81,12 @@ aion_statement_execute(Statement *statement, const NullableDatum *args)
 }
 
 static int
-execute(Statement *statement, Datum *values, const char *nulls)
+statement_execute(Statement *statement, Datum *values, const char *nulls)
 {
 	Snapshot snapshot;
 	int result;
 
-	if (!statement->latest)
+	if (!statement->latest || IsInParallelMode()) /* which allows no other snapshot */
 		return SPI_execute_plan(statement->plan, values, nulls, false, 0);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	result = SPI_execute_snapshot(statement->plan, values, nulls, snapshot, InvalidSnapshot, false,

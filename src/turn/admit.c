@@ -28,7 +28,7 @@
 #include "turn/mistake.h"
 
 static void find_out(WantedStart *wanted);
-static const char *reason_of(const ErrorData *error);
+static const char *admit_reason_of(const ErrorData *error);
 static Jsonb *detail_of(const WantedStart *wanted, const ErrorData *error);
 
 /*
@@ -62,11 +62,11 @@ aion_admit(WantedStart *wanted, Hindrance *hindrance)
 		return true;
 	if (time_was_up)
 		hindrance->reason = BLOCKED_TURN_TIMEOUT;
-	else if (aion_failure_is_cancel(error) || aion_failure_is_machine(error))
-		hindrance->reason = reason_of(error);
+	else if (aion_failure_is_cancel(error) || aion_failure_is_infrastructure(error))
+		hindrance->reason = admit_reason_of(error);
 	else
 	{
-		hindrance->reason = reason_of(error);
+		hindrance->reason = admit_reason_of(error);
 		if (hindrance->reason == NULL)
 			hindrance->reason = BLOCKED_INVALID_INPUT;
 		if (error->sqlerrcode != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
@@ -106,7 +106,7 @@ find_out(WantedStart *wanted)
  * Returns why an error blocks the run; NULL if no deploy or grant can fix it.
  */
 static const char *
-reason_of(const ErrorData *error)
+admit_reason_of(const ErrorData *error)
 {
 	switch (error->sqlerrcode)
 	{

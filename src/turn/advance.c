@@ -45,9 +45,9 @@
 #include "turn/mistake.h"
 #include "turn/turn.h"
 
-#define MAX_DOUBT 1000 /* turns */
-#define SLICE 3		   /* times what a batch may take */
-#define MAX_HEARINGS 3 /* repetitions for what arrives while the code ends */
+#define MAX_BACKOFF 1000 /* turns */
+#define SLICE 3			 /* times what a batch may take */
+#define MAX_HEARINGS 3	 /* repetitions for what arrives while the code ends */
 
 /* The code of a run, or why it cannot be executed. */
 typedef struct Code
@@ -62,13 +62,13 @@ typedef struct Code
 static void note_interruption(const Run *run, Interruption cause, Budget *budget);
 static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
-static bool work(Run *run, const Code *code, Budget *budget);
+static bool advance_work(Run *run, const Code *code, Budget *budget);
 static bool is_interrupted(const Run *run);
-static Progress perform(Run *run, Budget *budget);
+static Progress advance_perform(Run *run, Budget *budget);
 static bool take_turn(Run *run, const Code *code, Budget *budget);
 static void block_for_mistakes(Run *run);
 static Turn *execute_code(Run *run, const Code *code, const Budget *budget);
-static bool hears_more(Run *run, const Turn *turn);
+static bool late_arrivals_recorded(Run *run, const Turn *turn);
 static bool is_executable(const Run *run);
 static bool is_promising(Version *version);
 static Turn *try_turn(Run *run, const Code *code, const Budget *budget);
@@ -76,10 +76,10 @@ static void end_share(Run *run, bool unfinished);
 static void save_row(Run *run);
 static void block_after_failures(Run *run, const ErrorData *error);
 static void note_interrupted(int code, Datum argument);
-static void find_code(Run *run, Code *code);
+static void advance_find_code(Run *run, Code *code);
 static Jsonb *code_detail(const Version *version);
 static bool time_is_up(const Budget *budget);
-static void add_context(void *run);
+static void advance_add_context(void *run);
 
 /*
  * Advances a run as far as it can go, or as its budget allows.
@@ -88,7 +88,7 @@ void
 aion_run_advance(Run *run, Budget *budget)
 {
 	ErrorData *volatile error = NULL;
-	ErrorContextCallback context = {error_context_stack, add_context, run};
+	ErrorContextCallback context = {error_context_stack, advance_add_context, run};
 	int64 previous;
 	Subtransaction sub;
 	GuardState outside;
@@ -211,7 +211,7 @@ advance_share(Run *run, Budget *budget)
 	budget->out_of_time = false;
 	begin_share(run, &code);
 	if (is_executable(run) && code.blocked == NULL)
-		unfinished = work(run, &code, budget);
+		unfinished = advance_work(run, &code, budget);
 	end_share(run, unfinished);
 }
 
@@ -228,7 +228,7 @@ begin_share(Run *run, Code *code)
 	CRASH_POINT("arrivals recorded");
 	if (is_executable(run))
 	{
-		find_code(run, code);
+		advance_find_code(run, code);
 		if (code->blocked != NULL)
 			aion_run_block(run, code->blocked, code->detail);
 	}
@@ -249,7 +249,7 @@ is_executable(const Run *run)
  * the budget ended before that.
  */
 static bool
-work(Run *run, const Code *code, Budget *budget)
+advance_work(Run *run, const Code *code, Budget *budget)
 {
 	bool must_run = run->woken || run->history->count > run->loaded;
 	bool answered = false;
@@ -257,7 +257,8 @@ work(Run *run, const Code *code, Budget *budget)
 	for (;;)
 	{
 		/* Code whose await has just been ended may not need activities that have not begun. */
-		Progress progress = must_run && is_interrupted(run) ? PROGRESS_NONE : perform(run, budget);
+		Progress progress =
+			must_run && is_interrupted(run) ? PROGRESS_NONE : advance_perform(run, budget);
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;
@@ -298,7 +299,7 @@ is_interrupted(const Run *run)
  * the time, and must be repeated for what is left.
  */
 static Progress
-perform(Run *run, Budget *budget)
+advance_perform(Run *run, Budget *budget)
 {
 	TimestampTz begin = GetCurrentTimestamp();
 	Progress progress = PROGRESS_NONE;
@@ -328,9 +329,9 @@ is_promising(Version *version)
 {
 	if (!aion_optimistic_turns)
 		return false;
-	if (version->doubt == 0)
+	if (version->optimistic_wait == 0)
 		return true;
-	version->doubt--;
+	version->optimistic_wait--;
 	return false;
 }
 
@@ -362,12 +363,12 @@ try_turn(Run *run, const Code *code, const Budget *budget)
 	aion_turn_execute(turn, code->handler, code->settings);
 	if (turn->verdict != TURN_SPOILED)
 	{
-		code->version->in_vain = 0;
+		code->version->optimistic_backoff = 0;
 		return turn;
 	}
-	run->said = Max(Max(run->said, turn->consumed), 1);
-	code->version->in_vain = Min(code->version->in_vain * 2 + 1, MAX_DOUBT);
-	code->version->doubt = code->version->in_vain;
+	run->messages_sent_to = Max(Max(run->messages_sent_to, turn->consumed), 1);
+	code->version->optimistic_backoff = Min(code->version->optimistic_backoff * 2 + 1, MAX_BACKOFF);
+	code->version->optimistic_wait = code->version->optimistic_backoff;
 	aion_turn_free(turn);
 	aion_authority_assume(&authority);
 	aion_run_load(run);
@@ -388,7 +389,7 @@ take_turn(Run *run, const Code *code, Budget *budget)
 	const Mistake *mistake;
 	Authority authority;
 
-	for (int i = 0; i < MAX_HEARINGS && hears_more(run, turn); i++)
+	for (int i = 0; i < MAX_HEARINGS && late_arrivals_recorded(run, turn); i++)
 	{
 		aion_turn_free(turn);
 		if (aion_run_is_closed(run))
@@ -456,7 +457,7 @@ execute_code(Run *run, const Code *code, const Budget *budget)
  * rest is left unconsumed.
  */
 static bool
-hears_more(Run *run, const Turn *turn)
+late_arrivals_recorded(Run *run, const Turn *turn)
 {
 	int count = run->history->count;
 	Authority authority;
@@ -592,7 +593,7 @@ note_interrupted(int code, Datum argument)
  * Finds the code of a run's version, checked, and whether its owner may still execute it.
  */
 static void
-find_code(Run *run, Code *code)
+advance_find_code(Run *run, Code *code)
 {
 	Version *version = aion_version_get(run->version_key);
 	Oid owner = aion_owner_role(run->owner_key);
@@ -629,7 +630,7 @@ time_is_up(const Budget *budget)
 }
 
 static void
-add_context(void *run)
+advance_add_context(void *run)
 {
 	pg_uuid_t *run_id = &((Run *) run)->run_id;
 

@@ -29,7 +29,7 @@ static void close_cancelled(Run *run, const Turn *turn);
 static bool only_cancelled(const Turn *turn, int first, List **seqs);
 static void close_failed(Run *run, const Turn *turn);
 static bool ends_on_outcome(const Turn *turn);
-static Jsonb *failure_of(const Turn *turn);
+static Jsonb *decision_failure_of(const Turn *turn);
 static void record_commands(Run *run, Turn *turn);
 static void note_awaiting(Run *run, const Turn *turn);
 
@@ -208,7 +208,7 @@ close_failed(Run *run, const Turn *turn)
 	if (!went_on)
 		ended_on = list_concat(ended_on, aion_history_pending_requests(run->history, turn->heard));
 	aion_run_close(run, EVENT_WORKFLOW_FAILED,
-				   aion_event_failed(failure_of(turn), ended_on, went_on));
+				   aion_event_failed(decision_failure_of(turn), ended_on, went_on));
 }
 
 /*
@@ -227,7 +227,7 @@ ends_on_outcome(const Turn *turn)
  * Returns the error that the code ended with, and the outcome it comes from if there is one.
  */
 static Jsonb *
-failure_of(const Turn *turn)
+decision_failure_of(const Turn *turn)
 {
 	JsonObject details;
 

@@ -30,7 +30,7 @@
 #include "turn/optimistic.h"
 
 static void run_body(Turn *turn, const Handler *handler, const CodeSettings *settings);
-static void judge(Turn *turn, bool time_was_up);
+static void execute_judge(Turn *turn, bool time_was_up);
 static void require_all_commands(Turn *turn, const char *found);
 static void make_quiet(Turn *turn);
 
@@ -82,7 +82,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	PG_TRY();
 	{
 		aion_guard_enter(FRAME_BODY, turn, &outside);
-		if (turn->run->seen > 0 || turn->run->said > 0)
+		if (turn->run->seen > 0 || turn->run->messages_sent_to > 0)
 			make_quiet(turn);
 		aion_optimistic_begin(turn);
 		run_body(turn, handler, settings);
@@ -118,7 +118,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	if (turn->raised.cancel != NULL && !time_was_up)
 		ReThrowError(turn->raised.cancel);
 	if (turn->verdict != TURN_SPOILED)
-		judge(turn, time_was_up);
+		execute_judge(turn, time_was_up);
 	else if (turn->error != NULL && aion_failure_is_cancel(turn->error) && !time_was_up)
 		ReThrowError(turn->error);
 }
@@ -152,7 +152,7 @@ run_body(Turn *turn, const Handler *handler, const CodeSettings *settings)
  * Decides how the turn ended.
  */
 static void
-judge(Turn *turn, bool time_was_up)
+execute_judge(Turn *turn, bool time_was_up)
 {
 	if (turn->error != NULL && aion_failure_is_cancel(turn->error) && !time_was_up)
 		ReThrowError(turn->error);
@@ -167,7 +167,7 @@ judge(Turn *turn, bool time_was_up)
 	}
 	if (time_was_up)
 		turn->verdict = TURN_TIMED_OUT;
-	else if (turn->error != NULL && aion_failure_is_machine(turn->error))
+	else if (turn->error != NULL && aion_failure_is_infrastructure(turn->error))
 		turn->verdict = TURN_FAILED;
 	else if (turn->error != NULL && !turn->entered)
 	{

@@ -40,7 +40,7 @@
 #include "turn/scope.h"
 
 static bool was_left(const Turn *turn);
-static void give_back(Turn *turn);
+static void optimistic_give_back(Turn *turn);
 static bool is_out_of_time(const Turn *turn);
 
 /*
@@ -85,7 +85,7 @@ aion_optimistic_keep(Turn *turn)
 	if (turn->verdict == TURN_RETURNED)
 		PopActiveSnapshot();
 	else
-		give_back(turn);
+		optimistic_give_back(turn);
 	CurrentResourceOwner = turn->effects;
 	ReleaseCurrentSubTransaction();
 }
@@ -106,7 +106,7 @@ was_left(const Turn *turn)
  * off.
  */
 static void
-give_back(Turn *turn)
+optimistic_give_back(Turn *turn)
 {
 	SubTransactionId subtransaction = GetCurrentSubTransactionId();
 

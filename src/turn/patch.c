@@ -28,7 +28,7 @@ typedef struct Patch
 	int position; /* commands the code had given */
 } Patch;
 
-static const Patch *ask(Turn *turn, const char *change_id);
+static const Patch *patch_ask(Turn *turn, const char *change_id);
 static bool is_at_edge(const Turn *turn);
 
 /*
@@ -55,7 +55,7 @@ aion_patches_record(Turn *turn, int position)
  * Returns the answer that this run has for a change, deciding it if there is none yet.
  */
 static const Patch *
-ask(Turn *turn, const char *change_id)
+patch_ask(Turn *turn, const char *change_id)
 {
 	MemoryContext caller;
 	Patch *patch;
@@ -102,5 +102,5 @@ aion_patched(PG_FUNCTION_ARGS)
 	char *change_id = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	aion_name_check(change_id, AION_NAME_MAX, "change id");
-	PG_RETURN_BOOL(ask(turn, change_id)->answer);
+	PG_RETURN_BOOL(patch_ask(turn, change_id)->answer);
 }

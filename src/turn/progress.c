@@ -24,8 +24,8 @@
 #include "turn/receive.h"
 
 pg_noreturn static void fail_too_long(Turn *turn);
-static bool is_failure(const Command *command);
-static bool is_known(const Command *command);
+static bool progress_is_failure(const Command *command);
+static bool progress_is_known(const Command *command);
 static bool is_earlier(const Command *a, const Command *b);
 static void make_loud(Turn *turn);
 
@@ -135,7 +135,7 @@ aion_turn_consume_event(Turn *turn, const Event *event)
 		turn->consumed = event->seq;
 	if (event->recorded_at > turn->now && event->type != EVENT_TIMER_CANCELLED)
 		turn->now = event->recorded_at;
-	if (turn->quiet && event->seq > Max(turn->run->seen, turn->run->said))
+	if (turn->quiet && event->seq > Max(turn->run->seen, turn->run->messages_sent_to))
 		make_loud(turn);
 }
 
@@ -150,7 +150,7 @@ aion_turn_note_failures(Turn *turn, Command **commands, int count)
 
 	for (int i = 0; i < count; i++)
 	{
-		if (is_failure(commands[i]))
+		if (progress_is_failure(commands[i]))
 			told = lappend(told, commands[i]);
 	}
 	if (told != NIL)
@@ -175,7 +175,8 @@ aion_turn_failures(const Turn *turn, int *first)
 	{
 		Command *command = turn->commands[i];
 
-		if (!is_failure(command) || (is_known(command) && !list_member_ptr(turn->told, command)))
+		if (!progress_is_failure(command) ||
+			(progress_is_known(command) && !list_member_ptr(turn->told, command)))
 			continue;
 		failures = lappend_int(failures, aion_turn_outcome(command)->seq);
 		if (command->known_at > 0)
@@ -297,7 +298,7 @@ aion_turn_note_difference(Turn *turn, Difference *difference)
  * Tells whether a command has failed, other than by a cancel of the code.
  */
 static bool
-is_failure(const Command *command)
+progress_is_failure(const Command *command)
 {
 	const Event *outcome = aion_turn_outcome(command);
 
@@ -310,7 +311,7 @@ is_failure(const Command *command)
  * is the outcome.
  */
 static bool
-is_known(const Command *command)
+progress_is_known(const Command *command)
 {
 	return command->known_at > 0 || aion_turn_outcome(command) == command->recorded->event;
 }

@@ -16,12 +16,12 @@
 
 #define SPACE " \t\r\n"
 
-static void note(void *argument);
+static void raised_note(void *argument);
 static bool is_cancel_of_statement(const ErrorData *error);
 static ErrorData *copy_of(const ErrorData *error, MemoryContext context);
 static void put_first(RaisedErrors *errors, int at, ErrorData *origin);
-static int find(const RaisedErrors *errors, const ErrorData *error,
-				bool (*is_it)(const ErrorData *error, const Raised *raised));
+static int raised_find(const RaisedErrors *errors, const ErrorData *error,
+					   bool (*is_it)(const ErrorData *error, const Raised *raised));
 static bool passes_on(const ErrorData *error, const Raised *raised);
 static bool adds_exception(const char *message, const char *raised);
 static bool adds_line(const char *message, const char *raised);
@@ -39,7 +39,7 @@ aion_raised_begin(RaisedErrors *errors, MemoryContext context, void *turn)
 	memset(errors, 0, sizeof(RaisedErrors));
 	errors->context = context;
 	errors->turn = turn;
-	errors->callback = (ErrorContextCallback){error_context_stack, note, errors};
+	errors->callback = (ErrorContextCallback){error_context_stack, raised_note, errors};
 	error_context_stack = &errors->callback;
 }
 
@@ -58,7 +58,7 @@ aion_raised_settle(const RaisedErrors *errors, ErrorData *error)
 {
 	const Raised *raised;
 	const ErrorData *origin;
-	int at = find(errors, error, is_same);
+	int at = raised_find(errors, error, is_same);
 
 	if (at == errors->count)
 		return error;
@@ -86,7 +86,7 @@ aion_raised_settle(const RaisedErrors *errors, ErrorData *error)
  * a lack of memory, since there is none to note it: that is recognised by its message.
  */
 static void
-note(void *argument)
+raised_note(void *argument)
 {
 	RaisedErrors *errors = argument;
 	MemoryContext caller;
@@ -110,13 +110,13 @@ note(void *argument)
 	errors->sqlerrcode = error->sqlerrcode;
 	if (errors->cancel == NULL && is_cancel_of_statement(error))
 		errors->cancel = copy_of(error, errors->context);
-	at = find(errors, error, passes_on);
+	at = raised_find(errors, error, passes_on);
 	if (at < errors->count)
 		origin = errors->raised[at].origin;
 	else
 	{
 		origin = error;
-		at = find(errors, error, is_same);
+		at = raised_find(errors, error, is_same);
 	}
 	put_first(errors, at, origin);
 	errors->raised[0].sqlerrcode = error->sqlerrcode;
@@ -177,8 +177,8 @@ put_first(RaisedErrors *errors, int at, ErrorData *origin)
  * there is none.
  */
 static int
-find(const RaisedErrors *errors, const ErrorData *error,
-	 bool (*is_it)(const ErrorData *error, const Raised *raised))
+raised_find(const RaisedErrors *errors, const ErrorData *error,
+			bool (*is_it)(const ErrorData *error, const Raised *raised))
 {
 	int at = 0;
 

@@ -26,7 +26,7 @@ struct ReceivedState
 /* The event that settles a receiver that was cancelled: before all events of history. */
 static Event cancelled;
 
-static ReceivedState *state_of(Turn *turn, Received *received);
+static ReceivedState *receive_state_of(Turn *turn, Received *received);
 
 /*
  * Makes a receiver.  One with a handle can be referred to later.
@@ -66,7 +66,7 @@ aion_receivers_offer(Turn *turn, Command **commands, int count)
 			aion_receiver_is_cancelled(receiver) || receiver->round == round)
 			continue;
 		receiver->round = round;
-		state = state_of(turn, receiver->received);
+		state = receive_state_of(turn, receiver->received);
 		if (state->round != round)
 			state->offered = state->consumed;
 		state->round = round;
@@ -98,7 +98,7 @@ aion_receiver_consume(Turn *turn, Command *receiver)
 		return;
 	Assert(receiver->offered != NULL);
 	receiver->consumed = true;
-	state_of(turn, receiver->received)->consumed++;
+	receive_state_of(turn, receiver->received)->consumed++;
 	turn->received = receiver->offered;
 }
 
@@ -136,7 +136,7 @@ aion_receivers_keep(const Turn *turn)
 }
 
 static ReceivedState *
-state_of(Turn *turn, Received *received)
+receive_state_of(Turn *turn, Received *received)
 {
 	ReceivedState *state;
 

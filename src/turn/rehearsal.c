@@ -27,7 +27,7 @@
 static Version *find_version(const char *workflow_type, const char *wanted, Oid user);
 static Run *import(const Jsonb *exported);
 static char *rehearse(Run *run, Version *version, bool went_as_far);
-static void add_context(void *run);
+static void rehearsal_add_context(void *run);
 static bool went_as_far(const Run *run);
 static char *compare_end(const Run *run, const Turn *turn);
 static char *describe_end(const Turn *turn);
@@ -98,7 +98,7 @@ import(const Jsonb *exported)
 static char *
 rehearse(Run *run, Version *version, bool compare_all)
 {
-	ErrorContextCallback context = {error_context_stack, add_context, run};
+	ErrorContextCallback context = {error_context_stack, rehearsal_add_context, run};
 	Authority authority;
 	Turn *turn;
 	Difference *difference;
@@ -126,7 +126,7 @@ rehearse(Run *run, Version *version, bool compare_all)
 }
 
 static void
-add_context(void *run)
+rehearsal_add_context(void *run)
 {
 	errcontext(AION_TURN_CONTEXT, ((Run *) run)->workflow_id, "(replay)");
 }

@@ -33,12 +33,12 @@ typedef struct Cut
 static bool find_cut(const Turn *turn, Cut *cut);
 static bool is_to_be_told(const Command *command, int32 seq);
 static void abandon(Turn *turn, Command **commands, int count, int32 seq);
-static void yield(Turn *turn, Command **commands, int count, int32 seq);
+static void scope_yield(Turn *turn, Command **commands, int count, int32 seq);
 static void wait_for_yielding(Turn *turn, Command **commands, int count);
 pg_noreturn static void raise_expired(Turn *turn, const Scope *scope);
 pg_noreturn static void raise_requested(Turn *turn, const Event *request);
-static void note_failure(Turn *turn, JsonObject *failure, const char *sqlstate, char *message,
-						 const char *detail);
+static void scope_note_failure(Turn *turn, JsonObject *failure, const char *sqlstate, char *message,
+							   const char *detail);
 static bool has_fired(const Command *command);
 
 /*
@@ -162,7 +162,7 @@ aion_scope_check(Turn *turn, Command **commands, int count, int32 answered_at)
 		raise_expired(turn, cut.scope);
 	}
 	turn->heard_at = turn->command_count;
-	yield(turn, commands, count, cut.event->seq);
+	scope_yield(turn, commands, count, cut.event->seq);
 	turn->heard++;
 	raise_requested(turn, cut.event);
 }
@@ -256,7 +256,7 @@ abandon(Turn *turn, Command **commands, int count, int32 seq)
  * The same for a cancel request, to which some kinds of commands yield in a way of their own.
  */
 static void
-yield(Turn *turn, Command **commands, int count, int32 seq)
+scope_yield(Turn *turn, Command **commands, int count, int32 seq)
 {
 	Command **asked = palloc(Max(count, 1) * sizeof(Command *));
 	bool is_new = false;
@@ -317,8 +317,8 @@ raise_expired(Turn *turn, const Scope *scope)
 
 	aion_object_begin(&failure);
 	aion_object_text(&failure, "kind", "deadline");
-	note_failure(turn, &failure, "WF026", psprintf("deadline of %s has expired", duration),
-				 psprintf("It is that of %s.", started->key));
+	scope_note_failure(turn, &failure, "WF026", psprintf("deadline of %s has expired", duration),
+					   psprintf("It is that of %s.", started->key));
 	aion_failure_raise(ERRCODE_DEADLINE_EXPIRED, turn->failure);
 }
 
@@ -331,10 +331,10 @@ raise_requested(Turn *turn, const Event *request)
 	aion_object_begin(&failure);
 	aion_object_text(&failure, "kind", "cancel");
 	aion_object_text(&failure, "by", aion_json_text(request->attributes, "by"));
-	note_failure(turn, &failure, "WF028",
-				 psprintf("workflow \"%s\" was asked to cancel",
-						  origin != NULL ? origin->workflow_id : turn->run->workflow_id),
-				 aion_json_text(request->attributes, "reason"));
+	scope_note_failure(turn, &failure, "WF028",
+					   psprintf("workflow \"%s\" was asked to cancel",
+								origin != NULL ? origin->workflow_id : turn->run->workflow_id),
+					   aion_json_text(request->attributes, "reason"));
 	aion_failure_raise(ERRCODE_CANCEL_REQUESTED, turn->failure);
 }
 
@@ -342,8 +342,8 @@ raise_requested(Turn *turn, const Event *request)
  * Makes what aion.failure() returns then.
  */
 static void
-note_failure(Turn *turn, JsonObject *failure, const char *sqlstate, char *message,
-			 const char *detail)
+scope_note_failure(Turn *turn, JsonObject *failure, const char *sqlstate, char *message,
+				   const char *detail)
 {
 	MemoryContext caller = MemoryContextSwitchTo(turn->context);
 

@@ -231,6 +231,43 @@ ROLLBACK;
 RESET SESSION AUTHORIZATION;
 RESET aion.max_history_events;
 
+-- A later run of a chain gets the outcomes of its activities outside of turns: in the background, of workers, of further attempts; a run's
+-- outcomes that come when it has gone on are not for the next one.
+SET SESSION AUTHORIZATION continue_user;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+CREATE FUNCTION says(n int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	IF aion.activity_info() ->> 'attempt' = '1' AND aion.activity_info() ->> 'activity' = 'continue_again' THEN RAISE EXCEPTION 'not yet'; END IF;
+	RETURN n;
+END $$;
+SELECT aion.register_activity('continue_behind', 'says(int)', mode => 'background'), aion.register_activity('continue_again', 'says(int)', retry => '{"max_attempts": 3}'),
+	aion.register_activity('continue_outside', mode => 'external', task_queue => 'continue', start_to_close_timeout => '1 h');
+CREATE FUNCTION works(n int, kind text, sum int DEFAULT 0) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	input jsonb := jsonb_build_object('n', n);
+BEGIN
+	IF kind = 'map' THEN SELECT sum + coalesce(sum(v::int), 0) INTO sum FROM jsonb_array_elements(aion.map('continue_behind', jsonb_build_array(input, input, input))) v;
+	ELSE sum := sum + aion.run(kind, input)::int; END IF;
+	PERFORM aion.start_activity('continue_behind', input);
+	IF n < 3 THEN PERFORM aion.continue_as_new(jsonb_build_object('n', n + 1, 'kind', kind, 'sum', sum)); END IF;
+	RETURN sum;
+END $$;
+SELECT aion.register_workflow('continue_works', 'works(int, text, int)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('continue_works', jsonb_build_object('n', 1, 'kind', kind), workflow_id => kind) FROM unnest('{continue_behind,continue_again,continue_outside,map}'::text[]) kind;
+DO $$ BEGIN
+	FOR i IN 1 .. 3 LOOP
+		PERFORM aion_test.advance('1 min');
+		PERFORM aion.complete_activity(task_token, (input -> 'n')) FROM aion.poll_activities('{continue}', 'w', 5);
+	END LOOP;
+	PERFORM aion_test.advance('1 min');
+END $$;
+SELECT workflow_id, count(*) AS runs, max(result::text) AS result, array_agg(DISTINCT status ORDER BY status) AS status FROM aion.workflow_run WHERE workflow_type = 'continue_works' GROUP BY 1 ORDER BY 1;
+SELECT count(*) AS tasks FROM aion.activity_task;
+SELECT * FROM continue_sound();
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+
 -- A start that is in the way: what holds the id in between, waits for it to end.
 SET SESSION AUTHORIZATION continue_user;
 BEGIN;

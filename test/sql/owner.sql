@@ -350,6 +350,25 @@ DROP OWNED BY owner_gone, owner_z;
 DROP ROLE owner_gone, owner_z;
 SET aion.allow_superuser_workflows = off;
 RESET SESSION AUTHORIZATION;
+-- The views can be planned in parallel, beside large tables or when they are large.
+SET SESSION AUTHORIZATION owner_alice;
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET min_parallel_index_scan_size = 0;
+DO $$
+DECLARE
+	name regclass;
+	line text;
+	parallel int := 0;
+BEGIN
+	FOR name IN SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'aion'::regnamespace AND c.relkind = 'v' AND c.relname !~ '^_' LOOP
+		FOR line IN EXECUTE format('EXPLAIN SELECT count(*) FROM pg_class p, %s v WHERE p.relpages >= 0', name) LOOP
+			parallel := parallel + (line ~ 'Gather')::int;
+		END LOOP;
+		EXECUTE format('SELECT count(*) FROM pg_class p, %s v WHERE p.relpages >= 0', name);
+	END LOOP;
+	RAISE WARNING 'some are: %', parallel > 5;
+END $$;
+RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size; RESET min_parallel_index_scan_size;
+RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;

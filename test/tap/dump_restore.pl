@@ -144,6 +144,29 @@ $target->safe_psql('postgres', 'CREATE DATABASE cloned TEMPLATE original');
 like(drive($target, 'cloned', 'alice'), qr/has not been adopted/, 'a clone is fenced');
 is(drive($target, 'original', 'alice'), '', 'its template is not');
 
+# Copies within the server: an owner is the role that it was, also if another one has its old name by now and the copy does not know it yet.
+$target->safe_psql('postgres', 'CREATE DATABASE named; CREATE ROLE ra LOGIN');
+install($target, 'named');
+$target->safe_psql('named', q{
+	SELECT aion.grant_usage('ra');
+	CREATE FUNCTION alice.whose() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('go'); RETURN current_user; END $$;
+	ALTER FUNCTION alice.whose() OWNER TO ra; GRANT USAGE ON SCHEMA alice TO ra});
+$target->safe_psql('named', q{SELECT aion.register_workflow('whose', 'alice.whose()'); SELECT aion.start_workflow('whose', workflow_id => 'ra 1')}, connstr => $target->connstr('named') . ' user=ra');
+$target->safe_psql('postgres', q{ALTER ROLE ra RENAME TO ra_old; CREATE ROLE ra LOGIN});
+$target->safe_psql('named', q{UPDATE aion._owner SET name = 'ra' WHERE name = 'ra_old'}); # as if the engine had not seen it yet
+$target->command_ok([ 'pg_dump', '-Fc', '-d', $target->connstr('named'), '-f', "$dir/named" ], 'dump with the old name');
+$target->safe_psql('postgres', 'CREATE DATABASE template_copy TEMPLATE named; CREATE DATABASE dump_copy');
+$target->command_ok([ 'pg_restore', '--exit-on-error', '-d', $target->connstr('dump_copy'), "$dir/named" ], 'restore it into the same server');
+for my $copy ('template_copy', 'dump_copy')
+{
+	$target->safe_psql($copy, q{SELECT aion.adopt_database(), aion.grant_usage('ra')});
+	is($target->safe_psql($copy, q{SELECT owner FROM aion.workflow_run}), 'ra_old', "$copy: the run is of the role that has started it");
+	is($target->safe_psql($copy, q{SELECT count(*) FROM aion.workflow_run}, connstr => $target->connstr($copy) . ' user=ra'), '0', "$copy: the other role does not see it");
+	$target->safe_psql($copy, q{SELECT aion.signal_workflow('ra 1', 'go')}, connstr => $target->connstr($copy) . ' user=ra_old');
+	is(drive($target, $copy, 'ra_old'), '', "$copy: it goes on");
+	is($target->safe_psql($copy, q{SELECT status, result FROM aion.workflow_run}), 'completed|"ra_old"', "$copy: as that role");
+}
+
 # Without one of the roles.
 my $poorer = new_node('poorer');
 $poorer->safe_psql('postgres', 'CREATE ROLE alice LOGIN; CREATE DATABASE restored');

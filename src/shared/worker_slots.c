@@ -1,5 +1,5 @@
 /*
- * roster.c
+ * worker_slots.c
  *		Slots of the board for runners and executors, taken and given back.
  *
  * The scheduler reserves a slot (room.c).  The process takes it when it begins, and gives it back
@@ -14,7 +14,7 @@
 
 #include "shared/board_memory.h"
 #include "shared/hold.h"
-#include "shared/roster.h"
+#include "shared/worker_slots.h"
 #include "support/pg_compat.h"
 
 static RunnerSlot *own_runner = NULL;
@@ -37,7 +37,7 @@ static void leave_runner(int code, Datum argument);
  * Frees the slot of a runner that has not begun, and will not; false if it has.
  */
 bool
-aion_roster_free_runner(int slot, uint32 generation)
+aion_worker_slots_free_runner(int slot, uint32 generation)
 {
 	Board *board = aion_board_memory();
 	RunnerSlot *runner = &board->runners[slot];
@@ -59,7 +59,7 @@ aion_roster_free_runner(int slot, uint32 generation)
  * Lets all runners of this database end when they are done with what they execute.
  */
 void
-aion_roster_dismiss(void)
+aion_worker_slots_dismiss(void)
 {
 	Board *board = aion_board_memory();
 
@@ -83,7 +83,7 @@ aion_roster_dismiss(void)
  * Tells whether this process of the engine must leave its database.
  */
 bool
-aion_roster_must_leave(void)
+aion_worker_slots_must_leave(void)
 {
 	Board *board = aion_board_memory();
 	bool leave;
@@ -98,7 +98,7 @@ aion_roster_must_leave(void)
  * Makes this process a runner; false if it is no longer wanted.  Called before it is connected.
  */
 bool
-aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner)
+aion_worker_slots_runner_begin(int slot, uint32 generation, WorkerSlot *runner)
 {
 	Board *board = aion_board_memory();
 	RunnerSlot *own = &board->runners[slot];
@@ -125,7 +125,7 @@ aion_roster_runner_begin(int slot, uint32 generation, RosterEntry *runner)
  * for ready runs of its part.
  */
 int
-aion_roster_take_runs(int64 *run_keys, int most, bool *scan, RosterEntry *runner)
+aion_worker_slots_take_runs(int64 *run_keys, int most, bool *scan, WorkerSlot *runner)
 {
 	Board *board = aion_board_memory();
 	int count = 0;
@@ -191,7 +191,7 @@ compare_positions(const void *a, const void *b)
  * Says that there is more to do than one runner should do alone.
  */
 void
-aion_roster_want_another(void)
+aion_worker_slots_want_another(void)
 {
 	Board *board = aion_board_memory();
 
@@ -202,7 +202,7 @@ aion_roster_want_another(void)
 }
 
 void
-aion_roster_set_idle(bool idle)
+aion_worker_slots_set_idle(bool idle)
 {
 	own_runner->idle = idle; /* read as a hint */
 }
@@ -213,11 +213,11 @@ aion_roster_set_idle(bool idle)
  * free, or all of them might wait for the same lock; where there is no other and will be none, the
  * caller insists.
  */
-RosterEngagement
-aion_roster_engage(const int64 *run_keys, int count, bool scanning, bool insist)
+WorkerEngagement
+aion_worker_slots_engage(const int64 *run_keys, int count, bool scanning, bool insist)
 {
 	Board *board = aion_board_memory();
-	RosterEngagement engagement = ENGAGED_FREELY;
+	WorkerEngagement engagement = ENGAGED_FREELY;
 	DatabaseSlot *slot;
 	int all = 0;
 	int others = 0;
@@ -274,7 +274,7 @@ give_away(const int64 *run_keys, int count)
  * Says that this runner is free again.  It scans for what the other runners have not reached.
  */
 void
-aion_roster_disengage(void)
+aion_worker_slots_disengage(void)
 {
 	Board *board = aion_board_memory();
 
@@ -289,7 +289,7 @@ aion_roster_disengage(void)
  * Says how many processes of its kind the owner of this one may have; 0: no limit.
  */
 void
-aion_roster_set_limit(int limit)
+aion_worker_slots_set_limit(int limit)
 {
 	own_runner->limit = limit; /* read as a hint */
 }
@@ -298,7 +298,7 @@ aion_roster_set_limit(int limit)
  * Tells whether another owner waits for the slot of this process.  For signal handlers, too.
  */
 bool
-aion_roster_must_make_room(void)
+aion_worker_slots_must_make_room(void)
 {
 	return own_runner != NULL && own_runner->make_room;
 }
@@ -307,13 +307,13 @@ aion_roster_must_make_room(void)
  * Tells whether the task that this process executes is to be stopped.  For signal handlers, too.
  */
 bool
-aion_roster_task_is_stopped(void)
+aion_worker_slots_task_is_stopped(void)
 {
 	return own_runner != NULL && own_runner->task_run != 0 && own_runner->task_stopped;
 }
 
 void
-aion_roster_count_batch(int runs)
+aion_worker_slots_count_batch(int runs)
 {
 	own_runner->batches++; /* read as a hint */
 	own_runner->runs_executed += runs;
@@ -323,7 +323,7 @@ aion_roster_count_batch(int runs)
  * Gives up the slot of a runner that has nothing to do; false if there is something after all.
  */
 bool
-aion_roster_retire(void)
+aion_worker_slots_retire(void)
 {
 	Board *board = aion_board_memory();
 	bool retired;
@@ -345,7 +345,7 @@ aion_roster_retire(void)
  * process may have left a claim behind.
  */
 bool
-aion_roster_look(bool *recover)
+aion_worker_slots_look(bool *recover)
 {
 	Board *board = aion_board_memory();
 	bool look;
@@ -363,7 +363,7 @@ aion_roster_look(bool *recover)
  * something new.
  */
 bool
-aion_roster_rest(bool limited)
+aion_worker_slots_begin_idle(bool limited)
 {
 	Board *board = aion_board_memory();
 	bool rest;
@@ -380,7 +380,7 @@ aion_roster_rest(bool limited)
  * Says which task this process executes, so that it can be stopped.
  */
 void
-aion_roster_begin_task(int64 run_key, int32 ordinal)
+aion_worker_slots_begin_task(int64 run_key, int32 ordinal)
 {
 	Board *board = aion_board_memory();
 
@@ -399,7 +399,7 @@ aion_roster_begin_task(int64 run_key, int32 ordinal)
  * before this, and must not stop anything else.
  */
 void
-aion_roster_end_task(void)
+aion_worker_slots_end_task(void)
 {
 	Board *board = aion_board_memory();
 
@@ -415,7 +415,7 @@ aion_roster_end_task(void)
  * Describes the runner in a slot; false past the last one.  A free slot has no database.
  */
 bool
-aion_roster_runner(int slot, RosterRunner *runner)
+aion_worker_slots_runner(int slot, WorkerSlotView *runner)
 {
 	Board *board = aion_board_memory();
 	const RunnerSlot *found;
@@ -424,13 +424,13 @@ aion_roster_runner(int slot, RosterRunner *runner)
 		return false;
 	found = &board->runners[slot];
 	LWLockAcquire(board->lock, LW_SHARED);
-	*runner = (RosterRunner){.pid = aion_board_pid(found->process),
-							 .database = found->database,
-							 .owner_key = found->owner_key,
-							 .since = found->since,
-							 .queued = (int) found->run_count,
-							 .batches = found->batches,
-							 .runs = found->runs_executed};
+	*runner = (WorkerSlotView){.pid = aion_board_pid(found->process),
+							   .database = found->database,
+							   .owner_key = found->owner_key,
+							   .since = found->since,
+							   .queued = (int) found->run_count,
+							   .batches = found->batches,
+							   .runs = found->runs_executed};
 	runner->state = found->process < 0	   ? "starting"
 					: found->dismissed	   ? "leaving"
 					: found->task_run != 0 ? "executing"
@@ -442,7 +442,7 @@ aion_roster_runner(int slot, RosterRunner *runner)
 }
 
 /*
- * A runner that ends otherwise than by aion_roster_retire() may leave something undone.
+ * A runner that ends otherwise than by aion_worker_slots_retire() may leave something undone.
  */
 static void
 leave_runner(int code, Datum argument)

@@ -1,5 +1,5 @@
 /*
- * front.c
+ * scan_start.c
  *		Where the waiting tasks of a queue begin.
  *
  * A task that was claimed leaves a dead entry in the index that claims read from its beginning.
@@ -21,13 +21,13 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "activities/front.h"
+#include "activities/scan_start.h"
 #include "support/clock.h"
 
-#define FRONTS 16		 /* queues that a backend remembers */
-#define LEVELS 4		 /* priorities of each */
-#define DEAR 64			 /* pages that a look reads where there are no dead entries */
-#define DEAR_PER_TASK 32 /* and for each task it finds */
+#define FRONTS 16		   /* queues that a backend remembers */
+#define LEVELS 4		   /* priorities of each */
+#define EXPENSIVE_PAGES 64 /* pages that a look reads where there are no dead entries */
+#define DEAR_PER_TASK 32   /* and for each task it finds */
 #define DEAR_LOOKS 3
 #define LATE USECS_PER_SEC /* between being due and being committed */
 #define SHARE 20		   /* 1 / SHARE of the time goes into full looks */
@@ -39,7 +39,7 @@ typedef struct Level
 	TimestampTz oldest;
 } Level;
 
-struct Front
+struct ScanStart
 {
 	char *queue; /* NULL: nothing is known */
 	int32 background_of;
@@ -77,31 +77,31 @@ static Statement next_queue =
 			  " AND state = 'waiting' AND task_queue > $2",
 			  INT4OID, TEXTOID);
 
-static Front fronts[FRONTS];
+static ScanStart fronts[FRONTS];
 
 /* The queues of an owner that have tasks in the background, as far as remembered. */
-static Front names; /* its levels are not used */
+static ScanStart names; /* its levels are not used */
 static List *name_list = NIL;
 
-static Front *find(const char *queue, int32 background_of);
-static void begin(Front *front);
-static bool is_dear(Front *front, uint64 found);
-static void set_while(Front *front);
-static void learn(Front *front);
+static ScanStart *scan_start_find(const char *queue, int32 background_of);
+static void scan_start_begin(ScanStart *front);
+static bool is_dear(ScanStart *front, uint64 found);
+static void set_while(ScanStart *front);
+static void learn(ScanStart *front);
 static int by_priority(const void *a, const void *b);
 static void learn_names(int32 owner_key);
 static char *read_next_queue(int32 owner_key, const char *queue);
 
 /*
- * Begins a look at a queue: aion_front_next() returns what to read, and aion_front_end() is called
- * with the number of tasks found, before any of them is changed.
+ * Begins a look at a queue: aion_scan_start_next() returns what to read, and aion_scan_start_end()
+ * is called with the number of tasks found, before any of them is changed.
  */
-Front *
-aion_front_begin(const char *queue, int32 background_of)
+ScanStart *
+aion_scan_start_begin(const char *queue, int32 background_of)
 {
-	Front *front = find(queue, background_of);
+	ScanStart *front = scan_start_find(queue, background_of);
 
-	begin(front);
+	scan_start_begin(front);
 	return front;
 }
 
@@ -109,7 +109,7 @@ aion_front_begin(const char *queue, int32 background_of)
  * Returns the next range to read, that of the highest priority first; false: there are no more.
  */
 bool
-aion_front_next(Front *front, Stretch *stretch)
+aion_scan_start_next(ScanStart *front, PriorityRange *range)
 {
 	int count = front->is_short ? front->level_count : 0;
 
@@ -121,11 +121,11 @@ aion_front_next(Front *front, Stretch *stretch)
 		int64 last = i > 0 ? (int64) front->levels[i - 1].priority - 1 : PG_INT32_MAX;
 
 		if (is_level)
-			*stretch = (Stretch){true, aion_arg_int32(front->levels[i].priority),
-								 aion_arg(TimestampTzGetDatum(front->levels[i].oldest))};
+			*range = (PriorityRange){true, aion_arg_int32(front->levels[i].priority),
+									 aion_arg(TimestampTzGetDatum(front->levels[i].oldest))};
 		else if (first <= last)
-			*stretch =
-				(Stretch){false, aion_arg_int32((int32) first), aion_arg_int32((int32) last)};
+			*range =
+				(PriorityRange){false, aion_arg_int32((int32) first), aion_arg_int32((int32) last)};
 		else
 			continue;
 		return true;
@@ -137,7 +137,7 @@ aion_front_next(Front *front, Stretch *stretch)
  * Notes how many tasks a look has found.
  */
 void
-aion_front_end(Front *front, uint64 found)
+aion_scan_start_end(ScanStart *front, uint64 found)
 {
 	if (!front->is_short && is_dear(front, found))
 		learn(front);
@@ -147,7 +147,7 @@ aion_front_end(Front *front, uint64 found)
  * Notes that a queue has tasks of a priority.
  */
 void
-aion_front_met(Front *front, int32 priority)
+aion_scan_start_met(ScanStart *front, int32 priority)
 {
 	for (int i = 0; i < front->met_count; i++)
 		if (front->met[i] == priority)
@@ -162,9 +162,9 @@ aion_front_met(Front *front, int32 priority)
  * DT_NOEND: it has not.
  */
 TimestampTz
-aion_front_again(const char *queue, int32 background_of)
+aion_scan_start_again(const char *queue, int32 background_of)
 {
-	Front *front = find(queue, background_of);
+	ScanStart *front = scan_start_find(queue, background_of);
 
 	return front->is_short ? front->until : DT_NOEND;
 }
@@ -173,7 +173,7 @@ aion_front_again(const char *queue, int32 background_of)
  * The same for the queues of an owner.
  */
 TimestampTz
-aion_front_queues_again(int32 owner_key)
+aion_scan_start_queues_again(int32 owner_key)
 {
 	return names.background_of == owner_key && names.is_short ? names.until : DT_NOEND;
 }
@@ -183,14 +183,14 @@ aion_front_queues_again(int32 owner_key)
  * NULL: none.
  */
 char *
-aion_front_queue_after(int32 owner_key, const char *queue)
+aion_scan_start_queue_after(int32 owner_key, const char *queue)
 {
 	char *next;
 	ListCell *cell;
 
 	if (names.background_of != owner_key)
-		names = (Front){.background_of = owner_key};
-	begin(&names);
+		names = (ScanStart){.background_of = owner_key};
+	scan_start_begin(&names);
 	if (!names.is_short)
 	{
 		next = read_next_queue(owner_key, queue);
@@ -207,11 +207,11 @@ aion_front_queue_after(int32 owner_key, const char *queue)
 /*
  * Returns what is remembered of a queue; a new queue replaces another one.
  */
-static Front *
-find(const char *queue, int32 background_of)
+static ScanStart *
+scan_start_find(const char *queue, int32 background_of)
 {
 	static int last = 0;
-	Front *front;
+	ScanStart *front;
 	char *copy;
 
 	for (int i = 0; i < FRONTS; i++)
@@ -223,7 +223,7 @@ find(const char *queue, int32 background_of)
 	front = &fronts[last];
 	if (front->queue != NULL)
 		pfree(front->queue);
-	*front = (Front){.queue = copy, .background_of = background_of, .met_count = 1};
+	*front = (ScanStart){.queue = copy, .background_of = background_of, .met_count = 1};
 	return front;
 }
 
@@ -232,7 +232,7 @@ find(const char *queue, int32 background_of)
  * of it.
  */
 static void
-begin(Front *front)
+scan_start_begin(ScanStart *front)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool is_real = !aion_clock_is_virtual();
@@ -250,11 +250,11 @@ begin(Front *front)
  * be expensive because its statement was planned.
  */
 static bool
-is_dear(Front *front, uint64 found)
+is_dear(ScanStart *front, uint64 found)
 {
 	int64 pages = pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read - front->pages;
 
-	if (pages <= DEAR + DEAR_PER_TASK * (int64) found)
+	if (pages <= EXPENSIVE_PAGES + DEAR_PER_TASK * (int64) found)
 		front->dear_looks = 0;
 	else if (front->dear_looks < DEAR_LOOKS)
 		front->dear_looks++;
@@ -262,7 +262,7 @@ is_dear(Front *front, uint64 found)
 }
 
 static void
-set_while(Front *front)
+set_while(ScanStart *front)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -274,7 +274,7 @@ set_while(Front *front)
  * Finds out when the oldest tasks are due, whether or not they may be claimed.
  */
 static void
-learn(Front *front)
+learn(ScanStart *front)
 {
 	for (int i = 0; i < front->met_count; i++)
 	{
