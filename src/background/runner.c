@@ -115,7 +115,7 @@ static void runner_execute_one(int64 run_key, int lock_wait, MemoryContext conte
 static ErrorData *try_to_execute(const int64 *run_keys, int count, int lock_wait,
 								 MemoryContext context);
 static void runner_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context);
-static void expect(int executed, bool was_full);
+static void expect(int asked, int left);
 static void runner_end_watch(void);
 static void execute_share(Run *run, Budget *budget);
 static bool batch_is_full(TimestampTz until);
@@ -627,19 +627,20 @@ runner_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext co
 	CRASH_POINT("batch, committed");
 	aion_worker_slots_count_batch(list_length(runs) - left);
 	if (budget.sharing)
-		expect(list_length(runs) - left, left > 0);
+		expect(count, left);
 }
 
 /*
- * Learns from a batch how many runs to claim for the next: runs that were claimed and not executed
- * were locked and read for nothing, and kept from other runners meanwhile.
+ * Learns from a batch how many runs to ask for in the next: runs that were claimed and not executed
+ * were locked and read for nothing, and kept from other runners meanwhile.  Of those asked for some
+ * may be gone.
  */
 static void
-expect(int executed, bool was_full)
+expect(int asked, int left)
 {
-	if (was_full)
-		fitting = executed + 1;
-	else if (executed >= fitting)
+	if (left > 0)
+		fitting = asked - left + 1;
+	else if (asked >= fitting)
 		fitting = Min(fitting + fitting / 4 + 1, QUEUE);
 }
 

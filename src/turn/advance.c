@@ -548,8 +548,8 @@ block_after_failures(Run *run, const ErrorData *error)
 
 /*
  * Called when the process ends in the middle of a run.  The run is retried later, or it would end
- * every process that executes it; it is blocked if its code cannot be cancelled.  An error here
- * only ends the process sooner.
+ * every process that executes it; it is blocked if its code cannot be cancelled, or if this has
+ * happened too often.  An error here only ends the process sooner.
  */
 static void
 note_interrupted(int code, Datum argument)
@@ -572,14 +572,20 @@ note_interrupted(int code, Datum argument)
 		run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
 	if (run != NULL && aion_run_is_closed(run))
 		run = NULL;
-	if (run != NULL && !gave_up)
+	if (run != NULL && !gave_up && run->failures + 1 < aion_turn_attempts)
 		aion_run_postpone(run);
 	else if (run != NULL)
 	{
 		aion_run_load(run);
-		aion_run_block(run, BLOCKED_TURN_TIMEOUT,
-					   aion_failure_make("57014", MESSAGE_TIMED_OUT,
-										 "It cannot be cancelled: do not catch query_canceled."));
+		if (gave_up)
+			aion_run_block(
+				run, BLOCKED_TURN_TIMEOUT,
+				aion_failure_make("57014", MESSAGE_TIMED_OUT,
+								  "It cannot be cancelled: do not catch query_canceled."));
+		else
+			aion_run_block(
+				run, BLOCKED_ERROR,
+				aion_failure_make("57P01", "the process ended while it executed this run", NULL));
 		aion_run_save(run);
 	}
 	aion_authority_drop(&authority);

@@ -182,6 +182,12 @@ CREATE FUNCTION dies(what text) RETURNS text LANGUAGE sql AS $$ SELECT pg_termin
 SELECT aion.register_activity('dies', 'dies(text)', mode => 'background'), aion.start_workflow('one', '{"activity": "dies"}', workflow_id => 'dies')});
 wait_for(q{SELECT failures >= 4 AND state = 'waiting' AND next_attempt_at > clock_timestamp() FROM aion._task}, 't', 'an activity that ends its process waits for its next attempt');
 as_alice(q{SELECT aion.terminate_workflow('dies')});
+# In a turn it blocks the run.
+$node->append_conf('postgresql.conf', 'aion.turn_attempts = 3');
+$node->reload;
+as_alice(q{SELECT aion.register_activity('dies inline', 'dies(text)'), aion.start_workflow('one', '{"activity": "dies inline"}', workflow_id => 'dies inline')});
+wait_for(q{SELECT blocked FROM aion.workflow_run WHERE workflow_id = 'dies inline'}, 'error', 'a run whose turns end their process is blocked');
+as_alice(q{SELECT aion.terminate_workflow('dies inline')});
 
 # 11.13: activities of three owners that have no end leave room for a fourth, whose activity has one. The oldest of them is never interrupted.
 $node->append_conf('postgresql.conf', q{aion.turn_timeout = '500 ms'});
