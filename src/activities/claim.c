@@ -98,8 +98,8 @@ static Statement lock_claimed =
 static List *claim_ruled(const ClaimRequest *request, Queue *queue, int most);
 static List *claim_limited(const ClaimRequest *request, Queue *queue, int most);
 static List *claim_any(const ClaimRequest *request, Queue *queue, int most);
-static List *claim_stretch(const ClaimRequest *request, Queue *queue, int most, ScanStart *front,
-						   const PriorityRange *range);
+static List *claim_range(const ClaimRequest *request, Queue *queue, int most, ScanStart *start,
+						 const PriorityRange *range);
 static bool claim_held(const ClaimRequest *request, Queue *queue, int most, List **claims);
 static bool may_exist(Queue *queue);
 static bool claim_find(const Queue *queue, int32 background_of);
@@ -189,17 +189,17 @@ claim_any(const ClaimRequest *request, Queue *queue, int most)
 {
 	List *claims = NIL;
 	PriorityRange range;
-	ScanStart *front = aion_scan_start_begin(queue->name, request->background_of);
+	ScanStart *start = aion_scan_start_begin(queue->name, request->background_of);
 
-	while (list_length(claims) < most && aion_scan_start_next(front, &range))
+	while (list_length(claims) < most && aion_scan_start_next(start, &range))
 		claims = list_concat(
-			claims, claim_stretch(request, queue, most - list_length(claims), front, &range));
+			claims, claim_range(request, queue, most - list_length(claims), start, &range));
 	return claims;
 }
 
 static List *
-claim_stretch(const ClaimRequest *request, Queue *queue, int most, ScanStart *front,
-			  const PriorityRange *range)
+claim_range(const ClaimRequest *request, Queue *queue, int most, ScanStart *start,
+			const PriorityRange *range)
 {
 	Statement *lock = request->background_of > 0 ? lock_for_background : lock_for_worker;
 	List *claims = NIL;
@@ -218,12 +218,12 @@ claim_stretch(const ClaimRequest *request, Queue *queue, int most, ScanStart *fr
 							queue->ruled};
 	Rows rows = aion_statement_execute(&lock[range->is_level], args);
 
-	aion_scan_start_end(front, rows.count);
+	aion_scan_start_end(start, rows.count);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		Claim *claim = read_claim(rows, row);
 
-		aion_scan_start_met(front, claim->task.policy.priority);
+		aion_scan_start_met(start, claim->task.policy.priority);
 		if (!aion_queue_has_room_for(queue, claim->task.key))
 			continue;
 		claim->task.permit = aion_queue_use_permit(queue);
@@ -309,10 +309,10 @@ static bool
 claim_find(const Queue *queue, int32 background_of)
 {
 	Statement *statement = background_of > 0 ? find_for_background : find_for_worker;
-	ScanStart *front = aion_scan_start_begin(queue->name, background_of);
+	ScanStart *start = aion_scan_start_begin(queue->name, background_of);
 	PriorityRange range;
 
-	while (aion_scan_start_next(front, &range))
+	while (aion_scan_start_next(start, &range))
 	{
 		NullableDatum args[] = {aion_arg_text(queue->name),
 								aion_arg_timestamp(aion_clock_now()),
@@ -326,7 +326,7 @@ claim_find(const Queue *queue, int32 background_of)
 								queue->ruled};
 		bool found = aion_statement_execute(&statement[range.is_level], args).count > 0;
 
-		aion_scan_start_end(front, found ? 1 : 0);
+		aion_scan_start_end(start, found ? 1 : 0);
 		if (found)
 			return true;
 	}

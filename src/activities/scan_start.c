@@ -24,7 +24,7 @@
 #include "activities/scan_start.h"
 #include "support/clock.h"
 
-#define FRONTS 16		   /* queues that a backend remembers */
+#define STARTS 16		   /* queues that a backend remembers */
 #define LEVELS 4		   /* priorities of each */
 #define EXPENSIVE_PAGES 64 /* pages that a look reads where there are no dead entries */
 #define DEAR_PER_TASK 32   /* and for each task it finds */
@@ -77,17 +77,17 @@ static Statement next_queue =
 			  " AND state = 'waiting' AND task_queue > $2",
 			  INT4OID, TEXTOID);
 
-static ScanStart fronts[FRONTS];
+static ScanStart starts[STARTS];
 
 /* The queues of an owner that have tasks in the background, as far as remembered. */
 static ScanStart names; /* its levels are not used */
 static List *name_list = NIL;
 
 static ScanStart *scan_start_find(const char *queue, int32 background_of);
-static void scan_start_begin(ScanStart *front);
-static bool is_dear(ScanStart *front, uint64 found);
-static void set_while(ScanStart *front);
-static void learn(ScanStart *front);
+static void scan_start_begin(ScanStart *start);
+static bool is_expensive(ScanStart *start, uint64 found);
+static void set_while(ScanStart *start);
+static void learn(ScanStart *start);
 static int by_priority(const void *a, const void *b);
 static void learn_names(int32 owner_key);
 static char *read_next_queue(int32 owner_key, const char *queue);
@@ -99,30 +99,30 @@ static char *read_next_queue(int32 owner_key, const char *queue);
 ScanStart *
 aion_scan_start_begin(const char *queue, int32 background_of)
 {
-	ScanStart *front = scan_start_find(queue, background_of);
+	ScanStart *start = scan_start_find(queue, background_of);
 
-	scan_start_begin(front);
-	return front;
+	scan_start_begin(start);
+	return start;
 }
 
 /*
  * Returns the next range to read, that of the highest priority first; false: there are no more.
  */
 bool
-aion_scan_start_next(ScanStart *front, PriorityRange *range)
+aion_scan_start_next(ScanStart *start, PriorityRange *range)
 {
-	int count = front->is_short ? front->level_count : 0;
+	int count = start->is_short ? start->level_count : 0;
 
-	while (front->position <= 2 * count)
+	while (start->position <= 2 * count)
 	{
-		int i = front->position / 2;
-		bool is_level = front->position++ % 2 == 1;
-		int64 first = i < count ? (int64) front->levels[i].priority + 1 : PG_INT32_MIN;
-		int64 last = i > 0 ? (int64) front->levels[i - 1].priority - 1 : PG_INT32_MAX;
+		int i = start->position / 2;
+		bool is_level = start->position++ % 2 == 1;
+		int64 first = i < count ? (int64) start->levels[i].priority + 1 : PG_INT32_MIN;
+		int64 last = i > 0 ? (int64) start->levels[i - 1].priority - 1 : PG_INT32_MAX;
 
 		if (is_level)
-			*range = (PriorityRange){true, aion_arg_int32(front->levels[i].priority),
-									 aion_arg(TimestampTzGetDatum(front->levels[i].oldest))};
+			*range = (PriorityRange){true, aion_arg_int32(start->levels[i].priority),
+									 aion_arg(TimestampTzGetDatum(start->levels[i].oldest))};
 		else if (first <= last)
 			*range =
 				(PriorityRange){false, aion_arg_int32((int32) first), aion_arg_int32((int32) last)};
@@ -137,24 +137,24 @@ aion_scan_start_next(ScanStart *front, PriorityRange *range)
  * Notes how many tasks a look has found.
  */
 void
-aion_scan_start_end(ScanStart *front, uint64 found)
+aion_scan_start_end(ScanStart *start, uint64 found)
 {
-	if (!front->is_short && is_dear(front, found))
-		learn(front);
+	if (!start->is_short && is_expensive(start, found))
+		learn(start);
 }
 
 /*
  * Notes that a queue has tasks of a priority.
  */
 void
-aion_scan_start_met(ScanStart *front, int32 priority)
+aion_scan_start_met(ScanStart *start, int32 priority)
 {
-	for (int i = 0; i < front->met_count; i++)
-		if (front->met[i] == priority)
+	for (int i = 0; i < start->met_count; i++)
+		if (start->met[i] == priority)
 			return;
-	if (front->met_count == LEVELS)
-		memmove(front->met, front->met + 1, --front->met_count * sizeof(int32));
-	front->met[front->met_count++] = priority;
+	if (start->met_count == LEVELS)
+		memmove(start->met, start->met + 1, --start->met_count * sizeof(int32));
+	start->met[start->met_count++] = priority;
 }
 
 /*
@@ -164,9 +164,9 @@ aion_scan_start_met(ScanStart *front, int32 priority)
 TimestampTz
 aion_scan_start_again(const char *queue, int32 background_of)
 {
-	ScanStart *front = scan_start_find(queue, background_of);
+	ScanStart *start = scan_start_find(queue, background_of);
 
-	return front->is_short ? front->until : DT_NOEND;
+	return start->is_short ? start->until : DT_NOEND;
 }
 
 /*
@@ -194,7 +194,7 @@ aion_scan_start_queue_after(int32 owner_key, const char *queue)
 	if (!names.is_short)
 	{
 		next = read_next_queue(owner_key, queue);
-		if (is_dear(&names, 0))
+		if (is_expensive(&names, 0))
 			learn_names(owner_key);
 		return next;
 	}
@@ -211,20 +211,20 @@ static ScanStart *
 scan_start_find(const char *queue, int32 background_of)
 {
 	static int last = 0;
-	ScanStart *front;
+	ScanStart *start;
 	char *copy;
 
-	for (int i = 0; i < FRONTS; i++)
-		if (fronts[i].queue != NULL && fronts[i].background_of == background_of &&
-			strcmp(fronts[i].queue, queue) == 0)
-			return &fronts[i];
+	for (int i = 0; i < STARTS; i++)
+		if (starts[i].queue != NULL && starts[i].background_of == background_of &&
+			strcmp(starts[i].queue, queue) == 0)
+			return &starts[i];
 	copy = MemoryContextStrdup(TopMemoryContext, queue);
-	last = (last + 1) % FRONTS;
-	front = &fronts[last];
-	if (front->queue != NULL)
-		pfree(front->queue);
-	*front = (ScanStart){.queue = copy, .background_of = background_of, .met_count = 1};
-	return front;
+	last = (last + 1) % STARTS;
+	start = &starts[last];
+	if (start->queue != NULL)
+		pfree(start->queue);
+	*start = (ScanStart){.queue = copy, .background_of = background_of, .met_count = 1};
+	return start;
 }
 
 /*
@@ -232,17 +232,17 @@ scan_start_find(const char *queue, int32 background_of)
  * of it.
  */
 static void
-scan_start_begin(ScanStart *front)
+scan_start_begin(ScanStart *start)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool is_real = !aion_clock_is_virtual();
 
-	front->is_short = is_real && now >= front->learned && now < front->until;
-	front->may_learn = is_real && !IsolationUsesXactSnapshot() &&
+	start->is_short = is_real && now >= start->learned && now < start->until;
+	start->may_learn = is_real && !IsolationUsesXactSnapshot() &&
 					   !TransactionIdIsValid(GetTopTransactionIdIfAny());
-	front->position = 0;
-	front->began = now;
-	front->pages = pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read;
+	start->position = 0;
+	start->began = now;
+	start->pages = pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read;
 }
 
 /*
@@ -250,45 +250,45 @@ scan_start_begin(ScanStart *front)
  * be expensive because its statement was planned.
  */
 static bool
-is_dear(ScanStart *front, uint64 found)
+is_expensive(ScanStart *start, uint64 found)
 {
-	int64 pages = pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read - front->pages;
+	int64 pages = pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read - start->pages;
 
 	if (pages <= EXPENSIVE_PAGES + DEAR_PER_TASK * (int64) found)
-		front->dear_looks = 0;
-	else if (front->dear_looks < DEAR_LOOKS)
-		front->dear_looks++;
-	return front->dear_looks == DEAR_LOOKS && front->may_learn;
+		start->dear_looks = 0;
+	else if (start->dear_looks < DEAR_LOOKS)
+		start->dear_looks++;
+	return start->dear_looks == DEAR_LOOKS && start->may_learn;
 }
 
 static void
-set_while(ScanStart *front)
+set_while(ScanStart *start)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	front->learned = front->began;
-	front->until = now + Min((now - front->began) * SHARE, MAX_WHILE);
+	start->learned = start->began;
+	start->until = now + Min((now - start->began) * SHARE, MAX_WHILE);
 }
 
 /*
  * Finds out when the oldest tasks are due, whether or not they may be claimed.
  */
 static void
-learn(ScanStart *front)
+learn(ScanStart *start)
 {
-	for (int i = 0; i < front->met_count; i++)
+	for (int i = 0; i < start->met_count; i++)
 	{
-		NullableDatum args[] = {aion_arg_text(front->queue), aion_arg_int32(front->met[i]),
-								aion_arg_int32(front->background_of)};
+		NullableDatum args[] = {aion_arg_text(start->queue), aion_arg_int32(start->met[i]),
+								aion_arg_int32(start->background_of)};
 		Rows rows = aion_statement_execute(
-			front->background_of > 0 ? &oldest_in_background : &oldest_for_workers, args);
+			start->background_of > 0 ? &oldest_in_background : &oldest_for_workers, args);
 		TimestampTz oldest = rows.count > 0 ? aion_row_timestamp(rows, 0, 1) : DT_NOEND;
 
-		front->levels[i] = (Level){front->met[i], Min(oldest, front->began - LATE)};
+		start->levels[i] = (Level){start->met[i], Min(oldest, start->began - LATE)};
 	}
-	front->level_count = front->met_count;
-	qsort(front->levels, front->level_count, sizeof(Level), by_priority);
-	set_while(front);
+	start->level_count = start->met_count;
+	qsort(start->levels, start->level_count, sizeof(Level), by_priority);
+	set_while(start);
 }
 
 static int

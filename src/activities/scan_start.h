@@ -23,9 +23,9 @@ typedef struct PriorityRange
 
 /* All require the engine's authority; an owner of 0 means tasks for workers. */
 extern ScanStart *aion_scan_start_begin(const char *queue, int32 background_of);
-extern bool aion_scan_start_next(ScanStart *front, PriorityRange *range);
-extern void aion_scan_start_end(ScanStart *front, uint64 found);
-extern void aion_scan_start_met(ScanStart *front, int32 priority);
+extern bool aion_scan_start_next(ScanStart *start, PriorityRange *range);
+extern void aion_scan_start_end(ScanStart *start, uint64 found);
+extern void aion_scan_start_met(ScanStart *start, int32 priority);
 extern TimestampTz aion_scan_start_again(const char *queue, int32 background_of);
 extern TimestampTz aion_scan_start_queues_again(int32 owner_key);
 extern char *aion_scan_start_queue_after(int32 owner_key, const char *queue);

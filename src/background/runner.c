@@ -650,15 +650,15 @@ expect(int asked, int left)
 static void
 execute_share(Run *run, Budget *budget)
 {
-	budget->lost_patience = budget->was_slow = false;
+	budget->gave_up_waiting = budget->was_slow = false;
 	aion_inflight_note(run->run_key);
 	aion_run_advance(run, budget);
 	aion_inflight_note(0);
 	if (budget->was_slow || !budget->sharing)
 		note_slow(run->version_key, budget->was_slow || took_long(budget));
-	if (budget->lost_patience && budget->sharing)
+	if (budget->gave_up_waiting && budget->sharing)
 		note_alone(run->run_key, budget->was_slow);
-	else if (budget->lost_patience || budget->interrupted)
+	else if (budget->gave_up_waiting || budget->interrupted)
 		note_taken(run->run_key);
 	MemoryContextDelete(run->context);
 }

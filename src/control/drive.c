@@ -127,7 +127,7 @@ drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent)
 		budget->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
 		cancel = advance(run, budget, Max(LOCK_WAIT_MS / (put_off->count + 1), LOCK_WAIT_MIN_MS),
 						 caller);
-		if (budget->lost_patience)
+		if (budget->gave_up_waiting)
 			put_off->run_keys[put_off->count++] = run_key;
 	}
 	else if (owner_key != 0)
@@ -138,7 +138,7 @@ drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent)
 		ReThrowError(cancel);
 	if (budget->interrupted)
 		pg_usleep(GIVE_WAY_US); /* the session that waits gets the lock before this one again */
-	budget->interrupted = budget->lost_patience = false;
+	budget->interrupted = budget->gave_up_waiting = false;
 	return run != NULL || errand;
 }
 

@@ -140,8 +140,8 @@ aion_run_advance(Run *run, Budget *budget)
 	aion_failure_end_test(error);
 	if (aion_failure_is_cancel(error))
 		ReThrowError(error);
-	budget->lost_patience = budget->sharing && aion_failure_is_contention(error);
-	if (!budget->lost_patience)
+	budget->gave_up_waiting = budget->sharing && aion_failure_is_contention(error);
+	if (!budget->gave_up_waiting)
 		aion_run_note_failure(run->run_key, error);
 }
 
@@ -154,9 +154,9 @@ note_interruption(const Run *run, Interruption cause, Budget *budget)
 	budget->was_slow = cause == INTERRUPTION_AS_SLOW;
 	budget->interrupted = cause == INTERRUPTION_BY_END || cause == INTERRUPTION_FOR_ROOM;
 	if (cause == INTERRUPTION_BY_END)
-		budget->lost_patience = budget->sharing && !aion_interruption_is_wanted(run->run_key);
+		budget->gave_up_waiting = budget->sharing && !aion_interruption_is_wanted(run->run_key);
 	else
-		budget->lost_patience = !budget->interrupted;
+		budget->gave_up_waiting = !budget->interrupted;
 }
 
 /*
