@@ -376,7 +376,7 @@ SELECT count(aion.fail_activity(task_token, 'not yet')) FROM aion.poll_activitie
 SELECT aion_test.run_until_idle();
 SELECT workflow_id, status, (SELECT string_agg(event_type, ' ' ORDER BY seq) FROM aion.history(workflow_id) h WHERE event_type ~ 'Activity') FROM outcome ORDER BY 1;
 SELECT aion_test.advance('10 s');
-SELECT count(aion.complete_activity(task_token, to_jsonb(attempt))) FROM aion.poll_activities('{bank}', 'w', 6);
+SELECT count(aion.complete_activity(task_token, to_jsonb(attempt))) FROM (SELECT * FROM aion.poll_activities('{bank}', 'w', 6) ORDER BY idempotency_key) p;
 SELECT aion_test.run_until_idle();
 SELECT * FROM outcome ORDER BY 1;
 ROLLBACK;
