@@ -9,8 +9,8 @@ CREATE OR REPLACE VIEW aion.inbox WITH (security_barrier) AS
 	WHERE i.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.inbox IS 'what has been sent to runs and is not yet part of their history';
 COMMENT ON COLUMN aion.inbox.workflow_id IS 'workflow id of the run that it was sent to';
-COMMENT ON COLUMN aion.inbox.kind IS 'signal, cancel (a request), child or parent (messages between them)';
-COMMENT ON COLUMN aion.inbox.name IS 'name of a signal; number of a child';
+COMMENT ON COLUMN aion.inbox.kind IS 'signal, cancel (a request), child or parent (messages between them), activity (its outcome is known)';
+COMMENT ON COLUMN aion.inbox.name IS 'name of a signal; number of a child or an activity';
 COMMENT ON COLUMN aion.inbox.payload IS 'what was sent; null for roles that may not see payloads';
 COMMENT ON COLUMN aion.inbox.sent_by IS 'role that sent it';
 COMMENT ON COLUMN aion.inbox.sent_at IS 'when it was sent';

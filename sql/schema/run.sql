@@ -30,7 +30,7 @@ COMMENT ON TABLE aion._run IS 'runs: what is needed to find and claim them; the 
 CREATE UNIQUE INDEX _run_open_idx ON aion._run (workflow_id) WHERE closed_at IS NULL;
 CREATE INDEX _run_workflow_idx ON aion._run (workflow_id, closed_at, run_key);
 CREATE INDEX _run_ready_idx ON aion._run (owner_key, ready_at, run_key) WHERE ready_at IS NOT NULL;
-CREATE INDEX _run_blocked_idx ON aion._run (blocked) WHERE blocked IS NOT NULL;
+CREATE INDEX _run_blocked_idx ON aion._run (owner_key) WHERE blocked IS NOT NULL;
 CREATE INDEX _run_chain_idx ON aion._run (chain_key) WHERE chain_key IS NOT NULL;
 CREATE INDEX _run_closed_idx ON aion._run (closed_at) WHERE closed_at IS NOT NULL;
 

@@ -35,6 +35,10 @@ INSERT INTO aion._inbox (run_key, sent_at, owner_key, kind, name, sender)
 	WHERE starts_with(t.name, 'settled:') ORDER BY t.fire_at;
 DELETE FROM aion._timer WHERE starts_with(name, 'settled:');
 
+/* Blocked runs are woken owner by owner. */
+DROP INDEX aion._run_blocked_idx;
+CREATE INDEX _run_blocked_idx ON aion._run (owner_key) WHERE blocked IS NOT NULL;
+
 /* Comments that have changed. */
 COMMENT ON SCHEMA aion_code IS 'pinned copies of workflow code; only the engine uses them';
 COMMENT ON TABLE aion._pause IS 'the role that has paused the engine in this database; no row while it is not paused';

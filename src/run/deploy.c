@@ -73,15 +73,15 @@ static Statement select_holders =
 			  "SELECT workflow_id, owner_key FROM aion._run"
 			  " WHERE version_key = $1 AND closed_at IS NULL ORDER BY run_key",
 			  INT4OID);
-static Statement wake_blocked =
-	STATEMENT(UPDATE,
-			  "UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
-			  " (SELECT run_key FROM aion._run"
-			  " WHERE blocked IN ('mismatch', 'missing code', 'missing "
-			  "right', 'invalid input') AND status = 'blocked'"
-			  " AND owner_key = ANY ($2) AND ready_at IS DISTINCT FROM $1"
-			  " FOR UPDATE SKIP LOCKED)",
-			  TIMESTAMPTZOID, INT4ARRAYOID);
+/* So many of each owner at once, and the rest when they are looked at again by themselves. */
+static Statement wake_blocked = STATEMENT(
+	UPDATE,
+	"UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
+	" (SELECT r.run_key FROM unnest($2) AS o CROSS JOIN LATERAL (SELECT run_key FROM aion._run"
+	" WHERE owner_key = o AND status = 'blocked' AND ready_at IS DISTINCT FROM $1"
+	" AND blocked IN ('mismatch', 'missing code', 'missing right', 'invalid input')"
+	" LIMIT 1000 FOR UPDATE SKIP LOCKED) AS r)",
+	TIMESTAMPTZOID, INT4ARRAYOID);
 static Statement select_deployed =
 	STATEMENT(SELECT, "SELECT name FROM aion._workflow WHERE handler = $1", TEXTOID);
 static Statement select_changed =

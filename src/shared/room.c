@@ -265,7 +265,7 @@ static void
 hurry(RunnerSlot *runner, const Standing *mine)
 {
 	bool is_last = standing_of_like(runner).all == 0;
-	int grace = is_last ? LAST_GRACE_TURNS * aion_turn_timeout : ACTIVITY_GRACE_MS;
+	int grace = Max(ACTIVITY_GRACE_MS, is_last ? LAST_GRACE_TURNS * aion_turn_timeout : 0);
 
 	if (mine->all > 0)
 		return;

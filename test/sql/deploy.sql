@@ -396,6 +396,20 @@ SELECT ctid AS woken, ready_at IS NOT NULL AS ready FROM aion._run WHERE workflo
 DO $$ BEGIN FOR i IN 1 .. 5 LOOP EXECUTE format('CREATE FUNCTION deploy_many(%s) RETURNS int LANGUAGE sql AS $x$ SELECT 1 $x$', array_to_string(array_fill('int'::text, ARRAY[i]), ', ')); END LOOP; END $$;
 SELECT :'ready' AS ready, ctid = :'woken' AS as_it_was FROM aion._run WHERE workflow_id = 'held up';
 ROLLBACK;
+-- One command wakes a thousand of each owner, so that those of one owner neither take long nor keep others waiting.
+SET SESSION AUTHORIZATION deploy_user;
+SELECT count(*) FROM aion.start_workflows('held_up', array_fill('{}'::jsonb, ARRAY[1100]));
+CALL aion.drive();
+SET SESSION AUTHORIZATION deploy_mate;
+CREATE FUNCTION held_too() RETURNS int LANGUAGE sql AS $$ SELECT aion.run('deploy_nothing')::int $$;
+SELECT aion.register_workflow('held_too', 'held_too()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('held_too', workflow_id => 'held too');
+CALL aion.drive();
+RESET SESSION AUTHORIZATION;
+BEGIN;
+CREATE FUNCTION deploy_one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+SELECT o.name, count(*) AS blocked, count(r.ready_at) AS woken FROM aion._run r JOIN aion._owner o USING (owner_key) WHERE r.status = 'blocked' AND o.name ~ '^deploy_(user|mate)' AND r.blocked = 'missing code' GROUP BY 1 ORDER BY 1;
+ROLLBACK;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;

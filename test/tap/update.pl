@@ -52,7 +52,13 @@ for my $version (@released)
 	$node->safe_psql($database, qq{CREATE EXTENSION aion VERSION '$version'});
 	my ($code, $out, $error) = $node->psql($database, $grants);
 	like($error, qr/version \Q$version\E, but its library is version \Q$current\E.*HINT:  Use ALTER EXTENSION aion UPDATE/s, "the library refuses the schema of $version, with a hint");
+	# 0.1.0 said by a timer that is due at once that an activity is settled.
+	$node->safe_psql($database, q{
+		INSERT INTO aion._owner (owner_key, name, role) OVERRIDING SYSTEM VALUE VALUES (1000, 'erin', 0);
+		INSERT INTO aion._timer (run_key, name, owner_key, fire_at, started_seq) VALUES (7, 'settled:31', 1000, '2026-01-01', 0), (7, 'activity:31 close', 1000, '2026-01-01', 0)}) if $version eq '0.1.0';
 	$node->safe_psql($database, "ALTER EXTENSION aion UPDATE; $grants");
+	is($node->safe_psql($database, q{SELECT run_key, kind, name, sender, owner_key FROM aion._inbox; SELECT name FROM aion._timer; DELETE FROM aion._inbox; DELETE FROM aion._timer}),
+		"7|activity|31|erin|1000\nactivity:31 close", 'outcomes of activities that were not yet recorded are arrivals') if $version eq '0.1.0';
 	my $found = $node->safe_psql($database, $catalog);
 	my (%found, %expected);
 	$found{$_}++ for split /\n/, $found;
