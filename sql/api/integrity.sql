@@ -273,7 +273,7 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 	SELECT 'arrival belongs to no run, or to another owner', i.run_key, format('arrival %s', i.arrival)
 		FROM aion._inbox i
 		WHERE NOT EXISTS (SELECT FROM aion._run r WHERE r.run_key = i.run_key AND r.owner_key = i.owner_key
-			AND r.chain_key IS NOT DISTINCT FROM i.chain_key)
+			AND (r.chain_key IS NOT DISTINCT FROM i.chain_key OR i.kind = 'activity')) -- of one run alone
 	UNION ALL
 	SELECT 'search attributes or memo are not what history says', h.run_key, a.search_attributes::text
 		FROM (SELECT e.run_key, jsonb_object_agg(x.key, x.value ORDER BY e.seq) FILTER (WHERE x.key IS NOT NULL) AS search_attributes
