@@ -1,5 +1,5 @@
--- An approval: somebody approves, rejects or delegates; is reminded every day, and after a week it goes higher up and waits for as
--- long as it takes. Who decided is who was logged in.
+-- An approval: the approver approves, rejects or delegates, and is reminded every day. After a week it goes higher up and waits for as
+-- long as it takes. The role that was logged in is recorded with the decision.
 -- Run it as a role that has been granted the use of aion: SELECT aion.grant_usage('...').
 
 CREATE TABLE expense (expense_id bigint PRIMARY KEY, amount numeric NOT NULL, decision text, note jsonb, decided_by text);
@@ -50,7 +50,7 @@ BEGIN
 END $$;
 SELECT aion.register_workflow('approve_expense', 'approve_expense(bigint, text)');
 
--- With one signal only it is a loop. SQL NULL means that nobody answered in time.
+-- With one signal only it is a loop. SQL NULL means that no answer came in time.
 CREATE FUNCTION ask_simply(expense_id bigint, approver text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	e        jsonb := jsonb_build_object('expense_id', expense_id, 'to', approver);

@@ -1,5 +1,5 @@
 -- An order as a saga: stock is reserved here, the payment is taken and the carrier booked by workers elsewhere. Whatever goes wrong
--- in the middle, or if somebody cancels, what was done is taken back.
+-- in the middle, or if the order is cancelled, what was done is taken back.
 -- Run it as a role that has been granted the use of aion: SELECT aion.grant_usage('...').
 
 CREATE TABLE stock (item text PRIMARY KEY, available int NOT NULL CHECK (available >= 0));
@@ -42,7 +42,7 @@ BEGIN
 	PERFORM aion.run('book_carrier', o);
 	PERFORM aion.run('confirm_order', o);
 	RETURN jsonb_build_object('status', 'shipped', 'receipt', o -> 'receipt');
-EXCEPTION WHEN OTHERS THEN                         -- an activity failed, somebody cancelled, or we have a bug: take back all of it
+EXCEPTION WHEN OTHERS THEN                         -- an activity failed, the order was cancelled, or we have a bug: take back all of it
 	PERFORM aion.shield(true);                     -- cancelled from here on, or once more: not before that is done
 	FOREACH step IN ARRAY undo LOOP
 		PERFORM aion.run(step, o, '{"retry": {"max_attempts": 50, "max_interval": "1 h"}}');

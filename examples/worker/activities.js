@@ -2,7 +2,7 @@
 'use strict';
 const { setTimeout: wait } = require('timers/promises');
 
-// The workflow no longer wants this activity, or somebody else has it.
+// The workflow no longer wants this activity, or another worker has it.
 class Cancelled extends Error {}
 
 // Says how an activity failed, and whether and when to try again.

@@ -5,7 +5,7 @@ import signal
 
 
 class Cancelled(Exception):
-    """The workflow no longer wants this activity, or somebody else has it."""
+    """The workflow no longer wants this activity, or another worker has it."""
 
 
 class Failure(Exception):

@@ -19,7 +19,7 @@ const stopping = new AbortController(), running = new Set();
 
 // A connection for each task, one to poll, and one for heartbeats.
 const pool = new Pool({ connectionString: dsn, max: Number(CONCURRENCY) + 2, connectionTimeoutMillis: 10000 });
-pool.on('error', () => {}); // a connection that nobody was using is lost: there will be another
+pool.on('error', () => {}); // an idle connection is lost: there will be another
 pool.on('connect', (db) => db.on('error', () => {})); // one in use is lost: its next query says so
 
 // Lends a connection; one that an error has been through is not used again.

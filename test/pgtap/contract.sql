@@ -25,7 +25,7 @@ SELECT is_empty($$SELECT oid::regprocedure FROM routine WHERE prosecdef$$, 'no f
 SELECT is_empty($$SELECT p.oid::regprocedure FROM routine p JOIN pg_language l ON l.oid = p.prolang
 	WHERE l.lanname <> 'c' AND coalesce(array_to_string(p.proconfig, ',') !~ 'search_path=pg_catalog, pg_temp', true)$$, 'every function in SQL or plpgsql pins its search path');
 SELECT is_empty($$SELECT oid::regclass FROM tables t WHERE NOT relrowsecurity$$, 'every table is row-secured');
-SELECT is_empty($$SELECT polrelid::regclass, polname FROM pg_policy p JOIN tables t ON t.oid = polrelid WHERE polcmd <> 'r'$$, 'no policy lets anybody write');
+SELECT is_empty($$SELECT polrelid::regclass, polname FROM pg_policy p JOIN tables t ON t.oid = polrelid WHERE polcmd <> 'r'$$, 'no policy lets any role write');
 SELECT is_empty($$SELECT oid::regclass FROM tables t WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary)$$,
 	'every table has a primary key, so a publication FOR ALL TABLES stops nothing (T108)');
 SELECT is_empty($$SELECT conrelid::regclass FROM pg_constraint c JOIN tables t ON t.oid = conrelid WHERE contype = 'f'$$, 'no table has a foreign key');

@@ -323,7 +323,7 @@ BEGIN
 EXCEPTION WHEN SQLSTATE 'WF008' THEN
 	RETURN false;
 END $$;
--- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two, or in slices while somebody
+-- Drives a program: in one go, or in slices of time and turn by turn, with a replay between every two, or in slices while the test
 -- meddles. What was done is undone.
 CREATE FUNCTION driven(program jsonb, how text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -412,7 +412,7 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN format(E'seed %s: %s\n  %s', seed, p, SQLERRM);
 END $$;
 
--- Some seeds are one test, in a transaction of their own: dead rows that nobody may remove yet make the next search longer.
+-- Some seeds are one test, in a transaction of their own: dead rows that vacuum may not remove yet make the next search longer.
 CREATE FUNCTION test(number bigint, seeds bigint[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	failures text;

@@ -60,7 +60,7 @@ SELECT aion.await_workflow('careless');
 SELECT * FROM effect;
 DELETE FROM effect;
 
--- Deferred constraints are the activity's own failure, caught where it is called, and in nobody else's way (T106 in part).
+-- A violated deferred constraint is a failure of the activity only, caught where it is called; the other activities succeed (T106 in part).
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT aion.start_workflow('calls', '[["put", {"id": 1, "parent": 9}], ["put", {"id": 2}], ["put", {"id": 3, "parent": 2}]]', workflow_id => 'd');
@@ -189,7 +189,7 @@ SELECT workflow_id, status, jsonb_pretty(result) FROM aion.workflow_run WHERE wo
 ROLLBACK;
 RESET search_path;
 
--- T71 in part: whoever drives as somebody else, the code does not find the way back to him.
+-- T71 in part: when a session drives under another role, the code cannot return to the role that logged in.
 CREATE FUNCTION escape(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE statement;
@@ -385,7 +385,7 @@ SELECT workflow_id, status, blocked, result FROM aion.workflow_run WHERE workflo
 SET LOCAL SESSION AUTHORIZATION DEFAULT; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- Names are owned (WF009), and nobody's code runs for somebody who does not trust him (T109).
+-- Names are owned (WF009), and no role's code is executed for a role that does not trust it (T109).
 SET SESSION AUTHORIZATION activity_other;
 CREATE FUNCTION mine() RETURNS text LANGUAGE sql AS $$ SELECT 'run as ' || current_user $$;
 SELECT aion.register_activity('look', 'mine()');

@@ -128,7 +128,7 @@ SELECT count(*) FROM effect;
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- Nobody executes it in time.
+-- No session executes it in time.
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 RESET SESSION AUTHORIZATION; SELECT aion.pause_task_queue('default'); SET SESSION AUTHORIZATION alice;
@@ -246,7 +246,7 @@ ROLLBACK;
 SELECT aion.activity_info();
 SELECT aion.heartbeat();
 
--- CALL drive() executes them, too, claims first; what somebody has claimed who is gone is put back, and not counted.
+-- CALL drive() executes them, too, claims first; what a process that is gone had claimed is put back, and not counted.
 SELECT aion.start_workflow('ask', '{"activity": "work"}', workflow_id => 'w');
 CALL aion.drive(1);
 SELECT * FROM task;

@@ -201,7 +201,7 @@ SELECT aion_test.run_until_idle();
 SELECT * FROM ended;
 SELECT * FROM task;
 ROLLBACK;
--- the time of one that is waited for is up; the option of the call goes first; nobody has claimed it
+-- the time of one that is waited for is up; the option of the call goes first; no worker has claimed it
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 CREATE FUNCTION options() RETURNS text LANGUAGE plpgsql AS $$
@@ -235,7 +235,7 @@ SELECT aion_test.run_until_idle(), claim() AS claimed;
 SELECT * FROM ended;
 ROLLBACK;
 
--- What cancel_workflow() answers (R05, 11.25), in every state; it raises WF001 only, so it works over a query. Who and why is recorded.
+-- What cancel_workflow() answers (R05, 11.25), in every state; it raises WF001 only, so it works over a query. Sender and reason are recorded.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT aion.start_workflow('code', '[["sleep", "1 day"]]', workflow_id => 'running');
@@ -439,7 +439,7 @@ SELECT how, saga(how, true) = saga(how, false) AS same, s ->> 'status' AS status
 	FROM unnest('{shipped,declined,cancelled at payment,cancelled at carrier}'::text[]) how, LATERAL saga(how, true) s;
 ROLLBACK;
 
--- An activity that was told and is waited for: in a fork, and when the run goes on after its end, nobody is at it any more, so it is not
+-- An activity that was told and is waited for: in a fork, and when the run goes on after its end, no worker executes it any more, so it is not
 -- begun again, nor waited for.
 CREATE FUNCTION waits_for_it() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

@@ -106,7 +106,7 @@ SELECT aion.terminate_workflow('to terminate', 'enough');
 SELECT pass('2 min');
 SELECT jsonb_array_elements(result - 9) FROM aion.workflow_run WHERE workflow_id = 'outcomes';
 SELECT e.n, e.value #- '{error,context}' #- '{error,run_id}' #- '{error,workflow_id}' FROM aion.workflow_run, jsonb_array_elements(result -> 9) WITH ORDINALITY e(value, n) WHERE workflow_id = 'outcomes' ORDER BY 1;
--- A failure that nobody handles is the parent's, and names its cause.
+-- A failure that the parent does not handle fails the parent, and names its cause.
 SELECT go('unhandled', '[["run", null, [["fail", "deep"]], "fails", "abandon", null, "strictly"]]');
 SELECT pass('0');
 SELECT status, error ->> 'sqlstate' AS sqlstate, error ->> 'message' AS message, error ->> 'detail' AS detail, error #>> '{cause,sqlstate}' AS cause, error #>> '{cause,workflow_id}' AS workflow_id
@@ -317,7 +317,7 @@ SELECT aion.purge_workflows('0') > 5 AS purged;
 SELECT * FROM child_sound();
 ROLLBACK;
 
--- Rights: names are looked up for the parent's owner, who may let a child belong to a role whose privileges he has.
+-- Rights: names are looked up for the parent's owner, which may let a child belong to a role if it has the privileges of that role.
 SET SESSION AUTHORIZATION child_other;
 CREATE FUNCTION theirs(steps jsonb) RETURNS text LANGUAGE sql AS $$ SELECT current_user::text $$;
 SELECT aion.register_workflow('child_theirs', 'theirs(jsonb)') IS NOT NULL AS registered;

@@ -51,7 +51,7 @@ SELECT aion.signal_workflow('sub', 'note', '"a"', 'id 1'), aion.signal_workflow(
 SELECT aion.signal_workflow('sub', 'note', '"b again"', 'id 2') AS known;
 SELECT pass('1 day');
 -- One run is open; it has what the ones before it had (68), and the signals that they have not consumed, in order (70). Ids of signals are known to all of them.
--- Tasks of the earlier runs are settled when they go on (69; the reference lets them finish, for nobody).
+-- Tasks of the earlier runs are settled when they go on (69; the reference lets them finish, though no run needs them).
 SELECT status, (input -> 'n')::int AS n, search_attributes, memo, continues_run_id = lag(run_id) OVER (ORDER BY run_key) AS continues FROM aion.workflow_run WHERE workflow_id = 'sub' ORDER BY run_key;
 SELECT run_key - min(run_key) OVER () + 1 AS run, seq, event FROM continue_events WHERE workflow_id = 'sub' ORDER BY 1, 2;
 SELECT aion.signal_workflow('sub', 'note', '"a again"', 'id 1') AS known;
@@ -61,7 +61,7 @@ SELECT count(*) AS tasks_of_earlier_runs FROM aion.activity_task t JOIN aion.wor
 SELECT aion.query_workflow('sub', 'period') AS period, aion.query_workflow('sub', 'from the first') AS kept;
 SELECT count(*) FROM aion.unconsumed_signal;
 SELECT * FROM continue_sound();
--- A workflow id means its open run, else its latest; who waits for it waits for the last of the chain.
+-- A workflow id means its open run, else its latest; a session that waits for it waits for the last run of the chain.
 SELECT pass('2 months');
 SELECT aion.await_workflow('sub');
 SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'sub' ORDER BY run_key;
@@ -137,7 +137,7 @@ SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'extra';
 SELECT * FROM continue_sound();
 ROLLBACK;
 
--- Others who end, pause or move a workflow mean its open run; its end is told to the parent through the chain.
+-- Requests to end, pause or move a workflow apply to its open run; its end is told to the parent through the chain.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 CREATE FUNCTION parent() RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -1,6 +1,6 @@
 -- Cron expressions: what they say, what is refused, and when they tick in a time zone (invariant 82, T44).
 \set VERBOSITY terse
-SET timezone = 'America/New_York'; -- which is nobody's business
+SET timezone = 'America/New_York'; -- which makes no difference
 CREATE FUNCTION ticks(cron text, zone text, after timestamptz, n int DEFAULT 4) RETURNS TABLE (utc timestamp, local timestamp) LANGUAGE sql AS $$
 	SELECT t AT TIME ZONE 'UTC', t AT TIME ZONE zone FROM aion._cron_ticks(cron, zone, after, n) t
 $$;

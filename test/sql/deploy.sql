@@ -67,13 +67,13 @@ SELECT aion.start_workflow('greet', workflow_id => 'fourth');
 CALL aion.drive();
 SELECT result FROM aion.workflow_run WHERE workflow_id = 'fourth';
 
--- A copy is nobody's: no way to call, replace or drop it; it goes with the extension, not with its original.
+-- No role can call, replace or drop a copy; it is dropped with the extension, not with its original.
 SELECT p.pronamespace::regnamespace AS schema, p.proname, p.prosecdef, has_function_privilege(p.oid, 'EXECUTE') AS may_execute, has_schema_privilege(p.pronamespace, 'USAGE') AS may_use
 	FROM pg_proc p WHERE p.pronamespace::regnamespace::text ~ '^aion_code' AND p.proname = 'greet' ORDER BY 1;
 SELECT aion_code.greet();
 CREATE OR REPLACE FUNCTION aion_code.greet(name text DEFAULT 'you') RETURNS text LANGUAGE sql AS $$ SELECT 'mine' $$;
 
--- What the code reads under are the version's settings, whoever drives: literals, names, time zone (T99).
+-- Literals, names and the time zone in code follow the version's settings, whichever session drives (T99).
 CREATE FUNCTION deploy_schema.helper() RETURNS text LANGUAGE sql AS $$ SELECT 'the right one' $$;
 CREATE FUNCTION helper() RETURNS text LANGUAGE sql AS $$ SELECT 'the wrong one' $$;
 CREATE FUNCTION reads() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN jsonb_build_object('helper', helper(), 'date', '02/01/2026'::date, 'at', timestamptz '2026-01-01 12:00',
@@ -111,7 +111,7 @@ SELECT aion.register_workflow('greet', 'mates()') IS NOT NULL AS registered;
 SELECT aion.start_workflow('greet', workflow_id => 'mate');
 CALL aion.drive();
 SELECT owner, result FROM aion.workflow_run WHERE workflow_id = 'mate';
--- T76: a function that came to belong to somebody else is not deployed from.
+-- T76: nothing is deployed from a function that has come to belong to another role.
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION deploy_user;
 SELECT aion.register_workflow('greet', 'greet(text)') IS NOT NULL AS registered;
@@ -264,7 +264,7 @@ SELECT version = :'r1' AS v1, routed, open_runs FROM aion.workflow_version WHERE
 SELECT aion.fork_workflow('holder 1', 1, 'fork', version => :'r1');
 SELECT aion.terminate_workflow(w) FROM unnest('{holder 2,fork}'::text[]) w;
 
--- Only who has registered a name changes it; what does not exist, and what cannot be.
+-- Only the role that has registered a name changes it; what does not exist, and what cannot be.
 SELECT deploy_try($$aion.route_workflow('no such', %L)$$, :'r1');
 SELECT deploy_try($$aion.route_workflow('routed', 'no such')$$);
 SELECT deploy_try($$aion.route_workflow('routed', NULL)$$);
@@ -285,7 +285,7 @@ SELECT aion.start_workflow('routed', workflow_id => 'secret', version => :'r2');
 SET SESSION AUTHORIZATION deploy_user;
 SELECT deploy_try($$aion.unregister_workflow('routed', %L)$$, :'r2');
 SET SESSION AUTHORIZATION deploy_mate;
--- a run uses what its owner trusts: who has left the role is not moved to what it deploys now
+-- a run uses what its owner trusts: after the owner has left a role, the run is not moved to what that role deploys now
 RESET SESSION AUTHORIZATION;
 REVOKE deploy_user FROM deploy_mate;
 SET SESSION AUTHORIZATION deploy_mate;
@@ -343,7 +343,7 @@ ALTER TABLE aion._workflow RENAME TO _workflow_away;
 CREATE FUNCTION unrelated() RETURNS int LANGUAGE sql AS 'SELECT 1';
 ALTER TABLE aion._workflow_away RENAME TO _workflow;
 SELECT unrelated();
--- ... it runs for whoever replaces a function, with rights here or without, and deploys nothing that could not be registered
+-- ... it runs for every role that replaces a function, with rights here or without, and deploys nothing that could not be registered
 SET SESSION AUTHORIZATION deploy_user;
 CREATE FUNCTION deployed() RETURNS text LANGUAGE sql AS $$ SELECT 'fine' $$;
 SELECT length(aion.register_workflow('deployed', 'deployed()'));

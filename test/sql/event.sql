@@ -17,7 +17,7 @@ SELECT aion.register_workflow('naps', 'naps(int)') IS NOT NULL AS registered;
 SELECT aion.start_workflow('naps', '{"hours": 1}', workflow_id => 'n');
 CALL aion.drive();
 
--- Nobody may write it (4): not its owner, not by the view, not a superuser, in no session_replication_role.
+-- No role may write it (4): not its owner, not by the view, not a superuser, in no session_replication_role.
 INSERT INTO aion.history_event (run_id, seq) VALUES (NULL, 1);
 UPDATE aion.history_event SET seq = 0;
 DELETE FROM aion.history_event;
@@ -25,7 +25,7 @@ TRUNCATE aion.history_event;
 INSERT INTO aion._event VALUES (1, 1, 1, now(), 'TimerFired');
 SELECT count(*) FROM aion._event;
 RESET SESSION AUTHORIZATION;
-GRANT ALL ON aion._event, aion._run TO event_user; -- T74: even who was granted everything meets row security and the guard
+GRANT ALL ON aion._event, aion._run TO event_user; -- T74: even a role that was granted everything meets row security and the guard
 SET SESSION AUTHORIZATION event_user;
 INSERT INTO aion._event VALUES (1, 1, 1, now(), 'TimerFired');
 DELETE FROM aion._event;

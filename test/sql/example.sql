@@ -133,7 +133,7 @@ CREATE FUNCTION ask_for(id bigint) RETURNS text LANGUAGE sql AS $$
 $$;
 CREATE VIEW mail_count AS SELECT expense_id, recipient, subject, count(*) FROM mail GROUP BY 1, 2, 3 ORDER BY 1, min(mail.ctid);
 
--- Approved at once, and after two reminders and a delegation, by who is logged in.
+-- Approved at once, and after two reminders and a delegation, by the role that is logged in.
 BEGIN;
 SELECT aion_test.begin('2030-01-01 09:00 UTC') IS NOT NULL AS begun;
 SELECT ask_for(1), ask_for(2), aion_test.run_until_idle();
@@ -156,7 +156,7 @@ SELECT count(*) FROM aion.timer;
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- After a week it goes to the board, and waits inside of the handler for months. Nobody reminds.
+-- After a week it goes to the board, and waits inside of the handler for months. No reminder is sent.
 BEGIN;
 SELECT aion_test.begin('2030-01-01 09:00 UTC') IS NOT NULL AS begun;
 SELECT ask_for(1), aion_test.advance('7 days') > 0 AS turns;
@@ -335,7 +335,7 @@ SELECT aion_test.replay('sub-1');
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
--- Nobody pays: after four tries in twelve days it is over. It was cancelled meanwhile, but nobody looks any more.
+-- No payment succeeds: after four tries in twelve days it is over. The cancel signal came meanwhile, but the code does not look any more.
 BEGIN;
 SELECT aion_test.begin('2030-01-31 10:00 UTC') IS NOT NULL AS begun;
 SELECT subscribe(), aion_test.run_until_idle();

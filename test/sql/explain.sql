@@ -47,7 +47,7 @@ SELECT plain(line) AS line FROM aion.explain('mixed') line;
 CALL aion.drive();
 SELECT count(*) FROM aion.pending_await WHERE awaiting = 'turn';
 
--- Awaits name activity, queue and how many poll it; those who may not claim it do not count.
+-- Awaits name activity, queue and how many sessions poll it; those that may not claim it do not count.
 SELECT awaiting, key, activity, task_queue, pollers FROM aion.pending_await WHERE workflow_id = 'mixed' ORDER BY awaiting, key;
 SET SESSION AUTHORIZATION explain_other;
 SELECT count(*) FROM aion.poll_activities('{vault}', 'not for these');
@@ -69,7 +69,7 @@ SELECT ok, detail FROM aion.health() WHERE "check" = 'queues';
 SELECT aion.pause_task_queue('vault');
 SELECT plain(line) AS line FROM aion.explain('mixed') line WHERE line ~ 'ask_bank in';
 SELECT aion.resume_task_queue('vault');
--- What others wait for, and who polls for them, is not told.
+-- A role is not told what runs of other owners wait for, nor which sessions poll for them.
 SET SESSION AUTHORIZATION explain_other;
 SELECT aion._queue_pollers('vault', (1 + n)::int) FROM generate_series(0, 3) n WHERE aion._queue_pollers('vault', (1 + n)::int) > 0;
 SELECT count(*) FROM aion.stat_queue WHERE task_queue = 'vault' AND waiting > 0;

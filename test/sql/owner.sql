@@ -1,5 +1,5 @@
 --
--- Who may do what, and what does not help those who may not.
+-- What each role may do, and what does not help a role without the right.
 --
 CREATE ROLE owner_alice LOGIN;
 CREATE ROLE owner_mallory LOGIN;
@@ -12,7 +12,7 @@ SET client_min_messages = warning;
 RESET aion.allow_superuser_workflows;
 SET aion.allow_superuser_workflows = off;
 
--- Defaults and types of a handler's parameters call code: with the rights of the run's owner, whoever starts it (C9).
+-- Defaults and types of a handler's parameters call code: with the rights of the run's owner, whichever role starts it (C9).
 SET SESSION AUTHORIZATION owner_mallory;
 CREATE FUNCTION who() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -35,7 +35,7 @@ SELECT input FROM aion.workflow_run WHERE workflow_id = 'innocent';
 REVOKE owner_mallory FROM CURRENT_USER;
 SELECT rolsuper FROM pg_roles WHERE rolname = 'owner_mallory';
 
--- What somebody left to happen later does not happen with the rights of whoever drives (T71).
+-- What code leaves to happen later does not happen with the rights of the role that drives (T71).
 SET SESSION AUTHORIZATION owner_mallory;
 CREATE FUNCTION later(statement text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE statement; RETURN 'done'; END $$;
 SELECT aion.register_activity('later', 'later(text)');
@@ -56,7 +56,7 @@ RESET SESSION AUTHORIZATION;
 SELECT input ->> 'statement' AS statement, result FROM aion.workflow_run WHERE workflow_type = 'leaves' ORDER BY run_key;
 SELECT rolsuper FROM pg_roles WHERE rolname = 'owner_mallory';
 
--- A superuser trusts nobody but himself, and takes over what he registers.
+-- A superuser trusts no other role, and takes over the names that it registers.
 SELECT aion.register_activity('later', 'later(text)');
 CREATE FUNCTION cleanup() RETURNS text LANGUAGE sql AS 'SELECT ''the superuser''''s, by '' || current_user';
 SET SESSION AUTHORIZATION owner_mallory;
@@ -93,7 +93,7 @@ SELECT length(aion.set_workflow_version('promoted'));
 CALL aion.drive();
 SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'promoted';
 
--- A function that somebody else put in the place of an activity's is not called.
+-- A function that another role put in the place of an activity's is not called.
 CREATE FUNCTION shared.pay(x int) RETURNS text LANGUAGE sql AS 'SELECT ''alice''''s''::text';
 SELECT aion.register_activity('pay', 'shared.pay(int)');
 CREATE FUNCTION pays() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('pay', '{"x": 1}') $$;
@@ -109,7 +109,7 @@ SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'pays';
 SELECT attributes #>> '{detail,message}' AS message FROM aion.history('pays') WHERE event_type = 'WorkflowBlocked';
 SELECT aion.terminate_workflow('pays');
 
--- Somebody else's run of the same id hides nothing of one's own.
+-- A run of another owner under the same id hides no run of the caller.
 SELECT aion.start_workflow('quick', workflow_id => 'order-7', if_running => 'use_existing', if_closed => 'use_existing');
 CALL aion.drive();
 SET SESSION AUTHORIZATION owner_mallory;
@@ -132,7 +132,7 @@ ALTER FUNCTION atomic() SECURITY DEFINER;
 CALL aion.drive();
 SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'atomic';
 
--- Nor does a body that is inside of somebody's SECURITY DEFINER function have activities done as him.
+-- Nor does a body inside another role's SECURITY DEFINER function have activities executed as that role.
 SET SESSION AUTHORIZATION owner_boss;
 CREATE FUNCTION lends(q text) RETURNS jsonb SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run_sql(q); END $$;
 SET SESSION AUTHORIZATION owner_alice;
@@ -193,7 +193,7 @@ SELECT aion_test.mock_activity('act', result => '1', error => '"e"');
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 
--- 11.1 What defaults and types leave for later is not executed as whoever starts: whatever it is, there is nothing of it after the start.
+-- 11.1 What defaults and types leave for later is not executed as the role that starts: whatever it is, nothing of it is left after the start.
 SET SESSION AUTHORIZATION owner_mallory;
 CREATE FUNCTION seize() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

@@ -52,7 +52,7 @@ SELECT aion_test.replay('n');
 :sound
 ROLLBACK;
 
--- A paused run that nobody has looked at takes what was due in order, when it is resumed.
+-- A paused run that no session has looked at takes what was due in order, when it is resumed.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT aion.start_workflow('naps', workflow_id => 'n');
@@ -134,7 +134,7 @@ SELECT count(*) FROM aion.timer;
 :sound
 ROLLBACK;
 
--- Refused is only what does not exist, or is somebody else's; over a query it never fails.
+-- A request is refused only for a run that does not exist, or belongs to another role; over a query it never fails.
 SELECT aion.pause_workflow('no such');
 SELECT aion.resume_workflow('no such');
 SELECT aion.pause_workflow(NULL);
@@ -153,7 +153,7 @@ BEGIN;
 SELECT aion.resume_workflow('mine');
 ROLLBACK;
 SELECT status FROM aion.workflow_run WHERE workflow_id = 'mine';
--- A paused run is executed by nobody, and an activity cannot pause the run it belongs to.
+-- No session executes a paused run, and an activity cannot pause the run it belongs to.
 CALL aion.drive();
 SELECT aion.resume_workflow('mine'), aion.terminate_workflow('mine');
 CREATE FUNCTION rests() RETURNS text LANGUAGE plpgsql AS $$

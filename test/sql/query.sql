@@ -188,7 +188,7 @@ DROP FUNCTION atomic(jsonb, jsonb);
 SELECT answer('ref', 'ref');
 SELECT aion.terminate_workflow('ref');
 
--- T110: whoever asks, the function runs as the owner, read-only, and finds no way out. What it tries is refused and harms nothing (invariant 79, Q5).
+-- T110: for every role the function runs as the owner, read-only, with no way out. What it tries is refused and harms nothing (invariant 79, Q5).
 CREATE SEQUENCE counter;
 CREATE FUNCTION executes(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -250,7 +250,7 @@ SELECT aion.query_workflow('t', 'raise', '"long"');
 RESET statement_timeout;
 SELECT status, answer('t', 'a') FROM aion.workflow_run WHERE workflow_id = 't';
 
--- Who may ask: whoever controls the run. Others hear what they hear of a run that does not exist (WF001); monitors and workers have no right to ask.
+-- Roles that control the run may ask. Others get the answer for a run that does not exist (WF001); monitors and workers have no right to ask.
 RESET SESSION AUTHORIZATION;
 SELECT answer('t', 'ask') AS superuser;
 SET SESSION AUTHORIZATION query_member;
@@ -265,7 +265,7 @@ RESET SESSION AUTHORIZATION;
 SELECT aion.grant_usage('query_monitor');
 SET SESSION AUTHORIZATION query_monitor;
 SELECT answer('t', 'ask') AS monitor_and_user;
--- an owner who may not execute the function any more, or became a superuser, has nothing executed for him
+-- nothing is executed for an owner that may not execute the function any more, or became a superuser
 RESET SESSION AUTHORIZATION;
 REVOKE EXECUTE ON FUNCTION about FROM PUBLIC, query_alice;
 SELECT answer('t', 'ask');

@@ -1,10 +1,10 @@
--- Task queues: pausing, limits of how much runs at once, of a key, and per second; who may.
+-- Task queues: pausing, limits of how much runs at once, of a key, and per second; which roles may do it.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN;
 SELECT aion.grant_usage('alice'), aion.grant_usage('bob');
 CREATE SCHEMA alice AUTHORIZATION alice;
--- Bad input, and who may not.
+-- Bad input, and roles without the right.
 SELECT aion.configure_task_queue(NULL);
 SELECT aion.configure_task_queue('q', max_running => 0);
 SELECT aion.configure_task_queue('q', max_per_key => -1);
@@ -187,7 +187,7 @@ SELECT workflow_id, owner FROM aion.poll_activities('{alices}', 'w', 9);
 SELECT workflow_id, owner FROM aion.poll_activities('{alices}', 'w', 9);
 SET LOCAL SESSION AUTHORIZATION bob;
 SELECT workflow_id, owner FROM aion.poll_activities('{alices}', 'w', 9);
--- An administrator who limits such a queue limits it for all, and takes its grants back.
+-- When an administrator limits such a queue, the limit holds for all owners, and its grants are taken back.
 RESET SESSION AUTHORIZATION;
 SELECT aion.configure_task_queue('alices');
 SET LOCAL SESSION AUTHORIZATION queue_worker;

@@ -92,7 +92,7 @@ SELECT aion.reopen_workflow('fan_capped');
 CALL aion.drive();
 SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'fan_capped';
 SELECT what, count(*) FROM effect GROUP BY 1 ORDER BY 1;
--- ... of workers: one has succeeded, one fails, one is with a worker, one waits; who held one holds it no more, keys are the same.
+-- ... of workers: one has succeeded, one fails, one is with a worker, one waits; the worker that held one holds it no more, keys are the same.
 SELECT aion.start_workflow('fan_out', workflow_id => 'fan_out');
 CALL aion.drive();
 CREATE TABLE held AS SELECT * FROM aion.poll_activities('{default}', 'w', max_tasks => 3);

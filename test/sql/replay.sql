@@ -244,7 +244,7 @@ ROLLBACK;
 SELECT count(*) AS events FROM aion.history_event WHERE workflow_id = 'fails';
 SELECT aion.export_history('fails');
 SELECT aion_test.replay(jsonb_set(history, '{events,0,attributes,workflow_type}', '"no such"')) FROM exported WHERE workflow_id = 'closed';
--- What was made up is refused, or replayed, and harms nobody.
+-- A history that was made up is refused, or replayed, and harms nothing.
 CREATE FUNCTION replay_try(history jsonb) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion_test.replay(history); EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE || ' ' || SQLERRM; END $$;
 SELECT replay_try(h) FROM unnest('{null,"{}","[]","{\"format\": 2}","{\"format\": 1}","{\"format\": 1, \"events\": 7}","{\"format\": 1, \"events\": []}","{\"format\": 1, \"events\": [7]}"}'::jsonb[]) h;
 SELECT replay_try(history #- '{events,0}'), replay_try(history #- '{events,1}'), replay_try(history #- '{events,1,key}'), replay_try(history - 'run_id'),

@@ -156,7 +156,7 @@ SELECT aion.grant_start('rights_web', 'victim');
 RESET SESSION AUTHORIZATION; SELECT aion.revoke_usage('rights_web');
 SET SESSION AUTHORIZATION rights_victim;
 SELECT aion.grant_start('nobody_at_all', 'victim'); SELECT aion.grant_start('rights_web', 'unknown'); SELECT aion.grant_start(NULL, 'victim');
--- An owner makes no grants on the schema, which would lock what everybody needs: the role has a level already, here one that comprises nothing else.
+-- An owner makes no grants on the schema, which would lock what all need: the role has a level already, here one that comprises nothing else.
 SELECT aion.grant_start('rights_web', 'victim'), aion.grant_start('rights_fresh', 'victim');
 RESET SESSION AUTHORIZATION; SELECT aion.grant_usage('rights_web', 'start'); SET SESSION AUTHORIZATION rights_victim;
 SELECT aion.grant_start('rights_web', 'victim');
@@ -322,7 +322,7 @@ SELECT rights.masked(format('SELECT aion.fork_workflow(%L, 1, %L, %L)', 'pays', 
 RESET SESSION AUTHORIZATION;
 SELECT rights.masked(format('SELECT aion.set_workflow_version(%L, %L)', 'pays', :'sneaked'));
 SELECT rights.masked(format('SELECT aion.fork_workflow(%L, 1, %L, %L)', 'pays', 'forked', :'sneaked'));
--- Registered again by who owns the name now, it is as good as any.
+-- Registered again by the role that owns the name now, it is as good as any.
 ALTER FUNCTION rights.pays() OWNER TO CURRENT_USER;
 SELECT aion.register_workflow('pays', 'rights.pays()') = :'sneaked' AS again;
 SELECT rights.masked(format('SELECT aion.set_workflow_version(%L, %L)', 'pays', :'sneaked'));
@@ -368,7 +368,7 @@ SELECT workflow_id, status, result, aion_test.replay(workflow_id) FROM aion.work
 RESET SESSION AUTHORIZATION;
 SELECT count(*) AS told_secrets FROM aion.history_event h JOIN aion.workflow_run USING (run_key) WHERE workflow_type = 'parent' AND h.attributes::text ~ 'secret';
 
--- Who has logged in counts, not whom the session has become: what code of a role leaves would be executed after RESET.
+-- The role that has logged in counts, not the role that the session has become: what code of a role leaves would be executed after RESET.
 SET SESSION AUTHORIZATION rights_victim;
 CREATE FUNCTION rights.leaves(statement text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run_sql(statement); END $$;
 SELECT aion.register_workflow('leaves', 'rights.leaves(text)') IS NOT NULL AS registered;

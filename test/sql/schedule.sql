@@ -153,7 +153,7 @@ SELECT aion_test.advance('2 hours');
 SELECT name, state, next_at, runs FROM aion.schedule ORDER BY name;
 ROLLBACK;
 
--- Jitter is the same for a tick whoever computes it, differs between ticks and schedules, and never comes after the next tick.
+-- Jitter is the same for a tick, whichever session computes it, differs between ticks and schedules, and never comes after the next tick.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT aion.create_schedule('j' || n, 'nap', every => '10 min', jitter => '5 min') FROM generate_series(1, 3) n;
@@ -231,12 +231,12 @@ SELECT c, refused('create_schedule(''r'', ' || c || ')') FROM unnest(ARRAY[
 	$$'nap', every => '1 s', options => '{"timeout": "-1 s"}'$$, $$'nap', every => '1 s', options => '{"if_running": "panic"}'$$, $$'nap', every => '1 s', options => '{"version": "none"}'$$,
 	$$'nap', every => '1 s', options => '{"search_attributes": 1}'$$, $$'nap', every => '1 s', options => '{"run_as": "postgres"}'$$]) c;
 SELECT refused('create_schedule(NULL, ''nap'', every => ''1 s'')'), refused('create_schedule('''', ''nap'', every => ''1 s'')'), refused('create_schedule(repeat(''x'', 256), ''nap'', every => ''1 s'')');
--- Without pg_cron nobody would ring.
+-- Without pg_cron no job would ring the schedule.
 SELECT regexp_replace(refused('create_schedule(''r'', ''nap'', cron => ''0 0 * * *'')'), '[0-9]+-cron', 'NN-cron');
 SELECT "check", ok, detail FROM aion.health() WHERE "check" = 'pg_cron';
 SELECT count(*) FROM aion.schedule;
 
--- Names belong to the database, schedules to their owner, and nobody else can tell that there is one (invariant 85).
+-- Names belong to the database, schedules to their owner, and no other role can tell that there is one (invariant 85).
 SELECT aion.create_schedule('mine', 'nap', every => '1 hour', input => '{"long": "1 s"}');
 SELECT refused('create_schedule(''mine'', ''nap'', every => ''1 s'')');
 SELECT c, refused(c || '(''mine'')') FROM unnest('{pause_schedule,resume_schedule,ring_schedule,trigger_schedule}'::text[]) c;
@@ -254,7 +254,7 @@ SELECT aion.grant_usage('schedule_bob', 'admin');
 SET SESSION AUTHORIZATION schedule_bob;
 SELECT aion.pause_schedule('mine'), refused('update_schedule(''mine'', overlap => ''skip'')');
 
--- For real: what was asked for is done by whoever executes the owner's runs, as the owner, in one commit.
+-- For real: what was asked for is done by the session that executes the owner's runs, as the owner, in one commit.
 CALL aion.drive();
 SET SESSION AUTHORIZATION schedule_ann;
 CALL aion.drive();

@@ -113,7 +113,7 @@ RESET SESSION AUTHORIZATION;
 RESET aion.max_payload_size;
 SET SESSION AUTHORIZATION search_user;
 
--- Nobody finds what is not his, in any way; a member finds what is, an administrator everything. Monitors see no payloads.
+-- A role finds no runs of other owners, in any way; a member of an owner's role finds its runs, an administrator all. Monitors see no payloads.
 SET SESSION AUTHORIZATION search_other;
 SELECT count(*) FROM aion.find_workflows('{"customer": 7}');
 SELECT count(*) FROM aion.find_workflows('{}');

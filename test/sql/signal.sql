@@ -177,7 +177,7 @@ SELECT * FROM shown();
 SELECT * FROM sound();
 ROLLBACK;
 
--- Ends: all that was accepted was consumed or is listed (56, 59), whoever ends the run.
+-- Ends: all that was accepted was consumed or is listed (56, 59), whatever ends the run.
 BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00');
 SELECT start('returns', '[["receive", "a"]]'), start('fails', '[["receive", "a"], ["fail"]]'), start('terminated', '[["receive", "a"], ["sleep", "1 year"]]');
@@ -296,7 +296,7 @@ ROLLBACK;
 CALL aion.drive();
 SELECT seq, event_type FROM aion.history('mine');
 
--- A signal without the argument, or with SQL NULL, is json null. A purge takes what was left, and not what nobody has seen yet.
+-- A signal without the argument, or with SQL NULL, is json null. A purge removes what was left, but no arrival that is not processed yet.
 SELECT aion.signal_workflow('mine', 'a', NULL), aion.signal_workflow('mine', 'b', dedup_id => 'left');
 CALL aion.drive();
 SELECT result FROM aion.workflow_run;

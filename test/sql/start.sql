@@ -38,7 +38,7 @@ SELECT aion_test.run_until_idle();
 SELECT workflow_id, status, input, result, result IS NULL AS is_null FROM aion.workflow_run ORDER BY 1;
 ROLLBACK;
 
--- Bad input is refused at start, with the rights of who starts it, and leaves nothing (T47).
+-- Bad input is refused at start, with the rights of the role that starts it, and leaves nothing (T47).
 SELECT aion.start_workflow('typed', '{"id": 1}');
 SELECT aion.start_workflow('typed', '{"id": 1, "amount": 2, "amuont": 3}');
 SELECT aion.start_workflow('typed', '{"id": "x", "amount": 2}');
@@ -135,7 +135,7 @@ SELECT workflow_id, string_agg(status, ', ' ORDER BY run_key) FROM aion.workflow
 	WHERE workflow_id ~ '^(open|terminated|completed) ' GROUP BY 1 ORDER BY 1;
 SELECT attributes FROM aion.history_event JOIN aion.workflow_run USING (run_key)
 	WHERE workflow_run.workflow_id = 'open terminate_existing' AND event_type = 'WorkflowTerminated';
--- An id that somebody else holds answers WF002 whatever the policy, and says no more.
+-- For an id that a run of another owner has, the answer is WF002 whatever the policy, and says no more.
 SET SESSION AUTHORIZATION start_other;
 CREATE FUNCTION others_waits() RETURNS void LANGUAGE sql AS $$ SELECT aion.sleep('1 day') $$;
 SELECT aion.register_workflow('others_waits', 'others_waits()') IS NOT NULL AS registered;
@@ -214,7 +214,7 @@ SELECT aion.start_workflow('nothing', workflow_id => 'as user', run_as => 'start
 SELECT owner FROM aion.workflow_run WHERE workflow_id = 'as user';
 SELECT attributes ->> 'started_by' = current_user AS by_superuser FROM aion.history('as user') WHERE seq = 1;
 RESET aion.allow_superuser_workflows;
--- T75: inside somebody's security-definer function the run would be his.
+-- T75: inside another role's security-definer function, the run would belong to that role.
 SET SESSION AUTHORIZATION start_user;
 CREATE FUNCTION start_for_me() RETURNS text SECURITY DEFINER LANGUAGE sql AS $$ SELECT aion.start_workflow('nothing') $$;
 GRANT EXECUTE ON FUNCTION start_for_me TO start_other;

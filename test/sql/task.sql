@@ -149,7 +149,7 @@ SELECT * FROM task;
 SELECT aion_test.replay('w');
 ROLLBACK;
 
--- Nobody comes in time, or it takes too long altogether.
+-- No worker claims it in time, or it takes too long altogether.
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 SELECT aion.start_workflow('ask', '{"options": {"schedule_to_start_timeout": "1 min"}}', workflow_id => 'a');
@@ -267,7 +267,7 @@ RESET SESSION AUTHORIZATION;
 SELECT count(*) FROM aion._timer;
 ROLLBACK;
 
--- Who may claim: the owner of the run, and those who were granted the queue. T78 in part.
+-- Roles that may claim: the owner of the run, and those that were granted the queue. T78 in part.
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
 SELECT aion.start_workflow('ask', workflow_id => 'w');
@@ -330,7 +330,7 @@ SELECT event_type, key FROM aion.history('w') WHERE event_type ~ 'Activity|Timer
 SELECT aion_test.replay('w');
 ROLLBACK;
 
--- The first of several is the one recorded first, of those that come together the one asked for first; who is late is told so and
+-- The first of several is the one recorded first, of those that come together the one asked for first; a late worker is told so and
 -- changes nothing (invariants 47, 50).
 CREATE FUNCTION first_of() RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -392,7 +392,7 @@ SELECT aion_test.run_until_idle();
 SELECT * FROM outcome;
 ROLLBACK;
 
--- A name that nobody has registered yet blocks the run until somebody does, in whatever mode.
+-- A name that is not registered yet blocks the run until it is registered, in whatever mode.
 CREATE FUNCTION asks_later() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('later') $$;
 SELECT aion.register_workflow('asks_later', 'asks_later()') IS NOT NULL;
 BEGIN;

@@ -1,5 +1,5 @@
 --
--- aion_test: one transaction, virtual time, nobody else's runs.
+-- aion_test: one transaction, virtual time, no runs but its own.
 --
 CREATE ROLE testing_user LOGIN;
 SELECT aion.grant_usage('testing_user');
@@ -96,7 +96,7 @@ SELECT aion.start_workflow('nap') = :'id' AS same, aion.start_workflow('nap', wo
 SELECT run_id FROM aion.workflow_run WHERE workflow_id IN (:'id', 'given') ORDER BY run_key;
 ROLLBACK;
 
--- 11.2 A test executes what it starts with the rights of the run's owner, whoever tests: a superuser, or a member of the owner's role.
+-- 11.2 A test executes what it starts with the rights of the run's owner, whichever role tests: a superuser, or a member of the owner's role.
 CREATE TABLE kit (a int);
 CREATE FUNCTION kit_fires() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'fired as %', current_user; RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER fires AFTER INSERT ON kit DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION kit_fires();

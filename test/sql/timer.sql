@@ -72,7 +72,7 @@ SELECT workflow_id, string_agg(event_type || ' ' || coalesce(key, '') || coalesc
 	FROM aion.history_event GROUP BY 1 ORDER BY 1;
 -- Rows exist exactly while a timer is live (41).
 SELECT count(*) FROM aion.timer;
--- Bad input is an error that the code can catch, and loses nothing (T43); reserved names are nobody's, started or cancelled (40).
+-- Bad input is an error that the code can catch, and loses nothing (T43); code can neither start nor cancel a timer of a reserved name (40).
 SELECT * FROM try('bad ', 1,
 	'[["sleep", "-1 s"], ["sleep", "178000000 years"], ["sleep", null], ["until", "infinity"], ["until", "-infinity"], ["until", null], ["now"]]',
 	'[["start", "", "1 s"], ["start", null, "1 s"], ["start", "a", null], ["start", "a", "-1 day"], ["start until", "a", "infinity"], ["now"]]',
@@ -142,7 +142,7 @@ SELECT aion.terminate_workflow('m');
 SELECT count(*) FROM aion.timer;
 SELECT event_type, count(*) FROM aion.history('m') GROUP BY 1 ORDER BY 1;
 
--- Days and months are those of the time zone the code was registered under (T44), whoever drives.
+-- Days and months are those of the time zone the code was registered under (T44), whichever session drives.
 CREATE FUNCTION next_day() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 day'); RETURN aion.now(); END $$;
 SET timezone = 'Europe/Berlin';
 SELECT aion.register_workflow('next_day', 'next_day()') IS NOT NULL AS registered;

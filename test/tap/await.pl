@@ -1,4 +1,4 @@
-# F12, T30: waiting for a workflow from another session: what is held meanwhile, who wakes it, and how
+# F12, T30: waiting for a workflow from another session: what is held meanwhile, what wakes it, and how
 # it is interrupted. And starts that are decided later, by COMMIT PREPARED.
 use strict;
 use warnings;
@@ -117,7 +117,7 @@ sub everything
 	}, qr/prepared\n/);
 	$drive->();
 	my $look = q{SELECT workflow_id, status FROM aion.workflow_run WHERE workflow_id IN ('p', 'q', 'z') ORDER BY 1};
-	is($node->safe_psql('postgres', $look), 'z|running', "$how: a prepared start has not started, and nobody waits for a prepared end");
+	is($node->safe_psql('postgres', $look), 'z|running', "$how: a prepared start has not started, and no session waits for a prepared end");
 	$function->{err} = '';
 	say_to($function, "SELECT aion.await_workflow('z');\n");
 	$node->safe_psql('postgres', "COMMIT PREPARED 'one'");

@@ -1,4 +1,4 @@
-# Activities in the background, with processes: they hold up no turn, are stopped when nobody wants them, and survive what
+# Activities in the background, with processes: they hold up no turn, are stopped when no run wants them, and survive what
 # kills them. T18, T89; R26.
 use strict;
 use warnings;
@@ -60,18 +60,18 @@ as_alice(q{SELECT aion.start_workflow('many', '{"n": 200}', workflow_id => 'many
 wait_for(status('many'), 'completed', 'two hundred activities are executed');
 is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'many'}), 200, 'each once');
 
-# A long one holds up nobody: neither other runs of the same owner nor other activities.
+# A long one holds up nothing: neither other runs of the same owner nor other activities.
 as_alice(q{SELECT aion.start_workflow('one', '{"activity": "long"}', workflow_id => 'long')});
 wait_for(executing(), '1', 'a long activity is being executed');
 as_alice(qq{SELECT aion.start_workflow('one', '{"activity": "$_"}', workflow_id => '$_')}) for qw(short inline);
 wait_for(status($_), 'completed', "beside it one of mode $_ is") for qw(short inline);
-is(as_alice(q{SELECT state, attempt FROM aion.activity_task}), 'claimed|1', 'everybody sees that it is claimed');
+is(as_alice(q{SELECT state, attempt FROM aion.activity_task}), 'claimed|1', 'other sessions see that it is claimed');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a USING (pid)
 	WHERE c.relname = '_run' AND a.backend_type = 'aion executor' AND l.mode <> 'AccessShareLock'}), '0', 'it holds no run');
 
-# Somebody cancels its statement, or kills its process: that attempt did not happen.
+# Its statement is cancelled, or its process is killed: that attempt did not happen.
 $node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^executing activity'});
-wait_for('SELECT failures FROM aion._task', '1', 'a statement that somebody cancels is none of the attempts');
+wait_for('SELECT failures FROM aion._task', '1', 'a cancelled statement does not count as an attempt');
 wait_for(executing(), '1', 'it is executed again');
 my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query ~ '^executing activity'});
 kill 'KILL', $pid;
@@ -88,7 +88,7 @@ is(as_alice(q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'long'}),
 is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'long'}), 1, 'its effect is there once');
 as_alice(q{UPDATE gate SET open = false});
 
-# What nobody wants any more is stopped, and has not happened.
+# What no run wants any more is stopped, and has not happened.
 as_alice(q{SELECT aion.start_workflow('race', '{"activity": "long"}', workflow_id => 'race')});
 wait_for(status('race'), 'completed', 'a run cancels its activity');
 wait_for(executing(), '0', 'which is stopped');

@@ -1,5 +1,5 @@
-# T106, T107, R28, C13: runs that share a transaction do not share their troubles: who waits for a lock leaves the batch,
-# who deadlocks is repeated, and nobody else notices.
+# T106, T107, R28, C13: runs that share a transaction do not share their troubles: a run that waits for a lock leaves the batch,
+# a run that deadlocks is repeated, and no other run is affected.
 use strict;
 use warnings;
 use lib 'test/tap/lib';
@@ -31,7 +31,7 @@ $node->safe_psql('postgres', q{
 	CREATE FUNCTION trouble(how text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('fails', jsonb_build_object('how', how)); RETURN 'unharmed'; EXCEPTION WHEN SQLSTATE 'WA001' THEN RETURN 'failed'; END $$;
 	SELECT aion.register_workflow('books', 'books(int)'), aion.register_workflow('transfers', 'transfers(int, int)'), aion.register_workflow('quick', 'is_quick()'), aion.register_workflow('trouble', 'trouble(text)')}, @alice);
 
-# Somebody idles in a transaction that holds a row which runs want.
+# A session idles in a transaction that holds a row which runs want.
 my $idler = session($node, 'alice');
 say_to($idler, "BEGIN; UPDATE account SET balance = balance WHERE id = 1; SELECT 'idle';\n", qr/idle/);
 $node->safe_psql('postgres', q{
@@ -39,7 +39,7 @@ $node->safe_psql('postgres', q{
 wait_until($node, 'R28: the others of the batch complete', q{SELECT count(*) = 39 FROM aion.workflow_run WHERE status = 'completed'});
 $node->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'x' || i) FROM generate_series(1, 40) i}, @alice);
 wait_until($node, 'those that come later, too', q{SELECT count(*) = 79 FROM aion.workflow_run WHERE status = 'completed'});
-is($node->safe_psql('postgres', q{SELECT status, turn_failures FROM aion.workflow_run WHERE workflow_id = 'w10'}), 'running|0', 'who waits has not failed');
+is($node->safe_psql('postgres', q{SELECT status, turn_failures FROM aion.workflow_run WHERE workflow_id = 'w10'}), 'running|0', 'a run that waits has not failed');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM alice.effect WHERE who = 'w10'}), '0', 'and nothing of it has happened');
 say_to($idler, "COMMIT; SELECT 'let go';\n", qr/let go/);
 wait_until($node, 'and goes on when the lock is released', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'w10'});

@@ -77,7 +77,7 @@ my $holder = session($node, 'alice');
 say_to($holder, "BEGIN; SELECT 'paused: ' || aion.pause_workflow('locked');\n", qr/paused: paused/);
 my $killer = session($node, 'alice');
 say_to($killer, "SELECT aion.terminate_workflow('locked');\n");
-wait_until($node, 'somebody waits', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $killer->{pid}");
+wait_until($node, 'a session waits', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $killer->{pid}");
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($killer->{pid})");
 wait_until($node, 'and is gone', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $killer->{pid})");
 say_to($holder, "ROLLBACK; SELECT 'rolled ' || 'back';\n", qr/rolled back/);
@@ -88,10 +88,10 @@ for (1 .. 1000)
 	$status = $node->safe_psql('postgres', q{SELECT status FROM aion.workflow_run WHERE workflow_id = 'locked'});
 	last if $status eq 'completed';
 }
-is($status, 'completed', 'and nobody gives way to it');
+is($status, 'completed', 'and no session gives way to it');
 $_->{run}->kill_kill for $holder, $killer;
 
-# Paused runs survive a restart, are executed by nobody, and go on with what has arrived.
+# Paused runs survive a restart, are not executed, and go on with what has arrived.
 $node->safe_psql('postgres', q{ALTER SYSTEM RESET aion.max_runners});
 $node->safe_psql('postgres', q{
 	SELECT count(aion.start_workflow('waits', workflow_id => 'paused ' || n)) FROM generate_series(1, 20) n;
@@ -103,7 +103,7 @@ $node->safe_psql('postgres', q{SELECT aion.start_workflow('waits', workflow_id =
 wait_until($node, 'others are executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'free'});
 wait_until($node, 'what was due is recorded', q{SELECT count(*) = 0 FROM aion.timer WHERE workflow_id ~ '^paused'});
 is($node->safe_psql('postgres', q{SELECT count(*) > 0, (SELECT count(*) FROM alice.effect e JOIN aion.workflow_run w ON w.workflow_id = e.who WHERE w.status = 'paused') FROM aion.workflow_run WHERE status = 'paused'}), 't|0', 'paused runs are not');
-# ... and cost nothing: nobody claims them again and again.
+# ... and cost nothing: no session claims them again and again.
 my $xids = q{SELECT pg_current_xact_id()::text::bigint};
 my $before = $node->safe_psql('postgres', $xids);
 $node->safe_psql('postgres', 'SELECT pg_sleep(1)');

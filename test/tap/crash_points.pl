@@ -29,7 +29,7 @@ $node->safe_psql('postgres', q{
 		IF fail THEN RAISE EXCEPTION 'as told'; END IF;
 		RETURN step;
 	END $$;
-	-- Now and then it is for a while as if somebody cancelled each statement, whether the run shares its transaction or not.
+	-- Now and then it is for a while as if an operator cancelled each statement, whether the run shares its transaction or not.
 	CREATE FUNCTION troubled(who text, step int) RETURNS int LANGUAGE plpgsql AS $$
 	DECLARE
 		n bigint := nextval('alice.trouble');
@@ -230,7 +230,7 @@ for my $point (@points)
 cmp_ok(scalar(@points), '>=', 20, 'places: ' . @points);
 wait_for(sub { start_again(); !@doubtful });
 is(scalar(@doubtful), 0, 'every client got an answer in the end');
-# A run that was there too often when a process died waits for somebody who lets it go on.
+# A run that was there too often when a process died waits until an operator lets it go on.
 asked(q{SELECT aion.set_workflow_version(workflow_id) FROM aion.workflow_run WHERE blocked = 'quarantined'});
 wait_until($node, 'all runs end', 'SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL')
 	or diag(asked('SELECT workflow_id, status, blocked, failures, ready_at, retry_at FROM aion._run WHERE closed_at IS NULL'));

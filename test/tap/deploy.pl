@@ -82,7 +82,7 @@ cmp_ok($node->safe_psql('postgres', 'SELECT count(DISTINCT version) FROM aion.wo
 is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_version WHERE workflow_type = 'code'}), $n + 1, 'deploys that did not commit have left nothing (84)');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM alice.made}), $n + 1, 'and neither have their transactions');
 is($node->safe_psql('postgres', q{SELECT DISTINCT left(aion_test.replay(workflow_id, version), 2) FROM aion.workflow_run}, connstr => $alice), 'ok', 'every history replays with its version');
-is($node->safe_psql('postgres', q{SELECT count(aion.unregister_workflow('code', version)) FROM aion.workflow_version WHERE NOT routed}, connstr => $alice), $n, 'versions that nobody uses can go');
+is($node->safe_psql('postgres', q{SELECT count(aion.unregister_workflow('code', version)) FROM aion.workflow_version WHERE NOT routed}, connstr => $alice), $n, 'versions that no run uses can go');
 is($node->safe_psql('postgres', q{SELECT aion.start_workflow('code', workflow_id => 'last'); SELECT aion.await_workflow('last', '1 min') IS NOT NULL}, connstr => $alice), "last\nt", 'and what is left goes on');
 all_sound($node, 'in the end');
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC/, 'no assertion failed');

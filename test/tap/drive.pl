@@ -1,4 +1,4 @@
-# R14, C3, invariants 1-3, 12, 33, 38: whoever drives may be killed at any moment and any number may
+# R14, C3, invariants 1-3, 12, 33, 38: sessions that drive may be killed at any moment, and any number may
 # drive at once; each effect is there once, with the event that records it, and all runs end.
 use strict;
 use warnings;
@@ -100,7 +100,7 @@ like($stubborn->{err}, qr/terminating connection/, 'a body that cannot be interr
 is($node->safe_psql('postgres', q{SELECT status, history_events FROM aion.workflow_run WHERE workflow_id = 'stubborn'}), 'blocked|2', 'and blocks its run, so that others go on');
 is($node->safe_psql('postgres', q{SELECT aion.terminate_workflow('stubborn')}, connstr => $alice), 'terminated', 'which can be terminated');
 
-# A cancel ends the call in every language, is nobody's outcome, and delays the run it hit.
+# A cancel ends the call in every language, is not recorded as an outcome, and delays the run it hit.
 $node->safe_psql('postgres', 'CREATE EXTENSION plpython3u');
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION naps() RETURNS text LANGUAGE plpython3u AS $$

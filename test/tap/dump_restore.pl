@@ -18,7 +18,7 @@ $source->safe_psql('postgres', q{
 	CREATE ROLE watcher LOGIN;
 	SELECT aion.grant_usage('watcher', 'monitor')});
 
-# Two who have: a run in the middle, a run that ended, a due timer, a version that is not the latest.
+# Two owners, each with a run in the middle, a run that ended, a due timer, a version that is not the latest.
 for my $user (qw(alice bob))
 {
 	$source->safe_psql('postgres', qq{

@@ -52,7 +52,7 @@ is($node->safe_psql('postgres', q{CALL aion.run_workflow('alice steps', '{"n": 1
 my $bare = new_node('bare', 'aion.max_runners = 3');
 $bare->safe_psql('postgres', 'CREATE DATABASE other');
 wait_until($bare, 'T18: there is a launcher', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'aion launcher'});
-wait_until($bare, 'and soon nobody else', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type ~ '^aion'});
+wait_until($bare, 'and soon no other process', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type ~ '^aion'});
 sub cpu_of { my ($pid) = @_; return join ' ', (split / /, slurp_file("/proc/$pid/stat"))[ 13, 14 ]; }
 my $launcher = $bare->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'aion launcher'});
 my $ticks = cpu_of($launcher);
@@ -87,21 +87,21 @@ wait_until($node, 'a run naps', q{SELECT count(*) = 1 FROM aion.timer WHERE work
 say_to($locker, "COMMIT; BEGIN; SELECT 'locked again' FROM aion._run WHERE workflow_id = 'locked' FOR UPDATE;\n", qr/locked again/);
 $node->safe_psql('postgres', 'SELECT pg_sleep(3.1)');
 $node->safe_psql('postgres', q{CALL aion.run_workflow('alice steps', '{"n": 1}')}, as('alice'));
-is($node->safe_psql('postgres', q{SELECT status FROM aion.workflow_run WHERE workflow_id = 'locked'}), 'running', 'C13: who holds a lock delays that run and no other');
+is($node->safe_psql('postgres', q{SELECT status FROM aion.workflow_run WHERE workflow_id = 'locked'}), 'running', 'C13: a session that holds a lock delays that run and no other');
 say_to($locker, "COMMIT; SELECT 'let go';\n", qr/let go/);
 wait_until($node, 'which goes on when it is released', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'locked'});
 $locker->{run}->kill_kill;
 
-# T17: a session ends in the middle of a transaction that has started runs: nobody is woken for them.
+# T17: a session ends in the middle of a transaction that has started runs: no process is woken for them.
 my $executed = $node->safe_psql('postgres', 'SELECT sum(batches) FROM aion.stat_runner');
 my $doomed = session($node, 'alice');
 say_to($doomed, q{BEGIN; SELECT count(*) || ' are started' FROM aion.start_workflows('alice steps', array_fill('{"n": 1}'::jsonb, ARRAY[100]));} . "\n", qr/100 are started/);
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($doomed->{pid}, 10000), pg_sleep(0.2)");
 $doomed->{run}->kill_kill;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run WHERE closed_at IS NULL'), '0', 'T17: what was not committed is not there');
-is($node->safe_psql('postgres', 'SELECT sum(batches) FROM aion.stat_runner'), $executed, 'and nobody looked for it');
+is($node->safe_psql('postgres', 'SELECT sum(batches) FROM aion.stat_runner'), $executed, 'and no runner looked for it');
 
-# C11, T37: idle with many who wait, nothing is executed, written or held.
+# C11, T37: idle with many runs that wait, nothing is executed, written or held.
 $node->safe_psql('postgres', q{SELECT count(*) FROM aion.start_workflows('alice steps', array_fill('{"n": 2, "nap": "1 day"}'::jsonb, ARRAY[20000]))}, as('alice'));
 like($node->safe_psql('postgres', 'SELECT string_agg("check", $$ $$) FROM aion.health() WHERE NOT ok'), qr/^$/, 'health() finds all well');
 is($node->safe_psql('postgres', 'SELECT count(*) > 0 AND sum(runs) > 6000 AND every(pid IN (SELECT pid FROM pg_stat_activity)) FROM aion.stat_runner'), 't', 'and stat_runner tells what was done');
@@ -153,14 +153,14 @@ wait_until($node, 'T31: no owner waits for ever', q{SELECT count(*) = 6 AND ever
 is($node->safe_psql('postgres', q{SELECT count(DISTINCT result) FROM aion.workflow_run WHERE workflow_id ~ '^of owner'}), '6', 'each as himself');
 wait_until($node, 'and all of the others end', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL});
 
-# T32: an owner who cannot have a session.
+# T32: an owner that cannot have a session.
 $node->safe_psql('postgres', 'REVOKE CONNECT ON DATABASE postgres FROM PUBLIC; GRANT CONNECT ON DATABASE postgres TO alice, owner1, owner2');
 $node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'aion runner'");
 $node->safe_psql('postgres', q{
 	GRANT CONNECT ON DATABASE postgres TO owner3;
 	SELECT aion.start_workflow('owner3 steps', '{"n": 1}', workflow_id => 'shut out', run_as => 'owner3', start_at => clock_timestamp() + interval '0.3 s');
 	REVOKE CONNECT ON DATABASE postgres FROM owner3});
-wait_until($node, 'T32: runs of an owner who may not connect are blocked', q{SELECT status = 'blocked' AND blocked = 'missing right' FROM aion.workflow_run WHERE workflow_id = 'shut out'});
+wait_until($node, 'T32: runs of an owner that may not connect are blocked', q{SELECT status = 'blocked' AND blocked = 'missing right' FROM aion.workflow_run WHERE workflow_id = 'shut out'});
 like($node->safe_psql('postgres', q{SELECT attributes #>> '{detail,message}' FROM aion.history('shut out') WHERE event_type = 'WorkflowBlocked'}),
 	qr/not permitted to connect to this database/, 'with the reason');
 $node->safe_psql('postgres', 'GRANT CONNECT ON DATABASE postgres TO PUBLIC');
@@ -218,14 +218,14 @@ wait_until($node, 'until it is adopted', count_of(1, 'runner', 'copy'));
 $node->safe_psql('postgres', 'ALTER DATABASE copy RENAME TO renamed');
 wait_until($node, 'T26: it can be renamed', count_of(1, 'scheduler', 'renamed'));
 $node->safe_psql('postgres', 'ALTER DATABASE renamed ALLOW_CONNECTIONS false');
-wait_until($node, 'T26: where nobody may connect there is no engine', count_of(0, 'scheduler', 'renamed'));
+wait_until($node, 'T26: a database that allows no connections has no engine', count_of(0, 'scheduler', 'renamed'));
 $node->safe_psql('postgres', 'ALTER DATABASE renamed ALLOW_CONNECTIONS true');
-wait_until($node, 'T26: and again where one may', count_of(1, 'scheduler', 'renamed'));
+wait_until($node, 'T26: and has one again when it allows them', count_of(1, 'scheduler', 'renamed'));
 $node->safe_psql('postgres', 'DROP DATABASE renamed');
 pass('T22: a database can be dropped without force');
 my ($code, $out, $err) = $node->psql('postgres', 'DROP DATABASE other', as('alice'));
-like($err, qr/must be owner of database/, 'but not by others');
-is($node->safe_psql('postgres', count_of(1, 'scheduler', 'other')), 't', 'who do not disturb it either');
+like($err, qr/must be owner of database/, 'but not by a role that does not own it');
+is($node->safe_psql('postgres', count_of(1, 'scheduler', 'other')), 't', 'and the attempt does not disturb the engine');
 $node->safe_psql('postgres', 'DROP DATABASE other');
 all_sound($node, 'after all this');
 

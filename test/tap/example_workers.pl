@@ -22,7 +22,7 @@ is(system('node', '-e', 'require("pg")'), 0, 'Node has pg') or BAIL_OUT('see tes
 
 my $node = new_node('main', 'aion.max_runners = 2', 'max_connections = 100');
 install($node);
-$node->safe_psql('postgres', q{SELECT aion.grant_usage('alice', 'admin')}); # who may limit a task queue
+$node->safe_psql('postgres', q{SELECT aion.grant_usage('alice', 'admin')}); # an administrator may limit a task queue
 my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
 sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql, @alice); }
 sub uri { my ($port) = @_; return "postgresql://alice\@localhost:$port/postgres?host=" . $node->host; }
@@ -209,7 +209,7 @@ sub unwanted
 	my $id = ingest('slow page');
 	wait_for('a worker is at it', task($id, "state = 'claimed' AND activity = 'summarise'"));
 	sql("SELECT aion.terminate_workflow('doc$id')");
-	wait_for_word('T90: it hears that nobody wants it', $worker, qr/summarise of doc$id, attempt 1: no longer wanted/);
+	wait_for_word('T90: it hears that no run wants it', $worker, qr/summarise of doc$id, attempt 1: no longer wanted/);
 	my $next = ingest('quick page');
 	wait_for('and does other things', ended('completed', $next));
 	return;

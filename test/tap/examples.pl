@@ -19,7 +19,7 @@ note("seed $seed, $cycles cycles");
 my $node = new_node('main', 'aion.max_runners = 4', 'restart_after_crash = on', 'fsync = on', 'max_worker_processes = 12');
 install($node);
 $node->safe_psql('postgres', q{
-	SELECT aion.grant_usage('alice', 'admin'); -- who may limit a task queue
+	SELECT aion.grant_usage('alice', 'admin'); -- an administrator may limit a task queue
 	CREATE ROLE boss LOGIN;
 	SELECT aion.grant_usage('boss');
 	GRANT alice TO boss;
@@ -85,7 +85,7 @@ sub start_some
 	return;
 }
 
-# Somebody changes their mind, once for each order, somebody chooses another plan or has a new card, and somebody decides.
+# A customer cancels an order, at most once each; a customer chooses another plan or has a new card; an approver decides.
 sub say_something
 {
 	my $order = 1 + int rand $number;
@@ -133,7 +133,7 @@ my %faults = (faults($node),
 my @names = sort keys %faults;
 for my $cycle (1 .. $cycles)
 {
-	# A deploy, which the next month of everybody is on.
+	# A deploy, which every subscription is on from its next month.
 	$node->safe_psql('postgres', q{DO $$ BEGIN EXECUTE replace(pg_get_functiondef('subscription'::regproc), '{"ended": "unpaid"}', '{"ended": "unpaid", "deploy": 2}'); END $$}, @alice) if $cycle == 1 + int($cycles / 2);
 	for (1 .. 3) { start_some(); usleep(int rand 100_000); say_something() for 1 .. 2 }
 	my $name = $names[ rand @names ];
@@ -151,7 +151,7 @@ for (1 .. 600)
 	try_psql($node, q{SELECT aion.signal_workflow(workflow_id, 'approve', '"by the board"') FROM aion.workflow_run
 		WHERE status = 'running' AND workflow_type = 'approve_expense' AND EXISTS (SELECT FROM alice.mail m WHERE workflow_id = 'expense-' || expense_id AND recipient = 'board')
 			AND NOT EXISTS (SELECT FROM aion.inbox i WHERE i.workflow_id = workflow_run.workflow_id)}, @boss);
-	# Who has paid for twelve months has to pay in four weeks, and has had enough.
+	# After twelve paid months the next payment is due in four weeks: the customer cancels before.
 	try_psql($node, q{SELECT aion.signal_workflow(workflow_id, 'cancel') FROM aion.workflow_run
 		WHERE status = 'running' AND workflow_type = 'subscription' AND input -> 'period' = '12' AND NOT EXISTS (SELECT FROM aion.inbox i WHERE i.workflow_id = workflow_run.workflow_id)}, @alice);
 	last if $node->safe_psql('postgres', 'SELECT count(*) FROM aion.workflow_run WHERE closed_at IS NULL') eq '0';
@@ -174,7 +174,7 @@ note($node->safe_psql('postgres', q{SELECT workflow_type, status, coalesce(resul
 # Orders.
 none('orders end shipped, rejected or cancelled', q{SELECT workflow_id, status, error FROM aion.workflow_run
 	WHERE workflow_type = 'place_order' AND status NOT IN ('completed', 'cancelled')});
-none('only those were cancelled who asked for it', q{SELECT workflow_id FROM aion.workflow_run WHERE status = 'cancelled'
+none('only orders with a request to cancel were cancelled', q{SELECT workflow_id FROM aion.workflow_run WHERE status = 'cancelled'
 	EXCEPT SELECT 'order-' || order_id FROM cancelled});
 none('those that were shipped were reserved, paid once and booked; all others have no stock, and their money back', q{
 	SELECT w.workflow_id, w.status, w.result, r, b, s, c
@@ -188,7 +188,7 @@ none('what the bank has taken, an order has asked for', q{SELECT key FROM bank E
 is($node->safe_psql('postgres', q{SELECT 1000 - available = (SELECT count(*) FROM reservation) FROM stock}, @alice), 't', 'stock is what is not reserved');
 
 # Approvals.
-none('decisions are those that were received first, from who was logged in', q{
+none('decisions are those that were received first, from the role that was logged in', q{
 	SELECT w.workflow_id, w.status, e.decision, e.decided_by, h FROM aion.workflow_run w JOIN expense e ON w.workflow_id = 'expense-' || e.expense_id
 		LEFT JOIN LATERAL (SELECT h.key, h.attributes FROM aion.history(w.workflow_id) h WHERE h.event_type = 'SignalReceived' AND h.key IN ('approve', 'reject') ORDER BY seq LIMIT 1) h ON true
 	WHERE w.status <> 'completed' OR (e.decision, e.decided_by, w.result ->> 'decision') IS DISTINCT FROM (h.key, 'boss', e.decision)});

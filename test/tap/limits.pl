@@ -37,7 +37,7 @@ $few->safe_psql('postgres', "CREATE ROLE bob LOGIN IN ROLE alice; SELECT aion.gr
 start($few, 10, 3, 'w');
 $few->safe_psql('postgres', q{SELECT aion.start_workflow('steps', '{"n": 2}', workflow_id => 'of bob')}, connstr => $few->connstr('postgres') . ' user=bob');
 wait_until($few, 'T29: all runs end with one runner at a time', q{SELECT count(*) = 11 AND every(status = 'completed') FROM aion.workflow_run});
-is($few->safe_psql('postgres', 'SELECT 1'), '1', 'T29: and nobody else is affected');
+is($few->safe_psql('postgres', 'SELECT 1'), '1', 'T29: and no other session is affected');
 
 # 11.19: more databases than there are worker processes for, and than fit into any fixed number: those that can be served are, health() names
 # the others wherever it is called, and the log is not filled.
@@ -121,7 +121,7 @@ wait_until($node, 'with another launcher', q{SELECT count(*) = 1 FROM pg_stat_ac
 $node->safe_psql('postgres', "DROP DATABASE db$_") for 1 .. 5;
 pass('and all can be dropped');
 
-# F22: old runs are removed by themselves, many as they are, and one that ends later when its time has come. Who is in the way holds up
+# F22: old runs are removed by themselves, many as they are, and one that ends later when its time has come. A session in the way holds up
 # nothing else.
 my $keeper = session($node, 'postgres');
 say_to($keeper, "BEGIN; LOCK TABLE aion._signal_id IN ACCESS EXCLUSIVE MODE; SELECT 'has ' || 'it';\n", qr/has it/);

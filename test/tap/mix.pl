@@ -173,7 +173,7 @@ END
 }
 
 my $number = 0;
-# Starts families; somebody of them is cancelled or terminated. All that is acknowledged comes to its end.
+# Starts families; some runs of them are cancelled or terminated. All that is acknowledged comes to its end.
 sub start_some
 {
 	my $ids = join ', ', map { "('k" . ++$number . "')" } 1 .. 2;
@@ -204,7 +204,7 @@ for my $cycle (1 .. $cycles)
 wait_until($node, 'enough ticks came (I14)', 'SELECT count(*) > 8 FROM alice.ticked');
 wait_until($node, 'enough signals were heard (I14)', "SELECT count(*) > 3 * $cycles FROM alice.heard");
 
-# Nobody sends any more, nothing ticks, and all comes to its end.
+# The senders have stopped, nothing ticks, and all comes to its end.
 append_to_file("$place/stop", '');
 for (keys %senders) { waitpid $_, 0; delete $senders{$_} }
 for my $sender (1 .. 3)
@@ -241,8 +241,8 @@ none('what was completed has happened once, what was not has not (I2)', qq{$done
 my $found = q{WITH found AS (SELECT who, dedup_id FROM alice.heard UNION ALL SELECT workflow_id, dedup_id FROM aion.unconsumed_signal WHERE dedup_id IS NOT NULL)};
 none('no signal is lost (I8)', qq{$found SELECT who, dedup_id FROM alice.sent WHERE answer IN ('sent', 'known') EXCEPT SELECT * FROM found});
 none('none was consumed twice (I8)', qq{$found SELECT who, dedup_id, count(*) FROM found GROUP BY 1, 2 HAVING count(*) > 1});
-none('none is there that was refused, or that nobody sent (I8)', qq{$found SELECT * FROM found EXCEPT SELECT who, dedup_id FROM alice.sent WHERE answer <> 'refused'});
-none('each sender is heard in his order (I8, R03)', q{SELECT who, dedup_id FROM (SELECT *, (payload ->> 1)::int AS k, lag((payload ->> 1)::int) OVER (PARTITION BY who, payload -> 0 ORDER BY n) AS before FROM alice.heard) x WHERE k <= before});
+none('none is there that was refused, or that no sender sent (I8)', qq{$found SELECT * FROM found EXCEPT SELECT who, dedup_id FROM alice.sent WHERE answer <> 'refused'});
+none('signals are heard in the order of their sender (I8, R03)', q{SELECT who, dedup_id FROM (SELECT *, (payload ->> 1)::int AS k, lag((payload ->> 1)::int) OVER (PARTITION BY who, payload -> 0 ORDER BY n) AS before FROM alice.heard) x WHERE k <= before});
 none('what is heard is what was counted from run to run (67)', q{SELECT workflow_id, result, (SELECT count(*) FROM alice.heard h WHERE h.who = w.workflow_id) FROM aion.workflow_run w
 	WHERE workflow_type = 'listens' AND status = 'completed' AND result::int <> (SELECT count(*) FROM alice.heard h WHERE h.who = w.workflow_id)});
 
@@ -261,7 +261,8 @@ cmp_ok(count_of(q{alice.child WHERE parent_result ? 'ends'}), '>', $cycles, 'eno
 none('each child exists once, has come to an end, and it was told at most once (I10, 61)', q{SELECT * FROM alice.child WHERE child IS NULL OR chains <> 1 OR status = 'continued_as_new' OR told > 1});
 none('parents have seen what became of their children (63)', q{SELECT * FROM alice.child WHERE parent_result ? 'ends' AND (told <> 1 OR parent_result -> 'ends' -> (n - 1) IS DISTINCT FROM ended)});
 none('and of all of them', q{SELECT parent FROM alice.child WHERE parent_result ? 'ends' GROUP BY parent, parent_result HAVING count(*) <> jsonb_array_length(parent_result -> 'ends')});
-none('nobody is terminated whom nobody wanted to', q{SELECT * FROM alice.child c WHERE status = 'terminated' AND parent_close <> 'terminate'
+none('no child is terminated without a request, or a parent that terminates it', q{
+	SELECT * FROM alice.child c WHERE status = 'terminated' AND parent_close <> 'terminate'
 	AND NOT EXISTS (SELECT FROM aion.history_event h WHERE h.run_key = c.child AND h.event_type = 'WorkflowTerminated' AND h.attributes ->> 'reason' = 'by chance')});
 
 # I10, 82, R20: one run per tick, and no tick of the one that allows all is missing.

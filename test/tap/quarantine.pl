@@ -25,7 +25,7 @@ if plpy.execute("SELECT count(*) AS n FROM alice.harmless")[0]["n"] == 0:
 return "harmless now"
 $$;
 	ALTER FUNCTION alice.crash() OWNER TO alice});
-# Somebody else's run is in flight each time the bad one crashes the server.
+# A run of another owner is in flight each time the bad one crashes the server.
 $node->safe_psql('postgres', q{
 	CREATE ROLE bob LOGIN;
 	SELECT aion.grant_usage('bob');
@@ -89,7 +89,7 @@ $node->safe_psql('postgres', q{INSERT INTO alice.harmless VALUES ('x'); SELECT a
 wait_until($node, 'but when it is resumed', q{SELECT count(*) = 2 FROM aion.workflow_run WHERE workflow_id ~ '^bad/' AND status = 'completed'});
 is($node->safe_psql('postgres', q{SELECT state, reason IS NULL, runs FROM aion.schedule}), 'active|t|2', 'and then it is what it was');
 
-# Nobody is blamed when the server is stopped, however many processes are in the middle of a run.
+# No run is blamed when the server is stopped, however many processes are in the middle of a run.
 $node->append_conf('postgresql.conf', 'aion.max_runners = 6');
 $node->restart;
 $node->safe_psql('postgres', q{

@@ -53,7 +53,7 @@ my $cpu = sub {
 };
 my $ticks = -r "/proc/$session[0]{pid}/stat" ? $cpu->() : undef;
 $node->safe_psql('postgres', 'SELECT pg_sleep(5)');
-is($node->safe_psql('postgres', $xacts), $before, 'nobody has begun a transaction in five seconds');
+is($node->safe_psql('postgres', $xacts), $before, 'no session has begun a transaction in five seconds');
 cmp_ok($node->safe_psql('postgres', q{SELECT xact_commit FROM pg_stat_database WHERE datname = 'postgres'}) - $committed, '<', 10,
 	'and the transactions of the database are those of this test');
 SKIP:
@@ -67,9 +67,9 @@ SKIP:
 my $prepared = session($node, 'alice');
 say_to($prepared, "BEGIN; SELECT aion.terminate_workflow('w9'); PREPARE TRANSACTION 'nine'; SELECT 'prepared';\n", qr/prepared\n/);
 $node->safe_psql('postgres', 'CALL aion.drive()', connstr => $alice);
-wait_until($node, 'whoever waits for the prepared end waits on', "SELECT count(*) = 20 $waiting");
+wait_until($node, 'sessions that wait for the prepared end wait on', "SELECT count(*) = 20 $waiting");
 $node->safe_psql('postgres', "COMMIT PREPARED 'nine'");
-wait_until($node, 'nobody waits any longer', "SELECT count(*) = 0 $waiting");
+wait_until($node, 'no session waits any longer', "SELECT count(*) = 0 $waiting");
 my $told = 0;
 for my $i (0 .. $waiters - 1)
 {
@@ -113,6 +113,6 @@ wait_until($node, 'one waits', "SELECT count(*) = 1 $waiting");
 all_sound($node, 'many waiters');
 $node->safe_psql('postgres', 'DROP EXTENSION aion CASCADE');
 say_to($session[0], '', qr/ERROR/);
-like($session[0]{err}, qr/ERROR:.*(is not installed|does not exist)/, 'who waits when the extension is dropped hears of it');
+like($session[0]{err}, qr/ERROR:.*(is not installed|does not exist)/, 'a session that waits when the extension is dropped gets an error');
 $_->{run}->finish for map { $_->{in} .= "\\q\n"; $_ } @session, $prepared;
 done_testing();

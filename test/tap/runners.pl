@@ -73,7 +73,7 @@ cmp_ok(quick('alice', 20), '<', 4, 'one runner stays free for those that are qui
 cmp_ok(quick('bob', 20), '<', 4, 'another owner gets room');
 wait_until($node, 'the slow ones end', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL});
 
-# Somebody holds a row.
+# A session holds a row.
 my $holder = session($node, 'alice');
 say_to($holder, "BEGIN; UPDATE account SET balance = balance WHERE id = 1; SELECT 'held';\n", qr/held/);
 as('alice', q{SELECT aion.start_workflow('alice books', '{"id": 1}', workflow_id => 'b' || i) FROM generate_series(1, 5) i});
@@ -81,15 +81,15 @@ cmp_ok(quick('alice', 100), '<', 5, 'runs that wait for a lock hold up no other 
 cmp_ok(quick('alice', 100), '<', 5, 'nor later ones');
 cmp_ok(quick('bob', 20), '<', 5, 'nor those of another owner');
 is(is_open('books'), 5, 'the lock is still held');
-is($node->safe_psql('postgres', q{SELECT DISTINCT status, turn_failures FROM aion.workflow_run WHERE workflow_id ~ '^b\d$'}), 'running|0', 'who waits has not failed');
+is($node->safe_psql('postgres', q{SELECT DISTINCT status, turn_failures FROM aion.workflow_run WHERE workflow_id ~ '^b\d$'}), 'running|0', 'a run that waits has not failed');
 say_to($holder, "COMMIT; SELECT 'let go';\n", qr/let go/);
 wait_until($node, 'they go on when it is released', q{SELECT count(*) = 5 FROM aion.workflow_run WHERE status = 'completed' AND workflow_id ~ '^b\d$' AND result = '"booked"'});
 is(as('alice', 'SELECT balance FROM account WHERE id = 1'), '5', 'each once');
 
-# Somebody holds workflow ids that children are to have.
+# A session holds workflow ids that children are to have.
 say_to($holder, "BEGIN; SELECT count(aion.start_workflow('alice quick', workflow_id => 'c' || i)) FROM generate_series(1, 200) i; SELECT 'started';\n", qr/started/);
 as('alice', q{SELECT aion.start_workflow('alice parent', jsonb_build_object('child', 'c' || i), workflow_id => 'p' || i) FROM generate_series(1, 200) i});
-cmp_ok(quick('alice', 100), '<', 8, 'starts that somebody has not committed hold up no other run');
+cmp_ok(quick('alice', 100), '<', 8, 'starts that a session has not committed hold up no other run');
 cmp_ok(quick('bob', 20), '<', 8, 'nor those of another owner');
 is(is_open('parent'), 200, 'they are not committed yet');
 is($node->safe_psql('postgres', q{SELECT sum(turn_failures) FROM aion.workflow_run WHERE workflow_id ~ '^p\d+$'}), '0', 'and no parent has failed');
@@ -120,7 +120,7 @@ short('bob', 'short of bob');
 as('bob', q{SELECT aion.start_workflow('bob long', workflow_id => 'l of bob')});
 wait_until($node, 'one of another', "SELECT ($executing 'bob') = 1");
 short('carol', 'short of carol');
-is($node->safe_psql('postgres', qq{SELECT ($executing 'alice'), ($executing 'bob')}), '1|1', 'an owner who has two gives one up for it, and each keeps one');
+is($node->safe_psql('postgres', qq{SELECT ($executing 'alice'), ($executing 'bob')}), '1|1', 'an owner that has two gives one up for it, and each keeps one');
 cmp_ok(quick('bob', 20), '<', 5, 'turns have room all the time');
 as('alice', q{SELECT aion.terminate_workflow('l' || i) FROM generate_series(1, 5) i});
 as('bob', q{SELECT aion.terminate_workflow('l of bob')});
@@ -171,7 +171,7 @@ SKIP:
 	$node->safe_psql('postgres', 'ALTER SYSTEM RESET aion.runner_idle_timeout; SELECT pg_reload_conf()');
 }
 
-# Whoever drives does not wait for ever either.
+# A session that drives does not wait for ever either.
 my $alone = new_node('alone');
 install($alone);
 my @alice = (connstr => $alone->connstr('postgres') . ' user=alice');

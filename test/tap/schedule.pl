@@ -72,7 +72,7 @@ is($node->safe_psql('postgres', qq{SELECT count(*), count(*) FILTER (WHERE jobna
 $node->safe_psql('postgres', qq{SELECT aion.delete_schedule('$long 1'), aion.delete_schedule('$long 2')}, @alice);
 is($node->safe_psql('postgres', qq{SELECT count(*) FROM cron.job WHERE command ~ '$long'}), '0', '... and none is left');
 
-# Pausing takes the job away, resuming brings it back, and a name that is told to nobody stays where it is.
+# Pausing takes the job away, resuming brings it back, and a delete that is rolled back leaves it where it is.
 $node->safe_psql('postgres', q{SELECT aion.pause_schedule('nightly')}, @alice);
 is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job WHERE command = 'SELECT aion.ring_schedule(''nightly'')'}), '0', 'a paused schedule has no job');
 $node->safe_psql('postgres', q{SELECT aion.resume_schedule('nightly'); BEGIN; SELECT aion.delete_schedule('nightly'); ROLLBACK}, @alice);
@@ -82,7 +82,7 @@ is($node->safe_psql('postgres', q{SELECT schedule FROM cron.job WHERE command = 
 $node->safe_psql('postgres', q{SELECT aion.update_schedule('nightly', every => '1 day')}, @alice);
 is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job WHERE command = 'SELECT aion.ring_schedule(''nightly'')'}), '0', 'an interval needs none');
 
-# pg_cron rings, a runner of alice's starts the run; and a job of anybody's removes old ones.
+# pg_cron rings, a runner of alice's starts the run; and a job that a user has made removes old ones.
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION once() RETURNS int LANGUAGE sql AS 'SELECT 1';
 	SELECT aion.register_workflow('once', 'once()'), aion.start_workflow('once')}, @alice);
@@ -136,7 +136,7 @@ wait_until($node, 'all that was started ends', q{SELECT count(*) = 0 FROM aion.w
 all_ticked('quick', 1, 'downtime, catch_up all');
 all_sound($node, 'downtime');
 
-# An owner who cannot have a process for a while: the ticks are late, and go on by themselves.
+# An owner that cannot have a process for a while: the ticks are late, and go on by themselves.
 $node->safe_psql('postgres', q{SELECT aion.resume_schedule('quick')}, @alice);
 $node->safe_psql('postgres', q{ALTER ROLE alice NOLOGIN; SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'aion runner'});
 wait_until($node, 'without LOGIN ticks are late', q{SELECT max(nominal_at) < now() - interval '3 s' FROM aion.schedule_tick WHERE schedule = 'quick'});
@@ -144,7 +144,7 @@ $node->safe_psql('postgres', 'ALTER ROLE alice LOGIN');
 wait_until($node, 'and go on with it', q{SELECT max(nominal_at) > now() - interval '2 s' FROM aion.schedule_tick WHERE schedule = 'quick'});
 $node->safe_psql('postgres', q{SELECT aion.pause_schedule('quick')}, @alice);
 
-# R20: everybody at once, rings, ticks, changes and deaths.
+# R20: all at once: rings, ticks, changes and deaths.
 $node->safe_psql('postgres', q{SELECT aion.resume_schedule('quick')}, @alice);
 my @sessions = map { session($node, 'alice') } 1 .. 4;
 for my $i (0 .. $#sessions)
@@ -154,7 +154,7 @@ for my $i (0 .. $#sessions)
 	say_to($sessions[$i], join("\n", map { "$sql" } 1 .. 50) . "\nSELECT 'all ' || 'done';\n");
 }
 say_to($_, '', qr/all done/) for @sessions;
-is(join('', map { $_->{err} } @sessions), '', 'nobody got an error');
+is(join('', map { $_->{err} } @sessions), '', 'no session got an error');
 $_->{run}->finish for map { $_->{in} .= "\\q\n"; $_ } @sessions;
 $node->safe_psql('postgres', q{SELECT aion.pause_schedule('quick')}, @alice);
 wait_until($node, 'all that was started ends', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL});
@@ -162,7 +162,7 @@ wait_until($node, 'nothing is pending', q{SELECT count(*) = 0 FROM aion.schedule
 wait_until($node, 'all that was started ends', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL});
 is($node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT workflow FROM alice.effect GROUP BY workflow HAVING count(*) > 1) x}), '0', 'no tick had its effect twice');
 is($node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE NOT EXISTS (SELECT FROM alice.effect e WHERE e.workflow = t.workflow_id)) FROM aion.schedule_tick t WHERE state = 'started'}), '0', 'and each had one');
-all_sound($node, 'everybody at once');
+all_sound($node, 'all at once');
 
 # A dump does not carry the jobs; health() says so, and one function makes them again. So does the schedule's next ring.
 $node->safe_psql('postgres', q{SELECT aion.resume_schedule('minute'), aion.resume_schedule('late')}, @alice);
@@ -172,7 +172,8 @@ $node->safe_psql('postgres', q{SELECT aion.ring_schedule('minute')}, @alice);
 is($node->safe_psql('postgres', q{SELECT count(*) FROM cron.job}), '1', 'a ring repairs its own');
 is($node->safe_psql('postgres', q{SELECT aion.repair_schedules()}), $node->safe_psql('postgres', q{SELECT count(*) - 1 FROM aion.schedule WHERE cron IS NOT NULL AND state = 'active'}), 'and a function all of them');
 is($node->safe_psql('postgres', q{SELECT ok FROM aion.health() WHERE "check" = 'pg_cron'}), 't', 'health() is content');
-# In a restored copy nothing ticks, whoever rings, until it is adopted; then what it has missed is caught up. Where pg_cron is not, health() says so.
+# In a restored copy nothing ticks, whichever role rings, until it is adopted; then what it has missed is caught up.
+# Where pg_cron is not, health() says so.
 my $dump = $node->basedir . '/schedules.sql';
 $node->safe_psql('postgres', q{SELECT aion.resume_schedule('quick'); SELECT aion.update_schedule('quick', catch_up => 'one')}, @alice);
 $node->safe_psql('postgres', 'CREATE DATABASE copy');

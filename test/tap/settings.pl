@@ -88,7 +88,7 @@ for my $when ('result', "result -> 'again'")
 			$seen{$name}, "$when: code sees $name");
 	}
 	is($node->safe_psql('postgres', "SELECT concat_ws(' ', $when ->> 'user', $when ->> 'session', $when ->> 'role') FROM aion.workflow_run WHERE workflow_id = 'w'", @sane),
-		'alice alice none', 'and is nobody but the owner of the run');
+		'alice alice none', 'and is executed as the owner of the run, and as no other role');
 }
 is($node->safe_psql('postgres', q{SELECT result ->> 'code' FROM aion.workflow_run WHERE workflow_id = 'w'}, @sane), '3ms', 'so does the workflow itself');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM hostile.tripwire', @sane), '0', 'the engine calls nothing of theirs');

@@ -1,5 +1,5 @@
 # T49, C13, R12, R13, 56-58: signals on a real server: a thousand a second to one run, senders that are killed and ask again,
-# senders who do not commit, and what a crash leaves in the inbox.
+# senders that do not commit, and what a crash leaves in the inbox.
 use strict;
 use warnings;
 use lib 'test/tap/lib';
@@ -45,7 +45,7 @@ stop_counting('flood');
 wait_until($node, "T49: a run takes in $sent signals", ended('flood'));
 is($node->safe_psql('postgres', q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'flood'}), $sent, 'each of them once');
 
-# Senders are killed with the server; who got no answer asks again under the same id.
+# Senders are killed with the server; a sender that got no answer asks again under the same id.
 start('crash');
 my @senders;
 for my $sender (1 .. 4)
@@ -76,12 +76,12 @@ is($node->safe_psql('postgres', q{SELECT result FROM aion.workflow_run WHERE wor
 is($node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT (attributes -> 'payload' ->> 1)::int AS n, lag((attributes -> 'payload' ->> 1)::int, 1, 0) OVER (PARTITION BY attributes -> 'payload' -> 0 ORDER BY seq) AS before
 	FROM aion.history('crash') WHERE jsonb_typeof(attributes -> 'payload') = 'array') x WHERE n <> before + 1}), '0', '57: those of each sender in the order they were sent');
 
-# C13: a sender who does not commit holds up nobody.
+# C13: a sender that does not commit holds up no run and no other sender.
 start('held');
 my $idler = session($node, 'alice');
 say_to($idler, "BEGIN; SELECT aion.signal_workflow('held', 'n', '1'), 'idle';\n", qr/idle/);
 $node->safe_psql('postgres', q{SELECT aion.signal_workflow('held', 'n', '2')}, @alice);
-wait_until($node, 'R13: a later one overtakes him', q{SELECT count(*) = 1 FROM aion.history('held') WHERE event_type = 'SignalReceived'});
+wait_until($node, 'R13: a later one overtakes it', q{SELECT count(*) = 1 FROM aion.history('held') WHERE event_type = 'SignalReceived'});
 stop_counting('held');
 wait_until($node, 'C13: and the run ends without him', ended('held'));
 say_to($idler, "COMMIT; SELECT 'let go';\n", qr/let go/);
@@ -94,7 +94,7 @@ $node->safe_psql('postgres', q{SELECT aion.purge_workflows('0')}, @alice);
 say_to($idler, "COMMIT; SELECT 'let go again';\n", qr/let go again/);
 wait_until($node, 'what was sent to a run that is purged is dropped', 'SELECT count(*) = 0 FROM aion._inbox');
 
-# A prepared sender, and what is found after a restart that nobody had heard of.
+# A prepared sender, and a signal that is found after a restart, though no process had a hint of it.
 start('prepared');
 say_to($idler, "BEGIN; SELECT aion.signal_workflow('prepared', 'n', '\"stop\"'); PREPARE TRANSACTION 'p'; SELECT 'prepared it';\n", qr/prepared it/);
 say_to($idler, "COMMIT PREPARED 'p'; SELECT 'decided';\n", qr/decided/);

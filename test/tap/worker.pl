@@ -58,7 +58,7 @@ is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT key) FROM payme
 is($node->safe_psql('postgres', q{SELECT task_queue, started_per_second > 0 AND started_per_second < 9, finished_per_second > 0 AND finished_per_second < 9 FROM aion.stat_queue}, @alice),
 	'bank|t|t', 'about so many per second of the last minute');
 $node->safe_psql('postgres', q{CREATE ROLE bob LOGIN; SELECT aion.grant_usage('bob')});
-is($node->safe_psql('postgres', 'SELECT count(*) FROM aion.stat_queue', connstr => $node->connstr('postgres') . ' user=bob'), '0', 'nobody else sees that');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM aion.stat_queue', connstr => $node->connstr('postgres') . ' user=bob'), '0', 'no other role sees that');
 
 # A held snapshot keeps what was claimed in the index. A session that claims notices, and steps over it no more, but over nothing
 # that waits: by priority, then in order, as ever.
@@ -109,7 +109,7 @@ ask($worker, again($_)) for qw(b a);
 deep('e', 0);
 claimed('tried again: by the time of the next attempt', 'd b a e');
 ask($other, 'BEGIN'); ask($other, again('c'));
-ask($other, 'SELECT pg_sleep(1.2)'); # it commits longer after it was due than anybody waits for
+ask($other, 'SELECT pg_sleep(1.2)'); # it commits longer after it was due than any worker waits for
 ask($worker, $look);
 ask($other, 'COMMIT');
 my $tries = 0;

@@ -22,7 +22,7 @@ sub new_node
 	return $node;
 }
 
-# The extension, and a role alice who may use it and owns a schema of her name.
+# The extension, and a role alice that may use it and owns a schema of the same name.
 sub install
 {
 	my ($node, $database) = @_;

@@ -28,7 +28,7 @@ def settle(db, task, broken):
         with db.transaction():
             db.execute("INSERT INTO alice.fee (key, attempt) VALUES (%s, %s)", (key, attempt))
             db.execute("SELECT aion.complete_activity(%s, to_jsonb(%s::int))", (token, attempt))
-            if broken:  # what becomes of the COMMIT nobody will tell us
+            if broken:  # the worker is not told what becomes of the COMMIT
                 db.pgconn.send_query(b"COMMIT")
                 db.close()
                 raise psycopg.OperationalError("lost")

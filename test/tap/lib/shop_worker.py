@@ -1,5 +1,5 @@
 # A worker of test/tap/examples.pl for the orders of examples/order_saga.sql. The bank and the carrier are other systems: what they
-# have done is done, whatever becomes of the worker, who may die before he tells, be too late, or say that he does not know.
+# have done is done, whatever becomes of the worker, which may die before it tells, be too late, or say that it does not know.
 import os
 import random
 import signal
