@@ -5,6 +5,10 @@
 # make bench, demo, test
 #                       set up everything on a fresh Debian machine, then do what they say
 # make test-fresh       does so in minimal systems of two releases of Debian
+# make test-long        runs the tests of processes with a hundred faults instead of a dozen
+# make test-majors      runs all suites with each major version of PostgreSQL that Debian carries
+# make test-package     builds, installs and tests the Debian packages in minimal systems
+# make docs, dist       build the site of the documentation, and the archive of a release, in output/
 # test/README.md tells how to run a single test.
 
 EXTENSION = aion
@@ -46,7 +50,7 @@ endif
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 all: $(ASSEMBLED_SQL)
-else ifeq ($(filter bench demo test test-fresh check-style,$(MAKECMDGOALS)),)
+else ifeq ($(filter bench demo dist docs test test-% check-style,$(MAKECMDGOALS)),)
 $(error aion is built with PGXS: install the development package of PostgreSQL, or use "make test")
 endif
 
@@ -67,7 +71,7 @@ output/%/expected:
 	mkdir -p $(@D)
 	ln -sfn $(CURDIR)/expected $@
 
-.PHONY: accept bench check-style demo test test-fresh
+.PHONY: accept bench check-style demo dist docs docs/reference.md test test-fresh test-long test-majors test-package
 
 # Takes over the output of the last run; look at "git diff expected" before committing it.
 accept:
@@ -87,3 +91,23 @@ test:
 
 test-fresh:
 	test/fresh
+
+test-long:
+	AION_CYCLES=$${AION_CYCLES:-100} test/run style tap
+
+test-majors:
+	test/majors
+
+test-package:
+	test/package
+
+docs/reference.md:
+	PG_CONFIG=$(PG_CONFIG) docs/write_reference
+
+docs:
+	docs/build
+
+dist:
+	mkdir -p output
+	git archive --format zip --prefix aion-$(EXTENSION_VERSION)/ -o output/aion-$(EXTENSION_VERSION).zip HEAD
+	git archive --format tar.gz --prefix aion-$(EXTENSION_VERSION)/ -o output/aion-$(EXTENSION_VERSION).tar.gz HEAD

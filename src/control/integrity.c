@@ -7,6 +7,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/tuplestore.h"
 
 #include "code/owner.h"
 #include "support/extension.h"

@@ -26,13 +26,13 @@
 static void push_key(JsonObject *object, const char *key);
 static void push_string(JsonObject *object, JsonbIteratorToken token, const char *value);
 static bool find_member(const Jsonb *object, const char *key, JsonbValue *value);
-static void push_json(JsonbParseState **state, JsonbIteratorToken token, const Jsonb *json);
+static void push_json(AionJsonState *state, JsonbIteratorToken token, const Jsonb *json);
 
 void
 aion_object_begin(JsonObject *object)
 {
-	object->state = NULL;
-	pushJsonbValue(&object->state, WJB_BEGIN_OBJECT, NULL);
+	memset(&object->state, 0, sizeof(object->state));
+	aion_compat_push_json(&object->state, WJB_BEGIN_OBJECT, NULL);
 }
 
 /*
@@ -54,7 +54,7 @@ aion_object_int(JsonObject *object, const char *key, int64 value)
 
 	push_key(object, key);
 	number.val.numeric = DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(value)));
-	pushJsonbValue(&object->state, WJB_VALUE, &number);
+	aion_compat_push_json(&object->state, WJB_VALUE, &number);
 }
 
 /*
@@ -87,7 +87,8 @@ aion_object_json(JsonObject *object, const char *key, const Jsonb *value)
 Jsonb *
 aion_object_end(JsonObject *object)
 {
-	return JsonbValueToJsonb(pushJsonbValue(&object->state, WJB_END_OBJECT, NULL));
+	aion_compat_push_json(&object->state, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(object->state.result);
 }
 
 /*
@@ -96,19 +97,20 @@ aion_object_end(JsonObject *object)
 Jsonb *
 aion_json_array(Jsonb **elements, int count)
 {
-	JsonbParseState *state = NULL;
+	AionJsonState state = {0};
 
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	aion_compat_push_json(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < count; i++)
 	{
 		JsonbValue null = {.type = jbvNull};
 
 		if (elements[i] == NULL)
-			pushJsonbValue(&state, WJB_ELEM, &null);
+			aion_compat_push_json(&state, WJB_ELEM, &null);
 		else
 			push_json(&state, WJB_ELEM, elements[i]);
 	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	aion_compat_push_json(&state, WJB_END_ARRAY, NULL);
+	return JsonbValueToJsonb(state.result);
 }
 
 Jsonb *
@@ -166,7 +168,7 @@ aion_json_int(const Jsonb *object, const char *key, int32 absent)
 
 	if (!find_member(object, key, &value) || value.type != jbvNumeric)
 		return absent;
-	number = numeric_int4_opt_error(value.val.numeric, &is_out_of_range);
+	number = aion_compat_numeric_int4(value.val.numeric, &is_out_of_range);
 	return is_out_of_range ? absent : number;
 }
 
@@ -344,14 +346,14 @@ push_string(JsonObject *object, JsonbIteratorToken token, const char *value)
 
 	string.val.string.val = unconstify(char *, value);
 	string.val.string.len = strlen(value);
-	pushJsonbValue(&object->state, token, &string);
+	aion_compat_push_json(&object->state, token, &string);
 }
 
 /*
  * Pushes a whole value: a scalar as itself, a container as it is stored.
  */
 static void
-push_json(JsonbParseState **state, JsonbIteratorToken token, const Jsonb *json)
+push_json(AionJsonState *state, JsonbIteratorToken token, const Jsonb *json)
 {
 	JsonbValue value;
 
@@ -362,7 +364,7 @@ push_json(JsonbParseState **state, JsonbIteratorToken token, const Jsonb *json)
 		value.val.binary.data = unconstify(JsonbContainer *, &json->root);
 		value.val.binary.len = VARSIZE(json) - VARHDRSZ;
 	}
-	pushJsonbValue(state, token, &value);
+	aion_compat_push_json(state, token, &value);
 }
 
 static bool

@@ -8,6 +8,8 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
+#include "support/pg_compat.h"
+
 /* Names of workflows, activities and timers, in bytes. */
 #define AION_NAME_MAX 255
 
@@ -17,7 +19,7 @@
 /* An object under construction. */
 typedef struct JsonObject
 {
-	JsonbParseState *state;
+	AionJsonState state;
 } JsonObject;
 
 extern void aion_object_begin(JsonObject *object);

@@ -1,16 +1,23 @@
 /*
  * pg_compat.h
- *		Differences between the supported majors of PostgreSQL, 15 to 18: the only place that
+ *		Differences between the supported majors of PostgreSQL, 15 to 19: the only place that
  *		looks at PG_VERSION_NUM.
  */
 #ifndef AION_PG_COMPAT_H
 #define AION_PG_COMPAT_H
 
 #include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#if PG_VERSION_NUM >= 190000
+#include "nodes/miscnodes.h"
+#include "optimizer/pathnode.h"
+#endif
 
 #if PG_VERSION_NUM < 150000
 #error "aion needs PostgreSQL 15 or newer"
@@ -26,6 +33,8 @@
 	(object_aclcheck(ProcedureRelationId, (fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #define aion_compat_may_connect(db, role)                                                          \
 	(object_aclcheck(DatabaseRelationId, (db), (role), ACL_CONNECT) == ACLCHECK_OK)
+#define aion_compat_may_use(schema, role)                                                          \
+	(object_aclcheck(NamespaceRelationId, (schema), (role), ACL_USAGE) == ACLCHECK_OK)
 #else
 #define aion_compat_owns_database(db, role) pg_database_ownercheck((db), (role))
 #define aion_compat_owns_extension(ext, role) pg_extension_ownercheck((ext), (role))
@@ -34,6 +43,8 @@
 	(pg_proc_aclcheck((fn), (role), ACL_EXECUTE) == ACLCHECK_OK)
 #define aion_compat_may_connect(db, role)                                                          \
 	(pg_database_aclcheck((db), (role), ACL_CONNECT) == ACLCHECK_OK)
+#define aion_compat_may_use(schema, role)                                                          \
+	(pg_namespace_aclcheck((schema), (role), ACL_USAGE) == ACLCHECK_OK)
 #endif
 
 /* 16 can let a member inherit from a role without becoming it. */
@@ -43,8 +54,11 @@
 #define aion_compat_may_become(member, role) is_member_of_role((member), (role))
 #endif
 
-/* 16 can insert into summarizing indexes alone. */
-#if PG_VERSION_NUM >= 160000
+/* 16 can insert into summarizing indexes alone; 19 takes flags. */
+#if PG_VERSION_NUM >= 190000
+#define aion_compat_insert_index_tuples(target, slot, estate)                                      \
+	ExecInsertIndexTuples((target), (estate), 0, (slot), NIL, NULL)
+#elif PG_VERSION_NUM >= 160000
 #define aion_compat_insert_index_tuples(target, slot, estate)                                      \
 	ExecInsertIndexTuples((target), (slot), (estate), false, false, NULL, NIL, false)
 #else
@@ -106,6 +120,57 @@
 #define AION_COMPAT_MY_PROC_NUMBER MyProcNumber
 #else
 #define AION_COMPAT_MY_PROC_NUMBER MyProc->pgprocno
+#endif
+
+/* 19 has a struct for json that is being made, and returns none of it. */
+#if PG_VERSION_NUM >= 190000
+typedef JsonbInState AionJsonState;
+#define aion_compat_push_json(state, token, value) pushJsonbValue((state), (token), (value))
+#else
+typedef struct AionJsonState
+{
+	JsonbParseState *parse_state;
+	JsonbValue *result;
+} AionJsonState;
+#define aion_compat_push_json(state, token, value)                                                 \
+	((void) ((state)->result = pushJsonbValue(&(state)->parse_state, (token), (value))))
+#endif
+
+/* 19 reports numbers that are out of range softly. */
+#if PG_VERSION_NUM >= 190000
+static inline int32
+aion_compat_numeric_int4(Numeric number, bool *is_out_of_range)
+{
+	ErrorSaveContext context = {.type = T_ErrorSaveContext};
+	int32 result = numeric_int4_safe(number, (Node *) &context);
+
+	*is_out_of_range = context.error_occurred;
+	return result;
+}
+#else
+#define aion_compat_numeric_int4(number, is_out_of_range)                                          \
+	numeric_int4_opt_error((number), (is_out_of_range))
+#endif
+
+/* 19 has a level for each type of process. */
+#if PG_VERSION_NUM >= 190000
+#define AION_COMPAT_LOG_MIN_MESSAGES log_min_messages[MyBackendType]
+#else
+#define AION_COMPAT_LOG_MIN_MESSAGES log_min_messages
+#endif
+
+/* 19 calls another hook when it has read what the planner knows of a table. */
+#if PG_VERSION_NUM >= 190000
+#define AION_COMPAT_TABLE_HOOK build_simple_rel_hook
+#define AION_COMPAT_TABLE_HOOK_TYPE build_simple_rel_hook_type
+#define AION_COMPAT_TABLE_PARAMETERS PlannerInfo *root, RelOptInfo *info, RangeTblEntry *entry
+#define AION_COMPAT_TABLE_ARGUMENTS root, info, entry
+#else
+#define AION_COMPAT_TABLE_HOOK get_relation_info_hook
+#define AION_COMPAT_TABLE_HOOK_TYPE get_relation_info_hook_type
+#define AION_COMPAT_TABLE_PARAMETERS                                                               \
+	PlannerInfo *root, Oid relation, bool is_parent, RelOptInfo *info
+#define AION_COMPAT_TABLE_ARGUMENTS root, relation, is_parent, info
 #endif
 
 #endif

@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 
 #include "support/extension.h"
+#include "support/pg_compat.h"
 #include "support/statement.h"
 
 /* What the planner is told of every table. */
@@ -29,13 +30,13 @@
 #define INDEX_PAGES 4000
 
 static bool planning = false;
-static get_relation_info_hook_type next_relation_info = NULL;
+static AION_COMPAT_TABLE_HOOK_TYPE next_table_info = NULL;
 static get_relation_stats_hook_type next_relation_stats = NULL;
 
 static int statement_execute(Statement *statement, Datum *values, const char *nulls);
 static void lock_as_writer(const Statement *statement);
 static void note_tables(Statement *statement);
-static void tell_size(PlannerInfo *root, Oid relation, bool is_parent, RelOptInfo *info);
+static void tell_size(AION_COMPAT_TABLE_PARAMETERS);
 static bool withhold_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber column,
 						   VariableStatData *stats);
 static void prepare(Statement *statement);
@@ -45,8 +46,8 @@ static Datum row_datum(Rows rows, uint64 row, int column, bool *isnull);
 void
 aion_statement_init(void)
 {
-	next_relation_info = get_relation_info_hook;
-	get_relation_info_hook = tell_size;
+	next_table_info = AION_COMPAT_TABLE_HOOK;
+	AION_COMPAT_TABLE_HOOK = tell_size;
 	next_relation_stats = get_relation_stats_hook;
 	get_relation_stats_hook = withhold_stats;
 }
@@ -183,13 +184,13 @@ make_plan(Statement *statement)
 }
 
 static void
-tell_size(PlannerInfo *root, Oid relation, bool is_parent, RelOptInfo *info)
+tell_size(AION_COMPAT_TABLE_PARAMETERS)
 {
 	ListCell *cell;
 
-	if (next_relation_info != NULL)
-		next_relation_info(root, relation, is_parent, info);
-	if (!planning)
+	if (next_table_info != NULL)
+		next_table_info(AION_COMPAT_TABLE_ARGUMENTS);
+	if (!planning || info->rtekind != RTE_RELATION)
 		return;
 	info->pages = TABLE_PAGES;
 	info->tuples = TABLE_ROWS;

@@ -71,7 +71,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	MessageLevels levels = {client_min_messages, log_min_messages, whereToSendOutput};
+	MessageLevels levels = {client_min_messages, AION_COMPAT_LOG_MIN_MESSAGES, whereToSendOutput};
 	GuardState outside;
 	bool time_was_up;
 
@@ -106,7 +106,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 			turn->verdict = TURN_SPOILED;
 	}
 	client_min_messages = levels.client; /* after the rollback of what the code set */
-	log_min_messages = levels.log;
+	AION_COMPAT_LOG_MIN_MESSAGES = levels.log;
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
 
@@ -207,5 +207,5 @@ make_quiet(Turn *turn)
 	turn->quiet = true;
 	whereToSendOutput = DestNone; /* INFO ignores the levels */
 	client_min_messages = ERROR;
-	log_min_messages = Max(log_min_messages, ERROR);
+	AION_COMPAT_LOG_MIN_MESSAGES = Max(AION_COMPAT_LOG_MIN_MESSAGES, ERROR);
 }

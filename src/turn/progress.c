@@ -338,5 +338,5 @@ make_loud(Turn *turn)
 	turn->quiet = false;
 	whereToSendOutput = turn->loud.destination;
 	client_min_messages = turn->loud.client;
-	log_min_messages = turn->loud.log;
+	AION_COMPAT_LOG_MIN_MESSAGES = turn->loud.log;
 }
