@@ -16,7 +16,7 @@ COMMENT ON FUNCTION aion.now()
 CREATE OR REPLACE FUNCTION aion.random() RETURNS float8
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_random';
 COMMENT ON FUNCTION aion.random()
-	IS 'in workflow code: a random number from 0 to 1, the same in every replay';
+	IS 'in workflow code: a random number from 0 to 1, the same in every replay; it follows from the ids of the run';
 
 CREATE OR REPLACE FUNCTION aion.random_int(low bigint, high bigint) RETURNS bigint
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_random_int';
@@ -25,7 +25,7 @@ COMMENT ON FUNCTION aion.random_int(bigint, bigint)
 
 CREATE OR REPLACE FUNCTION aion.uuid() RETURNS uuid
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_uuid';
-COMMENT ON FUNCTION aion.uuid() IS 'in workflow code: a random uuid, the same in every replay';
+COMMENT ON FUNCTION aion.uuid() IS 'in workflow code: a random uuid, the same in every replay; it follows from the ids of the run, so it is no secret';
 
 CREATE OR REPLACE FUNCTION aion.failure() RETURNS jsonb
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_failure';

@@ -59,7 +59,7 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 		open_queries = aion_guard_open_queries();
 		aion_raised_begin(&raised, sub.context, NULL);
 		result->value = aion_attempt_call(info, handler, input);
-		if (aion_guard_open_queries() > open_queries || InSecurityRestrictedOperation())
+		if (aion_guard_open_queries() > open_queries || aion_guard_session_is_of_another())
 			aion_guard_close_portals();
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);

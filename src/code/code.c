@@ -62,6 +62,7 @@ static void add_part(StringInfo buffer, const char *part);
 static void add_part_of(StringInfo buffer, Oid sql_function, Oid function);
 static void add_attribute(StringInfo buffer, HeapTuple tuple, int attribute);
 static void add_settings(StringInfo buffer, HeapTuple tuple);
+static void add_transforms(StringInfo buffer, HeapTuple tuple);
 static const char *schema_name(int n);
 static bool reserve_place(Form_pg_proc form, int room);
 static Oid code_schema(int n);
@@ -91,6 +92,7 @@ aion_code_digest(Oid function)
 	add_part(&definition, psprintf("%c%c%c", form->provolatile, form->proisstrict ? 's' : '-',
 								   form->proretset ? 's' : '-'));
 	add_settings(&definition, tuple);
+	add_transforms(&definition, tuple);
 	ReleaseSysCache(tuple);
 	aion_code_leave_settings(level);
 	return aion_digest_hex(definition.data, definition.len, 2 * AION_DIGEST_LENGTH);
@@ -359,6 +361,27 @@ add_settings(StringInfo buffer, HeapTuple tuple)
 					  &count);
 	for (int i = 0; i < count; i++)
 		add_part(buffer, TextDatumGetCString(elements[i]));
+}
+
+/*
+ * Adds the types of TRANSFORM clauses; a function without them has the digest of earlier releases.
+ */
+static void
+add_transforms(StringInfo buffer, HeapTuple tuple)
+{
+	bool isnull;
+	Datum types = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_protrftypes, &isnull);
+	Datum *elements;
+	int count;
+
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(types), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &elements,
+					  NULL, &count);
+	for (int i = 0; i < count; i++)
+		add_part(buffer,
+				 psprintf("transform %s", format_type_extended(DatumGetObjectId(elements[i]), -1,
+															   FORMAT_TYPE_FORCE_QUALIFY)));
 }
 
 static const char *

@@ -234,13 +234,17 @@ aion_version_callable(Version *version)
 
 /*
  * Tells whether a role may execute the function that a version was made from.  A function that no
- * longer exists forbids nothing.
+ * longer exists forbids nothing.  One that is executed itself, not a copy of it, may have been made
+ * again by another role.
  */
 bool
 aion_version_may_execute(const Version *version, Oid role)
 {
 	Oid function = aion_handler_resolve(version->handler);
 
+	if (!version->copied && version->callable != NULL &&
+		!aion_owner_trusts(role, version->callable->owner))
+		return false;
 	return !OidIsValid(function) || aion_compat_may_execute(function, role);
 }
 

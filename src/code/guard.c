@@ -64,7 +64,7 @@ static const char *const untransactional_prefixes[] = {"pg_advisory_",	  "pg_cre
 static const char *const lock_prefixes[] = {"pg_advisory_lock", "pg_advisory_unlock",
 											"pg_try_advisory_lock"};
 
-/* Those that reach what the session has opened or prepared; so does EXECUTE. */
+/* Those that reach what the session has opened or prepared; so do EXECUTE and CURRENT OF. */
 static const char *const session_prefixes[] = {"lo_", "loread", "lowrite", "pg_cursor",
 											   "pg_prepared_statement"};
 static const char *const session_extension_prefixes[] = {"dblink"}; /* by named connections */
@@ -97,8 +97,14 @@ typedef struct Frame
 	void *attempt; /* AttemptInfo: of the activity that the frame is */
 	bool foreign;  /* its code is that of another role than the session's */
 	bool borrows_session; /* RESET SESSION AUTHORIZATION leads back to another role */
-	List *hidden;		  /* names of the session's cursors that its code must not fetch from */
+	List *hidden;		  /* HiddenCursor: of the session, which its code must not use */
 } Frame;
+
+typedef struct HiddenCursor
+{
+	char *name;
+	PortalStrategy strategy;
+} HiddenCursor;
 
 static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
 
@@ -144,6 +150,8 @@ static void guard_object_access(ObjectAccessType access, Oid class, Oid object, 
 static bool only_reads(UserFrame frame);
 static const char *frame_name(UserFrame frame);
 static bool is_allowed_in_body(Node *statement);
+static Node *inner_statement(Node *statement);
+static bool executes_prepared(Node *statement);
 static void renew_expressions(void);
 static uint8 judge_function(Oid function);
 static bool begins_with(const char *name, const char *const *prefixes, size_t count);
@@ -294,7 +302,8 @@ read_cursors(void)
 /*
  * Makes the cursors that are open unusable, loops of the session over queries among them: their
  * rights were checked when they were opened, as the session's.  The server refuses to fetch from,
- * move or close a cursor that it takes for active.
+ * move or close a cursor that it takes for active, and CURRENT OF one that it takes for a utility
+ * statement.
  */
 static void
 hide_cursors(Frame *frame)
@@ -308,13 +317,17 @@ hide_cursors(Frame *frame)
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
+		HiddenCursor *cursor;
 
 		if (portal == NULL || portal->status != PORTAL_READY)
 			continue;
 		MemoryContextSwitchTo(TopMemoryContext);
-		frame->hidden = lappend(frame->hidden, pstrdup(portal->name));
+		cursor = palloc(sizeof(HiddenCursor));
+		*cursor = (HiddenCursor){pstrdup(portal->name), portal->strategy};
+		frame->hidden = lappend(frame->hidden, cursor);
 		MemoryContextSwitchTo(caller);
 		portal->status = PORTAL_ACTIVE;
+		portal->strategy = PORTAL_UTIL_SELECT;
 	}
 	aion_authority_drop(&authority);
 }
@@ -326,10 +339,14 @@ show_cursors(Frame *frame)
 
 	foreach (cell, frame->hidden)
 	{
-		Portal portal = GetPortalByName(lfirst(cell));
+		HiddenCursor *cursor = lfirst(cell);
+		Portal portal = GetPortalByName(cursor->name);
 
+		if (portal != NULL && portal->strategy == PORTAL_UTIL_SELECT)
+			portal->strategy = cursor->strategy;
 		if (portal != NULL && portal->status == PORTAL_ACTIVE)
 			portal->status = PORTAL_READY;
+		pfree(cursor->name);
 	}
 	list_free_deep(frame->hidden);
 	frame->hidden = NIL;
@@ -399,6 +416,16 @@ aion_guard_close_portals(void)
 		SPI_cursor_close(portal);
 	}
 	aion_authority_drop(&authority);
+}
+
+/*
+ * Tells whether what code leaves in this session could be used later with the rights of another
+ * role.
+ */
+bool
+aion_guard_session_is_of_another(void)
+{
+	return InSecurityRestrictedOperation() || GetSessionUserId() != GetAuthenticatedUserId();
 }
 
 /*
@@ -578,7 +605,7 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 							   CreateCommandName(statement->utilityStmt)),
 						errhint(HINT)));
 	if (top->foreign && (IsA(statement->utilityStmt, ConstraintsSetStmt) ||
-						 IsA(statement->utilityStmt, ExecuteStmt)))
+						 executes_prepared(statement->utilityStmt)))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("cannot execute %s within security-restricted operation",
 							   CreateCommandName(statement->utilityStmt))));
@@ -660,8 +687,9 @@ is_allowed_in_body(Node *statement)
 	{
 		case T_VariableSetStmt:
 			return ((VariableSetStmt *) statement)->is_local;
-		case T_VariableShowStmt:
 		case T_ExplainStmt:
+			return inner_statement(statement) == NULL; /* EXPLAIN ANALYZE executes it */
+		case T_VariableShowStmt:
 		case T_DoStmt:
 		case T_CallStmt:
 		case T_FetchStmt:
@@ -670,6 +698,27 @@ is_allowed_in_body(Node *statement)
 		default:
 			return false;
 	}
+}
+
+/*
+ * Returns the utility statement that EXPLAIN or CREATE TABLE AS is about, NULL if there is none.
+ */
+static Node *
+inner_statement(Node *statement)
+{
+	Node *query = IsA(statement, ExplainStmt)		  ? ((ExplainStmt *) statement)->query
+				  : IsA(statement, CreateTableAsStmt) ? ((CreateTableAsStmt *) statement)->query
+													  : NULL;
+
+	return query != NULL && IsA(query, Query) ? ((Query *) query)->utilityStmt : NULL;
+}
+
+static bool
+executes_prepared(Node *statement)
+{
+	while (statement != NULL && !IsA(statement, ExecuteStmt))
+		statement = inner_statement(statement);
+	return statement != NULL;
 }
 
 /*

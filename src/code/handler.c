@@ -28,6 +28,7 @@
 #include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
+#include "utils/tuplestore.h"
 
 #include "code/handler.h"
 #include "code/owner.h"
@@ -39,7 +40,8 @@
 static void read_parameters(Handler *handler, HeapTuple tuple);
 static bool has_parameter(const Handler *handler, const JsonbValue *key);
 static void handler_check_keys(const Handler *handler, const Jsonb *input);
-static Jsonb *default_value(const Handler *handler, int parameter, List *defaults);
+static Jsonb *default_value(Node *written, Oid type);
+static Jsonb *handler_complete(const Handler *handler, const Jsonb *input, Oid without_code_of);
 static void add_input_context(void *label);
 static List *read_defaults(const Handler *handler);
 pg_noreturn static void refuse_code(const Handler *handler, Oid owner, const char *detail);
@@ -271,6 +273,34 @@ aion_handler_check(Oid function, Oid role)
 Jsonb *
 aion_handler_complete(const Handler *handler, const Jsonb *input)
 {
+	return handler_complete(handler, input, InvalidOid);
+}
+
+/*
+ * The same without calling functions of users, which an owner may define: in a session of another
+ * role, they could misuse the session, and the session could misuse them.
+ */
+Jsonb *
+aion_handler_complete_purely(const Handler *handler, const Jsonb *input, Oid owner)
+{
+	for (int i = 0; i < handler->parameter_count && !handler->whole_input; i++)
+	{
+		if (!aion_pure_type(handler->parameters[i].type))
+			refuse_code(handler, owner,
+						psprintf("The type of parameter \"%s\" has checks or a conversion of "
+								 "its own.",
+								 handler->parameters[i].name));
+	}
+	return handler_complete(handler, input, owner);
+}
+
+/*
+ * The defaults that are evaluated are those that were looked at: the function may be replaced at
+ * any moment.
+ */
+static Jsonb *
+handler_complete(const Handler *handler, const Jsonb *input, Oid without_code_of)
+{
 	Jsonb *complete;
 	JsonObject empty;
 	List *defaults = NIL;
@@ -291,6 +321,7 @@ aion_handler_complete(const Handler *handler, const Jsonb *input)
 	{
 		HandlerParameter *parameter = &handler->parameters[i];
 		JsonObject addition;
+		Node *value;
 
 		if (aion_json_has_member(input, parameter->name))
 			continue;
@@ -299,8 +330,16 @@ aion_handler_complete(const Handler *handler, const Jsonb *input)
 							errmsg("input of %s lacks \"%s\"", handler->label, parameter->name)));
 		if (defaults == NIL)
 			defaults = read_defaults(handler);
+		value = list_nth(defaults, i - handler->parameter_count + list_length(defaults));
+		if (OidIsValid(without_code_of) && !aion_pure_expression(value))
+			refuse_code(
+				handler, without_code_of,
+				psprintf(
+					"The default of parameter \"%s\" uses a function or type of users, or looks "
+					"at the session.",
+					parameter->name));
 		aion_object_begin(&addition);
-		aion_object_json(&addition, parameter->name, default_value(handler, i, defaults));
+		aion_object_json(&addition, parameter->name, default_value(value, parameter->type));
 		complete = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(complete),
 													  JsonbPGetDatum(aion_object_end(&addition))));
 	}
@@ -321,37 +360,6 @@ aion_handler_check_input(const Handler *handler, const Jsonb *input)
 	error_context_stack = &context;
 	(void) aion_jsonb_to_row(input, handler->parameter_row);
 	error_context_stack = context.previous;
-}
-
-/*
- * Refuses an input that cannot be completed and checked without calling functions of users: in a
- * session of another role, they could misuse the session, and the session could misuse them.
- */
-void
-aion_handler_require_no_code(const Handler *handler, const Jsonb *input, Oid owner)
-{
-	List *defaults = read_defaults(handler);
-	int first = handler->parameter_count - list_length(defaults);
-
-	for (int i = 0; i < handler->parameter_count && !handler->whole_input; i++)
-	{
-		const HandlerParameter *parameter = &handler->parameters[i];
-		bool is_given = input != NULL && aion_json_has_member(input, parameter->name);
-
-		if (!aion_pure_type(parameter->type))
-			refuse_code(handler, owner,
-						psprintf("The type of parameter \"%s\" has checks or a conversion of "
-								 "its own.",
-								 parameter->name));
-		if (!is_given && parameter->is_optional && i >= first &&
-			!aion_pure_expression(list_nth(defaults, i - first)))
-			refuse_code(
-				handler, owner,
-				psprintf(
-					"The default of parameter \"%s\" uses a function or type of users, or looks "
-					"at the session.",
-					parameter->name));
-	}
 }
 
 static void
@@ -589,10 +597,9 @@ read_defaults(const Handler *handler)
  * Evaluates the default of a parameter; json null stands for NULL.
  */
 static Jsonb *
-default_value(const Handler *handler, int parameter, List *defaults)
+default_value(Node *written, Oid type)
 {
-	int first = handler->parameter_count - list_length(defaults);
-	Expr *expression = expression_planner(list_nth(defaults, parameter - first));
+	Expr *expression = expression_planner((Expr *) written);
 	EState *estate = CreateExecutorState();
 	ExprContext *econtext = GetPerTupleExprContext(estate);
 	bool isnull;
@@ -603,7 +610,7 @@ default_value(const Handler *handler, int parameter, List *defaults)
 	if (isnull)
 		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("null")));
 	else
-		json = aion_to_jsonb(value, handler->parameters[parameter].type);
+		json = aion_to_jsonb(value, type);
 	FreeExecutorState(estate);
 	return json;
 }

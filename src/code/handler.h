@@ -46,7 +46,7 @@ extern void aion_handler_check_exists(Oid function);
 extern void aion_handler_check(Oid function, Oid role);
 extern Jsonb *aion_handler_complete(const Handler *handler, const Jsonb *input);
 extern void aion_handler_check_input(const Handler *handler, const Jsonb *input);
-extern void aion_handler_require_no_code(const Handler *handler, const Jsonb *input, Oid owner);
+extern Jsonb *aion_handler_complete_purely(const Handler *handler, const Jsonb *input, Oid owner);
 extern const char *aion_handler_misfit(const Handler *handler, const Jsonb *input);
 extern Jsonb *aion_handler_call(const Handler *handler, const Jsonb *input, bool *entered);
 extern Jsonb *aion_handler_call_pair(const Handler *handler, const Jsonb *first,

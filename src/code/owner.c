@@ -431,6 +431,8 @@ aion_owner_ineligible(Oid role)
 		return "is not permitted to log in";
 	if (!aion_compat_may_connect(MyDatabaseId, role))
 		return "is not permitted to connect to this database";
+	if (!aion_compat_may_use(aion_extension()->schema, role))
+		return "is not permitted to use schema aion";
 	return NULL;
 }
 

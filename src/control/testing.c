@@ -66,6 +66,11 @@ aion_testing_require(const char *function)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_WORKFLOW_STATE),
 						errmsg("%s() can only be used in a test", function),
 						errhint("Use SELECT aion_test.begin() first.")));
+	/* What the session has deferred would be fired with the rights of the definer. */
+	if (InLocalUserIdChange() && GetUserId() != GetOuterUserId())
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("%s() cannot be called in a SECURITY DEFINER function of another role",
+							   function)));
 }
 
 /*

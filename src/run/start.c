@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
+#include "utils/tuplestore.h"
 #include "utils/uuid.h"
 
 #include "code/guard.h"
@@ -87,7 +88,7 @@ typedef enum StartOutcome
 	START_REFUSED
 } StartOutcome;
 
-static Jsonb *check_input(StartRequest *request, const Jsonb *input);
+static Jsonb *check_input(StartRequest *request, const Jsonb *input, bool trusted);
 static Jsonb *check_input_of_other(StartRequest *request, const Jsonb *input);
 static void check_definer_frame(const StartRequest *request);
 static Run *make_run(const StartRequest *request, const Jsonb *input, const char *workflow_id);
@@ -239,17 +240,18 @@ aion_start_check(StartRequest *request, const Jsonb *input)
 {
 	aion_payload_check(input, "input");
 	if (GetUserId() == request->owner && GetSessionUserId() == request->owner)
-		return check_input(request, input);
+		return check_input(request, input, true);
 	return check_input_of_other(request, input);
 }
 
 static Jsonb *
-check_input(StartRequest *request, const Jsonb *input)
+check_input(StartRequest *request, const Jsonb *input, bool trusted)
 {
 	int level = aion_code_enter_settings(&request->code->settings);
 	TimestampTz begin;
 
-	input = aion_handler_complete(request->handler, input);
+	input = trusted ? aion_handler_complete(request->handler, input)
+					: aion_handler_complete_purely(request->handler, input, request->owner);
 	aion_handler_check_input(request->handler, input);
 	begin = aion_clock_now();
 	if (request->start_at != DT_NOEND && request->start_at > begin)
@@ -272,14 +274,13 @@ check_input_of_other(StartRequest *request, const Jsonb *input)
 	Jsonb *volatile checked = NULL;
 	Subtransaction sub;
 	GuardState outside;
+	bool trusted = aion_owner_has_role(GetUserId(), request->owner);
 
-	if (!aion_owner_has_role(GetUserId(), request->owner))
-		aion_handler_require_no_code(request->handler, input, request->owner);
 	aion_subtransaction_begin(&sub);
 	PG_TRY();
 	{
 		aion_guard_become(request->owner, &outside);
-		checked = check_input(request, input);
+		checked = check_input(request, input, trusted);
 		aion_guard_close_portals();
 		aion_guard_leave(&outside);
 		aion_subtransaction_release(&sub);

@@ -19,8 +19,8 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "code/adoption.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
@@ -28,6 +28,7 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
+#include "code/adoption.h"
 #include "code/failure.h"
 #include "code/guard.h"
 #include "code/owner.h"
@@ -91,7 +92,10 @@ static Statement select_tick =
 	STATEMENT(SELECT, "SELECT FROM aion._schedule_tick WHERE run_key = $1 AND nominal_at = $2",
 			  INT8OID, TIMESTAMPTZOID);
 static Statement select_holder = STATEMENT(
-	SELECT, "SELECT owner_key FROM aion._run WHERE workflow_id = $1 AND closed_at IS NULL",
+	SELECT,
+	"SELECT r.owner_key, e.attributes ->> 'schedule', e.attributes ->> 'started_by'"
+	" FROM aion._run r JOIN aion._event e USING (run_key) WHERE r.workflow_id = $1 AND e.seq = 1"
+	" ORDER BY r.closed_at IS NULL DESC, r.run_key DESC LIMIT 1",
 	TEXTOID);
 static Statement select_waiting =
 	STATEMENT(SELECT,
@@ -167,7 +171,7 @@ static void decide(Schedule *schedule, TimestampTz tick);
 static int count_open(const Schedule *schedule);
 static void cancel_previous(const Schedule *schedule);
 static void tick_start(Schedule *schedule, TimestampTz tick);
-static bool is_held_by_others(const Schedule *schedule, const char *workflow_id);
+static bool is_taken(const Schedule *schedule, const char *workflow_id);
 static Jsonb *try_to_start(const Schedule *schedule, TimestampTz tick, const char *workflow_id,
 						   int id_wait_ms);
 static bool put_as(const Schedule *schedule, TimestampTz tick, const char *state, TimestampTz until,
@@ -463,8 +467,8 @@ cancel_previous(const Schedule *schedule)
 
 /*
  * Starts the run of a tick, and records that or why it failed.  Workflow ids of ticks are known in
- * advance, so a run of another role that has the id, or is about to have it, must not keep the
- * schedule from starting its run: then the run gets an id that cannot be known.
+ * advance, so a run that another role or session has started under the id, or is about to, must not
+ * keep the schedule from starting its run: then the run gets an id that cannot be known.
  */
 static void
 tick_start(Schedule *schedule, TimestampTz tick)
@@ -472,8 +476,8 @@ tick_start(Schedule *schedule, TimestampTz tick)
 	char *workflow_id = tick_workflow_id_of(schedule, tick);
 	Jsonb *error = try_to_start(schedule, tick, workflow_id, ID_WAIT_MS);
 
-	if (error != NULL && (aion_failure_errcode(error) == ERRCODE_LOCK_NOT_AVAILABLE ||
-						  is_held_by_others(schedule, workflow_id)))
+	if ((error != NULL && aion_failure_errcode(error) == ERRCODE_LOCK_NOT_AVAILABLE) ||
+		is_taken(schedule, workflow_id))
 	{
 		uint64 chance;
 
@@ -489,28 +493,31 @@ tick_start(Schedule *schedule, TimestampTz tick)
 }
 
 /*
- * Tells whether a workflow id belongs to an open run that the owner of a schedule does not control.
+ * Tells whether the run of a workflow id, the open one or the latest, was started by a role that
+ * does not control the owner of a schedule: aion.grant_start() lets it start others as that owner.
  */
 static bool
-is_held_by_others(const Schedule *schedule, const char *workflow_id)
+is_taken(const Schedule *schedule, const char *workflow_id)
 {
 	NullableDatum args[] = {aion_arg_text(workflow_id)};
 	Authority authority;
-	bool held = false;
+	bool taken = false;
 	Rows rows;
-	Oid role;
 
 	aion_authority_assume(&authority);
 	rows = aion_statement_execute(&select_holder, args);
-	if (rows.count > 0)
+	if (rows.count > 0 &&
+		(aion_row_isnull(rows, 0, 2) || strcmp(aion_row_text(rows, 0, 2), schedule->name) != 0))
 	{
-		int32 holder = aion_row_int32(rows, 0, 1);
+		Oid role = aion_owner_role(schedule->owner_key);
+		Oid starter =
+			aion_row_isnull(rows, 0, 3) ? role : get_role_oid(aion_row_text(rows, 0, 3), true);
 
-		role = aion_owner_role(schedule->owner_key);
-		held = !OidIsValid(role) || !aion_owner_controls(role, holder);
+		taken = !OidIsValid(role) || !aion_owner_controls(role, aion_row_int32(rows, 0, 1)) ||
+				!OidIsValid(starter) || !aion_owner_controls(starter, schedule->owner_key);
 	}
 	aion_authority_drop(&authority);
-	return held;
+	return taken;
 }
 
 /*

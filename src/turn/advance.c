@@ -77,7 +77,7 @@ static void save_row(Run *run);
 static void block_after_failures(Run *run, const ErrorData *error);
 static void note_interrupted(int code, Datum argument);
 static void advance_find_code(Run *run, Code *code);
-static Jsonb *code_detail(const Version *version);
+static Jsonb *code_detail(const Version *version, const char *ineligible);
 static bool time_is_up(const Budget *budget);
 static void advance_add_context(void *run);
 
@@ -112,7 +112,7 @@ aion_run_advance(Run *run, Budget *budget)
 	PG_TRY();
 	{
 		advance_share(run, budget);
-		if (InSecurityRestrictedOperation())
+		if (aion_guard_session_is_of_another())
 			aion_guard_close_portals();
 		aion_subtransaction_release(&sub);
 	}
@@ -603,6 +603,7 @@ advance_find_code(Run *run, Code *code)
 {
 	Version *version = aion_version_get(run->version_key);
 	Oid owner = aion_owner_role(run->owner_key);
+	const char *ineligible = aion_owner_ineligible(owner);
 
 	memset(code, 0, sizeof(Code));
 	code->version = version;
@@ -610,14 +611,14 @@ advance_find_code(Run *run, Code *code)
 	code->handler = aion_version_callable(version);
 	if (code->handler == NULL)
 		code->blocked = BLOCKED_MISSING_CODE;
-	else if (aion_owner_ineligible(owner) != NULL || !aion_version_may_execute(version, owner))
+	else if (ineligible != NULL || !aion_version_may_execute(version, owner))
 		code->blocked = BLOCKED_MISSING_RIGHT;
 	if (code->blocked != NULL)
-		code->detail = code_detail(version);
+		code->detail = code_detail(version, ineligible);
 }
 
 static Jsonb *
-code_detail(const Version *version)
+code_detail(const Version *version, const char *ineligible)
 {
 	JsonObject object;
 
@@ -626,6 +627,8 @@ code_detail(const Version *version)
 	aion_object_text(&object, "version", version->version);
 	aion_object_text(&object, "function", version->handler);
 	aion_object_text(&object, "code", version->code);
+	if (ineligible != NULL)
+		aion_object_text(&object, "message", psprintf("the owner of the run %s", ineligible));
 	return aion_object_end(&object);
 }
 

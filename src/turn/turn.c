@@ -35,6 +35,12 @@ aion_turn_current(const char *function)
 				 errmsg("%s() can only be called in workflow code", function),
 				 errhint("Call it in a function that was registered with "
 						 "aion.register_workflow() and started with aion.start_workflow().")));
+	if (GetUserId() != aion_guard_user())
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_ALLOWED_HERE),
+				 errmsg("%s() cannot be called in a SECURITY DEFINER function of another role",
+						function),
+				 errdetail("It would act as the owner of the run.")));
 	if (current->verdict != TURN_GOING)
 		aion_turn_unwind(current, current->verdict);
 	if (current->raised.cancel != NULL)

@@ -328,6 +328,18 @@ BEGIN
 END $$;
 ROLLBACK;
 
+-- A function that is given its arguments in another form, by TRANSFORM, is another version.
+RESET SESSION AUTHORIZATION;
+CREATE EXTENSION jsonb_plperl;
+SET SESSION AUTHORIZATION language_user;
+CREATE FUNCTION form(given jsonb) RETURNS text LANGUAGE plperl AS $$ return ref($_[0]) ? 'structure' : 'text' $$;
+SELECT aion.register_workflow('form', 'form(jsonb)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('form', '{"a": 1}', workflow_id => 'form as text');
+CREATE OR REPLACE FUNCTION form(given jsonb) RETURNS text TRANSFORM FOR TYPE jsonb LANGUAGE plperl AS $$ return ref($_[0]) ? 'structure' : 'text' $$;
+SELECT aion.start_workflow('form', '{"a": 1}', workflow_id => 'form as structure');
+CALL aion.drive();
+SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_type = 'form' ORDER BY 1;
+
 -- aion.raised() is for workflow code.
 SELECT aion.raised();
 RESET SESSION AUTHORIZATION;
@@ -337,5 +349,5 @@ SET client_min_messages = warning;
 DROP EXTENSION aion CASCADE;
 DROP OWNED BY language_user CASCADE;
 DROP ROLE language_user;
-DROP EXTENSION plpython3u, plperl, pltcl;
+DROP EXTENSION jsonb_plperl, plpython3u, plperl, pltcl;
 CREATE EXTENSION aion;

@@ -132,7 +132,7 @@ ALTER FUNCTION atomic() SECURITY DEFINER;
 CALL aion.drive();
 SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'atomic';
 
--- Nor does a body inside another role's SECURITY DEFINER function have activities executed as that role.
+-- A SECURITY DEFINER function of another role gives no commands of the run: they would be executed as its owner.
 SET SESSION AUTHORIZATION owner_boss;
 CREATE FUNCTION lends(q text) RETURNS jsonb SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run_sql(q); END $$;
 SET SESSION AUTHORIZATION owner_alice;
@@ -140,7 +140,7 @@ CREATE FUNCTION borrows() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN lend
 SELECT aion.register_workflow('borrows', 'borrows()') IS NOT NULL AS registered;
 SELECT aion.start_workflow('borrows', workflow_id => 'borrows');
 CALL aion.drive();
-SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'borrows';
+SELECT status, error ->> 'sqlstate' AS sqlstate, error ->> 'message' AS message FROM aion.workflow_run WHERE workflow_id = 'borrows';
 
 -- A level of access belongs to a role, not to its name.
 RESET SESSION AUTHORIZATION;
@@ -370,6 +370,29 @@ END $$;
 RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size; RESET min_parallel_index_scan_size;
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
+
+-- A run whose owner may no longer use aion is blocked, not failed, and goes on with the next grant.
+CREATE ROLE owner_once LOGIN;
+SELECT aion.grant_usage('owner_once');
+SET SESSION AUTHORIZATION owner_once;
+CREATE FUNCTION naps() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('1 h'); RETURN 'rested'; END $$;
+SELECT aion.register_workflow('naps', 'naps()') IS NOT NULL AS registered;
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+GRANT owner_once TO CURRENT_USER;
+SELECT aion.start_workflow('naps', workflow_id => 'naps', run_as => 'owner_once');
+SELECT aion_test.run_until_idle();
+SELECT aion.revoke_usage('owner_once');
+SELECT aion_test.advance('2 h') > 0 AS tried;
+SELECT r.status, r.blocked, (SELECT attributes #>> '{detail,message}' FROM aion.history('naps') WHERE event_type = 'WorkflowBlocked') AS message FROM aion.workflow_run r WHERE workflow_id = 'naps';
+SAVEPOINT s; SELECT aion.start_workflow('naps', workflow_id => 'more', run_as => 'owner_once'); ROLLBACK TO s;
+SELECT aion.grant_usage('owner_once');
+SELECT aion_test.run_until_idle() > 0 AS tried;
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'naps';
+ROLLBACK;
+DROP OWNED BY owner_once CASCADE;
+DROP ROLE owner_once;
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;

@@ -397,6 +397,76 @@ SELECT count(aion.signal_workflow(workflow_id, 'go')) FROM aion.workflow_run WHE
 CALL aion.drive();
 SELECT workflow_id, status, result FROM aion.workflow_run WHERE workflow_type = 'calls' ORDER BY 1;
 
+-- A function that is executed itself, not a copy of it, may have been dropped and made again by another role.
+CREATE FUNCTION rights.helps() RETURNS text LANGUAGE sql AS $$ SELECT 'mine' $$;
+CREATE FUNCTION rights.itself() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT rights.helps(); END;
+CREATE FUNCTION rights.says(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql BEGIN ATOMIC SELECT to_jsonb(rights.helps()); END;
+CREATE FUNCTION rights.asked() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.on_query('q', 'rights.says(jsonb, jsonb)', '1'); RETURN aion.value(aion.receive('never')); END $$;
+SELECT aion.register_workflow('itself', 'rights.itself()') IS NOT NULL AS registered, aion.register_workflow('asked', 'rights.asked()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('asked', workflow_id => 'asked');
+CALL aion.drive();
+SELECT aion.query_workflow('asked', 'q');
+SELECT aion.start_workflow('itself', workflow_id => 'itself');
+DROP FUNCTION rights.helps() CASCADE;
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.helps() RETURNS text LANGUAGE sql AS $$ SELECT 'evil as ' || current_user $$;
+CREATE FUNCTION rights.itself() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT rights.helps(); END;
+CREATE FUNCTION rights.says(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql BEGIN ATOMIC SELECT to_jsonb(rights.helps()); END;
+SET SESSION AUTHORIZATION rights_victim;
+CALL aion.drive();
+SELECT status, blocked, result FROM aion.workflow_run WHERE workflow_id = 'itself';
+SELECT aion.query_workflow('asked', 'q');
+SELECT aion.start_workflow('itself', workflow_id => 'itself again');
+
+-- Code of a role in a session of another one reaches the session's prepared statements and cursors by no other statement either.
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE TABLE rights.rows AS SELECT i FROM generate_series(1, 3) i;
+CREATE FUNCTION rights.tries(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE said text; BEGIN EXECUTE statement INTO said; RETURN coalesce(said, 'done'); EXCEPTION WHEN OTHERS THEN RETURN SQLERRM; END $$;
+CREATE FUNCTION rights.tries_body(statement text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN rights.tries(statement); END $$;
+CREATE FUNCTION rights.tries_activity(statement text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion.value(aion.run('tries', jsonb_build_object('statement', statement))); END $$;
+SELECT aion.register_activity('tries', 'rights.tries(text)');
+SELECT aion.register_workflow('tries_body', 'rights.tries_body(text)') IS NOT NULL AS registered, aion.register_workflow('tries_activity', 'rights.tries_activity(text)') IS NOT NULL AS registered;
+RESET SESSION AUTHORIZATION;
+PREPARE said AS SELECT 'hush';
+BEGIN;
+DECLARE at_row CURSOR FOR SELECT * FROM rights.rows FOR UPDATE;
+FETCH FROM at_row;
+SET LOCAL ROLE rights_sneak;
+SELECT aion_test.begin() IS NOT NULL AS began;
+SELECT count(aion.start_workflow(how, jsonb_build_object('statement', statement), workflow_id => how || ': ' || statement))
+	FROM unnest(ARRAY['EXPLAIN VERBOSE EXECUTE said', 'CREATE TABLE rights.stolen AS EXECUTE said', 'EXPLAIN ANALYZE CREATE TABLE rights.stolen AS EXECUTE said',
+		'EXPLAIN ANALYZE CREATE TABLE rights.stolen AS SELECT 1', 'UPDATE rights.rows SET i = 7 WHERE CURRENT OF at_row RETURNING i']) statement, unnest('{tries_body,tries_activity}'::text[]) how;
+SELECT aion_test.run_until_idle() > 0 AS executed;
+SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_id ~ '^tries_' AND workflow_id !~ 'activity: .*SELECT 1' ORDER BY 1;
+RESET ROLE;
+FETCH FROM at_row; -- it is the session's again
+ROLLBACK;
+DEALLOCATE said;
+
+-- A cursor that was not fetched from is left to no other role either.
+BEGIN;
+SET LOCAL SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.opens() RETURNS text LANGUAGE plpgsql AS $$ DECLARE c refcursor := 'left'; BEGIN OPEN c FOR EXECUTE 'INSERT INTO rights.rows VALUES (9) RETURNING i'; RETURN c; END $$;
+CREATE FUNCTION rights.opens_one() RETURNS text LANGUAGE sql AS $$ SELECT aion.value(aion.run('opens')) $$;
+SELECT aion.register_activity('opens', 'rights.opens()'), aion.register_workflow('opens_one', 'rights.opens_one()') IS NOT NULL AS registered;
+SELECT aion_test.begin() IS NOT NULL AS began;
+SELECT aion.start_workflow('opens_one', workflow_id => 'opens');
+SELECT aion_test.run_until_idle() > 0 AS executed;
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'opens';
+SET LOCAL SESSION AUTHORIZATION DEFAULT;
+SELECT name FROM pg_cursors;
+ROLLBACK;
+
+-- What a caller has deferred is not fired with the rights of a definer.
+SET SESSION AUTHORIZATION rights_victim;
+CREATE FUNCTION rights.steps() RETURNS bigint SECURITY DEFINER LANGUAGE sql AS $$ SELECT aion_test.run_until_idle() $$;
+SET SESSION AUTHORIZATION rights_sneak;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL AS began;
+SELECT rights.steps();
+ROLLBACK;
+
 RESET SESSION AUTHORIZATION;
 -- The level start comprises nothing of a role's own.
 CREATE FUNCTION rights.common() RETURNS int LANGUAGE sql AS 'SELECT 1';

@@ -287,13 +287,22 @@ SELECT aion_test.begin('2026-01-01 00:00+00');
 SET LOCAL SESSION AUTHORIZATION schedule_bob;
 CREATE FUNCTION sits() RETURNS text LANGUAGE sql AS $$ SELECT aion.value(aion.receive('never')) $$;
 SELECT aion.register_workflow('sits', 'sits()') IS NOT NULL AS registered;
-SELECT count(aion.start_workflow('sits', workflow_id => format('known/2026-01-01T00:%s:00Z', m), start_at => '2027-01-01')) FROM unnest('{10,20,40}'::int[]) m;
+SELECT count(aion.start_workflow('sits', workflow_id => format('known/2026-01-01T00:%s:00Z', m), start_at => '2027-01-01')) FROM unnest('{10,40}'::int[]) m;
+-- ... also where it is one of the level start, whose runs belong to the owner of the schedule.
+SET LOCAL SESSION AUTHORIZATION schedule_ann;
+CREATE FUNCTION bides() RETURNS text LANGUAGE sql AS $$ SELECT 'not a nap' $$;
+SELECT aion.register_workflow('bides', 'bides()') IS NOT NULL AS registered;
+SELECT aion.grant_start('schedule_bob', 'bides');
+SET LOCAL SESSION AUTHORIZATION DEFAULT;
+DELETE FROM aion._grant WHERE level = 'admin';
+SET LOCAL SESSION AUTHORIZATION schedule_bob;
+SELECT aion.start_workflow('bides', workflow_id => 'known/2026-01-01T00:20:00Z', start_at => '2027-01-01');
 SET LOCAL SESSION AUTHORIZATION schedule_ann;
 SELECT aion.start_workflow('nap', workflow_id => 'known/2026-01-01T00:30:00Z', start_at => '2026-01-02');
 SELECT aion.create_schedule('known', 'nap', every => '10 min');
 SELECT aion.trigger_schedule('known');
 SELECT aion_test.advance('45 min') > 0 AS advanced;
-SELECT nominal_at, t.state, t.error ->> 'sqlstate' AS sqlstate, r.owner, regexp_replace(t.workflow_id, 'Z/\d+$', 'Z/...') AS workflow_id
+SELECT nominal_at, t.state, t.error ->> 'sqlstate' AS sqlstate, r.owner, r.workflow_type, regexp_replace(t.workflow_id, 'Z/\d+$', 'Z/...') AS workflow_id
 	FROM aion.schedule_tick t LEFT JOIN aion.workflow_run r USING (workflow_id) WHERE t.schedule = 'known' ORDER BY 1;
 SELECT runs FROM aion.schedule WHERE name = 'known';
 RESET SESSION AUTHORIZATION;
