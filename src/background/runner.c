@@ -36,6 +36,7 @@
 #include "run/arrivals.h"
 #include "run/primitive.h"
 #include "run/ready.h"
+#include "run/touched.h"
 #include "shared/inflight.h"
 #include "shared/interruption.h"
 #include "shared/worker_slots.h"
@@ -610,7 +611,9 @@ runner_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext co
 	{
 		Run *run = lfirst(cell);
 
-		if (budget.interrupted || (batch_is_full(until) && foreach_current_index(cell) > 0))
+		if (aion_touched_was_locked(run->run_key))
+			queue[queued++] = run->run_key; /* an activity of this batch may have changed it */
+		else if (budget.interrupted || (batch_is_full(until) && foreach_current_index(cell) > 0))
 		{
 			Assert(queued < QUEUE);
 			queue[queued++] = run->run_key;

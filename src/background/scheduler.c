@@ -52,6 +52,7 @@
 #define NO_START_MS (10 * 1000)
 #define COMPLAIN_MS (60 * 1000)
 #define NAMES_WAIT "50ms"
+#define ERRANDS_AGAIN_MS (10 * 1000)
 #define NAMES_AGAIN_MS (30 * 1000)
 #define BLOCK_AT_ONCE 100
 
@@ -97,7 +98,8 @@ static bool more = false; /* there may be later ones */
 static List *waiting = NIL;
 static List *starting = NIL;
 static TimestampTz complained_at = 0;
-static TimestampTz names_at = DT_NOEND; /* when the names of owners are to be looked at */
+static TimestampTz errands_at = DT_NOEND; /* when to scan again for errands that were locked */
+static TimestampTz names_at = DT_NOEND;	  /* when the names of owners are to be looked at */
 
 static bool scheduler_is_wanted(void);
 static bool scheduler_is_template(void);
@@ -244,7 +246,7 @@ scheduler_look(void)
 	PG_TRY();
 	{
 		check_starting();
-		if (aion_board_take_scan())
+		if (aion_board_take_scan() || errands_at <= GetCurrentTimestamp())
 		{
 			wanted = scheduler_is_wanted();
 			if (wanted)
@@ -274,8 +276,8 @@ scheduler_look(void)
 	PG_CATCH();
 	{
 		aion_process_fail_work(NULL);
-		aion_board_post_scan(MyDatabaseId); /* begin again */
 		aion_process_wait(1000);
+		aion_board_post_scan(MyDatabaseId); /* begin again; this sets the latch, so it comes last */
 	}
 	PG_END_TRY();
 	return wanted;
@@ -332,7 +334,9 @@ scan(void)
 	names_at = aion_adoption_state() == ADOPTION_DONE ? DT_NOBEGIN : DT_NOEND;
 	if (executing)
 	{
-		aion_primitives_find_errands();
+		errands_at = aion_primitives_find_errands()
+						 ? DT_NOEND
+						 : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERRANDS_AGAIN_MS);
 		rows = aion_statement_execute(&scan_owners, NULL);
 		MemoryContextSwitchTo(memory);
 		for (uint64 row = 0; row < rows.count; row++)
@@ -693,6 +697,7 @@ next_wake(void)
 	foreach (cell, waiting)
 		wake = Min(wake, ((Waiting *) lfirst(cell))->again_at);
 	wake = Min(wake, names_at);
+	wake = Min(wake, errands_at);
 	return executing ? Min(wake, aion_retention_next()) : wake;
 }
 

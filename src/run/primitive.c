@@ -437,14 +437,17 @@ aion_primitives_note_crash(int64 key)
 	}
 }
 
-void
+bool
 aion_primitives_find_errands(void)
 {
+	bool all = true;
+
 	for (int i = 0; primitives[i] != NULL; i++)
 	{
 		const Primitive *primitive = primitives[i];
 
 		if (primitive->find_errands != NULL)
-			primitive->find_errands();
+			all = primitive->find_errands() && all;
 	}
+	return all;
 }

@@ -132,8 +132,9 @@ typedef struct Primitive
 	/* Counts that a process died in an errand, if the key is that of one; with authority. */
 	void (*note_crash)(int64 key);
 
-	/* Looks for errands that are due and of which no hint was given; with authority. */
-	void (*find_errands)(void);
+	/* Looks for errands that are due and of which no hint was given; false if it must do so again,
+	 * since sessions have locked some; with authority. */
+	bool (*find_errands)(void);
 } Primitive;
 
 extern void aion_primitives_init(const Primitive *const *all);
@@ -167,6 +168,6 @@ extern int64 aion_primitives_claim_errand(int32 owner_key, const int64 *keys, in
 										  const int64 *except, int except_count,
 										  const Primitive **found);
 extern void aion_primitives_note_crash(int64 key);
-extern void aion_primitives_find_errands(void);
+extern bool aion_primitives_find_errands(void);
 
 #endif

@@ -19,6 +19,7 @@
 #include "guc.h"
 #include "history/received.h"
 #include "run/run.h"
+#include "run/touched.h"
 #include "shared/interruption.h"
 #include "shared/wakeup.h"
 #include "support/clock.h"
@@ -217,6 +218,10 @@ aion_run_view(int64 run_key, MemoryContext parent)
 {
 	NullableDatum args[] = {aion_arg_int64(run_key)};
 
+	if (aion_run_is_executing(run_key))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("an activity cannot fork or replay the run it belongs to"),
+						errdetail("Part of the history of that run is not recorded yet.")));
 	for (;;)
 	{
 		Rows before = aion_statement_execute(&select_head, args);
@@ -306,6 +311,7 @@ lock(int64 run_key, bool at_once, MemoryContext parent)
 	if (aion_run_is_executing(run_key))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("an activity cannot control the run it belongs to")));
+	aion_touched_note_locked(run_key);
 	run = aion_run_lock_if_free(run_key, parent);
 	if (run != NULL)
 		return run;

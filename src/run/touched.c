@@ -1,9 +1,10 @@
 /*
  * touched.c
- *		Which runs the current transaction has started or changed.
+ *		Which runs the current transaction has started, changed or locked.
  *
  * The engine sees these runs only after the commit, so the transaction itself cannot wait for them;
- * a test executes just those it has started.
+ * a test executes just those it has started.  A run that an activity has locked may be another than
+ * the runner has read when it claimed its batch.
  */
 #include "postgres.h"
 
@@ -23,6 +24,7 @@ typedef struct Touched
 
 static Touched started;
 static Touched touched;
+static Touched locked;
 
 static void touched_transaction_ended(XactEvent event, void *argument);
 static void touched_subtransaction_ended(SubXactEvent event, SubTransactionId sub,
@@ -49,6 +51,18 @@ aion_touched_note(int64 run_key)
 	touched_note(&touched, run_key);
 }
 
+void
+aion_touched_note_locked(int64 run_key)
+{
+	touched_note(&locked, run_key);
+}
+
+bool
+aion_touched_was_locked(int64 run_key)
+{
+	return includes(&locked, run_key);
+}
+
 /*
  * Returns the runs that this transaction has started.
  */
@@ -69,7 +83,7 @@ static void
 touched_transaction_ended(XactEvent event, void *argument)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		started = touched = (Touched){0}; /* they were in the transaction's memory */
+		started = touched = locked = (Touched){0}; /* they were in the transaction's memory */
 }
 
 /*
@@ -86,6 +100,8 @@ touched_subtransaction_ended(SubXactEvent event, SubTransactionId sub, SubTransa
 		started.count--;
 	while (touched.count > 0 && touched.made_in[touched.count - 1] >= sub)
 		touched.count--;
+	while (locked.count > 0 && locked.made_in[locked.count - 1] >= sub)
+		locked.count--;
 }
 
 static void

@@ -151,6 +151,9 @@ aion_schedule_lock(const char *name, Oid user)
 	if (rows.count == 0 || !aion_owner_controls(user, aion_row_int32(rows, 0, 2)))
 		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),
 						errmsg("schedule \"%s\" does not exist", name)));
+	if (aion_guard_run() == aion_row_int64(rows, 0, 1))
+		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
+						errmsg("code that a tick calls cannot change the schedule of the tick")));
 	return aion_schedule_read(aion_row_int64(rows, 0, 1));
 }
 

@@ -139,9 +139,14 @@ static Statement select_buffering =
 			  TEXTOID);
 static Statement select_unrung =
 	STATEMENT(SELECT,
-			  "SELECT run_key, owner_key, due_at FROM aion._schedule WHERE cron IS NOT NULL"
+			  "SELECT run_key FROM aion._schedule WHERE cron IS NOT NULL"
 			  " AND state = 'active' AND next_at <= $1",
 			  TIMESTAMPTZOID);
+static Statement lock_unrung =
+	STATEMENT(SELECT,
+			  "SELECT owner_key, due_at FROM aion._schedule WHERE run_key = $1"
+			  " FOR UPDATE SKIP LOCKED",
+			  INT8OID);
 
 static Statement count_crash =
 	STATEMENT(UPDATE_RETURNING,
@@ -160,7 +165,7 @@ static int64 claim_errand(int32 owner_key, const int64 *keys, int count, const i
 						  int except_count);
 static void run_errand(int64 key);
 static void note_crash(int64 key);
-static void find_errands(void);
+static bool find_errands(void);
 static void close_run(Run *run);
 
 static void serve_waiting(Schedule *schedule, const char *state, int *budget);
@@ -231,6 +236,7 @@ run_errand(int64 key)
 	static uint32 served = 0;
 	NullableDatum args[] = {aion_arg_int64(key), aion_arg_timestamp(aion_clock_now())};
 	int budget = TICKS_AT_ONCE;
+	GuardState outside;
 	Authority authority;
 	Schedule *schedule;
 
@@ -239,10 +245,12 @@ run_errand(int64 key)
 	schedule = aion_schedule_read(key);
 	aion_authority_drop(&authority);
 
+	aion_guard_begin_run(key, &outside);
 	if (!aion_schedule_is(schedule, SCHEDULE_PAUSED) && schedule->reason == NULL)
 		serve_due(schedule, &budget);
 	if (schedule->reason == NULL)
 		serve_waiting(schedule, "pending", &budget); /* last, since these overlap with anything */
+	aion_guard_leave(&outside);
 
 	aion_authority_assume(&authority);
 	aion_schedule_move(schedule, schedule->next_at);
@@ -281,16 +289,28 @@ note_crash(int64 key)
 
 /*
  * Arms the timers of schedules that are overdue, after the server was down or where pg_cron failed.
+ * A session that has locked a schedule may be about to arm its timer; nothing waits for it.
  */
-static void
+static bool
 find_errands(void)
 {
 	NullableDatum args[] = {aion_arg_timestamp(aion_clock_now())};
 	Rows rows = aion_statement_execute(&select_unrung, args);
+	bool all = true;
 
 	for (uint64 row = 0; row < rows.count; row++)
-		aion_due_wake(aion_row_int64(rows, row, 1), aion_row_int32(rows, row, 2), TIMER_NEXT_TICK,
-					  aion_row_timestamp(rows, row, 3));
+	{
+		int64 key = aion_row_int64(rows, row, 1);
+		NullableDatum one[] = {aion_arg_int64(key)};
+		Rows locked = aion_statement_execute(&lock_unrung, one);
+
+		if (locked.count > 0)
+			aion_due_wake(key, aion_row_int32(locked, 0, 1), TIMER_NEXT_TICK,
+						  aion_row_timestamp(locked, 0, 2));
+		else
+			all = false;
+	}
+	return all;
 }
 
 /*

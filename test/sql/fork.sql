@@ -162,6 +162,18 @@ SELECT aion.fork_workflow('f8', 3, 'new code', :'new'), aion.fork_workflow('f8',
 CALL aion.drive();
 SELECT workflow_id, version = :'new' AS is_new, status, blocked, result FROM aion.workflow_run WHERE workflow_id IN ('new code', 'old code', 'no match') ORDER BY 1;
 :sound
+-- An activity forks and replays other runs than its own, which is not recorded yet.
+CREATE FUNCTION forks(what text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN CASE what WHEN 'itself' THEN aion.fork_workflow('forks itself', 1, 'never') WHEN 'replay' THEN left(aion_test.replay('forks replay'), 2) ELSE aion.fork_workflow('o', 1, 'forked by an activity') END;
+END $$;
+SELECT aion.register_activity('forks', 'forks(text)');
+CREATE FUNCTION forking(what text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('act', '{"what": 1}'); RETURN aion.run('forks', jsonb_build_object('what', what)); END $$;
+SELECT aion.register_workflow('forking', 'forking(text)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('forking', jsonb_build_object('what', what), workflow_id => 'forks ' || what) FROM unnest('{itself,replay,others}'::text[]) what;
+CALL aion.drive();
+SELECT workflow_id, status, result, error ->> 'message' AS message FROM aion.workflow_run WHERE workflow_type = 'forking' ORDER BY 1;
+:sound
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;

@@ -320,6 +320,17 @@ CALL aion.drive();
 SELECT 1 AS usable;
 RESET statement_timeout;
 SELECT aion.delete_schedule('dozes');
+-- Code that a tick calls does not change the schedule of the tick.
+CREATE TABLE ending (now boolean);
+CREATE FUNCTION ends_schedule() RETURNS text LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT FROM ending) THEN PERFORM aion.delete_schedule('ends'); END IF; RETURN 'x'; END $$;
+CREATE FUNCTION ends(x text DEFAULT ends_schedule()) RETURNS text LANGUAGE sql AS 'SELECT x';
+SELECT aion.register_workflow('ends', 'ends(text)') IS NOT NULL AS registered;
+SELECT aion.create_schedule('ends', 'ends', every => '1 day', start_at => '2020-01-01', catch_up => 'one');
+INSERT INTO ending VALUES (true);
+CALL aion.drive();
+DELETE FROM ending;
+SELECT state, error ->> 'message' AS message FROM aion.schedule_tick WHERE schedule = 'ends' AND state <> 'missed';
+SELECT aion.delete_schedule('ends');
 -- Not in workflow code, and not outside of it.
 SELECT aion.scheduled_for();
 CREATE FUNCTION meddles() RETURNS text LANGUAGE sql AS $$ SELECT aion.pause_schedule('mine') $$;

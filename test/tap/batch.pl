@@ -101,6 +101,22 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE locktype =
 all_sound($node, 'in the end');
 $idler->{run}->kill_kill;
 
+# An activity changes another run, which is in the same batch and was read before.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION does(what text, to_id text) RETURNS text LANGUAGE plpgsql AS $$
+	BEGIN RETURN CASE what WHEN 'terminate' THEN aion.terminate_workflow(to_id) WHEN 'pause' THEN aion.pause_workflow(to_id) ELSE aion.cancel_workflow(to_id) END; END $$;
+	SELECT aion.register_activity('does', 'does(text, text)');
+	CREATE FUNCTION meddles(what text, to_id text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run('does', jsonb_build_object('what', what, 'to_id', to_id)); END $$;
+	SELECT aion.register_workflow('meddles', 'meddles(text, text)');
+	SELECT count(aion.start_workflow('meddles', jsonb_build_object('what', what, 'to_id', what || i), workflow_id => what || ' by ' || i)), count(aion.start_workflow('quick', workflow_id => what || i))
+		FROM generate_series(1, 15) i, unnest('{terminate,pause,cancel}'::text[]) what}, @alice);
+wait_until($node, 'all that meddle with others complete', q{SELECT count(*) = 45 FROM aion.workflow_run WHERE workflow_type = 'meddles' AND status = 'completed'});
+wait_until($node, 'and all but the paused ones end', q{SELECT every(status = 'paused') FROM aion.workflow_run WHERE closed_at IS NULL AND workflow_id ~ '^(terminate|pause|cancel)'});
+is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run w JOIN aion.workflow_run m ON m.workflow_id = regexp_replace(w.workflow_id, '(\d+)$', ' by ')
+	WHERE m.result #>> '{}' <> w.status AND m.result #>> '{}' IN ('terminated', 'paused')}), '0', 'each is what the activity was told');
+all_sound($node, 'a batch that changes itself');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM alice.effect e JOIN aion.workflow_run w ON w.workflow_id = e.who WHERE w.status = 'paused'}), '0', 'a paused run does nothing');
+
 # More becomes ready at once than there is room for hints, and there is one runner, which is there already.
 my $small = new_node('small', 'aion.max_runners = 1');
 install($small);
