@@ -34,7 +34,7 @@ CREATE OR REPLACE VIEW aion.stat_queue WITH (security_barrier) AS
 		aion._queue_pollers(q.name) AS pollers,
 		(SELECT min(o.oldest) FROM (SELECT t.owner_key, min(t.next_attempt_at) AS oldest FROM aion._task t
 				WHERE t.task_queue = q.name AND t.state = 'waiting' AND NOT t.background AND t.next_attempt_at <= clock_timestamp()
-					AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]) GROUP BY t.owner_key) o
+					AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]) GROUP BY t.owner_key OFFSET 0) o -- asked once for each owner
 			WHERE aion._queue_pollers(q.name, o.owner_key) = 0 AND NOT EXISTS (SELECT FROM aion._task t WHERE t.task_queue = q.name
 				AND t.state = 'claimed' AND NOT t.background AND t.owner_key = o.owner_key)) AS unpolled_since
 	FROM (SELECT name FROM aion._queue WHERE owner_key IS NULL OR owner_key = ANY ((SELECT aion._visible_owners(false))::int[])

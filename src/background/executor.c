@@ -110,8 +110,8 @@ executor_work(bool recover, TimestampTz *again)
 	PG_END_TRY();
 	if (failed)
 	{
-		aion_board_scan_owner((BoardOwner){self.owner_key, true}); /* what it has claimed is free */
 		aion_process_wait(FAILED_MS);
+		aion_board_scan_owner((BoardOwner){self.owner_key, true}); /* what it has claimed is free */
 	}
 	return found != NULL || failed;
 }

@@ -46,7 +46,8 @@
 #include "turn/advance.h"
 
 #define QUEUE 1000
-#define SCAN_CROWD 64 /* ready runs found at once at which another runner is wanted */
+#define SCAN_AGAIN_MS 1000 /* after an error */
+#define SCAN_CROWD 64	   /* ready runs found at once at which another runner is wanted */
 #define TAKEN_FIRST_MS 5
 #define TAKEN_MAX_MS 1000
 #define LONG_SHARE 5		 /* times what a batch may take */
@@ -94,6 +95,7 @@ static int errand_count = 0;
 static int64 alone_run = 0; /* that this runner executes alone; 0: none */
 static ReadyScan scan;
 static bool scanning = false;
+static TimestampTz scan_again_at = DT_NOEND; /* after an error */
 static bool scan_is_new = false;
 
 static bool fill_queue(void);
@@ -190,7 +192,7 @@ aion_runner_main(Datum argument)
 		if (taken_count == 0 && GetCurrentTimestamp() >= wake && aion_worker_slots_retire())
 			proc_exit(0);
 		aion_worker_slots_set_idle(true);
-		(void) aion_process_wait_until(Min(wake, again));
+		(void) aion_process_wait_until(Min(wake, Min(again, scan_again_at)));
 		aion_worker_slots_set_idle(false);
 	}
 }
@@ -208,7 +210,8 @@ fill_queue(void)
 		queued += aion_worker_slots_take_runs(queue + queued, QUEUE - queued, &must_scan, &self);
 		if (must_scan)
 			scan_from_start();
-		if (scanning && queued < QUEUE / 2)
+		if (scanning && queued < QUEUE / 2 &&
+			(scan_again_at == DT_NOEND || aion_process_is_due(scan_again_at, SCAN_AGAIN_MS)))
 			scan_more();
 	}
 	return queued > 0;
@@ -243,9 +246,10 @@ scan_more(void)
 	{
 		failed = true;
 		aion_process_fail_work(NULL);
-		aion_process_wait(1000);
 	}
 	PG_END_TRY();
+	scan_again_at =
+		failed ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SCAN_AGAIN_MS) : DT_NOEND;
 	queued += found;
 	if (found >= SCAN_CROWD && scan_is_new)
 		aion_worker_slots_want_another();
@@ -508,6 +512,7 @@ try_errand(int64 key)
 			claimed = aion_primitives_claim_errand(self.owner_key, &key, 1, NULL, 0, &errands);
 		aion_authority_drop(&authority);
 		aion_inflight_note(key);
+		aion_advance_watch_exit();
 		aion_interruption_watch(LOCK_WAIT_MS, 0);
 		(void) aion_interruption_begin(INTERRUPTION_NO_RUN);
 		if (claimed != 0)

@@ -63,6 +63,10 @@ static Statement select_schedule = STATEMENT(
 	INT8OID);
 static Statement find_schedule = STATEMENT(
 	SELECT, "SELECT run_key, owner_key FROM aion._schedule WHERE name = $1 FOR UPDATE", TEXTOID);
+static Statement see_schedule =
+	STATEMENT(SELECT, "SELECT run_key, owner_key FROM aion._schedule WHERE name = $1", TEXTOID);
+static Statement try_lock_schedule = STATEMENT(
+	SELECT, "SELECT FROM aion._schedule WHERE run_key = $1 FOR UPDATE SKIP LOCKED", INT8OID);
 static Statement delete_schedule =
 	STATEMENT(DELETE, "DELETE FROM aion._schedule WHERE run_key = $1", INT8OID);
 static Statement delete_ticks =
@@ -88,6 +92,7 @@ enum
 	ARG_OPTIONS
 };
 
+static Schedule *schedule_find(Statement *statement, const char *name, Oid user);
 static void read_definition(FunctionCallInfo fcinfo, Schedule *schedule);
 static void read_limits(FunctionCallInfo fcinfo, Schedule *schedule);
 static char *choice(FunctionCallInfo fcinfo, int argument, const char *what,
@@ -145,8 +150,27 @@ aion_schedule_read(int64 key)
 Schedule *
 aion_schedule_lock(const char *name, Oid user)
 {
+	return schedule_find(&find_schedule, name, user);
+}
+
+/*
+ * The same without waiting for a session that holds the lock; it is not taken then.
+ */
+Schedule *
+aion_schedule_lock_if_free(const char *name, Oid user, bool *is_locked)
+{
+	Schedule *schedule = schedule_find(&see_schedule, name, user);
+	NullableDatum args[] = {aion_arg_int64(schedule->key)};
+
+	*is_locked = aion_statement_execute(&try_lock_schedule, args).count > 0;
+	return *is_locked ? aion_schedule_read(schedule->key) : schedule;
+}
+
+static Schedule *
+schedule_find(Statement *statement, const char *name, Oid user)
+{
 	NullableDatum args[] = {aion_arg_text(name)};
-	Rows rows = aion_statement_execute(&find_schedule, args);
+	Rows rows = aion_statement_execute(statement, args);
 
 	if (rows.count == 0 || !aion_owner_controls(user, aion_row_int32(rows, 0, 2)))
 		ereport(ERROR, (errcode(ERRCODE_WORKFLOW_NOT_FOUND),

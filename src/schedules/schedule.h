@@ -46,6 +46,7 @@ typedef struct Schedule
 /* All require the engine's authority, and those that change a schedule its lock. */
 extern Schedule *aion_schedule_read(int64 key);
 extern Schedule *aion_schedule_lock(const char *name, Oid user);
+extern Schedule *aion_schedule_lock_if_free(const char *name, Oid user, bool *is_locked);
 extern void aion_schedule_move(Schedule *schedule, TimestampTz next);
 extern bool aion_schedule_is(const Schedule *schedule, const char *state);
 

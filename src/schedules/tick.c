@@ -39,6 +39,7 @@
 #include "schedules/schedule.h"
 #include "shared/incident.h"
 #include "shared/stopwatch.h"
+#include "shared/wakeup.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
@@ -150,7 +151,8 @@ static Statement lock_unrung =
 
 static Statement count_crash =
 	STATEMENT(UPDATE_RETURNING,
-			  "UPDATE aion._schedule SET crashes = crashes + 1 WHERE run_key = $1"
+			  "UPDATE aion._schedule SET crashes = crashes + 1 WHERE run_key = (SELECT run_key"
+			  " FROM aion._schedule WHERE run_key = $1 FOR UPDATE SKIP LOCKED)"
 			  " RETURNING crashes, name, owner_key",
 			  INT8OID);
 static Statement quarantine =
@@ -266,7 +268,7 @@ run_errand(int64 key)
 }
 
 /*
- * Counts that a process died while it decided ticks of a schedule.  The count is reset when ticks
+ * Counts that a process ended while it decided ticks of a schedule.  The count is reset when ticks
  * are decided; after too many crashes the schedule is paused, and does not start what it is asked
  * for either, until it is resumed.
  */
@@ -759,23 +761,32 @@ aion_backfill_schedule(PG_FUNCTION_ARGS)
 /*
  * ring_schedule(name) -> whether a tick is due
  *
- * Executes nothing: it lets a process that may execute the owner's runs look.
+ * Executes nothing: it lets a process that may execute the owner's runs look.  It waits for no
+ * session that has locked the schedule, since pg_cron executes few jobs at once: the scheduler
+ * looks until that has ended.
  */
 Datum
 aion_ring_schedule(PG_FUNCTION_ARGS)
 {
+	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid user = GetUserId();
 	Authority authority;
 	Schedule *schedule;
+	bool is_locked;
 	bool due = false;
 
 	aion_guard_client_call("aion.ring_schedule");
-	schedule = lock_for(fcinfo);
+	aion_name_check(name, AION_NAME_MAX, "schedule name");
 	aion_authority_assume(&authority);
+	schedule = aion_schedule_lock_if_free(name, user, &is_locked);
 	if (aion_engine_executes())
 	{
-		aion_cron_job_set(schedule);
+		if (is_locked)
+			aion_cron_job_set(schedule);
 		due = aion_schedule_is(schedule, SCHEDULE_ACTIVE) && schedule->next_at <= aion_clock_now();
-		if (due)
+		if (due && !is_locked)
+			aion_wakeup_scan();
+		else if (due)
 			aion_due_wake(schedule->key, schedule->owner_key, TIMER_NEXT_TICK, schedule->due_at);
 	}
 	aion_authority_drop(&authority);

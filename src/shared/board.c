@@ -388,7 +388,7 @@ static Size
 runners_size(void)
 {
 	return MAXALIGN(
-		add_size(offsetof(Board, runners), mul_size(aion_max_runners, sizeof(RunnerSlot))));
+		add_size(offsetof(Board, runners), mul_size(2 * aion_max_runners, sizeof(RunnerSlot))));
 }
 
 static Size
@@ -405,7 +405,7 @@ board_attach(void *memory, bool is_new, LWLock *lock)
 		return;
 	board->lock = lock;
 	board->launcher = -1;
-	board->runner_count = aion_max_runners;
+	board->runner_count = 2 * aion_max_runners;
 	board->database_count = count_slots();
 	board->databases = (DatabaseSlot *) ((char *) board + runners_size());
 	if (aion_max_runners > 0)

@@ -45,12 +45,13 @@ typedef struct RunnerSlot
 	bool idle;
 	bool dismissed;
 	TimestampTz dismissed_at;
-	bool make_room; /* at once: the turn it executes is interrupted */
-	int limit;		/* how many processes of its kind its owner may have; 0: no limit */
-	bool executor;	/* of activities in the background, else of turns */
-	bool recover;	/* a process may have left a claim behind */
-	bool limited;	/* there is something, but no room for it */
-	int64 task_run; /* what it executes; 0: nothing */
+	TimestampTz stuck_at; /* when it does not react any more, if it is there still; 0: not known */
+	bool make_room;		  /* at once: the turn it executes is interrupted */
+	int limit;			  /* how many processes of its kind its owner may have; 0: no limit */
+	bool executor;		  /* of activities in the background, else of turns */
+	bool recover;		  /* a process may have left a claim behind */
+	bool limited;		  /* there is something, but no room for it */
+	int64 task_run;		  /* what it executes; 0: nothing */
 	int32 task_ordinal;
 	bool task_stopped; /* it is not wanted any more */
 	bool engaged;	   /* with a run that may take long: other runners take the rest */
@@ -91,7 +92,7 @@ typedef struct Board
 	DatabaseSlot *databases;				/* behind the runners */
 	InflightRun casualties[INFLIGHT_SLOTS]; /* executed when the server crashed before this start */
 	Call call;
-	int runner_count;
+	int runner_count; /* of slots: those of stuck processes are replaced */
 	RunnerSlot runners[FLEXIBLE_ARRAY_MEMBER];
 } Board;
 

@@ -11,6 +11,10 @@
  *
  * Activities in the background may take for ever.  So one slot is left to runners, and of the rest
  * one to owners that have no executor.
+ *
+ * Code in some languages, or one long expression, cannot be interrupted.  A process that was told
+ *to leave and does not react is stuck: another one takes its place, for an owner that has fewer
+ * processes than the server may have, stuck ones included.
  */
 #include "postgres.h"
 
@@ -25,17 +29,21 @@
 #define ACTIVITY_GRACE_MS 5000 /* from when its process should leave until it is stopped */
 #define LAST_GRACE_TURNS 6	   /* the same of an owner's last one, times aion.turn_timeout \ */
 #define CALL_MS 500			   /* how long a freed slot is kept for the owner it was freed for */
+#define STUCK_MS 10000		   /* from when a process is interrupted until it is taken for stuck */
 
 /* What an owner has of one kind. */
 typedef struct Standing
 {
 	int all;
+	int stuck;	 /* of both kinds; they are not among all */
 	int free;	 /* to take work */
 	int limit;	 /* 0: none */
 	bool is_new; /* one has not posted its limit */
 } Standing;
 
 static bool is_like(const RunnerSlot *runner, Oid database, BoardOwner owner);
+static bool is_stuck(const RunnerSlot *runner);
+static bool is_room(void);
 static Standing standing_of(Oid database, BoardOwner owner);
 static Standing standing_of_like(const RunnerSlot *runner);
 static bool may_have_more(BoardOwner owner, const Standing *mine);
@@ -124,11 +132,11 @@ aion_room_make(BoardOwner owner)
 
 		if (!OidIsValid(runner->database) || runner->process < 0 ||
 			(owner.executor && !runner->executor &&
-			 count_executors() >= Max(board->runner_count - 1, 1)))
+			 count_executors() >= Max(aion_max_runners - 1, 1)))
 			continue;
 		if (runner->dismissed)
 		{
-			leaving = true;
+			leaving = leaving || !is_stuck(runner);
 			hurry(runner, &mine);
 		}
 		else if (is_welcome(runner, owner, &mine) && (victim == NULL || is_cheaper(runner, victim)))
@@ -160,6 +168,26 @@ is_like(const RunnerSlot *runner, Oid database, BoardOwner owner)
 		   runner->executor == owner.executor;
 }
 
+static bool
+is_stuck(const RunnerSlot *runner)
+{
+	return runner->stuck_at != 0 && runner->stuck_at <= GetCurrentTimestamp();
+}
+
+/*
+ * Tells whether there are fewer processes than there may be.
+ */
+static bool
+is_room(void)
+{
+	const Board *board = aion_board_memory();
+	int count = 0;
+
+	for (int i = 0; i < board->runner_count; i++)
+		count += OidIsValid(board->runners[i].database) && !is_stuck(&board->runners[i]);
+	return count < aion_max_runners;
+}
+
 static Standing
 standing_of(Oid database, BoardOwner owner)
 {
@@ -170,6 +198,8 @@ standing_of(Oid database, BoardOwner owner)
 	{
 		const RunnerSlot *runner = &board->runners[i];
 
+		if (runner->database == database && runner->owner_key == owner.owner_key)
+			standing.stuck += is_stuck(runner);
 		if (!is_like(runner, database, owner) || runner->dismissed)
 			continue;
 		standing.all++;
@@ -193,8 +223,10 @@ static bool
 may_have_more(BoardOwner owner, const Standing *mine)
 {
 	const Board *board = aion_board_memory();
-	int most = Max(board->runner_count - 1, 1);
+	int most = Max(aion_max_runners - 1, 1);
 
+	if (!is_room() || mine->all + mine->stuck >= aion_max_runners)
+		return false;
 	if (mine->is_new || (mine->limit > 0 && mine->all >= mine->limit))
 		return false;
 	if (board->call.until > GetCurrentTimestamp() && mine->all > board->call.has)
@@ -211,7 +243,8 @@ count_executors(void)
 	int count = 0;
 
 	for (int i = 0; i < board->runner_count; i++)
-		count += OidIsValid(board->runners[i].database) && board->runners[i].executor;
+		count += OidIsValid(board->runners[i].database) && board->runners[i].executor &&
+				 !is_stuck(&board->runners[i]);
 	return count;
 }
 
@@ -266,12 +299,18 @@ hurry(RunnerSlot *runner, const Standing *mine)
 {
 	bool is_last = standing_of_like(runner).all == 0;
 	int grace = Max(ACTIVITY_GRACE_MS, is_last ? LAST_GRACE_TURNS * aion_turn_timeout : 0);
+	TimestampTz interrupted_at = GetCurrentTimestamp();
 
 	if (mine->all > 0)
 		return;
 	if (!runner->executor && !is_last)
 		runner->make_room = true;
-	else if (runner->executor &&
-			 TimestampDifferenceExceeds(runner->dismissed_at, GetCurrentTimestamp(), grace))
+	else if (!runner->executor)
+		interrupted_at = TimestampTzPlusMilliseconds(runner->dismissed_at, aion_turn_timeout);
+	else if (TimestampDifferenceExceeds(runner->dismissed_at, interrupted_at, grace))
 		aion_board_stop(runner);
+	else
+		return;
+	if (runner->stuck_at == 0)
+		runner->stuck_at = TimestampTzPlusMilliseconds(interrupted_at, STUCK_MS);
 }

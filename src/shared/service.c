@@ -12,6 +12,7 @@
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
+#include "guc.h"
 #include "shared/board_memory.h"
 #include "shared/hold.h"
 #include "shared/service.h"
@@ -260,7 +261,7 @@ aion_service_worker_needs(void)
 	counted = counted || list_member_oid(needs.unserved, MyDatabaseId);
 	needs.databases += needs.unserved_count + (counted ? 0 : 1);
 	needs.processes =
-		1 + needs.databases + board->runner_count + (max_logical_replication_workers > 0);
+		1 + needs.databases + aion_max_runners + (max_logical_replication_workers > 0);
 	return needs;
 }
 

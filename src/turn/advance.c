@@ -82,6 +82,19 @@ static bool time_is_up(const Budget *budget);
 static void advance_add_context(void *run);
 
 /*
+ * Notes it if this process ends in the middle of a run or an errand.
+ */
+void
+aion_advance_watch_exit(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		before_shmem_exit(note_interrupted, (Datum) 0);
+	registered = true;
+}
+
+/*
  * Advances a run as far as it can go, or as its budget allows.
  */
 void
@@ -93,12 +106,8 @@ aion_run_advance(Run *run, Budget *budget)
 	Subtransaction sub;
 	GuardState outside;
 	Interruption cause;
-	static bool registered = false;
 
-	if (!registered)
-		before_shmem_exit(note_interrupted, (Datum) 0);
-	registered = true;
-
+	aion_advance_watch_exit();
 	if (aion_interruption_is_wanted(run->run_key))
 	{
 		budget->interrupted = true;
@@ -547,9 +556,10 @@ block_after_failures(Run *run, const ErrorData *error)
 }
 
 /*
- * Called when the process ends in the middle of a run.  The run is retried later, or it would end
- * every process that executes it; it is blocked if its code cannot be cancelled, or if this has
- * happened too often.  An error here only ends the process sooner.
+ * Called when the process ends in the middle of a run or an errand.  The run is retried later, or
+ * it would end every process that executes it; it is blocked if its code cannot be cancelled, or if
+ * this has happened too often.  An errand is counted as after a crash.  An error here only ends the
+ * process sooner.
  */
 static void
 note_interrupted(int code, Datum argument)
@@ -569,7 +579,11 @@ note_interrupted(int code, Datum argument)
 							 GUC_ACTION_LOCAL, true, 0, false); /* nothing could end that wait */
 	aion_authority_assume(&authority);
 	if (aion_ready_lock_tables(false)) /* nor a wait for a lock */
+	{
 		run = aion_ready_claim_one_of(&run_key, 1, TopTransactionContext);
+		if (run == NULL)
+			aion_primitives_note_crash(run_key);
+	}
 	if (run != NULL && aion_run_is_closed(run))
 		run = NULL;
 	if (run != NULL && !gave_up && run->failures + 1 < aion_turn_attempts)

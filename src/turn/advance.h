@@ -22,6 +22,7 @@ typedef struct Budget
 	bool out_of_time;	  /* its code was left because the time was up */
 } Budget;
 
+extern void aion_advance_watch_exit(void);
 extern void aion_run_advance(Run *run, Budget *budget);
 extern void aion_run_take_arrivals(Run *run);
 extern void aion_run_note_failure(int64 run_key, const ErrorData *error);

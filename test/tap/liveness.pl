@@ -1,0 +1,65 @@
+# C13: what one role does keeps no process of the engine from working for others: code that cannot be interrupted, locks that the
+# scheduler meets, ticks that end their process, schedules that are locked.
+use strict;
+use warnings;
+use lib 'test/tap/lib';
+use AionTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('main', 'aion.max_runners = 2', 'aion.turn_timeout = 2s', 'max_worker_processes = 16');
+install($node);
+my %user = map { $_ => [ connstr => $node->connstr('postgres') . " user=$_" ] } qw(alice bob);
+$node->safe_psql('postgres', q{CREATE EXTENSION plperl; CREATE ROLE bob LOGIN; SELECT aion.grant_usage('bob'); CREATE SCHEMA bob AUTHORIZATION bob});
+sub as { my ($role, $sql) = @_; return $node->safe_psql('postgres', $sql, @{ $user{$role} }) }
+as('bob', q{CREATE FUNCTION quick() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT aion.register_workflow('quick', 'quick()')});
+as('alice', q{
+	CREATE FUNCTION busy(seconds int) RETURNS int LANGUAGE plperl AS $$ my $end = time + $_[0]; select(undef, undef, undef, 0.1) while time < $end; return 1 $$;
+	CREATE FUNCTION is_busy(seconds int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN busy(seconds); END $$;
+	CREATE FUNCTION busy_outside(seconds int) RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('busy', jsonb_build_object('seconds', seconds)) $$;
+	SELECT aion.register_activity('busy', 'busy(int)', mode => 'background'), aion.register_workflow('busy', 'is_busy(int)'), aion.register_workflow('busy outside', 'busy_outside(int)')});
+sub quick_ends
+{
+	my ($what, $id) = @_;
+	as('bob', "SELECT aion.start_workflow('quick', workflow_id => '$id')");
+	wait_until($node, $what, "SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = '$id'");
+}
+
+# A statement of the scheduler fails since a table is locked: it looks again.
+as('bob', "SELECT aion.start_workflow('quick')");
+wait_until($node, 'a runner is there', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'aion runner'});
+my $admin = session($node, $node->safe_psql('postgres', 'SELECT current_user'));
+say_to($admin, "BEGIN; LOCK TABLE aion._schedule; SELECT 'locked';\n", qr/locked/);
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'aion runner'});
+wait_until($node, 'it has ended', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'aion runner'});
+$node->safe_psql('postgres', 'SELECT pg_sleep(3)');
+as('bob', "SELECT aion.start_workflow('quick', workflow_id => 'behind a lock')");
+$node->safe_psql('postgres', 'SELECT pg_sleep(3)');
+say_to($admin, "COMMIT; SELECT 'released';\n", qr/released/);
+wait_until($node, 'what was started meanwhile is executed when the lock is gone', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'behind a lock'});
+
+# Code that cannot be interrupted takes all processes: others take their place.
+as('alice', q{SELECT aion.start_workflow('busy', '{"seconds": 90}'), aion.start_workflow('busy outside', '{"seconds": 90}')});
+wait_until($node, 'both processes are busy', q{SELECT count(*) >= 2 FROM aion.stat_runner WHERE owner = 'alice'});
+quick_ends('a run of another role is executed all the same', 'beside');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_type ~ '^busy' AND status = 'running'}), '2', 'while they are busy still');
+quick_ends('and so is the next', 'beside too');
+
+# A tick that ends its process counts as a crash: its schedule is paused.
+my $ticks = new_node('ticks', 'aion.max_runners = 2');
+install($ticks);
+my @alice = (connstr => $ticks->connstr('postgres') . ' user=alice');
+$ticks->safe_psql('postgres', q{
+	CREATE FUNCTION ends_process() RETURNS int LANGUAGE plpgsql AS $$
+	BEGIN IF current_setting('application_name') !~ '[.]pl$' THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); END IF; RETURN 1; END $$;
+	CREATE FUNCTION ends(n int DEFAULT ends_process()) RETURNS int LANGUAGE sql AS 'SELECT n';
+	SELECT aion.register_workflow('ends', 'ends(int)');
+	SELECT aion.create_schedule('ends', 'ends', every => '1 s')}, @alice);
+wait_until($ticks, 'a schedule whose ticks end their process is paused', q{SELECT state = 'paused' AND reason = 'quarantined' FROM aion.schedule WHERE name = 'ends'});
+$ticks->safe_psql('postgres', q{CREATE FUNCTION nothing() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT aion.register_workflow('nothing', 'nothing()'), aion.start_workflow('nothing', workflow_id => 'nothing')}, @alice);
+wait_until($ticks, 'and its owner has other runs executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'nothing'});
+all_sound($ticks, 'in the end');
+
+$node->stop('immediate');
+done_testing();
