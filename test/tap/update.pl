@@ -42,7 +42,7 @@ my $node = new_node('update', 'aion.max_runners = 4', 'aion.runner_idle_timeout 
 my ($current) = $node->safe_psql('postgres', q{SELECT default_version FROM pg_available_extensions WHERE name = 'aion'});
 my @released = split /\n/, $node->safe_psql('postgres', qq{SELECT version FROM pg_available_extension_versions WHERE name = 'aion' AND version <> '$current' ORDER BY 1});
 ok(@released > 0, 'there are released versions');
-$node->safe_psql('postgres', 'CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN; CREATE ROLE dave LOGIN; CREATE DATABASE fresh');
+$node->safe_psql('postgres', 'CREATE ROLE carol LOGIN; CREATE ROLE dave LOGIN; CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE DATABASE fresh');
 my $grants = q{SELECT aion.grant_usage('alice'), aion.grant_usage('bob', 'worker'), aion.grant_usage('carol', 'monitor'), aion.grant_usage('dave', 'admin')};
 $node->safe_psql('fresh', "CREATE EXTENSION aion; $grants");
 my $expected = $node->safe_psql('fresh', $catalog);
@@ -192,6 +192,8 @@ my $error = restore('updated', $fixture =~ s/(CREATE EXTENSION IF NOT EXISTS aio
 is($error, '', 'the dump restores into its own schema');
 like($node->safe_psql('updated', q{SELECT name FROM aion._timer}), qr/settled:1/, 'there are outcomes that were not recorded');
 $node->safe_psql('updated', 'ALTER EXTENSION aion UPDATE');
+is($node->safe_psql('updated', q{SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE NOT rolsuper AND has_schema_privilege(rolname, 'aion', 'usage') AND has_function_privilege(rolname, 'aion.explain(text, uuid, boolean)', 'execute')}),
+	'alice bob', 'the roles that have the names get the grants, not those that have the oids');
 go_on('updated', 'updated');
 
 $error = restore('moved', $fixture);
