@@ -61,9 +61,9 @@ sql/aion--$(EXTENSION_VERSION).sql: $(SQL_PARTS) aion.control Makefile
 	mv $@.new $@
 
 # State is carried forward by what has changed; the rest is replaced.
-sql/aion--%--$(EXTENSION_VERSION).sql: sql/upgrade/%--$(EXTENSION_VERSION).sql $(SQL_PARTS) aion.control Makefile
+sql/aion--%--$(EXTENSION_VERSION).sql: sql/lock.sql sql/upgrade/%--$(EXTENSION_VERSION).sql $(SQL_PARTS) aion.control Makefile
 	{ printf '%s\n' '\echo Use "ALTER EXTENSION aion UPDATE" to load this file. \quit' \
-		'SET LOCAL check_function_bodies = off;' && cat $< $(API_PARTS); } > $@.new
+		'SET LOCAL check_function_bodies = off;' && cat $< $(word 2,$^) $(API_PARTS); } > $@.new
 	mv $@.new $@
 
 # pg_regress looks for expected/ below its output directory; ours is at the top.

@@ -238,6 +238,8 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 				WHERE m.run_key = t.run_key AND m.name = format('activity:%s attempt %s', t.ordinal, t.attempt))
 			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._inbox i
 				WHERE i.run_key = t.run_key AND i.kind = 'activity' AND i.name = t.ordinal::text)
+				AND NOT EXISTS (SELECT FROM aion._timer m -- as 0.1.0 said it, in a dump that was restored
+				WHERE m.run_key = t.run_key AND m.name = format('settled:%s', t.ordinal))
 	UNION ALL
 	SELECT 'query handler has no code', p.run_key, p.name
 		FROM aion._published p

@@ -544,7 +544,7 @@ aion_queue_pace(PG_FUNCTION_ARGS)
 	int count;
 
 	InitMaterializedSRF(fcinfo, 0);
-	aion_authority_assume(&authority);
+	aion_authority_assume_to_read(&authority);
 	deconstruct_array(DatumGetArrayTypeP(aion_owner_visible(user, false)), INT4OID, sizeof(int32),
 					  true, TYPALIGN_INT, &owners, NULL, &owner_count);
 	aion_authority_drop(&authority);

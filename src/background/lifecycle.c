@@ -146,6 +146,12 @@ watch_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 		next_object_access(access, class, object, sub, arg);
 	if (class == ExtensionRelationId && (access == OAT_POST_CREATE || access == OAT_DROP))
 		aion_wakeup_extension();
+	else if (class == ExtensionRelationId && access == OAT_POST_ALTER &&
+			 object == get_extension_oid("aion", true))
+	{
+		aion_extension_changed(); /* perhaps to another version */
+		aion_wakeup_scan();
+	}
 }
 
 /*

@@ -24,6 +24,8 @@
 
 #include "background/process.h"
 #include "code/guard.h"
+#include "shared/board.h"
+#include "support/extension.h"
 #include "support/pg_compat.h"
 
 #define CLOCK_MS 10000	  /* after which a wait looks whether the clock was set */
@@ -43,6 +45,8 @@ static const struct
 			  {"lock_timeout", "1s", true},
 			  {"role", "none", false},
 			  AION_COMPAT_PINNED_SETTINGS{"statement_timeout", "0", true}};
+
+static bool one_version = false; /* that of the library, or the process exits */
 
 static bool wait_for_latch(long milliseconds);
 static void wait_for_no_standby(int code, Datum argument);
@@ -95,11 +99,26 @@ aion_process_pin_settings(void)
 	}
 }
 
+/*
+ * From now on the process exits when the extension is no longer of the version of its library.  The
+ * scheduler starts another one when it is again.
+ */
+void
+aion_process_serve_one_version(void)
+{
+	one_version = true;
+}
+
 void
 aion_process_begin_work(const char *activity)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	if (one_version && !aion_extension_is_current())
+	{
+		aion_board_post_scan(MyDatabaseId); /* so that the scheduler looks, too */
+		proc_exit(0);
+	}
 	PushActiveSnapshot(GetTransactionSnapshot()); /* statements take newer ones */
 	pgstat_report_activity(STATE_RUNNING, activity);
 }

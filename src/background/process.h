@@ -17,6 +17,7 @@ extern void aion_process_describe(BackgroundWorker *worker, const char *type, co
 extern void aion_process_begin(void);
 extern bool aion_process_reload(void);
 extern void aion_process_pin_settings(void);
+extern void aion_process_serve_one_version(void);
 extern void aion_process_begin_work(const char *activity);
 extern void aion_process_end_work(void);
 extern void aion_process_fail_work(ErrorData **error);

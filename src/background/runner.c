@@ -156,6 +156,7 @@ aion_runner_begin(int slot, const char *name, WorkerSlot *entry)
 											  AION_COMPAT_BYPASS_ROLE_LOGIN);
 	pgstat_report_appname(name);
 	aion_process_pin_settings();
+	aion_process_serve_one_version();
 	aion_worker_slots_set_limit(aion_max_runners_per_owner);
 	aion_inflight_attach(slot);
 }

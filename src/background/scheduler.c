@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "lib/pairingheap.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -54,6 +55,7 @@
 #define NAMES_WAIT "50ms"
 #define ERRANDS_AGAIN_MS (10 * 1000)
 #define NAMES_AGAIN_MS (30 * 1000)
+#define VERSION_AGAIN_MS (10 * 1000)
 #define BLOCK_AT_ONCE 100
 
 typedef struct KnownTimer
@@ -91,6 +93,7 @@ static MemoryContext memory;	   /* of the scheduler's state */
 static MemoryContext timer_memory; /* of that, the timers */
 static pairingheap *timers;
 static bool executing = false; /* this database is adopted, and not paused */
+static bool outdated = false;  /* its schema is of another version than the library */
 static int timer_count = 0;
 static TimestampTz horizon = DT_NOBEGIN; /* the table was read up to this timer */
 static int64 horizon_run = 0;
@@ -103,9 +106,12 @@ static TimestampTz names_at = DT_NOEND;	  /* when the names of owners are to be 
 
 static bool scheduler_is_wanted(void);
 static bool scheduler_is_template(void);
+static void note_version(void);
 static void note_crashes(void);
 static bool scheduler_look(void);
+static void look_at_timers(void);
 static void scan(void);
+static void execute_nothing(void);
 static void scheduler_refresh_names(void);
 static void read_timers(void);
 static void hear_timers(void);
@@ -148,7 +154,6 @@ aion_scheduler_main(Datum argument)
 	timers = pairingheap_allocate(scheduler_compare, NULL);
 	if (!scheduler_is_wanted() || !aion_service_scheduler_begin())
 		proc_exit(0);
-	note_crashes();
 	for (;;)
 	{
 		TimestampTz wake;
@@ -177,11 +182,28 @@ scheduler_is_wanted(void)
 	bool exists;
 
 	aion_process_begin_work("looking for the extension");
+	aion_extension_forget();
 	exists = !scheduler_is_template() && aion_extension_exists();
+	note_version();
 	aion_process_end_work();
 	if (!exists)
 		aion_service_scheduler_absent();
 	return exists;
+}
+
+/*
+ * Notes whether the schema is of the version of this library.  If it is not, one line of the log
+ * says so, however long that lasts.
+ */
+static void
+note_version(void)
+{
+	const char *mismatch = aion_extension_mismatch();
+
+	if (mismatch != NULL && !outdated)
+		ereport(LOG, (errmsg("aion executes nothing in database \"%s\": %s",
+							 get_database_name(MyDatabaseId), mismatch)));
+	outdated = mismatch != NULL;
 }
 
 /*
@@ -246,25 +268,20 @@ scheduler_look(void)
 	PG_TRY();
 	{
 		check_starting();
-		if (aion_board_take_scan() || errands_at <= GetCurrentTimestamp())
+		if (aion_board_take_scan() || outdated || errands_at <= GetCurrentTimestamp())
 		{
 			wanted = scheduler_is_wanted();
-			if (wanted)
-				scan();
-		}
-		if (wanted)
-		{
-			TimestampTz now = GetCurrentTimestamp();
-
-			hear_timers();
-			point_out_due(now);
-			if (timer_count > TIMERS_MAX)
-				read_again_from(now);
-			while (more && (first_timer() == NULL || first_timer()->fire_at >= horizon))
+			if (wanted && outdated)
+				execute_nothing();
+			else if (wanted)
 			{
-				read_timers();
-				point_out_due(GetCurrentTimestamp());
+				note_crashes();
+				scan();
 			}
+		}
+		if (wanted && !outdated)
+		{
+			look_at_timers();
 			if (executing)
 				aion_retention_serve();
 			if (executing)
@@ -281,6 +298,25 @@ scheduler_look(void)
 	}
 	PG_END_TRY();
 	return wanted;
+}
+
+/*
+ * Posts the runs of timers that are due, and reads the next timers.
+ */
+static void
+look_at_timers(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	hear_timers();
+	point_out_due(now);
+	if (timer_count > TIMERS_MAX)
+		read_again_from(now);
+	while (more && (first_timer() == NULL || first_timer()->fire_at >= horizon))
+	{
+		read_timers();
+		point_out_due(GetCurrentTimestamp());
+	}
 }
 
 /*
@@ -355,10 +391,23 @@ scan(void)
 	list_free(runners);
 	list_free(executors);
 
-	/* Where nothing is executed no timer is due, and no owner waits. */
-	read_again_from(DT_NOBEGIN);
 	if (executing)
-		return;
+		read_again_from(DT_NOBEGIN);
+	else
+		execute_nothing();
+}
+
+/*
+ * Where nothing is executed no timer is due, and no owner waits.
+ */
+static void
+execute_nothing(void)
+{
+	if (outdated)
+		names_at = DT_NOEND;
+	executing = false;
+	errands_at = DT_NOEND;
+	read_again_from(DT_NOBEGIN);
 	aion_worker_slots_dismiss();
 	more = false;
 	aion_board_set_horizon(DT_NOBEGIN);
@@ -692,6 +741,8 @@ next_wake(void)
 	TimestampTz wake = DT_NOEND;
 	ListCell *cell;
 
+	if (outdated)
+		return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VERSION_AGAIN_MS);
 	if (first_timer() != NULL)
 		wake = first_timer()->fire_at;
 	foreach (cell, waiting)

@@ -101,7 +101,7 @@ aion_engine_forget_pause(void)
 AdoptionState
 aion_adoption_state(void)
 {
-	const Extension *ext = aion_extension();
+	const Extension *ext = aion_extension_of_any_version();
 	NullableDatum place[4];
 	Rows rows;
 
@@ -254,7 +254,7 @@ here(NullableDatum *args)
 {
 	args[0] = aion_arg_text(system_identifier());
 	args[1] = aion_arg_oid(MyDatabaseId);
-	args[2] = aion_arg_oid(aion_extension()->oid);
+	args[2] = aion_arg_oid(aion_extension_of_any_version()->oid);
 	args[3] = aion_arg_text(strcmp(aion_execution, "off") == 0 ? "on" : aion_execution);
 }
 
@@ -280,7 +280,7 @@ aion_guard_history(PG_FUNCTION_ARGS)
 			  !TRIGGER_FIRED_INSTEAD(trigger->tg_event);
 	if (restore)
 	{
-		aion_authority_assume(&authority);
+		aion_authority_assume_to_read(&authority);
 		restore = aion_adoption_state() != ADOPTION_DONE;
 		aion_authority_drop(&authority);
 	}

@@ -526,6 +526,7 @@ aion_guard_client_call(const char *function)
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s() cannot be called in %s", function, frame_name(top->kind)),
 						errhint(HINT)));
+	(void) aion_extension(); /* refused before anything else if it is of another version */
 }
 
 /*
@@ -535,7 +536,10 @@ void
 aion_guard_waiting_call(const char *function, const char *instead)
 {
 	if (!only_reads(top->kind) && top->kind != FRAME_ACTIVITY)
+	{
+		(void) aion_extension();
 		return;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_NOT_ALLOWED_HERE),
 			 errmsg("%s() cannot be called in %s", function, frame_name(top->kind)),

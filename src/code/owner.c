@@ -523,7 +523,7 @@ aion_visible_owners(PG_FUNCTION_ARGS)
 	Authority authority;
 	Datum keys;
 
-	aion_authority_assume(&authority);
+	aion_authority_assume_to_read(&authority);
 	keys = aion_owner_visible(user, PG_GETARG_BOOL(0));
 	aion_authority_drop(&authority);
 	PG_RETURN_DATUM(keys);

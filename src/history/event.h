@@ -184,6 +184,7 @@ typedef struct Origin
 #define TIMER_TIMEOUT "timeout:"
 #define TIMER_SCOPE "scope:"
 #define TIMER_TASK "activity:"
+#define TIMER_SETTLED "settled:" /* only in a dump of 0.1.0 */
 #define TIMER_SCHEDULE "schedule:"
 
 extern const char *aion_event_label(EventType type);

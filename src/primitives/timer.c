@@ -296,7 +296,7 @@ author_name(FunctionCallInfo fcinfo, int argument)
 {
 	static const char *const reserved[] = {TIMER_SLEEP, TIMER_START,   TIMER_DEADLINE,
 										   TIMER_RETRY, TIMER_TIMEOUT, TIMER_SCOPE,
-										   TIMER_TASK,	TIMER_SCHEDULE};
+										   TIMER_TASK,	TIMER_SETTLED, TIMER_SCHEDULE};
 	char *name = PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
 
 	aion_name_check(name, AION_NAME_MAX, "timer name");

@@ -10,6 +10,7 @@
 #include "run/primitive.h"
 #include "run/transition.h"
 
+static bool is_of_task(const char *timer);
 static void fire(Run *run, const DueTimer *timer);
 
 /*
@@ -28,7 +29,7 @@ aion_arrivals_record(Run *run)
 		const DueTimer *timer = lfirst(cell);
 
 		aion_primitives_receive(run, timer->fire_at);
-		if (strncmp(timer->name, TIMER_TASK, strlen(TIMER_TASK)) == 0)
+		if (is_of_task(timer->name))
 			aion_primitives_due(run, timer->name);
 		else if (!aion_run_is_closed(run))
 		{
@@ -37,6 +38,19 @@ aion_arrivals_record(Run *run)
 		}
 	}
 	aion_primitives_receive(run, DT_NOEND);
+}
+
+/*
+ * Tells whether a timer makes the run look at its activities outside of turns.  0.1.0 said by a
+ * timer that is due at once, and not by an arrival, that such an activity is settled.  An update
+ * makes arrivals of these timers.  A dump of 0.1.0 that is restored into this schema has them
+ * still, and no outcome must be lost by that.
+ */
+static bool
+is_of_task(const char *timer)
+{
+	return strncmp(timer, TIMER_TASK, strlen(TIMER_TASK)) == 0 ||
+		   strncmp(timer, TIMER_SETTLED, strlen(TIMER_SETTLED)) == 0;
 }
 
 /*

@@ -498,8 +498,8 @@ aion_on_ddl(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("function must be called by an event trigger")));
-	if (creating_extension || !aion_extension_exists())
-		PG_RETURN_NULL();
+	if (creating_extension || !aion_extension_is_current())
+		PG_RETURN_NULL(); /* a start that is concerned looks again when it is current */
 	aion_subtransaction_begin(&sub);
 	PG_TRY();
 	{

@@ -399,7 +399,7 @@ aion_missing_bells(PG_FUNCTION_ARGS)
 	Rows rows;
 
 	InitMaterializedSRF(fcinfo, 0);
-	aion_authority_assume(&authority);
+	aion_authority_assume_to_read(&authority);
 	what = problem(&hint);
 	all = aion_owner_access(user) >= ACCESS_MONITOR;
 	rows = aion_statement_execute(&select_wanted, NULL);

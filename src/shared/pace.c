@@ -93,7 +93,7 @@ int
 aion_pace_read(Pace **found)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Oid extension = aion_extension()->oid;
+	Oid extension = aion_extension_of_any_version()->oid;
 	int count = 0;
 
 	*found = palloc(ENTRIES * sizeof(Pace));

@@ -51,7 +51,7 @@ aion_registry_init(Registry *registry)
 void
 aion_registry_refresh(Registry *registry)
 {
-	const Extension *ext = aion_extension();
+	const Extension *ext = aion_extension_of_any_version();
 
 	if (registry->context != NULL && !registry->stale && registry->generation == ext->generation &&
 		(registry->read_in == 0 || registry->read_in == transactions))

@@ -123,7 +123,7 @@ note_tables(Statement *statement)
 		Oid table = lfirst_oid(cell);
 
 		if (get_rel_relkind(table) == RELKIND_RELATION &&
-			get_rel_namespace(table) == aion_extension()->schema &&
+			get_rel_namespace(table) == aion_extension_of_any_version()->schema &&
 			statement->table_count < STATEMENT_MAX_TABLES)
 			statement->tables[statement->table_count++] = table;
 	}

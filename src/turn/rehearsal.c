@@ -260,9 +260,10 @@ aion_test_replay_exported(PG_FUNCTION_ARGS)
 	Oid user = GetUserId();
 	Authority authority;
 	Version *version;
-	Run *run = import(exported);
+	Run *run;
 
 	aion_guard_waiting_call("aion_test.replay", NULL);
+	run = import(exported);
 	aion_authority_assume(&authority);
 	version = find_version(run->started.workflow_type, wanted, user);
 	aion_authority_drop(&authority);
