@@ -20,6 +20,7 @@
 
 #include "activities/activity.h"
 #include "activities/task.h"
+#include "code/cursors.h"
 #include "code/failure.h"
 #include "code/guard.h"
 #include "guc.h"
@@ -60,7 +61,7 @@ aion_attempt_make(AttemptInfo *info, const Handler *handler, const Jsonb *input,
 		aion_raised_begin(&raised, sub.context, NULL);
 		result->value = aion_attempt_call(info, handler, input);
 		if (aion_guard_open_queries() > open_queries || aion_guard_session_is_of_another())
-			aion_guard_close_portals();
+			aion_cursors_close();
 		time_was_up = aion_stopwatch_stop();
 		aion_guard_leave(&outside);
 		aion_raised_end(&raised);

@@ -33,6 +33,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "code/cursors.h"
 #include "code/guard.h"
 #include "support/clock.h"
 #include "support/errors.h"
@@ -97,16 +98,8 @@ typedef struct Frame
 	void *attempt; /* AttemptInfo: of the activity that the frame is */
 	bool foreign;  /* its code is that of another role than the session's */
 	bool borrows_session; /* RESET SESSION AUTHORIZATION leads back to another role */
-	List *hidden;		  /* HiddenCursor: of the session, which its code must not use */
+	List *hidden;		  /* cursors of the session that its code must not use */
 } Frame;
-
-typedef struct HiddenCursor
-{
-	char *name;
-	PortalStrategy strategy;
-} HiddenCursor;
-
-static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
 
 static Frame outermost = {.kind = FRAME_NONE};
 static Frame *frames = NULL; /* from the outermost but one */
@@ -122,8 +115,6 @@ static uint8 functions[FirstUnpinnedObjectId]; /* what is known of each */
 static uint8 initialised = 0;	  /* what expressions of this transaction have in them */
 static bool session_clean = true; /* code has left nothing in this session */
 
-static bool engine_reads = false; /* of the session what code must not */
-
 static int open_queries = 0; /* executed by users' code and not ended: cursors, or failed */
 
 static ExecutorStart_hook_type next_executor_start = NULL;
@@ -133,9 +124,6 @@ static object_access_hook_type next_object_access = NULL;
 
 static Frame *push(GuardState *outside);
 static void set_depth(int to);
-static Rows read_cursors(void);
-static void hide_cursors(Frame *frame);
-static void show_cursors(Frame *frame);
 static void enter_user(Oid role, const GuardState *outside);
 static void end_frames(XactEvent event, void *argument);
 static void end_inner_frames(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
@@ -251,7 +239,10 @@ static void
 set_depth(int to)
 {
 	for (int i = to; i < depth; i++)
-		show_cursors(&frames[i]);
+	{
+		aion_cursors_show(frames[i].hidden);
+		frames[i].hidden = NIL;
+	}
 	depth = to;
 	top = depth > 0 ? &frames[depth - 1] : &outermost;
 }
@@ -270,86 +261,12 @@ enter_user(Oid role, const GuardState *outside)
 	if (role != outside->userid || role != GetSessionUserId())
 	{
 		security_context |= SECURITY_RESTRICTED_OPERATION;
-		hide_cursors(top);
+		top->hidden = aion_cursors_hide();
 		top->foreign = true;
 	}
 	top->user = role;
 	top->borrows_session = GetSessionUserId() != GetAuthenticatedUserId();
 	SetUserIdAndSecContext(role, security_context);
-}
-
-/*
- * Lists the cursors of the session.  Needs the engine's authority.
- */
-static Rows
-read_cursors(void)
-{
-	Rows rows;
-
-	engine_reads = true;
-	PG_TRY();
-	{
-		rows = aion_statement_execute(&select_cursors, NULL);
-	}
-	PG_FINALLY();
-	{
-		engine_reads = false;
-	}
-	PG_END_TRY();
-	return rows;
-}
-
-/*
- * Makes the cursors that are open unusable, loops of the session over queries among them: their
- * rights were checked when they were opened, as the session's.  The server refuses to fetch from,
- * move or close a cursor that it takes for active, and CURRENT OF one that it takes for a utility
- * statement.
- */
-static void
-hide_cursors(Frame *frame)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Authority authority;
-	Rows rows;
-
-	aion_authority_assume(&authority);
-	rows = read_cursors();
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
-		HiddenCursor *cursor;
-
-		if (portal == NULL || portal->status != PORTAL_READY)
-			continue;
-		MemoryContextSwitchTo(TopMemoryContext);
-		cursor = palloc(sizeof(HiddenCursor));
-		*cursor = (HiddenCursor){pstrdup(portal->name), portal->strategy};
-		frame->hidden = lappend(frame->hidden, cursor);
-		MemoryContextSwitchTo(caller);
-		portal->status = PORTAL_ACTIVE;
-		portal->strategy = PORTAL_UTIL_SELECT;
-	}
-	aion_authority_drop(&authority);
-}
-
-static void
-show_cursors(Frame *frame)
-{
-	ListCell *cell;
-
-	foreach (cell, frame->hidden)
-	{
-		HiddenCursor *cursor = lfirst(cell);
-		Portal portal = GetPortalByName(cursor->name);
-
-		if (portal != NULL && portal->strategy == PORTAL_UTIL_SELECT)
-			portal->strategy = cursor->strategy;
-		if (portal != NULL && portal->status == PORTAL_ACTIVE)
-			portal->status = PORTAL_READY;
-		pfree(cursor->name);
-	}
-	list_free_deep(frame->hidden);
-	frame->hidden = NIL;
 }
 
 /*
@@ -391,31 +308,6 @@ int
 aion_guard_open_queries(void)
 {
 	return open_queries;
-}
-
-/*
- * Closes the cursors that were opened in this subtransaction.
- */
-void
-aion_guard_close_portals(void)
-{
-	Authority authority;
-	Rows rows;
-
-	aion_authority_assume(&authority);
-	rows = read_cursors();
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		Portal portal = SPI_cursor_find(aion_row_text(rows, row, 1));
-
-		if (portal == NULL || portal->createSubid < GetCurrentSubTransactionId() ||
-			(portal->status != PORTAL_READY && portal->status != PORTAL_FAILED))
-			continue;
-		if (portal->portalPinned)
-			UnpinPortal(portal); /* an error has left the loop over it */
-		SPI_cursor_close(portal);
-	}
-	aion_authority_drop(&authority);
 }
 
 /*
@@ -649,7 +541,8 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s cannot call %s()", frame_name(top->kind), get_func_name(object)),
 						errhint(HINT)));
-	if (top->foreign && (known & (FUNCTION_LOCKS | FUNCTION_USES_SESSION)) != 0 && !engine_reads)
+	if (top->foreign && (known & (FUNCTION_LOCKS | FUNCTION_USES_SESSION)) != 0 &&
+		!aion_cursors_are_read())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("cannot call %s() within security-restricted operation",
 							   get_func_name(object))));

@@ -38,7 +38,6 @@ extern int64 aion_guard_run(void);
 extern Oid aion_guard_user(void);
 extern Oid aion_guard_actor(void);
 extern int aion_guard_open_queries(void);
-extern void aion_guard_close_portals(void);
 extern bool aion_guard_session_is_of_another(void);
 extern bool aion_guard_session_is_clean(void);
 extern void aion_guard_session_cleaned(void);

@@ -68,9 +68,10 @@ aion_testing_require(const char *function)
 						errhint("Use SELECT aion_test.begin() first.")));
 	/* What the session has deferred would be fired with the rights of the definer. */
 	if (InLocalUserIdChange() && GetUserId() != GetOuterUserId())
-		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("%s() cannot be called in a SECURITY DEFINER function of another role",
-							   function)));
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_ALLOWED_HERE),
+				 errmsg("%s() cannot be called in a SECURITY DEFINER function of another role",
+						function)));
 }
 
 /*

@@ -24,6 +24,7 @@
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"
 
+#include "code/cursors.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "guc.h"
@@ -281,7 +282,7 @@ check_input_of_other(StartRequest *request, const Jsonb *input)
 	{
 		aion_guard_become(request->owner, &outside);
 		checked = check_input(request, input, trusted);
-		aion_guard_close_portals();
+		aion_cursors_close();
 		aion_guard_leave(&outside);
 		aion_subtransaction_release(&sub);
 	}

@@ -13,7 +13,7 @@
  * one to owners that have no executor.
  *
  * Code in some languages, or one long expression, cannot be interrupted.  A process that was told
- *to leave and does not react is stuck: another one takes its place, for an owner that has fewer
+ * to leave and does not react is stuck: another one takes its place, for an owner that has fewer
  * processes than the server may have, stuck ones included.
  */
 #include "postgres.h"

@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "code/cursors.h"
 #include "code/failure.h"
 #include "code/guard.h"
 #include "code/owner.h"
@@ -122,7 +123,7 @@ aion_run_advance(Run *run, Budget *budget)
 	{
 		advance_share(run, budget);
 		if (aion_guard_session_is_of_another())
-			aion_guard_close_portals();
+			aion_cursors_close();
 		aion_subtransaction_release(&sub);
 	}
 	PG_CATCH();

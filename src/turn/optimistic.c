@@ -33,6 +33,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "code/cursors.h"
 #include "code/guard.h"
 #include "guc.h"
 #include "shared/stopwatch.h"
@@ -127,7 +128,7 @@ optimistic_give_back(Turn *turn)
 	AtEOSubXact_HashTables(false, turn->nest_level);
 	AtSubAbort_Snapshot(turn->nest_level);
 	if (aion_guard_open_queries() > turn->open_queries)
-		aion_guard_close_portals();
+		aion_cursors_close();
 	RESUME_INTERRUPTS();
 }
 

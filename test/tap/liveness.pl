@@ -40,7 +40,10 @@ say_to($admin, "COMMIT; SELECT 'released';\n", qr/released/);
 wait_until($node, 'what was started meanwhile is executed when the lock is gone', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'behind a lock'});
 
 # Code that cannot be interrupted takes all processes: others take their place.
-as('alice', q{SELECT aion.start_workflow('busy', '{"seconds": 90}'), aion.start_workflow('busy outside', '{"seconds": 90}')});
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'aion runner'});
+as('alice', q{SELECT aion.start_workflow('busy outside', '{"seconds": 90}')});
+wait_until($node, 'an executor is busy', q{SELECT count(*) = 1 FROM aion.activity_task WHERE state = 'claimed'});
+as('alice', q{SELECT aion.start_workflow('busy', '{"seconds": 90}')});
 wait_until($node, 'both processes are busy', q{SELECT count(*) >= 2 FROM aion.stat_runner WHERE owner = 'alice'});
 quick_ends('a run of another role is executed all the same', 'beside');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_type ~ '^busy' AND status = 'running'}), '2', 'while they are busy still');
