@@ -499,7 +499,7 @@ note_obstacle(Run *run, const RecordedCommand *command, int position, const Obst
 	aion_object_text(
 		&object, "message",
 		psprintf("activity \"%s\" cannot be executed: %s", command->name, obstacle->message));
-	aion_object_text(&object, "hint", "Use aion.register_activity(), or mend its function.");
+	aion_object_text(&object, "hint", "Use aion.register_activity(), or make its function again.");
 	hindrance.failure = aion_object_end(&object);
 	return aion_mistake_note(run, position + 1, EVENT_ACTIVITY_FAILED, command->event->key,
 							 &hindrance);

@@ -137,6 +137,7 @@ static void guard_process_utility(PlannedStmt *statement, const char *text, bool
 static void guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg);
 static bool only_reads(UserFrame frame);
 static const char *frame_name(UserFrame frame);
+static const char *instead_of(const char *function);
 static bool is_allowed_in_body(Node *statement);
 static Node *inner_statement(Node *statement);
 static bool executes_prepared(Node *statement);
@@ -414,11 +415,31 @@ aion_guard_actor(void)
 void
 aion_guard_client_call(const char *function)
 {
+	const char *instead = top->kind == FRAME_BODY ? instead_of(function) : NULL;
+
 	if (only_reads(top->kind))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s() cannot be called in %s", function, frame_name(top->kind)),
-						errhint(HINT)));
+						instead != NULL ? errhint("Use %s().", instead) : errhint(HINT)));
 	(void) aion_extension(); /* refused before anything else if it is of another version */
+}
+
+/*
+ * Returns the function of workflow code for what a client's function does, NULL if there is none.
+ */
+static const char *
+instead_of(const char *function)
+{
+	static const char *const pairs[][2] = {{"aion.cancel_workflow", "aion.request_cancel"},
+										   {"aion.signal_workflow", "aion.send_signal"},
+										   {"aion.start_workflow", "aion.start_child"}};
+
+	for (size_t i = 0; i < lengthof(pairs); i++)
+	{
+		if (strcmp(function, pairs[i][0]) == 0)
+			return pairs[i][1];
+	}
+	return NULL;
 }
 
 /*

@@ -353,7 +353,7 @@ refuse_closed(const char *workflow_id)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_WORKFLOW_CLOSED), errmsg("workflow \"%s\" has ended", workflow_id),
-			 errhint("Use aion.signal_with_start() to start it again.")));
+			 errhint("Use aion.signal_with_start() with if_closed => 'allow' to start it again.")));
 }
 
 /*
