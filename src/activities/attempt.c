@@ -235,6 +235,8 @@ aion_heartbeat(PG_FUNCTION_ARGS)
 	if (details != NULL)
 	{
 		caller = MemoryContextSwitchTo(TopTransactionContext);
+		if (info->details != NULL)
+			pfree(info->details);
 		info->details = DatumGetJsonbPCopy(JsonbPGetDatum(details));
 		MemoryContextSwitchTo(caller);
 	}

@@ -20,6 +20,7 @@
 #include "run/inbox.h"
 #include "run/touched.h"
 #include "run/transition.h"
+#include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
 #include "support/payload.h"
@@ -176,6 +177,8 @@ cancel_unbegun(int64 run_key)
 	if (run != NULL && run->status == RUN_SCHEDULED)
 	{
 		aion_run_take_arrivals(run);
+		if (!aion_run_is_closed(run))
+			run->ready_at = aion_clock_now(); /* its start was due: it is asked like any other */
 		aion_run_save(run);
 	}
 	return aion_status_name(run != NULL ? run->status : RUN_SCHEDULED);
@@ -216,7 +219,8 @@ aion_cancel_workflow(PG_FUNCTION_ARGS)
 	if (rows.count == 0)
 		aion_run_not_found(workflow_id); /* it was just purged */
 	status = aion_row_text(rows, 0, 1);
-	if (!to.is_closed && strcmp(status, aion_status_name(RUN_SCHEDULED)) == 0)
+	if (!to.is_closed && strcmp(status, aion_status_name(RUN_SCHEDULED)) == 0 &&
+		!aion_run_is_executing(to.run_key))
 		status = cancel_unbegun(to.run_key);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(status));

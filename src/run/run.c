@@ -149,6 +149,7 @@ aion_run_lock_if_free(int64 run_key, MemoryContext parent)
 	NullableDatum args[] = {aion_arg_int64(run_key)};
 	Rows rows = aion_statement_execute(&try_lock_run, args);
 
+	aion_touched_note_locked(run_key);
 	return rows.count == 1 ? aion_run_read(rows, 0, parent) : NULL;
 }
 
@@ -311,7 +312,6 @@ lock(int64 run_key, bool at_once, MemoryContext parent)
 	if (aion_run_is_executing(run_key))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("an activity cannot control the run it belongs to")));
-	aion_touched_note_locked(run_key);
 	run = aion_run_lock_if_free(run_key, parent);
 	if (run != NULL)
 		return run;

@@ -177,7 +177,7 @@ schedule_find(Statement *statement, const char *name, Oid user)
 						errmsg("schedule \"%s\" does not exist", name)));
 	if (aion_guard_run() == aion_row_int64(rows, 0, 1))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("code that a tick calls cannot change the schedule of the tick")));
+						errmsg("code that a schedule calls cannot change that schedule")));
 	return aion_schedule_read(aion_row_int64(rows, 0, 1));
 }
 
@@ -511,6 +511,7 @@ aion_update_schedule(PG_FUNCTION_ARGS)
 	char *name = schedule_name(fcinfo);
 	Oid user = GetUserId();
 	Authority authority;
+	GuardState outside;
 	Schedule *schedule;
 	bool retimed;
 	Oid owner;
@@ -528,7 +529,9 @@ aion_update_schedule(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(ARG_START_AT) || !PG_ARGISNULL(ARG_EVERY))
 		schedule->anchor = anchor_of(schedule);
 	make_table(schedule);
+	aion_guard_begin_run(schedule->key, &outside);
 	check(schedule, owner);
+	aion_guard_leave(&outside);
 	retimed = !PG_ARGISNULL(ARG_CRON) || !PG_ARGISNULL(ARG_EVERY) || !PG_ARGISNULL(ARG_TIMEZONE) ||
 			  !PG_ARGISNULL(ARG_START_AT) || !PG_ARGISNULL(ARG_END_AT) ||
 			  aion_schedule_is(schedule, SCHEDULE_ENDED);

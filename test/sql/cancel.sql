@@ -463,6 +463,26 @@ SELECT workflow_id, story(workflow_id), left(aion_test.replay(workflow_id), 2) A
 SELECT aion.complete_activity(task_token) FROM told;
 SELECT count(*) AS tasks FROM aion.activity_task WHERE workflow_id ~ '^told';
 
+-- A run whose start has just come, and was not looked at, is asked like one that has begun; also by an activity of its first turn.
+CREATE FUNCTION asks_itself() RETURNS text LANGUAGE sql AS $$ SELECT aion.cancel_workflow(aion.activity_info() ->> 'workflow_id') $$;
+SELECT aion.register_activity('asks_itself', 'asks_itself()');
+CREATE FUNCTION just_begun(itself boolean) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run('act', '{"what": "begun"}');
+	IF itself THEN PERFORM aion.run('asks_itself'); END IF;
+	PERFORM aion.sleep('1 day');
+	RETURN 'not asked';
+END $$;
+SELECT aion.register_workflow('just_begun', 'just_begun(boolean)') IS NOT NULL AS registered;
+BEGIN;
+SELECT count(aion.start_workflow('just_begun', jsonb_build_object('itself', i), workflow_id => 'just begun ' || i, start_at => clock_timestamp() + interval '0.1 s')) FROM unnest('{true,false}'::boolean[]) i;
+SELECT pg_sleep(0.2);
+SELECT aion.cancel_workflow('just begun false');
+COMMIT;
+CALL aion.drive();
+CALL aion.drive();
+SELECT workflow_id, status, blocked, story(workflow_id) FROM aion.workflow_run WHERE workflow_type = 'just_begun' ORDER BY 1;
+
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.

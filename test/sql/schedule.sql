@@ -328,6 +328,8 @@ SELECT aion.register_workflow('ends', 'ends(text)') IS NOT NULL AS registered;
 SELECT aion.create_schedule('ends', 'ends', every => '1 day', start_at => '2020-01-01', catch_up => 'one');
 INSERT INTO ending VALUES (true);
 CALL aion.drive();
+UPDATE ending SET now = true;
+SELECT aion.update_schedule('ends', every => '2 days');
 DELETE FROM ending;
 SELECT state, error ->> 'message' AS message FROM aion.schedule_tick WHERE schedule = 'ends' AND state <> 'missed';
 SELECT aion.delete_schedule('ends');
