@@ -102,10 +102,10 @@ test-package:
 	test/package
 
 docs/reference.md:
-	PG_CONFIG=$(PG_CONFIG) docs/write_reference
+	PG_CONFIG=$(PG_CONFIG) packaging/docs/write_reference
 
 docs:
-	docs/build
+	packaging/docs/build
 
 dist:
 	mkdir -p output

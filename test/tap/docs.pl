@@ -209,7 +209,7 @@ if (grep { $_ eq 'docs/reference.md' } @pages)
 {
 	$node->safe_psql('postgres', 'CREATE EXTENSION aion');
 	my $reference;
-	IPC::Run::run([ $node->installed_command('psql'), '-XAtq', '-d', $node->connstr('postgres') . ' user=postgres', '-f', 'docs/reference.sql' ], '<', \'', '>', \$reference);
+	IPC::Run::run([ $node->installed_command('psql'), '-XAtq', '-d', $node->connstr('postgres') . ' user=postgres', '-f', 'packaging/docs/reference.sql' ], '<', \'', '>', \$reference);
 	ok($reference eq slurp_file('docs/reference.md'), 'docs/reference.md is current (make docs/reference.md)');
 }
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|XX000/, 'nothing failed inside of the server');

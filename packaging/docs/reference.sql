@@ -1,4 +1,4 @@
--- Writes docs/reference.md from the comments and signatures of an installed extension (psql -XAtq -f docs/reference.sql).
+-- Writes docs/reference.md from the comments and signatures of an installed extension (psql -XAtq -f packaging/docs/reference.sql).
 -- A function is in the section of those that may use it.
 
 CREATE TEMP TABLE documented AS
