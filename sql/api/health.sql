@@ -40,7 +40,7 @@ CREATE OR REPLACE VIEW aion.stat_runner WITH (security_barrier) AS
 COMMENT ON VIEW aion.stat_runner IS 'the runners of this database: the owners that they serve, and what they have done since they began';
 COMMENT ON COLUMN aion.stat_runner.pid IS 'process';
 COMMENT ON COLUMN aion.stat_runner.owner IS 'role whose runs it executes';
-COMMENT ON COLUMN aion.stat_runner.state IS 'starting, idle (has nothing to do), active (looks for runs), engaged (executes runs), executing (an activity in the background) or leaving';
+COMMENT ON COLUMN aion.stat_runner.state IS 'starting, idle (has nothing to do), active (looks for runs), engaged (executes runs), executing (an activity in the background), leaving, or stuck (its code does not end when it is told to; another process takes its place)';
 COMMENT ON COLUMN aion.stat_runner.since IS 'when the runner last began or ended work';
 COMMENT ON COLUMN aion.stat_runner.queued IS 'number of runs that it was told of and has not looked at';
 COMMENT ON COLUMN aion.stat_runner.batches IS 'number of transactions since it began';

@@ -56,7 +56,7 @@ aion_stat_engine(PG_FUNCTION_ARGS)
 	values[3] = Int32GetDatum(aion_service_scheduler_pid());
 	nulls[3] = DatumGetInt32(values[3]) == 0;
 	values[4] = Int32GetDatum(runners);
-	values[5] = Int32GetDatum(slots);
+	values[5] = Int32GetDatum(aion_board_exists() ? aion_max_runners : 0);
 	nulls[6] = nulls[8] = !aion_extension_is_current();
 	if (!nulls[6])
 	{

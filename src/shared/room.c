@@ -42,7 +42,6 @@ typedef struct Standing
 } Standing;
 
 static bool is_like(const RunnerSlot *runner, Oid database, BoardOwner owner);
-static bool is_stuck(const RunnerSlot *runner);
 static bool is_room(void);
 static Standing standing_of(Oid database, BoardOwner owner);
 static Standing standing_of_like(const RunnerSlot *runner);
@@ -136,7 +135,7 @@ aion_room_make(BoardOwner owner)
 			continue;
 		if (runner->dismissed)
 		{
-			leaving = leaving || !is_stuck(runner);
+			leaving = leaving || !aion_room_is_stuck(runner);
 			hurry(runner, &mine);
 		}
 		else if (is_welcome(runner, owner, &mine) && (victim == NULL || is_cheaper(runner, victim)))
@@ -168,8 +167,11 @@ is_like(const RunnerSlot *runner, Oid database, BoardOwner owner)
 		   runner->executor == owner.executor;
 }
 
-static bool
-is_stuck(const RunnerSlot *runner)
+/*
+ * Tells whether a process was told to leave and does not react.
+ */
+bool
+aion_room_is_stuck(const RunnerSlot *runner)
 {
 	return runner->stuck_at != 0 && runner->stuck_at <= GetCurrentTimestamp();
 }
@@ -184,7 +186,7 @@ is_room(void)
 	int count = 0;
 
 	for (int i = 0; i < board->runner_count; i++)
-		count += OidIsValid(board->runners[i].database) && !is_stuck(&board->runners[i]);
+		count += OidIsValid(board->runners[i].database) && !aion_room_is_stuck(&board->runners[i]);
 	return count < aion_max_runners;
 }
 
@@ -199,7 +201,7 @@ standing_of(Oid database, BoardOwner owner)
 		const RunnerSlot *runner = &board->runners[i];
 
 		if (runner->database == database && runner->owner_key == owner.owner_key)
-			standing.stuck += is_stuck(runner);
+			standing.stuck += aion_room_is_stuck(runner);
 		if (!is_like(runner, database, owner) || runner->dismissed)
 			continue;
 		standing.all++;
@@ -244,7 +246,7 @@ count_executors(void)
 
 	for (int i = 0; i < board->runner_count; i++)
 		count += OidIsValid(board->runners[i].database) && board->runners[i].executor &&
-				 !is_stuck(&board->runners[i]);
+				 !aion_room_is_stuck(&board->runners[i]);
 	return count;
 }
 

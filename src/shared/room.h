@@ -5,11 +5,14 @@
 #ifndef AION_ROOM_H
 #define AION_ROOM_H
 
-#include "shared/board.h"
+#include "shared/board_memory.h"
 
 /* For the scheduler of this database. */
 extern int aion_room_count(BoardOwner owner);
 extern int aion_room_reserve(BoardOwner owner, Oid role, uint32 *generation);
 extern bool aion_room_make(BoardOwner owner);
+
+/* For holders of the lock. */
+extern bool aion_room_is_stuck(const RunnerSlot *runner);
 
 #endif

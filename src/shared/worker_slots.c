@@ -14,6 +14,7 @@
 
 #include "shared/board_memory.h"
 #include "shared/hold.h"
+#include "shared/room.h"
 #include "shared/worker_slots.h"
 #include "support/pg_compat.h"
 
@@ -431,12 +432,13 @@ aion_worker_slots_runner(int slot, WorkerSlotView *runner)
 							   .queued = (int) found->run_count,
 							   .batches = found->batches,
 							   .runs = found->runs_executed};
-	runner->state = found->process < 0	   ? "starting"
-					: found->dismissed	   ? "leaving"
-					: found->task_run != 0 ? "executing"
-					: found->engaged	   ? "engaged"
-					: found->idle		   ? "idle"
-										   : "active";
+	runner->state = found->process < 0			? "starting"
+					: aion_room_is_stuck(found) ? "stuck"
+					: found->dismissed			? "leaving"
+					: found->task_run != 0		? "executing"
+					: found->engaged			? "engaged"
+					: found->idle				? "idle"
+												: "active";
 	LWLockRelease(board->lock);
 	return true;
 }
