@@ -571,8 +571,11 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 		initialised |= known;
 	if (top->kind == FRAME_ACTIVITY && (known & FUNCTION_LOCKS) != 0)
 		session_clean = false;
-	if (access == OAT_POST_CREATE && depth > 0 &&
-		(InSecurityRestrictedOperation() || top->borrows_session) && is_temporary(class, object))
+	/* Not by what the server restricts by itself: REFRESH MATERIALIZED VIEW CONCURRENTLY makes
+	 * some. */
+	if (access == OAT_POST_CREATE &&
+		(top->foreign || top->borrows_session || only_reads(top->kind)) &&
+		is_temporary(class, object))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("cannot create a temporary object within security-restricted "
 							   "operation")));

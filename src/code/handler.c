@@ -362,6 +362,41 @@ aion_handler_check_input(const Handler *handler, const Jsonb *input)
 	error_context_stack = context.previous;
 }
 
+/*
+ * Adds parameters that the function has got since the start of a run, if their defaults are
+ * constants: these are the same in every replay.
+ */
+const Jsonb *
+aion_handler_add_constants(const Handler *handler, const Jsonb *input)
+{
+	JsonObject object;
+	List *defaults;
+	int first;
+
+	if (handler->whole_input ||
+		(input != NULL && (!aion_json_is_object(input) ||
+						   JB_ROOT_COUNT(input) >= (uint32) handler->parameter_count)))
+		return input;
+	defaults = read_defaults(handler);
+	first = handler->parameter_count - list_length(defaults);
+	aion_object_begin(&object);
+	for (int i = first; i < handler->parameter_count; i++)
+	{
+		const HandlerParameter *parameter = &handler->parameters[i];
+		Node *value = list_nth(defaults, i - first);
+
+		if (input != NULL && aion_json_has_member(input, parameter->name))
+			continue;
+		if (!aion_pure_expression(value) || contain_mutable_functions(value))
+			return input;
+		aion_object_json(&object, parameter->name, default_value(value, parameter->type));
+	}
+	if (input == NULL)
+		return aion_object_end(&object);
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(input),
+											  JsonbPGetDatum(aion_object_end(&object))));
+}
+
 static void
 refuse_code(const Handler *handler, Oid owner, const char *detail)
 {

@@ -141,7 +141,8 @@ run_body(Turn *turn, const Handler *handler, const CodeSettings *settings)
 	aion_guard_apply_settings();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aion_stopwatch_start(aion_turn_timeout);
-	turn->result = aion_handler_call(handler, turn->run->started.input, &turn->entered);
+	turn->result = aion_handler_call(
+		handler, aion_handler_add_constants(handler, turn->run->started.input), &turn->entered);
 	aion_payload_check(turn->result, "result");
 	if (turn->verdict == TURN_GOING)
 		turn->verdict = TURN_RETURNED;

@@ -188,6 +188,23 @@ SELECT w.workflow_id, w.status, w.blocked, h.attributes #>> '{detail,found}' AS 
 SELECT count(aion.set_workflow_version('fits ' || n, :'whole')) FROM unnest('{1,2,3,4,6}'::int[]) n;
 CALL aion.drive();
 SELECT status, result, count(*) FROM aion.workflow_run WHERE workflow_type = 'fits' GROUP BY 1, 2 ORDER BY 2;
+-- Parameters that were added since have their defaults, where these are constants; others would not be the same in every replay.
+CREATE FUNCTION grows(a int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('go'); RETURN a; END $$;
+CREATE FUNCTION grows() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('go'); RETURN 'nothing'; END $$;
+SELECT aion.register_workflow('grows', 'grows(int)') IS NOT NULL AS registered, aion.register_workflow('grows from none', 'grows()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('grows', '{"a": 1}', workflow_id => 'grows 1'), aion.start_workflow('grows', '{"a": 2}', workflow_id => 'grows 2'), aion.start_workflow('grows from none', workflow_id => 'grows 3');
+CALL aion.drive();
+CREATE FUNCTION grows(a int, b text DEFAULT 'new', c int DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('go'); RETURN a || ' ' || b || coalesce(c::text, ', null'); END $$;
+CREATE FUNCTION grows_later(a int DEFAULT 7, b text DEFAULT to_char(now(), 'YYYY')) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('go'); RETURN a || ' ' || b; END $$;
+CREATE FUNCTION grows_from_none(b text DEFAULT 'default') RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('go'); RETURN b; END $$;
+SELECT aion.register_workflow('grows', 'grows(int, text, int)') IS NOT NULL AS registered, aion.register_workflow('grows from none', 'grows_from_none(text)') IS NOT NULL AS registered;
+SELECT workflow_id, left(aion_test.replay(workflow_id), 2) AS replay FROM aion.workflow_run WHERE workflow_id ~ '^grows' ORDER BY 1;
+SELECT count(aion.set_workflow_version(workflow_id)), count(aion.signal_workflow(workflow_id, 'go')) FROM aion.workflow_run WHERE workflow_id IN ('grows 1', 'grows 3');
+SELECT aion.register_workflow('grows', 'grows_later(int, text)') IS NOT NULL AS registered;
+SELECT aion.set_workflow_version('grows 2');
+CALL aion.drive();
+SELECT workflow_id, status, blocked, result, input, (SELECT attributes #>> '{detail,message}' FROM aion.history(workflow_id) WHERE event_type = 'WorkflowBlocked') AS message FROM aion.workflow_run WHERE workflow_id ~ '^grows' ORDER BY 1;
+SELECT aion.terminate_workflow('grows 2');
 
 -- A function that was renamed and registered again is followed from then on.
 CREATE FUNCTION first_name() RETURNS text LANGUAGE sql AS $$ SELECT 'one' $$;

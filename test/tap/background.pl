@@ -55,6 +55,16 @@ SELECT aion.register_activity('short', 'short(text)', mode => 'background'), aio
 	aion.register_activity('stubborn', 'stubborn(text)', mode => 'background', start_to_close_timeout => '0.2 s', retry => '{"max_attempts": 2, "initial_interval": "1 ms"}');
 });
 
+# What the server does within a restricted operation of its own, with temporary tables.
+as_alice(q{
+CREATE MATERIALIZED VIEW alice.seen AS SELECT DISTINCT what FROM alice.effect;
+CREATE UNIQUE INDEX ON alice.seen (what);
+CREATE FUNCTION refresh(what text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN INSERT INTO alice.effect VALUES (what); REFRESH MATERIALIZED VIEW CONCURRENTLY alice.seen; END $$;
+SELECT aion.register_activity('refresh', 'refresh(text)', mode => 'background'), aion.register_activity('refresh inline', 'refresh(text)');
+SELECT aion.start_workflow('one', jsonb_build_object('activity', a), workflow_id => a) FROM unnest('{refresh,refresh inline}'::text[]) a});
+wait_for(status($_), 'completed', "REFRESH MATERIALIZED VIEW CONCURRENTLY: $_") for 'refresh', 'refresh inline';
+is(as_alice('SELECT count(*) FROM alice.seen'), '2', 'both are there');
+
 # Many.
 as_alice(q{SELECT aion.start_workflow('many', '{"n": 200}', workflow_id => 'many')});
 wait_for(status('many'), 'completed', 'two hundred activities are executed');
