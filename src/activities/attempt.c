@@ -187,6 +187,11 @@ current_attempt(const char *function)
 	if (info == NULL)
 		ereport(ERROR, (errcode(ERRCODE_NOT_IN_WORKFLOW),
 						errmsg("%s() can only be called in an activity", function)));
+	if (GetUserId() != aion_guard_user())
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_ALLOWED_HERE),
+				 errmsg("%s() cannot be called in a SECURITY DEFINER function of another role",
+						function)));
 	return info;
 }
 

@@ -245,7 +245,7 @@ aion_version_may_execute(const Version *version, Oid role)
 	if (!version->copied && version->callable != NULL &&
 		!aion_owner_trusts(role, version->callable->owner))
 		return false;
-	return !OidIsValid(function) || aion_compat_may_execute(function, role);
+	return !OidIsValid(function) || !aion_handler_is_denied(function, role);
 }
 
 /*

@@ -11,6 +11,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -432,6 +433,23 @@ aion_handler_misfit(const Handler *handler, const Jsonb *input)
 }
 
 /*
+ * Tells whether a role is kept from executing the function that code was copied from.  A function
+ * that another role has made under its name since does not count.
+ */
+bool
+aion_handler_is_denied(Oid function, Oid role)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return aion_owner_trusts(role, owner) && !aion_compat_may_execute(function, role);
+}
+
+/*
  * Calls a function with an input and returns its result as jsonb: a row gives an object, a set an
  * array, NULL and void give NULL.  Notes when the input was converted and the function is entered.
  */
@@ -473,6 +491,7 @@ invoke(const Handler *handler, FunctionCallInfo fcinfo)
 	PgStat_FunctionCallUsage usage;
 	Jsonb *result = NULL;
 
+	InvokeFunctionExecuteHook(handler->function); /* the guard's, too */
 	if (handler->is_strict)
 	{
 		for (int i = 0; i < handler->parameter_count; i++)

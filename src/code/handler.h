@@ -49,6 +49,7 @@ extern void aion_handler_check_input(const Handler *handler, const Jsonb *input)
 extern Jsonb *aion_handler_complete_purely(const Handler *handler, const Jsonb *input, Oid owner);
 extern const Jsonb *aion_handler_add_constants(const Handler *handler, const Jsonb *input);
 extern const char *aion_handler_misfit(const Handler *handler, const Jsonb *input);
+extern bool aion_handler_is_denied(Oid function, Oid role);
 extern Jsonb *aion_handler_call(const Handler *handler, const Jsonb *input, bool *entered);
 extern Jsonb *aion_handler_call_pair(const Handler *handler, const Jsonb *first,
 									 const Jsonb *second);

@@ -244,7 +244,7 @@ answer_find_code(const Question *question, const Answer *answer, Oid owner)
 					  psprintf("Code of function %s is gone or was changed.", answer->handler));
 	if (ineligible != NULL)
 		answer_refuse(question, psprintf("Its owner %s.", ineligible));
-	if ((OidIsValid(original) && !aion_compat_may_execute(original, owner)) ||
+	if ((OidIsValid(original) && aion_handler_is_denied(original, owner)) ||
 		(!answer->copied && !aion_owner_trusts(owner, found->handler->owner)))
 		answer_refuse(question,
 					  psprintf("Its owner may not execute function %s.", answer->handler));

@@ -28,12 +28,14 @@
 #include "support/pg_compat.h"
 #include "support/statement.h"
 
-static Statement select_grant =
-	STATEMENT(SELECT,
-			  "SELECT w.owner_key FROM aion._workflow w JOIN aion._start_grant g"
-			  " ON g.workflow_type = w.name AND g.owner_key = w.owner_key"
-			  " WHERE w.name = $1 AND g.grantee_key = ANY ($2) LIMIT 1",
-			  TEXTOID, INT4ARRAYOID);
+/* A revoked grant no longer counts, also in older transactions, as with server privileges. */
+static Statement select_grant = {
+	.expected = SPI_OK_SELECT,
+	.text = "SELECT w.owner_key FROM aion._workflow w JOIN aion._start_grant g"
+			" ON g.workflow_type = w.name AND g.owner_key = w.owner_key"
+			" WHERE w.name = $1 AND g.grantee_key = ANY ($2) LIMIT 1",
+	.argtypes = {TEXTOID, INT4ARRAYOID},
+	.latest = true};
 static Statement insert_grant =
 	STATEMENT(INSERT, "INSERT INTO aion._start_grant VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 			  TEXTOID, INT4OID, INT4OID);

@@ -103,25 +103,30 @@ static Statement select_waiting =
 			  "SELECT nominal_at FROM aion._schedule_tick WHERE run_key = $1 AND state = $2"
 			  " AND state IN ('pending', 'buffered') ORDER BY nominal_at LIMIT $3",
 			  INT8OID, TEXTOID, INT4OID);
+/* A run r that has the id of a tick t is that of the tick, unless another role was let start it. */
+#define IS_OF_TICK                                                                                 \
+	"r.owner_key = t.owner_key AND (SELECT e.attributes ? 'scheduled_for'"                         \
+	" OR e.attributes ->> 'started_by' = o.name FROM aion._event e JOIN aion._owner o"             \
+	" ON o.owner_key = r.owner_key WHERE e.run_key = r.run_key AND e.seq = 1)"
+
 static Statement note_closed = STATEMENT(
 	UPDATE,
 	"UPDATE aion._schedule_tick t SET open = false WHERE t.run_key = $1 AND t.open AND NOT EXISTS"
 	" (SELECT FROM aion._run r WHERE r.workflow_id = t.workflow_id AND r.closed_at IS NULL"
-	" AND r.owner_key = t.owner_key)",
+	" AND " IS_OF_TICK ")",
 	INT8OID);
 static Statement select_open =
 	STATEMENT(SELECT,
 			  "SELECT r.run_key FROM aion._schedule_tick t JOIN aion._run r USING (workflow_id)"
 			  " WHERE t.run_key = $1 AND t.open AND r.closed_at IS NULL"
-			  " AND r.owner_key = t.owner_key",
+			  " AND " IS_OF_TICK,
 			  INT8OID);
 static Statement select_unasked =
 	STATEMENT(SELECT,
 			  "SELECT r.run_key, r.owner_key, r.chain_key"
 			  " FROM aion._schedule_tick t JOIN aion._run r USING (workflow_id)"
 			  " WHERE t.run_key = $1 AND t.open AND r.closed_at IS NULL"
-			  " AND r.owner_key = t.owner_key"
-			  " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key"
+			  " AND " IS_OF_TICK " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key"
 			  " AND i.kind = 'cancel' LIMIT 1) IS NULL"
 			  " AND (SELECT true FROM aion._event e WHERE e.run_key = r.run_key"
 			  " AND e.event_type = 'WorkflowCancelRequested' LIMIT 1) IS NULL",
@@ -515,8 +520,8 @@ tick_start(Schedule *schedule, TimestampTz tick)
 }
 
 /*
- * Tells whether the run of a workflow id, the open one or the latest, was started by a role that
- * does not control the owner of a schedule: aion.grant_start() lets it start others as that owner.
+ * Tells whether the run of a workflow id, the open one or the latest, belongs to a role that the
+ * owner of a schedule does not control, or was started by one that does not control this owner.
  */
 static bool
 is_taken(const Schedule *schedule, const char *workflow_id)
@@ -528,12 +533,14 @@ is_taken(const Schedule *schedule, const char *workflow_id)
 
 	aion_authority_assume(&authority);
 	rows = aion_statement_execute(&select_holder, args);
-	if (rows.count > 0 &&
-		(aion_row_isnull(rows, 0, 2) || strcmp(aion_row_text(rows, 0, 2), schedule->name) != 0))
+	if (rows.count > 0)
 	{
+		bool by_schedule =
+			!aion_row_isnull(rows, 0, 2) && strcmp(aion_row_text(rows, 0, 2), schedule->name) == 0;
 		Oid role = aion_owner_role(schedule->owner_key);
-		Oid starter =
-			aion_row_isnull(rows, 0, 3) ? role : get_role_oid(aion_row_text(rows, 0, 3), true);
+		Oid starter = by_schedule || aion_row_isnull(rows, 0, 3)
+						  ? role
+						  : get_role_oid(aion_row_text(rows, 0, 3), true);
 
 		taken = !OidIsValid(role) || !aion_owner_controls(role, aion_row_int32(rows, 0, 1)) ||
 				!OidIsValid(starter) || !aion_owner_controls(starter, schedule->owner_key);
@@ -761,9 +768,8 @@ aion_backfill_schedule(PG_FUNCTION_ARGS)
 /*
  * ring_schedule(name) -> whether a tick is due
  *
- * Executes nothing: it lets a process that may execute the owner's runs look.  It waits for no
- * session that has locked the schedule, since pg_cron executes few jobs at once: the scheduler
- * looks until that has ended.
+ * Executes nothing, and waits for no session that has locked the schedule: pg_cron executes few
+ * jobs at once.  Then the scheduler looks until that session has ended.
  */
 Datum
 aion_ring_schedule(PG_FUNCTION_ARGS)
