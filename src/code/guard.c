@@ -66,8 +66,8 @@ static const char *const lock_prefixes[] = {"pg_advisory_lock", "pg_advisory_unl
 											"pg_try_advisory_lock"};
 
 /* Those that reach what the session has opened or prepared; so do EXECUTE and CURRENT OF. */
-static const char *const session_prefixes[] = {"lo_", "loread", "lowrite", "pg_cursor",
-											   "pg_prepared_statement"};
+static const char *const session_prefixes[] = {"lo_", "loread", "lowrite"};
+static const char *const prepared_prefixes[] = {"pg_cursor", "pg_prepared_statement"};
 static const char *const session_extension_prefixes[] = {"dblink"}; /* by named connections */
 
 /* What is known of a function of the server. */
@@ -76,6 +76,7 @@ static const char *const session_extension_prefixes[] = {"dblink"}; /* by named 
 #define FUNCTION_UNTRANSACTIONAL 4
 #define FUNCTION_LOCKS 8
 #define FUNCTION_USES_SESSION 16
+#define FUNCTION_LISTS_PREPARED 32
 
 /* A setting of a role for its sessions, which the engine overrides for itself. */
 typedef struct KeptSetting
@@ -262,11 +263,12 @@ enter_user(Oid role, const GuardState *outside)
 	if (role != outside->userid || role != GetSessionUserId())
 	{
 		security_context |= SECURITY_RESTRICTED_OPERATION;
-		top->hidden = aion_cursors_hide();
 		top->foreign = true;
 	}
 	top->user = role;
 	top->borrows_session = GetSessionUserId() != GetAuthenticatedUserId();
+	if (top->foreign || top->borrows_session)
+		top->hidden = aion_cursors_hide();
 	SetUserIdAndSecContext(role, security_context);
 }
 
@@ -489,7 +491,8 @@ guard_executor_start(QueryDesc *query, int flags)
 		(query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE))
 		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 						errmsg("%s cannot change data", frame_name(top->kind)), errhint(HINT)));
-	if (top->kind == FRAME_BODY && query->plannedstmt->relationOids != NIL)
+	if (top->kind == FRAME_BODY && query->plannedstmt->relationOids != NIL &&
+		!aion_cursors_are_read())
 		relations_read = true;
 	if (next_executor_start != NULL)
 		next_executor_start(query, flags);
@@ -521,8 +524,8 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 						errmsg("%s cannot execute %s", frame_name(top->kind),
 							   CreateCommandName(statement->utilityStmt)),
 						errhint(HINT)));
-	if (top->foreign && (IsA(statement->utilityStmt, ConstraintsSetStmt) ||
-						 executes_prepared(statement->utilityStmt)))
+	if ((top->foreign && IsA(statement->utilityStmt, ConstraintsSetStmt)) ||
+		((top->foreign || top->borrows_session) && executes_prepared(statement->utilityStmt)))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("cannot execute %s within security-restricted operation",
 							   CreateCommandName(statement->utilityStmt))));
@@ -562,7 +565,8 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s cannot call %s()", frame_name(top->kind), get_func_name(object)),
 						errhint(HINT)));
-	if (top->foreign && (known & (FUNCTION_LOCKS | FUNCTION_USES_SESSION)) != 0 &&
+	if (((top->foreign && (known & (FUNCTION_LOCKS | FUNCTION_USES_SESSION)) != 0) ||
+		 ((top->foreign || top->borrows_session) && (known & FUNCTION_LISTS_PREPARED) != 0)) &&
 		!aion_cursors_are_read())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("cannot call %s() within security-restricted operation",
@@ -681,6 +685,8 @@ judge_function(Oid function)
 			known |= FUNCTION_LOCKS;
 		if (begins_with(name, session_prefixes, lengthof(session_prefixes)))
 			known |= FUNCTION_USES_SESSION;
+		if (begins_with(name, prepared_prefixes, lengthof(prepared_prefixes)))
+			known |= FUNCTION_LISTS_PREPARED;
 	}
 	else if (top->foreign && begins_with(get_func_name(function), session_extension_prefixes,
 										 lengthof(session_extension_prefixes)))

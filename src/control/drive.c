@@ -42,13 +42,13 @@ typedef struct PutOff
 	int64 run_keys[PUT_OFF_MOST];
 } PutOff;
 
-static void begin_transaction(void);
+static void begin_transaction(Oid user);
 static bool drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent);
 static bool drive_errand(int32 owner_key, PutOff *put_off, MemoryContext caller);
 static bool drive_execute_one(Oid user, Budget *budget);
 static void drive_recover(Oid user);
 static ErrorData *advance(Run *run, Budget *budget, int lock_wait, MemoryContext caller);
-static void commit_turns(int64 run_key);
+static void commit_turns(Oid user, int64 run_key);
 
 /* Functions that SQL calls. */
 
@@ -78,7 +78,7 @@ aion_drive(PG_FUNCTION_ARGS)
 	put_off = palloc0(sizeof(PutOff));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	SPI_commit(); /* what the caller's transaction has done so far */
-	begin_transaction();
+	begin_transaction(user);
 	drive_recover(user);
 	while (budget.turns > 0 && put_off->count < PUT_OFF_MOST &&
 		   (drive_one(user, &budget, put_off, scratch) || drive_execute_one(user, &budget)))
@@ -89,13 +89,18 @@ aion_drive(PG_FUNCTION_ARGS)
 
 /*
  * Sets what the engine needs in the transaction that has just begun, whatever the session's
- * defaults are.
+ * defaults are.  Code of a user is executed only while the session has that user's role.
  */
 static void
-begin_transaction(void)
+begin_transaction(Oid user)
 {
 	XactIsoLevel = XACT_READ_COMMITTED;
 	XactReadOnly = false;
+	if (GetUserId() != user)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_ROLE_SPECIFICATION),
+						errmsg("the role of the session has changed"),
+						errdetail("SET LOCAL ROLE has ended with a commit of aion.drive()."),
+						errhint("Use SET ROLE.")));
 }
 
 /*
@@ -133,7 +138,7 @@ drive_one(Oid user, Budget *budget, PutOff *put_off, MemoryContext parent)
 	else if (owner_key != 0)
 		errand = drive_errand(owner_key, put_off, caller);
 	MemoryContextSwitchTo(caller);
-	commit_turns(run_key);
+	commit_turns(user, run_key);
 	if (cancel != NULL)
 		ReThrowError(cancel);
 	if (budget->interrupted)
@@ -201,9 +206,9 @@ drive_execute_one(Oid user, Budget *budget)
 	aion_authority_drop(&authority);
 	if (found == NULL)
 		return false;
-	commit_turns(0);
+	commit_turns(user, 0);
 	found->execute();
-	commit_turns(0);
+	commit_turns(user, 0);
 	budget->turns--;
 	return true;
 }
@@ -220,7 +225,7 @@ drive_recover(Oid user)
 	if (aion_adoption_require())
 		aion_primitives_recover(aion_owner_key(user));
 	aion_authority_drop(&authority);
-	commit_turns(0);
+	commit_turns(user, 0);
 }
 
 /*
@@ -258,7 +263,7 @@ advance(Run *run, Budget *budget, int lock_wait, MemoryContext caller)
  * transaction notes the failure.
  */
 static void
-commit_turns(int64 run_key)
+commit_turns(Oid user, int64 run_key)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ErrorData *volatile error = NULL;
@@ -277,12 +282,12 @@ commit_turns(int64 run_key)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
-	begin_transaction();
+	begin_transaction(user);
 	if (error == NULL)
 		return;
 	if (run_key == 0 || aion_failure_is_cancel(error))
 		ReThrowError(error);
 	aion_run_note_failure(run_key, error);
 	SPI_commit();
-	begin_transaction();
+	begin_transaction(user);
 }

@@ -46,10 +46,8 @@ static Statement select_owners = STATEMENT(
 	SELECT, "SELECT DISTINCT owner_key FROM aion._run WHERE run_key = ANY ($1) ORDER BY 1",
 	INT8ARRAYOID);
 
-static Oid executed_by = InvalidOid; /* the role that had code executed last in the test */
-static int64 executed_in = 0;		 /* by number of the test */
-
 static void check_pending(void);
+static void fire_pending(void);
 static bool take_step(Budget *budget, MemoryContext scratch);
 static const Primitive *claim_work(const int64 *keys, int count, Oid *role);
 static int64 run_until_idle(int64 max_turns);
@@ -75,26 +73,32 @@ aion_testing_require(const char *function)
 }
 
 /*
- * Checks what is deferred before code is executed: a failure is the test's, and no activity's.  But
- * what another role's code has left deferred is fired for good, as that role, or the code of one
- * role would be executed with the rights of another.
+ * Checks what is deferred before code is executed: a failure is the test's, and no activity's.
  */
 static void
 check_pending(void)
 {
-	Oid user = GetUserId();
 	GuardState outside;
 
-	if (executed_in != aion_clock_stops())
-		executed_by = InvalidOid;
-	executed_in = aion_clock_stops();
-	aion_guard_become(OidIsValid(executed_by) ? executed_by : user, &outside);
-	if (OidIsValid(executed_by) && executed_by != user)
-		AfterTriggerSetState(makeNode(ConstraintsSetStmt));
-	else
-		aion_deferred_check();
+	aion_guard_become(GetUserId(), &outside);
+	aion_deferred_check();
 	aion_guard_leave(&outside);
-	executed_by = user;
+}
+
+/*
+ * Fires for good what code has deferred in a session that can become another role's again: there it
+ * would be fired with the rights of that role.
+ */
+static void
+fire_pending(void)
+{
+	GuardState outside;
+
+	if (GetSessionUserId() == GetAuthenticatedUserId())
+		return;
+	aion_guard_become(GetUserId(), &outside);
+	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
+	aion_guard_leave(&outside);
 }
 
 /*
@@ -188,6 +192,8 @@ run_until_idle(int64 max_turns)
 	} while (more);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
+	if (budget.turns < max_turns)
+		fire_pending();
 	return max_turns - budget.turns;
 }
 

@@ -224,6 +224,9 @@ wait_without_snapshot(const char *workflow_id, const Interval *timeout)
 	if (!wait_for_end(run_key, timeout, true, &ending))
 		ereport(ERROR, (errcode(ERRCODE_AWAIT_TIMED_OUT),
 						errmsg("workflow \"%s\" has not ended in time", workflow_id)));
+	aion_authority_assume(&authority);
+	(void) aion_run_find(workflow_id, user); /* a right may have been revoked meanwhile */
+	aion_authority_drop(&authority);
 	return result_of(workflow_id, &ending);
 }
 

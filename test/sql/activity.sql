@@ -256,7 +256,7 @@ INSERT INTO parent VALUES (1);
 SAVEPOINT s;
 CREATE TABLE turns AS SELECT aion_test.run_until_idle();
 SELECT status FROM aion.workflow_run WHERE workflow_id = 'in a test';
-INSERT INTO child VALUES (2);
+INSERT INTO child VALUES (2); -- after SET SESSION AUTHORIZATION what code has deferred was fired, and constraints are immediate
 ROLLBACK TO s;
 SET CONSTRAINTS ALL IMMEDIATE;
 ROLLBACK;

@@ -468,6 +468,59 @@ SELECT rights.steps();
 ROLLBACK;
 
 RESET SESSION AUTHORIZATION;
+-- What the session has deferred as one role is fired as that role, whatever the test has executed before.
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE TABLE rights.deferring (i int);
+CREATE FUNCTION rights.deferred() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'fired as %', current_user; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER deferred AFTER INSERT ON rights.deferring DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION rights.deferred();
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL AS began, aion_test.run_until_idle();
+SET LOCAL ROLE rights_sneak;
+INSERT INTO rights.deferring VALUES (1);
+SELECT aion_test.run_until_idle();
+ROLLBACK;
+
+-- A role that ends with a commit is no role to drive runs as.
+GRANT rights_sneak TO CURRENT_USER;
+SELECT aion.start_workflow('tries_activity', '{"statement": "SELECT current_user"}', workflow_id => 'local role', run_as => 'rights_sneak');
+DO $$ BEGIN SET LOCAL ROLE rights_sneak; CALL aion.drive(); END $$;
+SELECT status FROM aion.workflow_run WHERE workflow_id = 'local role';
+REVOKE rights_sneak FROM CURRENT_USER;
+
+-- Functions of the server are called under the same guard, however they are called; and those of activities by their owner alone.
+PREPARE said AS SELECT 'hush';
+BEGIN;
+SET LOCAL ROLE rights_sneak;
+CREATE FUNCTION rights.with_timeout(function text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.with_timeout('1 min', function::regprocedure, '{}'); EXCEPTION WHEN OTHERS THEN RETURN to_jsonb(SQLERRM); END $$;
+SELECT aion.register_workflow('with_timeout', 'rights.with_timeout(text)') IS NOT NULL AS registered, aion_test.begin() IS NOT NULL AS began;
+SELECT aion.start_workflow('with_timeout', jsonb_build_object('function', f), workflow_id => f) FROM unnest('{pg_prepared_statement(),pg_cursor(),pg_advisory_unlock_all()}'::text[]) f;
+SELECT aion_test.run_until_idle() > 0 AS executed;
+SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_type = 'with_timeout' ORDER BY 1;
+ROLLBACK;
+DEALLOCATE said;
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.pries() RETURNS text SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN RETURN aion.activity_info() || to_jsonb(aion.heartbeat('"forged"')); EXCEPTION WHEN OTHERS THEN RETURN SQLERRM; END $$;
+SET SESSION AUTHORIZATION rights_victim;
+CREATE FUNCTION rights.pried() RETURNS text LANGUAGE sql AS $$ SELECT rights.pries() $$;
+CREATE FUNCTION rights.is_pried() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('pried') $$;
+SELECT aion.register_activity('pried', 'rights.pried()'), aion.register_workflow('is_pried', 'rights.is_pried()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('is_pried', workflow_id => 'pried');
+CALL aion.drive();
+SELECT result FROM aion.workflow_run WHERE workflow_id = 'pried';
+
+-- Another role's function under the name of one that was dropped keeps no run from its copy.
+SELECT aion.start_workflow('is_pried', workflow_id => 'pried later', start_at => now() + interval '0.1 s');
+DROP FUNCTION rights.is_pried();
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.is_pried() RETURNS jsonb LANGUAGE sql AS 'SELECT NULL::jsonb';
+REVOKE ALL ON FUNCTION rights.is_pried() FROM PUBLIC;
+SET SESSION AUTHORIZATION rights_victim;
+SELECT pg_sleep(0.2);
+CALL aion.drive();
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'pried later';
+
+RESET SESSION AUTHORIZATION;
 -- The level start comprises nothing of a role's own.
 CREATE FUNCTION rights.common() RETURNS int LANGUAGE sql AS 'SELECT 1';
 SELECT aion.register_workflow('common', 'rights.common()') IS NOT NULL AS registered;
