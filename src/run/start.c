@@ -240,7 +240,7 @@ Jsonb *
 aion_start_check(StartRequest *request, const Jsonb *input)
 {
 	aion_payload_check(input, "input");
-	if (GetUserId() == request->owner && GetSessionUserId() == request->owner)
+	if (GetUserId() == request->owner && GetAuthenticatedUserId() == request->owner)
 		return check_input(request, input, true);
 	return check_input_of_other(request, input);
 }
