@@ -48,6 +48,7 @@ BEGIN
 		FROM jsonb_array_elements(res) WITH ORDINALITY AS x(r, n) WHERE r ? 'error';
 	PERFORM aion.publish('progress',
 		jsonb_build_object('day', d, 'partitions', jsonb_array_length(res), 'failed', jsonb_array_length(failed)));
+	-- When the data is mended, aion.reopen_workflow() lets the run go on: only the partitions that failed are loaded again.
 	IF jsonb_array_length(failed) > jsonb_array_length(res) / 100 THEN
 		RAISE EXCEPTION 'too many partitions failed for %', d USING DETAIL = failed::text;
 	END IF;
@@ -56,10 +57,10 @@ BEGIN
 END $$;
 SELECT aion.register_workflow('nightly_load', 'nightly_load(date)');
 
--- Every night, whatever the clock does in March and October; nights that were missed are made up for, one after the other. (Cron
--- expressions need pg_cron, see the README.)
+-- Every night, whatever the clock does in March and October. Nights that were missed are all made up for; they run beside each other,
+-- and the queue limits how many partitions are loaded at once. (Cron expressions need pg_cron, see docs/schedules.md.)
 -- SELECT aion.create_schedule('nightly', 'nightly_load', cron => '30 2 * * *', timezone => 'Europe/Berlin', catch_up => 'all',
---   overlap => 'buffer_one');
+--   overlap => 'allow_all');
 -- SELECT * FROM aion.next_ticks('nightly', 3);
 
 -- By hand:

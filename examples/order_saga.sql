@@ -1,5 +1,5 @@
--- An order as a saga: stock is reserved here, the payment is taken and the carrier booked by workers elsewhere. Whatever goes wrong
--- in the middle, or if the order is cancelled, what was done is taken back.
+-- An order as a saga: stock is reserved here, the payment is taken and the carrier booked by workers elsewhere. If something goes
+-- wrong in the middle, or the order is cancelled, what was done or may have been done is taken back.
 -- Run it as a role that has been granted the use of aion: SELECT aion.grant_usage('...').
 
 CREATE TABLE stock (item text PRIMARY KEY, available int NOT NULL CHECK (available >= 0));
@@ -23,11 +23,13 @@ SELECT aion.register_activity('reserve_stock', 'reserve_stock(jsonb)'), aion.reg
 	aion.register_activity('confirm_order', 'confirm_order(jsonb)');
 
 -- The bank and the carrier are asked by workers. Each order has a key, the same in every attempt: the bank takes one payment for a
--- key, and once it was told to refund a key it gives back what it has taken, if anything, and takes nothing more for it.
+-- key, and once it was told to refund a key it gives back what it has taken, if anything, and takes nothing more for it. The carrier
+-- does the same with bookings.
 SELECT aion.register_activity('take_payment', mode => 'external', task_queue => 'shop', start_to_close_timeout => '30 s',
 	retry => '{"max_attempts": 3, "initial_interval": "1 s", "non_retryable": ["declined"]}');
 SELECT aion.register_activity('refund', mode => 'external', task_queue => 'shop', start_to_close_timeout => '30 s');
 SELECT aion.register_activity('book_carrier', mode => 'external', task_queue => 'shop', start_to_close_timeout => '30 s');
+SELECT aion.register_activity('cancel_carrier', mode => 'external', task_queue => 'shop', start_to_close_timeout => '30 s');
 
 CREATE FUNCTION place_order(order_id bigint, amount numeric) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -39,6 +41,7 @@ BEGIN
 	undo := array_prepend('release_stock', undo);
 	undo := array_prepend('refund', undo);         -- before the call: a payment that timed out may have happened
 	o := o || jsonb_build_object('receipt', aion.run('take_payment', o));
+	undo := array_prepend('cancel_carrier', undo); -- likewise
 	PERFORM aion.run('book_carrier', o);
 	PERFORM aion.run('confirm_order', o);
 	RETURN jsonb_build_object('status', 'shipped', 'receipt', o -> 'receipt');
@@ -57,11 +60,17 @@ SELECT aion.register_workflow('place_order', 'place_order(bigint, numeric)');
 -- A worker in SQL, and a bank and a carrier that are made up, to try it out: each call does one thing that waits to be done.
 -- examples/worker has real workers, in Python and in Node.
 CREATE TABLE bank (key text PRIMARY KEY, amount numeric NOT NULL, refunded boolean NOT NULL);
-CREATE TABLE carrier (order_id bigint PRIMARY KEY);
+CREATE TABLE carrier (key text PRIMARY KEY, order_id bigint NOT NULL, cancelled boolean NOT NULL);
 CREATE FUNCTION ask_outside(activity text, input jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	IF activity = 'book_carrier' THEN
-		INSERT INTO carrier VALUES ((input ->> 'order_id')::bigint) ON CONFLICT DO NOTHING;
+		INSERT INTO carrier VALUES (input ->> 'key', (input ->> 'order_id')::bigint, false) ON CONFLICT DO NOTHING;
+		IF (SELECT cancelled FROM carrier c WHERE c.key = input ->> 'key') THEN
+			RAISE EXCEPTION 'booking was cancelled';
+		END IF;
+	ELSIF activity = 'cancel_carrier' THEN
+		INSERT INTO carrier VALUES (input ->> 'key', (input ->> 'order_id')::bigint, true)
+			ON CONFLICT (key) DO UPDATE SET cancelled = true;
 	ELSIF activity = 'refund' THEN
 		INSERT INTO bank VALUES (input ->> 'key', 0, true) ON CONFLICT (key) DO UPDATE SET refunded = true;
 	ELSE

@@ -3,7 +3,12 @@
 const { setTimeout: wait } = require('timers/promises');
 
 // The workflow no longer wants this activity, or another worker has it.
-class Cancelled extends Error {}
+class Cancelled extends Error {
+  constructor() {
+    super('stopped on request');
+    Object.assign(this, { kind: 'cancelled', retryable: false });
+  }
+}
 
 // Says how an activity failed, and whether and when to try again.
 class Failure extends Error {
@@ -66,4 +71,4 @@ async function summarise(task, db, beat) {
   }
 }
 
-module.exports = { activities: { embed_chunk, summarise }, Cancelled, complete };
+module.exports = { activities: { embed_chunk, summarise }, Cancelled };

@@ -7,6 +7,11 @@ import signal
 class Cancelled(Exception):
     """The workflow no longer wants this activity, or another worker has it."""
 
+    kind, retryable = "cancelled", False
+
+    def __init__(self):
+        super().__init__("stopped on request")
+
 
 class Failure(Exception):
     """Says how an activity failed, and whether and when to try again."""

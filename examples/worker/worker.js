@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// A worker for external activities: claims them from a task queue, executes them, and says what came of it.
+// A worker for external activities: claims them from task queues, executes them, and says what came of it.
 //
-//     npm install && CONCURRENCY=4 node worker.js postgresql://app@localhost/shop gpu
+//     npm install && CONCURRENCY=4 node worker.js postgresql://app@localhost/shop gpu [another queue ...]
 //
 // What it can execute is in activities.js. Works through a connection pooler in transaction mode: nothing depends on a session.
 // On SIGTERM it finishes what it has, for GRACE seconds at most, and asks for nothing more. Set idle_in_transaction_session_timeout
@@ -10,9 +10,9 @@
 const os = require('os');
 const { setTimeout: wait } = require('timers/promises');
 const { Pool } = require('pg');
-const { activities, Cancelled, complete } = require('./activities');
+const { activities, Cancelled } = require('./activities');
 
-const [dsn, queue] = process.argv.slice(2);
+const [dsn, ...queues] = process.argv.slice(2);
 const name = `${os.hostname()}:${process.pid}`;
 const { CONCURRENCY = 4, HEARTBEAT = 5, GRACE = 60 } = process.env; // HEARTBEAT: well below the heartbeat_timeout of activities
 const stopping = new AbortController(), running = new Set();
@@ -57,35 +57,55 @@ function startHeartbeat(task) {
   return Object.assign(beat, { cancelled: cancelled.signal, stop: () => clearInterval(timer) });
 }
 
+const label = (task) => `${task.activity} of ${task.workflow_id}, attempt ${task.attempt}`;
+
 async function execute(task) {
   const beat = startHeartbeat(task);
   let outcome = 'done';
   try {
     const result = await withConnection((db) => activities[task.activity](task, db, beat));
-    if (result !== undefined) await complete(pool, task, result); // otherwise it has completed the task by itself
+    if (result !== undefined) { // otherwise it has completed the task by itself
+      await report(task, 'SELECT aion.complete_activity($1, $2)', [task.task_token, JSON.stringify(result)]);
+    }
   } catch (error) {
-    if (error instanceof Cancelled) outcome = 'no longer wanted';
-    else outcome = error.code === 'WF018' ? 'lost' : await fail(task, error);
+    outcome = await fail(task, error);
   }
   beat.stop();
-  console.error(`${task.activity} of ${task.workflow_id}, attempt ${task.attempt}: ${outcome}`);
+  console.error(`${label(task)}: ${outcome}`);
 }
 
+// Tells what came of a task, again until the server has heard it. Errors of the server have a severity, lost connections have none.
+async function report(task, statement, values) {
+  for (let pause = 200; ; pause = Math.min(2 * pause, 10000)) {
+    try {
+      await pool.query(statement, values);
+      return;
+    } catch (error) {
+      if (error.severity && !/^(08|40|53|55|57|58)/.test(error.code)) throw error;
+      console.error(`${label(task)}: reports again in ${pause} ms: ${error.message}`);
+      await wait(pause);
+    }
+  }
+}
+
+// A task that is no longer wanted fails, too: with on_cancel => 'wait' the workflow waits until it hears so.
 async function fail(task, error) {
+  if (error.code === 'WF018') return 'lost';
   const kind = error.kind || error.code || error.name;
   try {
-    await pool.query('SELECT aion.fail_activity($1, $2, $3, $4, $5::interval)',
+    await report(task, 'SELECT aion.fail_activity($1, $2, $3, $4, $5::interval)',
       [task.task_token, error.message, kind, error.retryable !== false, error.retryAfter || null]);
     return `failed: ${kind}`;
   } catch (refusal) {
-    return refusal.code === 'WF018' ? 'lost' : refusal.message; // another attempt follows when the time of this one is up
+    if (refusal.code !== 'WF018') return `failed: ${kind}, which was not recorded: ${refusal.message}`; // another attempt follows
+    return error instanceof Cancelled ? 'no longer wanted' : 'lost';
   }
 }
 
 // Waits for tasks a little, and claims them at once: a claim that is not committed yet would hold them if we froze here.
 async function poll() {
   const { rows } = await pool.query("SELECT * FROM aion.poll_activities($1, $2, $3, wait => '2 s', activities => $4)",
-    [[queue], name, CONCURRENCY - running.size, Object.keys(activities)]);
+    [queues, name, CONCURRENCY - running.size, Object.keys(activities)]);
   return rows;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A worker for external activities: claims them from a task queue, executes them, and says what came of it.
+"""A worker for external activities: claims them from task queues, executes them, and says what came of it.
 
-    CONCURRENCY=4 python3 worker.py postgresql://app@localhost/shop gpu
+    CONCURRENCY=4 python3 worker.py postgresql://app@localhost/shop gpu [another queue ...]
 
 What it can execute is in activities.py. Needs psycopg 3 (Debian: python3-psycopg). Works through a connection pooler in
 transaction mode: nothing depends on a session. On SIGTERM it finishes what it has, for GRACE seconds at most, and asks for nothing
@@ -30,46 +30,67 @@ def say(message):
     print(message, file=sys.stderr, flush=True)
 
 
+def label(task):
+    return f"{task['activity']} of {task['workflow_id']}, attempt {task['attempt']}"
+
+
 def execute(connect, db, task):
-    outcome = "done"
-    try:
-        with Heartbeat(connect, task) as beat:
+    with Heartbeat(connect, task) as beat:
+        try:
             result = ACTIVITIES[task["activity"]](task, db, beat)
             if result is not None:  # otherwise it has completed the task by itself
-                complete(db, task, result)
-    except Cancelled:
-        outcome = "no longer wanted"
-    except Exception as error:
-        outcome = "lost" if getattr(error, "sqlstate", None) == "WF018" else fail(db, task, error)
-    say(f"{task['activity']} of {task['workflow_id']}, attempt {task['attempt']}: {outcome}")
+                report(connect, db, task, lambda db: complete(db, task, result))
+            outcome = "done"
+        except Exception as error:
+            outcome = fail(connect, db, task, error)
+    say(f"{label(task)}: {outcome}")
 
 
-def fail(db, task, error):
+def report(connect, db, task, tell):
+    """Tells what came of a task: on a new connection if the old one is dead, and again until the server has heard it."""
+    pause = 0.2
+    while True:
+        try:
+            if not db.closed:
+                return tell(db)
+            with connect() as other:
+                return tell(other)
+        except psycopg.OperationalError as error:
+            say(f"{label(task)}: reports again in {pause} s: {error}")
+            db.close()
+            time.sleep(pause)
+            pause = min(2 * pause, 10)
+
+
+def fail(connect, db, task, error):
+    """A task that is no longer wanted fails, too: with on_cancel => 'wait' the workflow waits until it hears so."""
+    if getattr(error, "sqlstate", None) == "WF018":
+        return "lost"
     kind = getattr(error, "kind", None) or getattr(error, "sqlstate", None) or type(error).__name__
+    failure = (task["task_token"], str(error), kind, getattr(error, "retryable", True), getattr(error, "retry_after", None))
     try:
-        db.execute("SELECT aion.fail_activity(%s, %s, %s, %s, %s::interval)", (
-            task["task_token"], str(error), kind, getattr(error, "retryable", True), getattr(error, "retry_after", None)))
+        report(connect, db, task, lambda db: db.execute("SELECT aion.fail_activity(%s, %s, %s, %s, %s::interval)", failure))
     except psycopg.Error as refusal:
         if refusal.sqlstate != "WF018":
-            raise  # the connection is gone, and the attempt with it: another follows when its time is up
-        return "lost"
+            return f"failed: {kind}, which was not recorded: {refusal}"  # another attempt follows when the time of this one is up
+        return "no longer wanted" if isinstance(error, Cancelled) else "lost"
     return f"failed: {kind}"
 
 
-def poll(db, queue):
+def poll(db, queues):
     """Waits for a task a little, and claims it at once: a claim that is not committed yet would hold it if we froze here."""
     return db.execute("SELECT * FROM aion.poll_activities(%s, %s, wait => '2 s', activities => %s)",
-                      ([queue], NAME, list(ACTIVITIES))).fetchone()
+                      (queues, NAME, list(ACTIVITIES))).fetchone()
 
 
-def work(connect, queue, stopping):
+def work(connect, queues, stopping):
     """Executes one task after the other on a connection of its own; comes back when the server has been away."""
     pause = 0.0
     while not stopping.wait(pause * random.uniform(0.5, 1)):
         try:
             with connect() as db:
-                while not stopping.is_set():
-                    task = poll(db, queue)
+                while not stopping.is_set() and not db.closed:
+                    task = poll(db, queues)
                     pause = 0.0
                     if task is not None:
                         execute(connect, db, task)
@@ -79,12 +100,12 @@ def work(connect, queue, stopping):
 
 
 def main():
-    dsn, queue = sys.argv[1:]
+    dsn, *queues = sys.argv[1:]
     # Without prepared statements: behind a pooler the next transaction may be on another connection.
     connect = functools.partial(psycopg.connect, dsn, autocommit=True, row_factory=dict_row, prepare_threshold=None)
     stopping, signals = threading.Event(), {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    threads = [threading.Thread(target=work, args=(connect, queue, stopping), daemon=True)
+    threads = [threading.Thread(target=work, args=(connect, queues, stopping), daemon=True)
                for _ in range(int(os.environ.get("CONCURRENCY", "4")))]
     for thread in threads:
         thread.start()

@@ -38,18 +38,19 @@ CREATE FUNCTION order_goods(order_id int, amount numeric DEFAULT 10) RETURNS tex
 $$;
 -- What became of an order, here, at the bank and at the carrier; and of all of them together.
 CREATE VIEW order_state AS
-	SELECT w.workflow_id, w.status, w.outcome, r.order_id IS NOT NULL AS reserved, b.amount AS taken, b.refunded, c.order_id IS NOT NULL AS booked,
+	SELECT w.workflow_id, w.status, w.outcome, r.order_id IS NOT NULL AS reserved, b.amount AS taken, b.refunded, coalesce(NOT c.cancelled, false) AS booked,
 		s.order_id IS NOT NULL AS shipped
 	FROM run w
 		CROSS JOIN LATERAL (SELECT attributes -> 'input' ->> 'key' AS key FROM aion.history(w.workflow_id) WHERE event_type = 'ActivityScheduled' LIMIT 1) h
 		LEFT JOIN bank b USING (key)
 		LEFT JOIN reservation r ON 'order-' || r.order_id = w.workflow_id
-		LEFT JOIN carrier c ON 'order-' || c.order_id = w.workflow_id
-		LEFT JOIN shipment s ON 'order-' || s.order_id = w.workflow_id;
+		LEFT JOIN carrier c USING (key)
+		LEFT JOIN shipment s ON 'order-' || s.order_id = w.workflow_id
+	ORDER BY w.workflow_id;
 CREATE VIEW wrong_order AS
 	SELECT * FROM order_state WHERE CASE
 		WHEN outcome ->> 'status' = 'shipped' THEN NOT (reserved AND taken > 0 AND NOT refunded AND booked AND shipped)
-		WHEN status IN ('completed', 'cancelled') THEN reserved OR shipped OR NOT coalesce(refunded, true)
+		WHEN status IN ('completed', 'cancelled') THEN reserved OR booked OR shipped OR NOT coalesce(refunded, true)
 		ELSE true END;
 
 -- One that goes well, and one that the bank declines.

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use lib 'test/tap/lib';
 use AionTest;
+use File::Basename;
 use IPC::Run ();
 use POSIX ();
 use PostgreSQL::Test::Cluster;
@@ -59,14 +60,14 @@ END { kill 'KILL', keys %workers if %workers; }
 
 sub start_worker
 {
-	my ($concurrency, $port) = @_;
+	my ($concurrency, $port, $folder, @queues) = @_;
 	my $log = $node->basedir . '/' . $kind . scalar(keys %workers) . '.' . time . '.log';
 	my $pid = fork // die "fork: $!";
 	if ($pid == 0)
 	{
 		@ENV{qw(HEARTBEAT CONCURRENCY)} = ('0.2', $concurrency);
 		open STDERR, '>>', $log;
-		exec $command{$kind}, "examples/worker/worker.$kind", uri($port // $node->port), 'gpu' or POSIX::_exit(127);
+		exec $command{$kind}, ($folder // 'examples/worker') . "/worker.$kind", uri($port // $node->port), 'gpu', @queues or POSIX::_exit(127);
 	}
 	$workers{$pid} = $log;
 	return $pid;
@@ -257,6 +258,50 @@ sub restarted
 	return;
 }
 
+# What was done while the server was away is told when it is back, and what was cancelled is told to a workflow that waits for it.
+my %charge = (
+	py => 'def charge(task, db, beat):
+    if beat.cancelled.wait(3):
+        raise Cancelled()
+    return "charged"
+ACTIVITIES["charge"] = charge
+',
+	js => 'module.exports.activities.charge = async (task, db, beat) => {
+  await wait(3000, null, { signal: beat.cancelled }).catch(() => { throw new Cancelled(); });
+  return "charged";
+};
+');
+
+sub reported
+{
+	my $folder = PostgreSQL::Test::Utils::tempdir();
+	append_to_file("$folder/" . basename($_), slurp_file($_)) for glob 'examples/worker/*.*s examples/worker/*.py';
+	append_to_file("$folder/activities.$kind", $charge{$kind});
+	sql(q{
+		SELECT aion.register_activity('charge', mode => 'external', task_queue => 'bank', start_to_close_timeout => '2 min', on_cancel => 'wait');
+		CREATE OR REPLACE FUNCTION pay() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('charge') $$;
+		SELECT aion.register_workflow('pay', 'pay()')});
+	my $worker = start_worker(1, undef, $folder, 'bank');
+	my $claimed = sub { return "SELECT count(*) = 1 FROM aion.activity_task WHERE workflow_id = 'pay $_[0] $kind' AND state = 'claimed'"; };
+
+	sql("SELECT aion.start_workflow('pay', workflow_id => 'pay 1 $kind')");
+	wait_for('a worker of two queues works', $claimed->(1));
+	$node->stop('fast');
+	wait_for_word('it cannot tell what it has done', $worker, qr/charge of pay 1 $kind, attempt 1: reports again in/);
+	$node->start;
+	wait_for('and tells it to the server that is back',
+		"SELECT count(*) = 1 FROM aion.workflow_run WHERE workflow_id = 'pay 1 $kind' AND status = 'completed'");
+	wait_for_word('in the same attempt', $worker, qr/charge of pay 1 $kind, attempt 1: done/);
+
+	sql("SELECT aion.start_workflow('pay', workflow_id => 'pay 2 $kind')");
+	wait_for('it works again', $claimed->(2));
+	sql("SELECT aion.cancel_workflow('pay 2 $kind')");
+	wait_for('and tells that it has stopped', "SELECT count(*) = 1 FROM aion.workflow_run WHERE workflow_id = 'pay 2 $kind' AND status = 'cancelled'");
+	wait_for_word('which is a failure', $worker, qr/charge of pay 2 $kind, attempt 1: failed: cancelled/);
+	is(stop_workers($worker), 0, "$kind: and stops");
+	return;
+}
+
 # T85: two workers with four tasks each at a time, and three connections to the server.
 my $bouncer_port = PostgreSQL::Test::Cluster::get_free_port();
 my $bouncer_folder = PostgreSQL::Test::Utils::tempdir();
@@ -304,6 +349,7 @@ for my $which (qw(py js))
 	told_to_stop($locker, $worker);
 	$locker->{run}->kill_kill;
 	restarted();
+	reported();
 	pooled();
 }
 
