@@ -30,26 +30,27 @@ COMMENT ON FUNCTION aion._queue_pace() IS 'how many activities of task queues be
 
 CREATE OR REPLACE VIEW aion.stat_queue WITH (security_barrier) AS
 	SELECT q.name AS task_queue, coalesce(c.paused, false) AS paused, c.max_running, c.max_per_key, c.rate,
-		t.waiting, t.delayed, t.claimed, t.oldest, p.started_per_second, p.finished_per_second,
-		aion._queue_pollers(q.name) AS pollers,
-		(SELECT min(o.oldest) FROM (SELECT t.owner_key, min(t.next_attempt_at) AS oldest FROM aion._task t
-				WHERE t.task_queue = q.name AND t.state = 'waiting' AND NOT t.background AND t.next_attempt_at <= clock_timestamp()
-					AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]) GROUP BY t.owner_key OFFSET 0) o -- asked once for each owner
-			WHERE aion._queue_pollers(q.name, o.owner_key) = 0 AND NOT EXISTS (SELECT FROM aion._task t WHERE t.task_queue = q.name
-				AND t.state = 'claimed' AND NOT t.background AND t.owner_key = o.owner_key)) AS unpolled_since
+		coalesce(t.waiting, 0) AS waiting, coalesce(t.delayed, 0) AS delayed, coalesce(t.claimed, 0) AS claimed, t.oldest,
+		p.started_per_second, p.finished_per_second, aion._queue_pollers(q.name) AS pollers, u.unpolled_since
 	FROM (SELECT name FROM aion._queue WHERE owner_key IS NULL OR owner_key = ANY ((SELECT aion._visible_owners(false))::int[])
 			UNION SELECT task_queue FROM aion._queue_pace() UNION SELECT task_queue FROM aion._task
 			WHERE owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) q
 		LEFT JOIN (SELECT * FROM aion._queue WHERE owner_key IS NULL OR owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) c USING (name)
 		LEFT JOIN (SELECT p.task_queue AS name, sum(p.started) AS started_per_second, sum(p.finished) AS finished_per_second
 			FROM aion._queue_pace() p GROUP BY 1) p USING (name)
-		CROSS JOIN LATERAL (SELECT
+		LEFT JOIN (SELECT t.task_queue AS name,
 				count(*) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at <= clock_timestamp()) AS waiting,
 				count(*) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at > clock_timestamp()) AS delayed,
 				count(*) FILTER (WHERE t.state = 'claimed') AS claimed,
 				min(t.next_attempt_at) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at <= clock_timestamp()) AS oldest
 			FROM aion._task t
-			WHERE t.task_queue = q.name AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[])) t;
+			WHERE t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]) GROUP BY 1) t USING (name)
+		LEFT JOIN (SELECT o.task_queue AS name, min(o.oldest) AS unpolled_since
+			FROM (SELECT t.task_queue, t.owner_key, bool_or(t.state = 'claimed') AS executed,
+					min(t.next_attempt_at) FILTER (WHERE t.state = 'waiting' AND t.next_attempt_at <= clock_timestamp()) AS oldest
+				FROM aion._task t WHERE NOT t.background AND t.owner_key = ANY ((SELECT aion._visible_owners(false))::int[])
+				GROUP BY 1, 2 OFFSET 0) o -- the workers are counted once for each owner
+			WHERE NOT o.executed AND o.oldest IS NOT NULL AND aion._queue_pollers(o.task_queue, o.owner_key) = 0 GROUP BY 1) u USING (name);
 COMMENT ON VIEW aion.stat_queue IS 'task queues: their limits, how much waits, is delayed until a later attempt, and is claimed, and about how much began and ended per second in the last minute';
 COMMENT ON COLUMN aion.stat_queue.task_queue IS 'name of the task queue';
 COMMENT ON COLUMN aion.stat_queue.paused IS 'whether activities of the queue are held';

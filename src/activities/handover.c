@@ -565,7 +565,8 @@ aion_handover_reopen(Run *run)
 }
 
 /*
- * Tells whether a worker holds the lock of a task of a run; locks the other tasks.
+ * Tells whether a worker holds the lock of a task of a run, or a session that of a permit that such
+ * a task has; locks the others.
  */
 bool
 aion_handover_is_held(int64 run_key)
@@ -573,7 +574,8 @@ aion_handover_is_held(int64 run_key)
 	NullableDatum args[] = {aion_arg_int64(run_key)};
 	uint64 count = aion_statement_execute(&select_all, args).count;
 
-	return count > 0 && aion_statement_execute(&lock_all, args).count < count;
+	return count > 0 && (aion_statement_execute(&lock_all, args).count < count ||
+						 aion_queue_permits_are_held(run_key));
 }
 
 void

@@ -64,6 +64,12 @@ static Statement release_all =
 			  " WHERE t.run_key = $1 AND p.name = t.task_queue AND p.kind = 'running'"
 			  " AND p.number = t.permit",
 			  INT8OID);
+#define PERMITS_OF                                                                                 \
+	"SELECT FROM aion._queue_permit p JOIN aion._task t ON p.name = t.task_queue"                  \
+	" AND p.number = t.permit WHERE t.run_key = $1 AND p.kind = 'running'"
+static Statement select_permits_of = STATEMENT(SELECT, PERMITS_OF, INT8OID);
+static Statement lock_permits_of =
+	STATEMENT(SELECT, PERMITS_OF " FOR UPDATE OF p SKIP LOCKED", INT8OID);
 static Statement next_permit = STATEMENT(SELECT,
 										 "SELECT min(free_at) FROM aion._queue_permit"
 										 " WHERE name = $1 AND kind = 'rate' AND free_at > $2",
@@ -330,6 +336,18 @@ aion_queue_release(const char *name, int32 permit, const char *key)
 		set_free_at(name, "running", permit, DT_NOBEGIN);
 	if (permit > 0 || key != NULL)
 		aion_wakeup_queue(name);
+}
+
+/*
+ * Tells whether a session holds the lock of a permit that tasks of a run have; locks the others.
+ */
+bool
+aion_queue_permits_are_held(int64 run_key)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key)};
+	uint64 count = aion_statement_execute(&select_permits_of, args).count;
+
+	return count > 0 && aion_statement_execute(&lock_permits_of, args).count < count;
 }
 
 void

@@ -31,6 +31,7 @@ extern int aion_queue_hold_permits(Queue *queue, int wanted);
 extern int32 aion_queue_use_permit(Queue *queue);
 extern bool aion_queue_has_room_for(const Queue *queue, const char *key);
 extern void aion_queue_release(const char *name, int32 permit, const char *key);
+extern bool aion_queue_permits_are_held(int64 run_key);
 extern void aion_queue_release_all(int64 run_key);
 extern TimestampTz aion_queue_next_permit(const char *name);
 

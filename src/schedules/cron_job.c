@@ -370,11 +370,14 @@ aion_repair_schedules(PG_FUNCTION_ARGS)
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		Schedule *schedule;
+		bool is_locked;
 
 		if (!aion_owner_controls(user, aion_row_int32(rows, row, 2)))
 			continue;
-		schedule = aion_schedule_lock(aion_row_text(rows, row, 3), user);
-		made += aion_clock_is_virtual() ? 0 : set(schedule);
+		schedule = aion_schedule_lock_if_free(aion_row_text(rows, row, 3), user, &is_locked);
+		if (is_locked &&
+			!aion_clock_is_virtual()) /* else its next ring, or another call, makes it */
+			made += set(schedule);
 	}
 	aion_authority_drop(&authority);
 	PG_RETURN_INT64(made);
