@@ -4,7 +4,7 @@
 CREATE ROLE start_user LOGIN;
 CREATE ROLE start_other LOGIN;
 CREATE ROLE start_nologin;
-SELECT count(aion.grant_usage(r)) FROM unnest('{start_user,start_other}'::name[]) r;
+SELECT count(aion.grant_usage(r)) FROM unnest('{start_user,start_other,start_nologin}'::name[]) r;
 GRANT CREATE ON SCHEMA public TO start_user, start_other;
 GRANT start_nologin TO start_user;
 SET SESSION AUTHORIZATION start_user;
