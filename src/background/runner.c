@@ -34,6 +34,7 @@
 #include "code/guard.h"
 #include "guc.h"
 #include "run/arrivals.h"
+#include "run/due.h"
 #include "run/primitive.h"
 #include "run/ready.h"
 #include "run/touched.h"
@@ -681,7 +682,7 @@ batch_is_full(TimestampTz until)
 
 /*
  * Notes which runs could not be claimed because another session has locked them, and which keys are
- * errands; drops what was sent to runs that are gone.
+ * errands; removes what was sent to keys that are gone.
  */
 static void
 runner_give_back(const int64 *run_keys, int count, List *runs)
@@ -704,7 +705,10 @@ runner_give_back(const int64 *run_keys, int count, List *runs)
 			gone[gone_count++] = run_keys[i];
 	}
 	if (gone_count > 0)
+	{
 		aion_arrivals_sweep(gone, gone_count);
+		aion_due_sweep(gone, gone_count);
+	}
 }
 
 /*

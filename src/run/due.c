@@ -40,6 +40,12 @@ static Statement take_due = STATEMENT(DELETE_RETURNING,
 									  "DELETE FROM aion._timer WHERE run_key = $1 AND fire_at <= $2"
 									  " RETURNING name, fire_at, started_seq",
 									  INT8OID, TIMESTAMPTZOID);
+static Statement delete_orphans =
+	STATEMENT(DELETE,
+			  "DELETE FROM aion._timer t WHERE t.run_key = ANY ($1)"
+			  " AND (SELECT true FROM aion._run r WHERE r.run_key = t.run_key) IS NULL"
+			  " AND (SELECT true FROM aion._schedule s WHERE s.run_key = t.run_key) IS NULL",
+			  INT8ARRAYOID);
 
 static int by_due_moment(const ListCell *a, const ListCell *b);
 
@@ -79,6 +85,18 @@ aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz mome
 		aion_wakeup_run(owner_key, run_key);
 	else
 		aion_wakeup_timer(owner_key, run_key, moment);
+}
+
+/*
+ * Removes the timers of schedules that were deleted while a transaction that ended one of their
+ * runs was open: it has inserted a timer that the deletion could not see.
+ */
+void
+aion_due_sweep(const int64 *keys, int count)
+{
+	NullableDatum args[] = {aion_arg_int64_array(keys, count)};
+
+	(void) aion_statement_execute(&delete_orphans, args);
 }
 
 /*

@@ -62,6 +62,18 @@ $ticks->safe_psql('postgres', q{
 wait_until($ticks, 'a schedule whose ticks end their process is paused', q{SELECT state = 'paused' AND reason = 'quarantined' FROM aion.schedule WHERE name = 'ends'});
 $ticks->safe_psql('postgres', q{CREATE FUNCTION nothing() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT aion.register_workflow('nothing', 'nothing()'), aion.start_workflow('nothing', workflow_id => 'nothing')}, @alice);
 wait_until($ticks, 'and its owner has other runs executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'nothing'});
+
+# A schedule that is deleted while a run of it ends in an open transaction: the engine removes the timer of that end.
+$ticks->safe_psql('postgres', q{
+	CREATE FUNCTION waits() RETURNS void LANGUAGE sql AS $$ SELECT aion.sleep('1 h') $$;
+	SELECT aion.register_workflow('waits', 'waits()');
+	SELECT aion.create_schedule('buffers', 'waits', every => '1 s', overlap => 'buffer_one')}, @alice);
+wait_until($ticks, 'a tick is buffered', q{SELECT count(*) = 1 FROM aion.schedule_tick WHERE schedule = 'buffers' AND state = 'buffered'});
+my $ends = session($ticks, 'alice');
+say_to($ends, "BEGIN; SELECT aion.terminate_workflow(workflow_id) FROM aion.workflow_run WHERE workflow_type = 'waits';\n", qr/terminated/);
+$ticks->safe_psql('postgres', q{SELECT aion.delete_schedule('buffers')}, @alice);
+say_to($ends, "COMMIT; SELECT 'committed';\n", qr/committed/);
+wait_until($ticks, 'no timer of a deleted schedule stays', q{SELECT NOT EXISTS (SELECT FROM aion._timer)});
 all_sound($ticks, 'in the end');
 
 $node->stop('immediate');
