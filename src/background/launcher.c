@@ -35,7 +35,8 @@
 #define AGAIN_FIRST_MS 1000
 #define AGAIN_MAX_MS (60 * 1000)
 #define STABLE_MS (60 * 1000)
-#define PROBE_MS 10000
+#define NEXT_PROBE_MS 2000		   /* whatever becomes of this one */
+#define BEGIN_MS (10 * 1000)	   /* a scheduler that has not begun then is ended */
 #define NO_ROOM_MAX_MS (10 * 1000) /* a free worker slot is not announced */
 #define COMPLAIN_MS (60 * 1000)
 
@@ -58,6 +59,7 @@ static void look_into(Oid database);
 static void start_scheduler(Served *database);
 static void report_unserved(void);
 static TimestampTz look_after(void);
+static TimestampTz end_late(Served *database);
 static bool exists(Oid database);
 static bool launcher_has_ended(const Served *database);
 
@@ -167,7 +169,7 @@ look_into(Oid database)
 	/* One at a time: a server with many databases has no room for all to be looked into at once. */
 	while (entry->handle != NULL && !aion_service_is_served(database) &&
 		   !launcher_has_ended(entry) &&
-		   !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), PROBE_MS))
+		   !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), NEXT_PROBE_MS))
 		aion_process_wait(10);
 	(void) look_after();
 }
@@ -258,8 +260,13 @@ look_after(void)
 				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), database->delay);
 			database->delay = Min(database->delay * 2, AGAIN_MAX_MS);
 		}
-		if (database->handle != NULL || aion_service_is_served(database->database))
+		if (aion_service_is_served(database->database))
 			continue; /* perhaps by one of an earlier launcher: it tells when it ends */
+		if (database->handle != NULL)
+		{
+			next = Min(next, end_late(database));
+			continue;
+		}
 		if (aion_process_is_due(database->again_at, AGAIN_MAX_MS))
 		{
 			if (!exists(database->database))
@@ -275,6 +282,21 @@ look_after(void)
 	}
 	report_unserved();
 	return next;
+}
+
+/*
+ * Ends a scheduler that waits for the lock of its database for too long, since it occupies a worker
+ * slot; it is started again later.  Returns when to look again.
+ */
+static TimestampTz
+end_late(Served *database)
+{
+	if (TimestampDifferenceExceeds(database->started_at, GetCurrentTimestamp(), BEGIN_MS))
+	{
+		TerminateBackgroundWorker(database->handle);
+		database->started_at = GetCurrentTimestamp();
+	}
+	return TimestampTzPlusMilliseconds(database->started_at, BEGIN_MS);
 }
 
 static bool

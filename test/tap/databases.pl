@@ -108,4 +108,27 @@ $node->safe_psql('postgres', 'ALTER ROLE alice_old RENAME TO alice_older');
 ok($node->poll_query_until('postgres', q{SELECT name FROM aion._owner WHERE role = 'kid'::regrole}, 'kid'), 'and follows afterwards');
 unlike(slurp_file($node->logfile), qr/deadlock detected|TRAP|PANIC/, 'no deadlock, no crash');
 
+# A transaction that has locked databases keeps no worker slots: the engine gives up looking into them, and looks again later.
+sub serves
+{
+	my ($database) = @_;
+	install($node, $database);
+	$node->safe_psql($database, q{
+		CREATE FUNCTION nothing() RETURNS void LANGUAGE sql AS $$ SELECT $$;
+		SELECT aion.register_workflow('nothing', 'nothing()'), aion.start_workflow('nothing')}, connstr => $node->connstr($database) . ' user=alice');
+	ok($node->poll_query_until($database, q{SELECT status = 'completed' FROM aion.workflow_run}), "the engine executes runs of database $database");
+}
+goes_through('postgres', 'DROP DATABASE three');
+$node->safe_psql('postgres', "CREATE DATABASE $_") for 'locked', 'locked_too', 'beside';
+my $locks = session($node, 'postgres');
+say_to($locks, "BEGIN; ALTER DATABASE locked RENAME TO other; ALTER DATABASE locked_too RENAME TO other_too; SELECT 'renamed';\n", qr/renamed/);
+$node->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = $$aion launcher$$');
+my $waits = q{SELECT pid FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND NOT granted};
+wait_until($node, 'a scheduler waits for a locked database', "SELECT EXISTS ($waits)");
+my $pids = join ',', split /\n/, $node->safe_psql('postgres', $waits);
+serves('beside');
+wait_until($node, '... for a while', "SELECT NOT EXISTS ($waits AND pid IN ($pids))");
+say_to($locks, "ROLLBACK; SELECT 'as it was';\n", qr/as it was/);
+serves('locked_too');
+
 done_testing();
