@@ -7,7 +7,7 @@
 # make test-fresh       does so in minimal systems of two releases of Debian
 # make test-long        runs the tests of processes with a hundred faults instead of a dozen
 # make test-majors      runs all suites with each major version of PostgreSQL that Debian carries
-# make test-package     builds, installs and tests the Debian packages in minimal systems
+# make test-package     builds packages and images in minimal systems, installs and tests them
 # make docs, dist       build the site of the documentation, and the archive of a release, in output/
 # test/README.md tells how to run a single test.
 
