@@ -27,7 +27,7 @@
 #include "shared/room.h"
 
 #define ACTIVITY_GRACE_MS 5000 /* from when its process should leave until it is stopped */
-#define LAST_GRACE_TURNS 6	   /* the same of an owner's last one, times aion.turn_timeout \ */
+#define LAST_GRACE_TURNS 6	   /* the same of an owner's last one, times aion.turn_timeout */
 #define CALL_MS 500			   /* how long a freed slot is kept for the owner it was freed for */
 #define STUCK_MS 10000		   /* from when a process is interrupted until it is taken for stuck */
 
