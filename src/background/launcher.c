@@ -59,7 +59,7 @@ static void look_into(Oid database);
 static void start_scheduler(Served *database);
 static void report_unserved(void);
 static TimestampTz look_after(void);
-static TimestampTz end_late(Served *database);
+static TimestampTz launcher_end_late(Served *database);
 static bool exists(Oid database);
 static bool launcher_has_ended(const Served *database);
 
@@ -264,7 +264,7 @@ look_after(void)
 			continue; /* perhaps by one of an earlier launcher: it tells when it ends */
 		if (database->handle != NULL)
 		{
-			next = Min(next, end_late(database));
+			next = Min(next, launcher_end_late(database));
 			continue;
 		}
 		if (aion_process_is_due(database->again_at, AGAIN_MAX_MS))
@@ -289,7 +289,7 @@ look_after(void)
  * slot; it is started again later.  Returns when to look again.
  */
 static TimestampTz
-end_late(Served *database)
+launcher_end_late(Served *database)
 {
 	if (TimestampDifferenceExceeds(database->started_at, GetCurrentTimestamp(), BEGIN_MS))
 	{
