@@ -11,7 +11,7 @@ my $node = new_node('main', 'restart_after_crash = on', 'aion.max_runners = 4');
 install($node);
 my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
 sub as_alice { return $node->safe_psql('postgres', $_[0], @alice) }
-sub wait_for { my ($query, $expected, $what) = @_; ok($node->poll_query_until('postgres', $query, $expected), $what) }
+sub wait_for { my ($query, $expected, $what) = @_; ok(becomes($node, $query, $expected), $what) }
 sub executing { return "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'aion executor' AND query ~ '^executing activity'" }
 sub status { return "SELECT status FROM aion.workflow_run WHERE workflow_id = '$_[0]'" }
 

@@ -69,7 +69,7 @@ for my $victim ('aion runner', 'client backend', 'aion scheduler')
 	kill 'KILL', $1 if $pid =~ /^(\d+)$/;
 }
 waitpid $_, 0 for @senders;
-ok($node->poll_query_until('postgres', 'SELECT true'), 'the server is there again');
+wait_until($node, 'the server is there again', 'SELECT true');
 stop_counting('crash');
 wait_until($node, '56: after three crashes the run ends', ended('crash'));
 is($node->safe_psql('postgres', q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'crash'}), '160', '56, 60: with every signal that was acknowledged, once');

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node install add_steps session say_to wait_until all_sound);
+our @EXPORT = qw(new_node install add_steps session say_to becomes wait_until all_sound);
 
 # A running server with the settings of test/aion.conf and more, and no extension yet.
 sub new_node
@@ -86,11 +86,25 @@ sub say_to
 	return $session->{out};
 }
 
+# Waits until a query has a result. While the server starts again psql may end before it has read the query: that is no failure.
+sub becomes
+{
+	my ($node, $query, $expected) = @_;
+	for (1 .. 100)
+	{
+		my $became = eval { $node->poll_query_until('postgres', $query, $expected // 't') };
+		return $became if $@ eq '';
+		die $@ if $@ !~ /Broken pipe/;
+		select undef, undef, undef, 0.1;
+	}
+	return 0;
+}
+
 # Waits until a query says so.
 sub wait_until
 {
 	my ($node, $what, $query) = @_;
-	ok($node->poll_query_until('postgres', $query), $what);
+	ok(becomes($node, $query), $what);
 }
 
 # Nothing is amiss in a database.
