@@ -5,7 +5,7 @@
 # make bench, demo, test
 #                       set up everything on a fresh Debian machine, then do what they say
 # make test-fresh       does so in minimal systems of two releases of Debian
-# make test-long        runs the tests of processes with a hundred faults instead of a dozen
+# make test-long        runs the tests of processes with a hundred faults instead of a dozen, and all random code
 # make test-majors      runs all suites with each major version of PostgreSQL that Debian carries
 # make test-package     builds packages and images in minimal systems, installs and tests them
 # make docs, dist       build the site of the documentation, and the archive of a release, in output/
@@ -93,7 +93,7 @@ test-fresh:
 	test/fresh
 
 test-long:
-	AION_CYCLES=$${AION_CYCLES:-100} test/run style tap
+	AION_CYCLES=$${AION_CYCLES:-100} test/run style pgtap tap
 
 test-majors:
 	test/majors

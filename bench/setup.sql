@@ -11,7 +11,18 @@ BEGIN
 	RETURN n;
 END $$;
 CREATE FUNCTION nap(until timestamptz) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep_until(until); END $$;
-SELECT aion.register_activity('act', 'act(int)'), aion.register_workflow('steps', 'steps(int)'), aion.register_workflow('nap', 'nap(timestamptz)');
+CREATE FUNCTION handled(n int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..n LOOP
+		BEGIN
+			PERFORM aion.run('act', jsonb_build_object('what', i));
+		EXCEPTION WHEN SQLSTATE 'WA000' THEN
+			RETURN i;
+		END;
+	END LOOP;
+	RETURN n;
+END $$;
+SELECT aion.register_activity('act', 'act(int)'), aion.register_workflow('steps', 'steps(int)'), aion.register_workflow('handled', 'handled(int)'), aion.register_workflow('nap', 'nap(timestamptz)');
 CREATE FUNCTION asks() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run('remote'); END $$;
 CREATE FUNCTION fans(n int) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN

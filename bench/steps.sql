@@ -1,4 +1,5 @@
--- What a step of a workflow costs: an inline activity that does nothing, in one session, by the number of steps of the run.
+-- What a step of a workflow costs: an inline activity that does nothing, in one session, by the number of steps of the run;
+-- in a plain loop, and in a block with handlers around each step.
 -- psql -f bench/steps.sql, as a superuser, on a server of your own; drops what it creates.
 \set QUIET 1
 \pset footer off
@@ -16,32 +17,50 @@ BEGIN
 	END LOOP;
 	RETURN n;
 END $$;
-SELECT aion.register_workflow('steps', 'steps(int)') \g /dev/null
-CREATE TABLE taken (steps int, runs int, seconds float8);
-CREATE PROCEDURE measure(steps int, runs int) LANGUAGE plpgsql AS $$
+CREATE FUNCTION handled(n int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..n LOOP
+		BEGIN
+			PERFORM aion.run('nothing');
+		EXCEPTION WHEN SQLSTATE 'WA000' THEN
+			RETURN i;
+		END;
+	END LOOP;
+	RETURN n;
+END $$;
+SELECT aion.register_workflow(w, (w || '(int)')::regprocedure) FROM unnest('{steps,handled}'::text[]) w \g /dev/null
+CREATE TABLE taken (workflow text, steps int, runs int, seconds float8);
+CREATE PROCEDURE measure(workflow text, steps int, runs int) LANGUAGE plpgsql AS $$
 DECLARE
 	began timestamptz;
 BEGIN
-	PERFORM aion.start_workflow('steps', jsonb_build_object('n', steps)) FROM generate_series(1, runs);
+	PERFORM aion.start_workflow(workflow, jsonb_build_object('n', steps)) FROM generate_series(1, runs);
 	COMMIT;
 	began := clock_timestamp();
 	CALL aion.drive();
-	INSERT INTO taken VALUES (steps, runs, extract(epoch FROM clock_timestamp() - began));
+	INSERT INTO taken VALUES (workflow, steps, runs, extract(epoch FROM clock_timestamp() - began));
 	COMMIT;
 END $$;
-CALL measure(1, 200);
+CALL measure('steps', 1, 200);
+CALL measure('handled', 1, 200);
 TRUNCATE taken;
-CALL measure(1, 1000);
-CALL measure(10, 300);
-CALL measure(100, 30);
-CALL measure(1000, 3);
-SELECT steps, runs, round((1e6 * seconds / steps / runs)::numeric) AS "µs per step", round((runs / seconds)::numeric, 1) AS "runs per second" FROM taken ORDER BY 1;
+CALL measure('steps', 10, 300);
+CALL measure('handled', 10, 300);
+CALL measure('steps', 100, 30);
+CALL measure('handled', 100, 30);
+CALL measure('steps', 1000, 3);
+CALL measure('handled', 1000, 3);
+CALL measure('steps', 10000, 1);
+CALL measure('handled', 10000, 1);
+SELECT steps, round((1e6 * p.seconds / steps / p.runs)::numeric) AS "µs per step", round((1e6 * h.seconds / steps / h.runs)::numeric) AS "in a block with handlers",
+		round((h.seconds / p.seconds)::numeric, 2) AS ratio
+	FROM taken p JOIN taken h USING (steps) WHERE p.workflow = 'steps' AND h.workflow = 'handled' ORDER BY 1;
 SELECT count(*) AS runs_left_open FROM aion.workflow_run WHERE closed_at IS NULL;
 RESET SESSION AUTHORIZATION;
 SELECT aion.purge_workflows('0') \g /dev/null
 SET client_min_messages = warning;
 DROP OWNED BY bench_user CASCADE;
 DROP SCHEMA IF EXISTS bench CASCADE;
-DELETE FROM aion._workflow WHERE name = 'steps';
+DELETE FROM aion._workflow WHERE name IN ('steps', 'handled');
 DELETE FROM aion._activity WHERE name = 'nothing';
 DROP ROLE bench_user;

@@ -10,6 +10,7 @@
 #include "background/lifecycle.h"
 #include "code/adoption.h"
 #include "code/definition.h"
+#include "code/divergence.h"
 #include "code/guard.h"
 #include "code/owner.h"
 #include "guc.h"
@@ -23,6 +24,7 @@
 #include "shared/wakeup.h"
 #include "support/clock.h"
 #include "support/statement.h"
+#include "turn/progress.h"
 
 PG_MODULE_MAGIC;
 
@@ -51,6 +53,7 @@ _PG_init(void)
 	aion_clock_init();
 	aion_statement_init();
 	aion_guard_init();
+	aion_divergence_init(aion_turn_diverge);
 	aion_owner_init();
 	aion_definition_init();
 	aion_adoption_init();

@@ -22,7 +22,9 @@ bool aion_auto_deploy = true;
 int aion_batch_lock_timeout = 5;
 int aion_batch_time = 10;
 int aion_batch_turns = 100;
+int aion_determinism = DETERMINISM_STRICT;
 char *aion_execution = "on";
+int aion_history_cache = 16 * 1024; /* kB */
 int aion_log_incidents = LOG;
 int aion_log_incidents_per_second = 10;
 int aion_max_history_events = 50000;
@@ -33,16 +35,31 @@ bool aion_notify_incidents = false;
 bool aion_optimistic_turns = true;
 int aion_retention = 90 * SECS_PER_DAY;
 int aion_runner_idle_timeout = 5 * 60 * 1000;
+int aion_runner_memory = 256 * 1024; /* kB */
 int aion_turn_attempts = 8;
 int aion_turn_timeout = 10 * 1000;
+int aion_verify_turns = VERIFY_TESTS;
+
+static void define_incidents(void);
 
 static const struct config_enum_entry incident_levels[] = {
 	{"off", 0, false},			 {"debug", DEBUG1, false}, {"notice", NOTICE, false},
 	{"warning", WARNING, false}, {"log", LOG, false},	   {NULL, 0, false}};
 
+static const struct config_enum_entry determinism_levels[] = {{"off", DETERMINISM_OFF, false},
+															  {"warn", DETERMINISM_WARN, false},
+															  {"strict", DETERMINISM_STRICT, false},
+															  {NULL, 0, false}};
+
+static const struct config_enum_entry verify_levels[] = {{"off", VERIFY_OFF, false},
+														 {"tests", VERIFY_TESTS, false},
+														 {"on", VERIFY_ON, false},
+														 {NULL, 0, false}};
+
 void
 aion_guc_define(void)
 {
+	define_incidents();
 	DefineCustomBoolVariable(
 		"aion.allow_definer_start",
 		"Allows starting workflows inside a security-definer function of another role.",
@@ -71,20 +88,21 @@ aion_guc_define(void)
 							   "Exists in a test build only.", &aion_crash_at, "", PGC_SUSET, 0,
 							   NULL, NULL, NULL);
 #endif
+	DefineCustomEnumVariable("aion.determinism",
+							 "Sets what becomes of workflow code that reads what differs from one "
+							 "execution to the next.",
+							 "strict blocks its run, warn writes a message, off does not look.",
+							 &aion_determinism, DETERMINISM_STRICT, determinism_levels, PGC_USERSET,
+							 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("aion.execution",
 							   "Sets whether runs are executed here: on, off, or the name under "
 							   "which the database was adopted.",
 							   NULL, &aion_execution, "on", PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomEnumVariable("aion.log_incidents",
-							 "Sets the level of the messages that tell which runs fail, time out, "
-							 "are blocked or quarantined, and which schedules pause themselves.",
-							 "off writes none.", &aion_log_incidents, LOG, incident_levels,
-							 PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("aion.log_incidents_per_second",
-							"Sets how many of these messages there are per second for each owner.",
-							"What is left out is counted in aion.stat_engine.",
-							&aion_log_incidents_per_second, 10, 1, 10000, PGC_SUSET, 0, NULL, NULL,
-							NULL);
+	DefineCustomIntVariable("aion.history_cache",
+							"Sets how much memory a runner keeps long histories in, so that it "
+							"reads only what is new of them.",
+							"0 keeps none.", &aion_history_cache, 16 * 1024, 0, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable(
 		"aion.max_history_events", "Sets how many events the history of a run should have at most.",
 		"With more there is a warning, and twice as many block the run.", &aion_max_history_events,
@@ -104,11 +122,6 @@ aion_guc_define(void)
 							"begin after that.",
 							&aion_max_runners_per_owner, 0, 0, 1000, PGC_SUSET, 0, NULL, NULL,
 							NULL);
-	DefineCustomBoolVariable("aion.notify_incidents",
-							 "Sends the same as notifications on channel aion_incident.",
-							 "The notification names no run, but its run_key. Commits with "
-							 "notifications wait for each other.",
-							 &aion_notify_incidents, false, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("aion.optimistic_turns",
 							 "Executes inline activities where workflow code calls them, if all "
 							 "of the turn can be kept.",
@@ -121,6 +134,13 @@ aion_guc_define(void)
 							"Sets how long a runner that has nothing to do stays.", NULL,
 							&aion_runner_idle_timeout, 5 * 60 * 1000, 1, INT_MAX, PGC_SIGHUP,
 							GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.runner_memory",
+							"Sets how much memory a runner may keep between transactions before "
+							"another takes its place.",
+							"What it keeps of code that it has executed grows with the number of "
+							"versions.  aion.history_cache is not counted.",
+							&aion_runner_memory, 256 * 1024, 16 * 1024, MAX_KILOBYTES, PGC_SIGHUP,
+							GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("aion.turn_attempts",
 							"Sets how often a turn is repeated after a failure of the machine "
 							"until its run is blocked.",
@@ -129,5 +149,33 @@ aion_guc_define(void)
 							"Sets how long a turn or an inline activity may take.", NULL,
 							&aion_turn_timeout, 10 * 1000, 1, 24 * 60 * 60 * 1000, PGC_SUSET,
 							GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomEnumVariable(
+		"aion.verify_turns",
+		"Sets whether workflow code is executed twice before anything of a turn is recorded.",
+		"tests does so in transactions that use aion_test.begin(). A difference blocks the run.",
+		&aion_verify_turns, VERIFY_TESTS, verify_levels, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("aion");
+}
+
+/*
+ * Defines what is said of runs that fail.
+ */
+static void
+define_incidents(void)
+{
+	DefineCustomEnumVariable("aion.log_incidents",
+							 "Sets the level of the messages that tell which runs fail, time out, "
+							 "are blocked or quarantined, and which schedules pause themselves.",
+							 "off writes none.", &aion_log_incidents, LOG, incident_levels,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.log_incidents_per_second",
+							"Sets how many of these messages there are per second for each owner.",
+							"What is left out is counted in aion.stat_engine.",
+							&aion_log_incidents_per_second, 10, 1, 10000, PGC_SUSET, 0, NULL, NULL,
+							NULL);
+	DefineCustomBoolVariable("aion.notify_incidents",
+							 "Sends the same as notifications on channel aion_incident.",
+							 "The notification names no run, but its run_key. Commits with "
+							 "notifications wait for each other.",
+							 &aion_notify_incidents, false, PGC_SUSET, 0, NULL, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION aion.begin_timeout(duration interval) RETURNS aion.scope
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_begin_timeout';
 COMMENT ON FUNCTION aion.begin_timeout(interval)
-	IS 'in workflow code: from here on awaits raise WF026 once the duration is over; ends with its EXCEPTION block, or by end_timeout()';
+	IS 'in workflow code: from here on awaits raise WF026 once the duration is over; holds until an error leaves its EXCEPTION block, or until end_timeout()';
 
 CREATE OR REPLACE FUNCTION aion.end_timeout(scope aion.scope) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_end_timeout';

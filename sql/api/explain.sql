@@ -23,7 +23,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			|| coalesce(', child of ' || (attributes #>> '{parents,0,workflow_id}'), '')
 			|| coalesce(', goes on for ' || (attributes #>> '{continues,run_id}'), '')
 		WHEN 'WorkflowCompleted' THEN concat_ws(' ', 'completed with',
-			coalesce(aion._abbreviate(attributes -> 'result'), 'no result'))
+			coalesce(aion._abbreviate(attributes -> 'result'), CASE WHEN event.attributes IS NOT NULL THEN 'no result' END))
 		WHEN 'WorkflowFailed' THEN concat_ws(' ', 'failed:', attributes #>> '{error,sqlstate}',
 			attributes #>> '{error,message}')
 		WHEN 'WorkflowTerminated' THEN concat_ws(' ', 'terminated by', attributes ->> 'by')
@@ -49,7 +49,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'ActivityScheduled' THEN concat_ws(' ', 'run', attributes ->> 'activity',
 			aion._abbreviate(attributes -> 'input'))
 		WHEN 'ActivityCompleted' THEN concat_ws(' ', '  =',
-			coalesce(aion._abbreviate(attributes -> 'result'), 'no result'))
+			coalesce(aion._abbreviate(attributes -> 'result'), CASE WHEN event.attributes IS NOT NULL THEN 'no result' END))
 		WHEN 'ActivityFailed' THEN concat_ws(' ', '  failed:', attributes #>> '{error,sqlstate}',
 			attributes #>> '{error,message}')
 		WHEN 'ActivityCancelled' THEN concat_ws(' ', '  cancelled', CASE WHEN attributes ? 'unawaited' THEN 'with the run, which has never awaited it'
@@ -67,39 +67,42 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'ChildWorkflowStarted' THEN concat_ws(' ', 'child', event.key || ':', attributes ->> 'workflow_type',
 			attributes ->> 'workflow_id', aion._abbreviate(attributes -> 'input'))
 		WHEN 'ChildWorkflowCompleted' THEN concat_ws(' ', '  child', event.key, '=',
-			coalesce(aion._abbreviate(attributes -> 'result'), 'no result'))
+			coalesce(aion._abbreviate(attributes -> 'result'), CASE WHEN event.attributes IS NOT NULL THEN 'no result' END))
 		WHEN 'ChildWorkflowFailed' THEN concat_ws(' ', '  child', event.key, attributes ->> 'status' || ':',
 			attributes #>> '{error,sqlstate}', attributes #>> '{error,message}')
 		WHEN 'ChildCancelRequested' THEN format('asks child %s to cancel', event.key)
 		WHEN 'WorkflowWatched' THEN format('its end is awaited by %s', attributes ->> 'workflow_id')
 		WHEN 'WorkflowContinuedAsNew' THEN concat_ws(' ', 'goes on as a new run with',
-			coalesce(aion._abbreviate(attributes -> 'input'), 'no input'))
+			coalesce(aion._abbreviate(attributes -> 'input'), CASE WHEN event.attributes IS NOT NULL THEN 'no input' END))
 		WHEN 'CommandAnswered' THEN concat_ws(' ', attributes ->> 'command', event.key, '->',
 			coalesce(attributes ->> 'answer', attributes #>> '{error,message}', attributes #>> '{input,handler}'))
 		ELSE concat_ws(' ', event.event_type, event.key) END
 	FROM (SELECT coalesce(event.attributes, '{}')) x(attributes)
 $$;
-COMMENT ON FUNCTION aion._narrate(aion.event) IS 'an event in a few words';
+COMMENT ON FUNCTION aion._narrate(aion.event) IS 'an event in a few words; without attributes, what a role may know that sees no payloads';
 
 CREATE OR REPLACE FUNCTION aion._explain_history(run_key bigint, since timestamptz, show_all boolean) RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres SET datestyle = iso AS $$
 	-- Events of one shape differ in numbers and payloads only. Of each shape the first two and the last are shown.
 	WITH event AS (
-		SELECT h.*, concat_ws(' ', h.event_type, coalesce(c.attributes ->> 'activity', c.attributes ->> 'workflow_type',
+		SELECT h.*, concat_ws(' ', h.event_type, coalesce(
+				max(CASE h.event_type WHEN 'ActivityScheduled' THEN h.attributes ->> 'activity' WHEN 'ChildWorkflowStarted' THEN h.attributes ->> 'workflow_type' END)
+					OVER (PARTITION BY substring(h.event_type FROM '^(Activity|ChildWorkflow)'), h.key),
 				regexp_replace(h.key, '\d+', 'N', 'g'))) AS shape
-		FROM aion.history_event h LEFT JOIN aion.history_event c ON c.run_key = h.run_key AND c.key = h.key
-			AND h.event_type ~ '^(Activity|ChildWorkflow)' AND c.event_type = CASE WHEN h.event_type ~ '^A' THEN 'ActivityScheduled' ELSE 'ChildWorkflowStarted' END
-		WHERE h.run_key = _explain_history.run_key),
+		FROM aion.history_event h WHERE h.run_key = _explain_history.run_key),
 	shaped AS (
 		SELECT *, row_number() OVER (PARTITION BY shape ORDER BY seq) AS nth, row_number() OVER (PARTITION BY shape ORDER BY seq DESC) AS nth_last,
-			count(*) OVER () AS total, row_number() OVER (ORDER BY seq DESC) AS from_end FROM event),
+			count(*) OVER () AS total, row_number() OVER (ORDER BY seq DESC) AS from_end,
+			-- The first event says something, unless the current user may not see it.
+			bool_or(seq = 1 AND attributes IS NOT NULL) OVER () AS is_visible FROM event),
 	chosen AS (
 		SELECT *, show_all OR total <= 40 OR nth <= 2 OR nth_last = 1 OR from_end <= 6 AS is_shown FROM shaped),
 	stretch AS (SELECT *, count(*) FILTER (WHERE is_shown) OVER (ORDER BY seq) AS number FROM chosen),
 	shortened AS (SELECT *, count(*) FILTER (WHERE NOT is_shown) OVER (PARTITION BY number) AS left_out FROM stretch),
 	line AS (
 		SELECT seq, format('%16s  %s', date_trunc('milliseconds', recorded_at - since),
-			aion._narrate(ROW(run_id, seq, recorded_at, event_type, key, attributes)::aion.event)) AS text
+			aion._narrate(ROW(run_id, seq, recorded_at, event_type, key,
+				CASE WHEN is_visible THEN coalesce(attributes, '{}') END)::aion.event)) AS text
 		FROM shortened WHERE is_shown OR left_out < 3
 		UNION ALL
 		SELECT min(seq), format('%16s  %s more events: %s', '...', sum(count), string_agg(shape || ' (' || count || ')', ', ' ORDER BY count DESC, seq))

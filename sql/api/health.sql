@@ -16,11 +16,11 @@ CREATE OR REPLACE FUNCTION aion._stat_workers(OUT databases int, OUT needed int,
 	LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_stat_workers';
 COMMENT ON FUNCTION aion._stat_workers() IS 'how many background workers the engine needs in this server, and the databases that wait for one';
 
-CREATE OR REPLACE FUNCTION aion._unlogged_incidents() RETURNS bigint
-	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_unlogged_incidents';
-COMMENT ON FUNCTION aion._unlogged_incidents() IS 'how many messages about incidents this server has left out';
+CREATE OR REPLACE FUNCTION aion._incidents(OUT unlogged_incidents bigint, OUT divergences bigint) RETURNS SETOF record
+	LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_incidents';
+COMMENT ON FUNCTION aion._incidents() IS 'what this server has counted of incidents';
 
-CREATE OR REPLACE VIEW aion.stat_engine AS SELECT *, aion._unlogged_incidents() AS unlogged_incidents FROM aion._stat_engine();
+CREATE OR REPLACE VIEW aion.stat_engine AS SELECT e.*, i.unlogged_incidents, i.divergences FROM aion._stat_engine() e, aion._incidents() i;
 COMMENT ON VIEW aion.stat_engine IS 'the engine''s processes in this database';
 COMMENT ON COLUMN aion.stat_engine.library_version IS 'version of the library that the server has loaded';
 COMMENT ON COLUMN aion.stat_engine.preloaded IS 'whether the library is in shared_preload_libraries';
@@ -32,6 +32,7 @@ COMMENT ON COLUMN aion.stat_engine.fence IS 'whether this database executes its 
 COMMENT ON COLUMN aion.stat_engine.execution IS 'value of aion.execution';
 COMMENT ON COLUMN aion.stat_engine.paused IS 'whether aion.pause_engine() holds all execution in this database';
 COMMENT ON COLUMN aion.stat_engine.unlogged_incidents IS 'number of messages that aion.log_incidents_per_second has left out in this server since it began';
+COMMENT ON COLUMN aion.stat_engine.divergences IS 'how often workflow code has read what differs from one execution to the next in this server since it began, where aion.determinism is warn';
 
 CREATE OR REPLACE VIEW aion.stat_runner WITH (security_barrier) AS
 	SELECT s.pid, o.name AS owner, s.state, s.since, s.queued, s.batches, s.runs
@@ -47,7 +48,7 @@ COMMENT ON COLUMN aion.stat_runner.batches IS 'number of transactions since it b
 COMMENT ON COLUMN aion.stat_runner.runs IS 'number of turns since it began';
 
 CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT detail text, OUT hint text)
-	RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+	RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 	WITH e AS (SELECT * FROM aion._stat_engine()),
 		t AS (SELECT clock_timestamp() - min(t.fire_at) AS late FROM aion.timer t WHERE t.fire_at < (SELECT clock_timestamp())),
 		l AS (SELECT clock_timestamp() - least((SELECT min(w.ready_at) FROM aion.workflow_run w WHERE w.ready_at < (SELECT clock_timestamp())),
@@ -98,7 +99,7 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 			CASE WHEN c.problem IS NULL THEN 'Use SELECT aion.repair_schedules().'
 				ELSE 'Install it as aion.create_schedule() says, then use SELECT aion.repair_schedules().' END),
 		('schedules', s.stopped = 0, s.stopped || ' quarantined', 'The server crashed in their ticks. Mend what is called by the types and defaults of their workflow''s parameters, then use aion.resume_schedule().'),
-		('runs', b.blocked = 0, b.blocked || ' blocked', 'See the column blocked of aion.workflow_run, and aion.history().')
+		('runs', b.blocked = 0, b.blocked || ' blocked', 'See the column blocked of aion.workflow_run, and aion.explain() of each.')
 		) AS v("check", ok, detail, hint)
 	WHERE ext.extname = 'aion'
 $$;

@@ -40,7 +40,7 @@ COMMENT ON COLUMN aion.workflow_run.run_id IS 'identifies this run among those o
 COMMENT ON COLUMN aion.workflow_run.workflow_type IS 'registered name of the workflow that the run executes';
 COMMENT ON COLUMN aion.workflow_run.version IS 'version of the code that the run executes';
 COMMENT ON COLUMN aion.workflow_run.status IS 'scheduled, running, paused or blocked while the run is open; then completed, failed, cancelled, terminated, timed_out or continued_as_new';
-COMMENT ON COLUMN aion.workflow_run.blocked IS 'why the run is blocked: mismatch, missing code, missing right, invalid input, turn_timeout, error or quarantined; null if it is not';
+COMMENT ON COLUMN aion.workflow_run.blocked IS 'why the run is blocked: mismatch, nondeterministic, missing code, missing right, invalid input, turn_timeout, error or quarantined; null if it is not';
 COMMENT ON COLUMN aion.workflow_run.owner IS 'role that the run belongs to and that its code runs as';
 COMMENT ON COLUMN aion.workflow_run.input IS 'what the workflow was started with; null for roles that may not see payloads';
 COMMENT ON COLUMN aion.workflow_run.result IS 'what a completed run has returned; null for roles that may not see payloads';
@@ -102,7 +102,8 @@ CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS
 		CASE WHEN NOT t.background THEN aion._queue_pollers(t.task_queue, r.owner_key) END AS pollers
 	FROM aion._run r CROSS JOIN LATERAL (
 		SELECT a.value ->> 'awaiting' AS awaiting, a.value ->> 'key' AS key,
-			r.awaiting_since AS since, (a.value ->> 'until')::timestamptz AS until
+			r.awaiting_since AS since, least((a.value ->> 'until')::timestamptz, (SELECT min(t.fire_at) FROM aion._timer t
+				WHERE t.run_key = r.run_key AND t.name ~ '^scope:' AND t.fire_at > aion._clock())) AS until
 		FROM jsonb_array_elements(r.awaiting) a WHERE r.status = 'running'
 		UNION ALL
 		SELECT 'turn', NULL, x.since, NULL

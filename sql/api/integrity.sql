@@ -108,6 +108,18 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 		FROM aion._run
 		WHERE status = 'paused' AND (ready_at IS NOT NULL OR retry_at IS NOT NULL)
 	UNION ALL
+	SELECT 'blocked without a reason, or the other way round', run_key, format('%s, %s', status, blocked)
+		FROM aion._run
+		WHERE status <> 'paused' AND (status = 'blocked') <> (blocked IS NOT NULL)
+	UNION ALL
+	SELECT 'state that activities do not have', run_key, state
+		FROM aion._task
+		WHERE state NOT IN ('waiting', 'claimed', 'cancelled', 'abandoned', 'settled')
+	UNION ALL
+	SELECT 'kind that arrivals do not have', run_key, kind
+		FROM aion._inbox
+		WHERE kind NOT IN ('signal', 'cancel', 'child', 'parent', 'activity')
+	UNION ALL
 	SELECT 'two open runs of one workflow id', max(run_key), workflow_id
 		FROM aion._run WHERE closed_at IS NULL GROUP BY workflow_id HAVING count(*) > 1
 	UNION ALL
@@ -262,6 +274,8 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 			WHERE x.dedup_id IS NOT NULL GROUP BY 1, 2) s USING (run_key, dedup_id)
 		WHERE s.count > 1 OR d.run_key IS NULL
 			OR s.count IS NULL AND NOT EXISTS (SELECT FROM aion._run r WHERE r.chain_key = d.run_key)
+				AND NOT EXISTS (SELECT FROM aion._run r -- it may have been purged with a later run of the chain
+				WHERE r.run_key = d.run_key AND r.status = 'continued_as_new')
 	UNION ALL
 	SELECT 'run is cancelled and was not asked to', e.run_key, format('event %s', e.seq)
 		FROM aion._event e

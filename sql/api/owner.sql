@@ -12,8 +12,8 @@ CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 				WHEN 'worker' THEN p.proname IN ('poll_activities', 'complete_activity', 'fail_activity', 'heartbeat_activity', 'wait_for_tasks',
 					'value')
 				WHEN 'start' THEN p.proname IN ('start_workflow', 'start_workflows')
-				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'history', 'explain', 'value',
-					'check_integrity', 'health', '_find_run', '_missing_bells', '_queue_pace', '_queue_pollers', '_stat_engine', '_stat_runner', '_stat_workers', '_unlogged_incidents', '_visible_owners', '_abbreviate', '_clock',
+				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'find_workflows', 'history', 'explain', 'value', '_search',
+					'check_integrity', 'health', '_find_run', '_missing_bells', '_queue_pace', '_queue_pollers', '_stat_engine', '_stat_runner', '_stat_workers', '_incidents', '_visible_owners', '_abbreviate', '_clock',
 					'_explain_activities', '_explain_await', '_explain_history', '_line', '_narrate')
 				ELSE false END
 $$;
@@ -54,6 +54,9 @@ BEGIN
 	END IF;
 	PERFORM aion._apply_grant(role, level);
 	INSERT INTO aion._grant VALUES (aion._owner_key(role), level) ON CONFLICT DO NOTHING;
+EXCEPTION WHEN internal_error THEN -- as PostgreSQL reports it if another transaction changes privileges of the same objects
+	RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'could not change privileges while another transaction does', DETAIL = SQLERRM,
+		HINT = 'Try again.';
 END $$;
 COMMENT ON FUNCTION aion.grant_usage(name, text)
 	IS 'lets a role use aion: user (own runs), start (what aion.grant_start() lets it start), worker (external activities), monitor (sees all but payloads) or admin; levels add up, aion.revoke_usage() takes all of them back';
@@ -71,6 +74,9 @@ BEGIN
 	DELETE FROM aion._grant g WHERE g.owner_key = aion._owner_key(role);
 	DELETE FROM aion._start_grant g WHERE g.grantee_key = aion._owner_key(role);
 	DELETE FROM aion._queue_grant g WHERE g.owner_key = aion._owner_key(role);
+EXCEPTION WHEN internal_error THEN -- as PostgreSQL reports it if another transaction changes privileges of the same objects
+	RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'could not change privileges while another transaction does', DETAIL = SQLERRM,
+		HINT = 'Try again.';
 END $$;
 COMMENT ON FUNCTION aion.revoke_usage(name) IS 'takes back all that aion.grant_usage(), aion.grant_start() and aion.grant_task_queue() have granted to a role';
 

@@ -9,7 +9,7 @@ CREATE TABLE aion._task (
 	background boolean NOT NULL,
 	task_queue text NOT NULL,
 	key text,
-	state text NOT NULL CHECK (state IN ('waiting', 'claimed', 'cancelled', 'abandoned', 'settled')),
+	state text NOT NULL, -- waiting, claimed, cancelled, abandoned or settled
 	attempt int NOT NULL,
 	failures int NOT NULL DEFAULT 0,
 	priority int NOT NULL,
@@ -54,7 +54,7 @@ SELECT pg_extension_config_dump('aion._queue', '');
 /* A claim in a limited queue takes a permit of each kind; it is free again when its task is, or at a moment. */
 CREATE TABLE aion._queue_permit (
 	name text NOT NULL,
-	kind text NOT NULL CHECK (kind IN ('running', 'rate')),
+	kind text NOT NULL, -- running or rate
 	number int NOT NULL,
 	free_at timestamptz NOT NULL DEFAULT '-infinity',
 	PRIMARY KEY (name, kind, number)

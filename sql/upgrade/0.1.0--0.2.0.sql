@@ -22,22 +22,33 @@ COMMENT ON TABLE aion._start_grant IS 'which roles may start which workflow as i
 SELECT pg_extension_config_dump('aion._start_grant', '');
 ALTER TABLE aion._start_grant ENABLE ROW LEVEL SECURITY;
 
-/* Takes one more parameter. */
+/* Take more parameters. */
 DROP FUNCTION aion.explain(text, uuid);
+DROP FUNCTION aion.find_workflows(jsonb, text, text[], bigint);
+DROP FUNCTION aion._search(jsonb, text, text[], bigint);
 
 /* A level of access that comprises only what was granted by aion.grant_start(). */
 ALTER TABLE aion._grant DROP CONSTRAINT _grant_level_check, ADD CONSTRAINT _grant_level_check CHECK (level IN ('user', 'start', 'worker', 'monitor', 'admin'));
 
 /* The outcome of an activity outside of turns is an arrival, no timer that is due at once. */
-ALTER TABLE aion._inbox DROP CONSTRAINT _inbox_kind_check, ADD CONSTRAINT _inbox_kind_check CHECK (kind IN ('signal', 'cancel', 'child', 'parent', 'activity'));
+ALTER TABLE aion._inbox DROP CONSTRAINT _inbox_kind_check;
 INSERT INTO aion._inbox (run_key, sent_at, owner_key, kind, name, sender)
 	SELECT t.run_key, t.fire_at, t.owner_key, 'activity', substr(t.name, 9), o.name FROM aion._timer t JOIN aion._owner o USING (owner_key)
 	WHERE starts_with(t.name, 'settled:') ORDER BY t.fire_at;
 DELETE FROM aion._timer WHERE starts_with(name, 'settled:');
 
+/* Every write of these tables would read its constraints anew. */
+ALTER TABLE aion._run DROP CONSTRAINT _run_status_check, DROP CONSTRAINT _run_check;
+ALTER TABLE aion._task DROP CONSTRAINT _task_state_check;
+ALTER TABLE aion._queue_permit DROP CONSTRAINT _queue_permit_kind_check;
+
 /* Blocked runs are woken owner by owner. */
 DROP INDEX aion._run_blocked_idx;
 CREATE INDEX _run_blocked_idx ON aion._run (owner_key) WHERE blocked IS NOT NULL;
+
+/* Runs are found in the order of their keys, however many there are. */
+CREATE INDEX _run_status_idx ON aion._run (owner_key, status, run_key) WHERE status <> 'completed';
+CREATE INDEX _run_version_idx ON aion._run (owner_key, version_key, run_key) WHERE closed_at IS NOT NULL;
 
 /* Comments that have changed. */
 COMMENT ON SCHEMA aion_code IS 'pinned copies of workflow code; only the engine uses them';

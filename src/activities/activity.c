@@ -94,6 +94,7 @@ static void hand_over_if_fits(Run *run, const RecordedCommand *command,
 							  Attempt *result);
 static bool execute_here(Run *run, const RecordedCommand *command, const Registration *activity,
 						 const Handler *handler, Attempt *result);
+static Jsonb *call_now(Turn *turn, AttemptInfo *info, const Handler *handler, const Jsonb *input);
 static AttemptInfo info_of(const Run *run, const RecordedCommand *command,
 						   const Registration *activity);
 static Jsonb *activity_policy_of(const RecordedCommand *command, const Registration *activity);
@@ -534,10 +535,10 @@ execute_now(Turn *turn, Command *command)
 	const Registration *activity = NULL;
 	const Handler *handler = NULL;
 	Obstacle obstacle;
-	Jsonb *result;
 	MemoryContext caller;
 	GuardState outside;
 	int open_queries;
+	Jsonb *result;
 	AttemptInfo info = {.workflow_id = turn->run->workflow_id,
 						.run_id = turn->run->run_id,
 						.ordinal = ((const ActivityRequest *) command->detail)->ordinal,
@@ -561,7 +562,7 @@ execute_now(Turn *turn, Command *command)
 								   activity != NULL ? &activity->settings : turn->run->settings);
 	aion_guard_enter(FRAME_ACTIVITY, &info, &outside);
 	open_queries = aion_guard_open_queries();
-	result = aion_attempt_call(&info, handler, command->fingerprint.input);
+	result = call_now(turn, &info, handler, command->fingerprint.input);
 	aion_guard_leave(&outside);
 	caller = MemoryContextSwitchTo(turn->run->context);
 	aion_recorder_append(turn->run->history, EVENT_ACTIVITY_COMPLETED,
@@ -569,6 +570,30 @@ execute_now(Turn *turn, Command *command)
 	MemoryContextSwitchTo(caller);
 	CRASH_POINT("optimistic outcome recorded");
 	aion_optimistic_end_activity(turn, aion_guard_open_queries() <= open_queries);
+}
+
+/*
+ * Calls the activity's function.  The code may have a handler around the activity, which must not
+ * see how it fails here, but only what will be recorded: so the code is left.
+ */
+static Jsonb *
+call_now(Turn *turn, AttemptInfo *info, const Handler *handler, const Jsonb *input)
+{
+	Jsonb *volatile result = NULL;
+
+	PG_TRY();
+	{
+		result = aion_attempt_call(info, handler, input);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(turn->context);
+		FlushErrorState();
+		turn->spoiled = true;
+		aion_turn_unwind(turn, TURN_SPOILED);
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /*

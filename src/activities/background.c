@@ -92,6 +92,7 @@ static bool background_is_wanted(void *claim);
 static bool is_claimed(const Claim *claim, bool *cancel_requested);
 static bool lock_out_others(const Task *task);
 static void attempt(Claim *claim);
+static Jsonb *interruption_failure(Interruption cause, const ErrorData *error);
 static void background_end_watch(void);
 static void confirm(void *claim);
 static void background_note(Claim *claim, const AttemptInfo *info, const Attempt *result);
@@ -267,6 +268,7 @@ attempt(Claim *claim)
 	const Handler *handler = NULL;
 	const Registration *activity;
 	Attempt result = {0};
+	volatile Interruption cause = INTERRUPTION_NONE;
 	Obstacle obstacle;
 
 	activity = aion_registration_find(info.activity, &handler, &obstacle);
@@ -289,6 +291,7 @@ attempt(Claim *claim)
 	}
 	PG_CATCH();
 	{
+		cause = aion_interruption_cause();
 		background_end_watch();
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData(); /* its subtransaction has been rolled back */
@@ -302,7 +305,22 @@ attempt(Claim *claim)
 	else if (error == NULL)
 		background_note(claim, &info, &result);
 	else
-		give_up(claim, aion_failure_of(error, NULL));
+		give_up(claim, interruption_failure(cause, error));
+}
+
+/*
+ * Says why an attempt does not count.
+ */
+static Jsonb *
+interruption_failure(Interruption cause, const ErrorData *error)
+{
+	if (cause == INTERRUPTION_NONE)
+		return aion_failure_of(error, NULL);
+	if (cause == INTERRUPTION_AT_LOCK)
+		return aion_failure_make("55P03", "the activity has waited too long for a lock",
+								 "It is begun again, each time later.");
+	return aion_failure_make("57014", "the activity was interrupted because others wait",
+							 "It is begun again.");
 }
 
 static void

@@ -19,6 +19,7 @@
 #include "primitives/timer.h"
 #include "support/errors.h"
 #include "support/payload.h"
+#include "turn/mistake.h"
 #include "turn/receive.h"
 #include "turn/scope.h"
 #include "turn/turn.h"
@@ -32,6 +33,7 @@ static Jsonb *all(Turn *turn, Command **commands, int count);
 static Command *first_failure(Command **commands, int count);
 static void cancel_after(Turn *turn, Command **commands, int count, const Command *decisive);
 static Jsonb *settled(Turn *turn, Command **commands, int count);
+static bool is_mistaken(const Command *command);
 static Command **start_many(Turn *turn, FunctionCallInfo fcinfo, bool all_wanted, int *count);
 static bool any_is_settled(Command **commands, int count);
 static int concurrency_of(const Jsonb *options, int count);
@@ -63,7 +65,8 @@ wait_for_all(Turn *turn, Command **commands, int count)
 
 /*
  * Returns the results in the order of the commands.  The failure recorded first is raised as soon
- * as it is recorded, and commands that were not settled by then are cancelled.
+ * as it is recorded, and commands that were not settled by then are cancelled.  A mistake is to be
+ * mended: after that the code gets what it has asked for, so the rest goes on.
  */
 static Jsonb *
 all(Turn *turn, Command **commands, int count)
@@ -75,7 +78,8 @@ all(Turn *turn, Command **commands, int count)
 	{
 		aion_scope_check(turn, commands, count, aion_turn_settled_at(failed));
 		aion_turn_consume(turn, failed);
-		cancel_after(turn, commands, count, failed);
+		if (!is_mistaken(failed))
+			cancel_after(turn, commands, count, failed);
 		(void) failed->class->answer(turn, failed); /* raises it */
 	}
 	wait_for_all(turn, commands, count);
@@ -125,13 +129,22 @@ cancel_after(Turn *turn, Command **commands, int count, const Command *decisive)
 }
 
 /*
- * Returns what became of each command, once all are settled.
+ * Returns what became of each command, once all are settled.  A mistake is no outcome: it is
+ * raised.
  */
 static Jsonb *
 settled(Turn *turn, Command **commands, int count)
 {
 	Jsonb **outcomes = palloc(count * sizeof(Jsonb *));
+	Command *mistaken = NULL;
 
+	for (int i = 0; i < count; i++)
+	{
+		if (is_mistaken(commands[i]) && mistaken == NULL)
+			mistaken = commands[i];
+	}
+	if (mistaken != NULL)
+		(void) aion_turn_await(turn, mistaken);
 	wait_for_all(turn, commands, count);
 	aion_turn_note_failures(turn, commands, count);
 	for (int i = 0; i < count; i++)
@@ -151,6 +164,20 @@ settled(Turn *turn, Command **commands, int count)
 		outcomes[i] = aion_object_end(&object);
 	}
 	return aion_json_array(outcomes, count);
+}
+
+/*
+ * Tells whether a command cannot be carried out.
+ */
+static bool
+is_mistaken(const Command *command)
+{
+	Jsonb *failure = aion_turn_is_settled(command) && command->class->failure != NULL
+						 ? command->class->failure(command)
+						 : NULL;
+	const char *kind = failure != NULL ? aion_json_text(failure, "kind") : NULL;
+
+	return kind != NULL && strcmp(kind, KIND_MISTAKE) == 0;
 }
 
 /*
@@ -186,6 +213,8 @@ start_many(Turn *turn, FunctionCallInfo fcinfo, bool all_wanted, int *count)
 				publish_progress(turn, commands, i, *count);
 			first = aion_turn_wait(turn, going, left);
 			aion_turn_consume(turn, going[first]);
+			if (!all_wanted && is_mistaken(going[first]))
+				(void) aion_turn_await(turn, going[first]);
 			if (all_wanted && going[first]->class->failure(going[first]) != NULL)
 			{
 				*count = i;
@@ -368,7 +397,7 @@ aion_await_first(PG_FUNCTION_ARGS)
 						errmsg("aion.await_first() needs at least one handle")));
 	first = aion_turn_wait(turn, commands, count);
 	aion_turn_consume(turn, commands[first]);
-	if (cancel_rest)
+	if (cancel_rest && !is_mistaken(commands[first]))
 		cancel_after(turn, commands, count, commands[first]);
 	value = commands[first]->class->answer(turn, commands[first]);
 	values[0] = Int32GetDatum(first + 1);

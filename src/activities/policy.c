@@ -125,7 +125,8 @@ read_retry(const Jsonb *retry, int32 attempts, Policy *policy)
 		policy_check_keys(retry, retry_keys, lengthof(retry_keys), "retry option");
 	policy->max_attempts = read_count(retry, "max_attempts", attempts, 1);
 	policy->initial_interval = read_interval(retry, "initial_interval", USECS_PER_SEC);
-	policy->max_interval = read_interval(retry, "max_interval", USECS_PER_MINUTE);
+	policy->max_interval =
+		read_interval(retry, "max_interval", Max(policy->initial_interval, USECS_PER_MINUTE));
 	policy->backoff =
 		aion_json_has_member(retry, "backoff") ? aion_json_text(retry, "backoff") : "exponential";
 	policy->coefficient = coefficient != NULL ? atof(aion_json_cstring(coefficient)) : 2;
@@ -221,7 +222,9 @@ read_count(const Jsonb *json, const char *key, int32 absent, int32 least)
 	if (count == PG_INT32_MAX || count < least)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_INPUT), errmsg("invalid value for option \"%s\"", key),
-				 least > PG_INT32_MIN ? errdetail("It must be at least %d.", least) : 0));
+				 least > PG_INT32_MIN
+					 ? errdetail("It must be an integer that is at least %d.", least)
+					 : errdetail("It must be an integer.")));
 	return count;
 }
 

@@ -41,6 +41,9 @@ static Statement note_heartbeat = STATEMENT(UPDATE,
 /* What a poll asks for. */
 #define HINT_WORKER "Workers call it, in sessions of their own."
 
+/* Of libpq/libpq.h, which needs the headers of what the server was built with. */
+extern bool pq_check_connection(void);
+
 typedef struct Poll
 {
 	Datum *queues;
@@ -58,6 +61,7 @@ static long wait_at_most(const Poll *poll, TimestampTz until);
 static TimestampTz read_wait(const Interval *wait, TimestampTz start, int64 most);
 static void hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task);
 pg_noreturn static void refuse_token(void);
+static void require_client(void);
 
 static void
 read_queues(FunctionCallInfo fcinfo, Poll *poll)
@@ -215,8 +219,21 @@ hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
 static void
 refuse_token(void)
 {
-	ereport(ERROR, (errcode(ERRCODE_TASK_CLOSED), errmsg("the task is not held by this token"),
-					errdetail("It was completed, failed, cancelled, or given to another worker.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_TASK_CLOSED), errmsg("the task is not held by this token"),
+			 errdetail("It was completed, failed or cancelled, the time of its attempt was up, "
+					   "or there is none of this token.")));
+}
+
+/*
+ * Ends a session whose client is gone: it would claim activities that no worker executes.
+ */
+static void
+require_client(void)
+{
+	if (MyBackendType == B_BACKEND && !pq_check_connection())
+		ClientConnectionLost = InterruptPending = true;
+	CHECK_FOR_INTERRUPTS();
 }
 
 /* Functions that SQL calls. */
@@ -248,9 +265,13 @@ aion_poll_activities(PG_FUNCTION_ARGS)
 	{
 		aion_wakeup_watch_queues(mask);
 		aion_pollers_note(poll.role, poll.request.worker, mask, poll.queues, poll.queue_count);
-		if (claim_some(fcinfo, &poll) > 0 || GetCurrentTimestamp() >= until)
+		if (claim_some(fcinfo, &poll) > 0)
+			break;
+		aion_wakeup_pass_on();
+		if (GetCurrentTimestamp() >= until)
 			break;
 		aion_wakeup_wait(wait_at_most(&poll, until));
+		require_client();
 	}
 	aion_wakeup_unwatch();
 	return (Datum) 0;
@@ -383,6 +404,8 @@ aion_wait_for_tasks(PG_FUNCTION_ARGS)
 		found = has_tasks(&poll);
 		most = wait_at_most(&poll, until);
 		SPI_commit(); /* and release the snapshot */
+		if (!found)
+			aion_wakeup_pass_on();
 		if (found || GetCurrentTimestamp() >= until)
 			break;
 		aion_wakeup_wait(most);

@@ -274,7 +274,9 @@ aion_register_activity(PG_FUNCTION_ARGS)
 	aion_guard_client_call("aion.register_activity");
 	aion_name_check(task_queue, AION_NAME_MAX, "task queue");
 	if (has_handler && !OidIsValid(function))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("handler must not be null")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("handler must not be null"),
+						errhint("Name a function with the types of its parameters, or use mode => "
+								"'external'.")));
 	if (!has_handler && OidIsValid(function))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_INPUT), errmsg("an external activity has no handler"),
@@ -303,7 +305,7 @@ aion_register_activity(PG_FUNCTION_ARGS)
 		(void) aion_statement_execute(&update_activity, row);
 	}
 	aion_registry_changed(&registrations);
-	aion_deploy_wake_blocked(role);
+	aion_deploy_wake_blocked(role, true);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }

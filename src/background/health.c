@@ -28,7 +28,7 @@ static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 PG_FUNCTION_INFO_V1(aion_stat_engine);
 PG_FUNCTION_INFO_V1(aion_stat_runner);
 PG_FUNCTION_INFO_V1(aion_stat_workers);
-PG_FUNCTION_INFO_V1(aion_unlogged_incidents);
+PG_FUNCTION_INFO_V1(aion_incidents);
 
 /*
  * _stat_engine() -> (library_version, preloaded, launcher_pid, scheduler_pid, runners, max_runners,
@@ -135,12 +135,22 @@ aion_stat_workers(PG_FUNCTION_ARGS)
 }
 
 /*
- * _unlogged_incidents() -> how many lines about incidents were left out
+ * _incidents() -> (unlogged_incidents, divergences)
  */
 Datum
-aion_unlogged_incidents(PG_FUNCTION_ARGS)
+aion_incidents(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64((int64) aion_incidents_left_out());
+	Datum values[2];
+	bool nulls[2] = {false};
+	uint64 left_out;
+	uint64 divergences;
+
+	InitMaterializedSRF(fcinfo, 0);
+	aion_incident_counts(&left_out, &divergences);
+	values[0] = Int64GetDatum((int64) left_out);
+	values[1] = Int64GetDatum((int64) divergences);
+	put_row(fcinfo, values, nulls);
+	return (Datum) 0;
 }
 
 static void

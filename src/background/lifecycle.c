@@ -30,6 +30,7 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
@@ -80,6 +81,7 @@ static void warn_of_workers(void);
 static void lifecycle_transaction_ended(XactEvent event, void *argument);
 static bool may_have(Node *statement, Oid database);
 static bool lifecycle_is_template(Oid database);
+static void wait_for_lock(Node *statement, Oid database);
 
 void
 aion_lifecycle_init(void)
@@ -112,6 +114,8 @@ watch_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 		bool already = holding;
 
 		holding = true; /* also if it fails half-way */
+		if (!already && OidIsValid(database))
+			wait_for_lock(node, database);
 		if (!already)
 			(void) aion_hold_take(OidIsValid(database) ? database : MyDatabaseId);
 	}
@@ -231,6 +235,19 @@ lifecycle_is_template(Oid database)
 		ReleaseSysCache(tuple);
 	}
 	return result;
+}
+
+/*
+ * Waits until the command gets the lock of the database, so that it does not keep the engine out
+ * while it waits for another session.
+ */
+static void
+wait_for_lock(Node *statement, Oid database)
+{
+	LOCKMODE mode = IsA(statement, CreatedbStmt) ? ShareLock : AccessExclusiveLock;
+
+	LockSharedObject(DatabaseRelationId, database, 0, mode);
+	UnlockSharedObject(DatabaseRelationId, database, 0, mode);
 }
 
 /*

@@ -19,7 +19,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
@@ -29,10 +28,12 @@
 
 #include "background/process.h"
 #include "background/runner.h"
+#include "background/taken.h"
 #include "code/adoption.h"
 #include "code/failure.h"
 #include "code/guard.h"
 #include "guc.h"
+#include "history/kept.h"
 #include "run/arrivals.h"
 #include "run/due.h"
 #include "run/primitive.h"
@@ -47,25 +48,17 @@
 #include "turn/advance.h"
 
 #define QUEUE 1000
-#define SCAN_AGAIN_MS 1000 /* after an error */
-#define SCAN_CROWD 64	   /* ready runs found at once at which another runner is wanted */
-#define TAKEN_FIRST_MS 5
-#define TAKEN_MAX_MS 1000
+#define SCAN_AGAIN_MS 1000	 /* after an error */
+#define SCAN_CROWD 64		 /* ready runs found at once at which another runner is wanted */
 #define LONG_SHARE 5		 /* times what a batch may take */
+#define LOCK_WAIT_AGAIN_MS 1 /* of a run in a batch, when another has waited lately */
+#define WAITS_LATELY_MS 1000
 #define LOCK_WAIT_MS 300	 /* of a run that is executed alone, if other runners take the rest */
 #define LOCK_WAIT_ONLY_MS 20 /* if there are no other runners */
 #define SLOW_VERSIONS 32
 #define SLOW_FOR_MS 60000
+#define LOOPS_UNTIL_MEASURED 100
 #define SUBTRANSACTIONS 50 /* more than 64 overflow what other backends' snapshots hold */
-
-/* A run that another session had locked. */
-typedef struct Taken
-{
-	int64 run_key;
-	TimestampTz again_at;
-	int delay;	  /* ms */
-	bool waiting; /* else it is only remembered, so that the delay grows */
-} Taken;
 
 /* A run that has left its batch. */
 typedef struct Alone
@@ -85,33 +78,33 @@ static WorkerSlot self;
 static int64 queue[QUEUE];
 static int queued = 0;
 static int fitting = QUEUE; /* how many runs a batch is expected to execute */
-static Taken taken[QUEUE];
-static int taken_count = 0;
-static Alone alone[QUEUE]; /* to be executed in a transaction of their own */
+static Alone alone[QUEUE];	/* to be executed in a transaction of their own */
 static int alone_count = 0;
 static SlowVersion slow_versions[SLOW_VERSIONS]; /* in a circle */
 static int slow_count = 0;
 static int64 errands[QUEUE]; /* that are due; each in a transaction of its own, too */
 static int errand_count = 0;
-static int64 alone_run = 0; /* that this runner executes alone; 0: none */
+static TimestampTz gave_up_at = 0; /* waiting for a lock */
+static int64 alone_run = 0;		   /* that this runner executes alone; 0: none */
 static ReadyScan scan;
 static bool scanning = false;
 static TimestampTz scan_again_at = DT_NOEND; /* after an error */
 static bool scan_is_new = false;
+static bool scan_is_due = false; /* another one, when this one ends */
 
+static bool is_too_large(void);
 static bool fill_queue(void);
 static void scan_from_start(void);
-static void scan_more(void);
+static bool scan_more(void);
 static TimestampTz requeue_taken(void);
 static void note_taken(int64 run_key);
-static void forget_taken_but(int64 run_key);
-static bool was_taken(int64 run_key);
 static void execute_batch(void);
 static void execute_alone(void);
 static void run_errands(void);
 static bool try_errand(int64 key);
 static void note_alone(int64 run_key, bool slow);
 static WorkerEngagement engage(const Alone *run);
+static void forget_given(const Alone *run);
 static void note_slow(int32 version_key, bool slow);
 static bool took_long(const Budget *budget);
 static bool is_slow(int32 version_key);
@@ -119,6 +112,8 @@ static void runner_execute_one(int64 run_key, int lock_wait, MemoryContext conte
 static ErrorData *try_to_execute(const int64 *run_keys, int count, int lock_wait,
 								 MemoryContext context);
 static void runner_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext context);
+static void watch_share(int lock_wait);
+static bool waits_lately(void);
 static void expect(int asked, int left);
 static void runner_end_watch(void);
 static void execute_share(Run *run, Budget *budget);
@@ -169,6 +164,7 @@ aion_runner_main(Datum argument)
 	char *execution;
 
 	aion_runner_begin(DatumGetInt32(argument), "aion runner", &self);
+	aion_kept_begin();
 	execution = pstrdup(aion_execution);
 	idle_since = GetCurrentTimestamp();
 	for (;;)
@@ -180,7 +176,8 @@ aion_runner_main(Datum argument)
 		CHECK_FOR_INTERRUPTS();
 		if (aion_process_reload())
 			aion_worker_slots_set_limit(aion_max_runners_per_owner);
-		if (aion_worker_slots_must_leave() || strcmp(aion_execution, execution) != 0)
+		if (aion_worker_slots_must_leave() || strcmp(aion_execution, execution) != 0 ||
+			is_too_large())
 			proc_exit(0); /* the scheduler decides whether to start another */
 		again = requeue_taken();
 		if (fill_queue() || alone_count > 0)
@@ -191,12 +188,27 @@ aion_runner_main(Datum argument)
 			idle_since = GetCurrentTimestamp();
 			continue;
 		}
-		if (taken_count == 0 && GetCurrentTimestamp() >= wake && aion_worker_slots_retire())
+		if (aion_taken_is_empty() && GetCurrentTimestamp() >= wake && aion_worker_slots_retire())
 			proc_exit(0);
 		aion_worker_slots_set_idle(true);
 		(void) aion_process_wait_until(Min(wake, Min(again, scan_again_at)));
 		aion_worker_slots_set_idle(false);
 	}
+}
+
+/*
+ * Tells, now and then, whether this process keeps so much memory that a new one is better.  Nothing
+ * else gives up what the server and its languages keep of each function that was ever executed.
+ */
+static bool
+is_too_large(void)
+{
+	static int calls = 0;
+
+	if (++calls % LOOPS_UNTIL_MEASURED != 0)
+		return false;
+	return MemoryContextMemAllocated(TopMemoryContext, true) / 1024 >
+		   (Size) aion_runner_memory + aion_history_cache;
 }
 
 /*
@@ -214,19 +226,35 @@ fill_queue(void)
 			scan_from_start();
 		if (scanning && queued < QUEUE / 2 &&
 			(scan_again_at == DT_NOEND || aion_process_is_due(scan_again_at, SCAN_AGAIN_MS)))
-			scan_more();
+			while (scan_more() && queued == 0)
+				continue;
 	}
 	return queued > 0;
 }
 
+/*
+ * Begins to look for the runs of this runner's part.  If the parts have changed while it looked,
+ * the rest of the earlier one belongs to others, which look again, too.
+ */
 static void
 scan_from_start(void)
 {
+	if (scanning && scan.index == self.index && scan.count == self.count)
+	{
+		scan_is_due = true; /* one that always begins anew would not come to its end */
+		return;
+	}
+	if (scanning)
+		aion_worker_slots_reshare();
+	scan_is_due = false;
 	aion_ready_scan_begin(&scan, self.index, self.count);
 	scanning = scan_is_new = true;
 }
 
-static void
+/*
+ * Looks for more runs; false if there are none, and no reason to look again now.
+ */
+static bool
 scan_more(void)
 {
 	Authority authority;
@@ -252,72 +280,41 @@ scan_more(void)
 	PG_END_TRY();
 	scan_again_at =
 		failed ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SCAN_AGAIN_MS) : DT_NOEND;
-	queued += found;
+	for (int i = 0, first = queued; i < found; i++)
+	{
+		if (!aion_taken_waits(queue[first + i])) /* else it is queued when its time comes */
+			queue[queued++] = queue[first + i];
+	}
 	if (found >= SCAN_CROWD && scan_is_new)
 		aion_worker_slots_want_another();
 	scan_is_new = false;
 	if (found == 0 && executes && !failed)
 		scanning = false; /* else it goes on when this process knows that it may execute */
+	if (!scanning && scan_is_due)
+	{
+		scan_from_start();
+		return true;
+	}
+	return found > 0;
 }
 
 /*
- * Queues the runs that other sessions had locked when it is time to look again.  Returns the next
- * such moment.
+ * Queues the runs that were locked when it is time to look again.  Returns the next such moment.
  */
 static TimestampTz
 requeue_taken(void)
 {
-	TimestampTz next = DT_NOEND;
-	TimestampTz now = GetCurrentTimestamp();
-	int kept = 0;
+	TimestampTz next;
 
-	for (int i = 0; i < taken_count; i++)
-	{
-		if (taken[i].waiting && queued < QUEUE &&
-			aion_process_is_due(taken[i].again_at, TAKEN_MAX_MS * 2))
-		{
-			queue[queued++] = taken[i].run_key;
-			taken[i].waiting = false;
-		}
-		if (taken[i].waiting)
-			next = Min(next, taken[i].again_at);
-		if (taken[i].waiting || taken[i].again_at > now - (TimestampTz) TAKEN_MAX_MS * 1000)
-			taken[kept++] = taken[i];
-	}
-	taken_count = kept;
+	queued += aion_taken_take_due(queue + queued, QUEUE - queued, &next);
 	return next;
 }
 
 static void
 note_taken(int64 run_key)
 {
-	int i = 0;
-
-	while (i < taken_count && taken[i].run_key != run_key)
-		i++;
-	if (i == QUEUE)
-	{
-		scan_from_start();
-		return;
-	}
-	if (i == taken_count)
-		taken[taken_count++] = (Taken){run_key, 0, TAKEN_FIRST_MS / 2, false};
-	taken[i].delay = Min(taken[i].delay * 2, TAKEN_MAX_MS);
-	taken[i].waiting = true;
-	taken[i].again_at = TimestampTzPlusMilliseconds(
-		GetCurrentTimestamp(),
-		taken[i].delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, taken[i].delay));
-}
-
-static bool
-was_taken(int64 run_key)
-{
-	for (int i = 0; i < taken_count; i++)
-	{
-		if (taken[i].run_key == run_key)
-			return true;
-	}
-	return false;
+	if (!aion_taken_note(run_key))
+		scan_from_start(); /* and find it again */
 }
 
 /*
@@ -392,52 +389,56 @@ execute_alone(void)
 }
 
 /*
- * Reserves this runner for one run, and gives the rest to other runners: also the locked runs that
- * are looked at again later, if the run is slow.
+ * Reserves this runner for one run, and gives the rest to other runners.  Runs that wait for a lock
+ * as well are given only if the run is slow: else this runner is back soon, and each runner would
+ * wait for them anew.
  */
 static WorkerEngagement
 engage(const Alone *run)
 {
-	int64 *others = palloc((QUEUE * 3) * sizeof(int64));
+	int64 *others = palloc((QUEUE * 2 + TAKEN_MAX) * sizeof(int64));
 	WorkerEngagement engagement;
 	int count = 0;
 
 	for (int i = 0; i < queued; i++)
-		others[count++] = queue[i];
-	for (int i = 0; i < alone_count; i++)
-		others[count++] = alone[i].run_key;
-	for (int i = 0; i < taken_count && run->slow; i++)
 	{
-		if (taken[i].waiting)
-			others[count++] = taken[i].run_key;
+		if (run->slow || !aion_taken_has(queue[i]))
+			others[count++] = queue[i];
 	}
-	engagement = aion_worker_slots_engage(others, count, scanning, was_taken(run->run_key));
+	for (int i = 0; i < alone_count; i++)
+	{
+		if (run->slow || alone[i].slow)
+			others[count++] = alone[i].run_key;
+	}
+	if (run->slow)
+		count += aion_taken_list(others + count);
+	engagement = aion_worker_slots_engage(others, count, scanning, aion_taken_has(run->run_key));
 	pfree(others);
 	if (engagement == ENGAGED_FREELY)
-	{
-		queued = alone_count = 0;
-		scanning = false;
-		if (run->slow)
-			forget_taken_but(run->run_key);
-	}
+		forget_given(run);
 	return engagement;
 }
 
 /*
- * Forgets the runs that were locked, which other runners look at now, but keeps the backoff of one
- * run.
+ * Forgets what other runners have to do now, but keeps the backoff of the run.
  */
 static void
-forget_taken_but(int64 run_key)
+forget_given(const Alone *run)
 {
-	int kept = 0;
-
-	for (int i = 0; i < taken_count; i++)
+	scanning = scan_is_due = false;
+	for (int i = 0; i < queued && !run->slow; i++)
 	{
-		if (taken[i].run_key == run_key)
-			taken[kept++] = taken[i];
+		if (aion_taken_has(queue[i]))
+			note_taken(queue[i]);
 	}
-	taken_count = kept;
+	for (int i = 0; i < alone_count && !run->slow; i++)
+	{
+		if (!alone[i].slow)
+			note_taken(alone[i].run_key);
+	}
+	queued = alone_count = 0;
+	if (run->slow)
+		aion_taken_forget_but(run->run_key);
 }
 
 /*
@@ -613,7 +614,10 @@ runner_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext co
 	foreach (cell, runs)
 		held[foreach_current_index(cell)] = ((Run *) lfirst(cell))->run_key;
 	aion_interruption_hold(held, list_length(runs));
-	aion_interruption_watch(lock_wait, budget.sharing ? LONG_SHARE * aion_batch_time : 0);
+	if (budget.sharing)
+		watch_share(waits_lately() ? LOCK_WAIT_AGAIN_MS : lock_wait);
+	else
+		aion_interruption_watch(lock_wait, 0);
 	foreach (cell, runs)
 	{
 		Run *run = lfirst(cell);
@@ -641,6 +645,25 @@ runner_execute(const int64 *run_keys, int count, int lock_wait, MemoryContext co
 }
 
 /*
+ * Limits the shares of a batch.
+ */
+static void
+watch_share(int lock_wait)
+{
+	aion_interruption_watch(Min(lock_wait, aion_batch_lock_timeout), LONG_SHARE * aion_batch_time);
+}
+
+/*
+ * Tells whether a run has given up waiting for a lock lately: then there may be many that would,
+ * one after the other, each in a batch of others.
+ */
+static bool
+waits_lately(void)
+{
+	return gave_up_at > TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -WAITS_LATELY_MS);
+}
+
+/*
  * Learns from a batch how many runs to ask for in the next: runs that were claimed and not executed
  * were locked and read for nothing, and kept from other runners meanwhile.  Of those asked for some
  * may be gone.
@@ -664,10 +687,16 @@ execute_share(Run *run, Budget *budget)
 	aion_inflight_note(run->run_key);
 	aion_run_advance(run, budget);
 	aion_inflight_note(0);
-	if (budget->was_slow || !budget->sharing)
+	if (budget->was_slow || (!budget->sharing && !budget->gave_up_waiting))
 		note_slow(run->version_key, budget->was_slow || took_long(budget));
+	if (budget->gave_up_waiting && !budget->was_slow)
+		gave_up_at = GetCurrentTimestamp();
 	if (budget->gave_up_waiting && budget->sharing)
+	{
 		note_alone(run->run_key, budget->was_slow);
+		if (!budget->was_slow)
+			watch_share(LOCK_WAIT_AGAIN_MS);
+	}
 	else if (budget->gave_up_waiting || budget->interrupted)
 		note_taken(run->run_key);
 	MemoryContextDelete(run->context);

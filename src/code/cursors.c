@@ -20,6 +20,7 @@ typedef struct HiddenCursor
 {
 	char *name;
 	PortalStrategy strategy;
+	bool pinned;
 } HiddenCursor;
 
 static Statement select_cursors = STATEMENT(SELECT, "SELECT name FROM pg_catalog.pg_cursors");
@@ -83,7 +84,7 @@ aion_cursors_hide(void)
 			continue;
 		MemoryContextSwitchTo(TopMemoryContext);
 		cursor = palloc(sizeof(HiddenCursor));
-		*cursor = (HiddenCursor){pstrdup(portal->name), portal->strategy};
+		*cursor = (HiddenCursor){pstrdup(portal->name), portal->strategy, portal->portalPinned};
 		hidden = lappend(hidden, cursor);
 		MemoryContextSwitchTo(caller);
 		portal->status = PORTAL_ACTIVE;
@@ -94,7 +95,7 @@ aion_cursors_hide(void)
 }
 
 /*
- * Makes them usable again.
+ * Makes them usable again.  PL/Perl unpins a cursor that it is told to close before it is refused.
  */
 void
 aion_cursors_show(List *hidden)
@@ -109,7 +110,10 @@ aion_cursors_show(List *hidden)
 		if (portal != NULL && portal->strategy == PORTAL_UTIL_SELECT)
 			portal->strategy = cursor->strategy;
 		if (portal != NULL && portal->status == PORTAL_ACTIVE)
+		{
 			portal->status = PORTAL_READY;
+			portal->portalPinned = cursor->pinned;
+		}
 		pfree(cursor->name);
 	}
 	list_free_deep(hidden);

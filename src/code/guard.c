@@ -25,6 +25,8 @@
 #include "miscadmin.h"
 #include "tcop/cmdtag.h"
 #include "tcop/utility.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -32,9 +34,11 @@
 #include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "code/cursors.h"
 #include "code/guard.h"
+#include "code/server_function.h"
 #include "support/clock.h"
 #include "support/errors.h"
 #include "support/extension.h"
@@ -43,40 +47,6 @@
 #define HINT_ACTIVITY "Do it in an activity: aion.run() or aion.run_sql()."
 #define HINT_QUERY "It answers from what it is given and what it reads."
 #define HINT (top->kind == FRAME_BODY ? HINT_ACTIVITY : HINT_QUERY)
-
-/* Functions of the server whose effects outlive a rolled back or released subtransaction. */
-static const char *const forbidden_prefixes[] = {"lo_",
-												 "loread",
-												 "lowrite",
-												 "pg_advisory_",
-												 "pg_create_",
-												 "pg_drop_",
-												 "pg_export_snapshot",
-												 "pg_logical_emit_message",
-												 "pg_notify",
-												 "pg_replication_",
-												 "pg_try_advisory_",
-												 "set_config"};
-
-/* Those of them that are no part of the transaction, and locks that the session keeps. */
-static const char *const untransactional_prefixes[] = {"pg_advisory_",	  "pg_create_",
-													   "pg_drop_",		  "pg_logical_emit_message",
-													   "pg_replication_", "pg_try_advisory_"};
-static const char *const lock_prefixes[] = {"pg_advisory_lock", "pg_advisory_unlock",
-											"pg_try_advisory_lock"};
-
-/* Those that reach what the session has opened or prepared; so do EXECUTE and CURRENT OF. */
-static const char *const session_prefixes[] = {"lo_", "loread", "lowrite"};
-static const char *const prepared_prefixes[] = {"pg_cursor", "pg_prepared_statement"};
-static const char *const session_extension_prefixes[] = {"dblink"}; /* by named connections */
-
-/* What is known of a function of the server. */
-#define FUNCTION_KNOWN 1
-#define FUNCTION_FORBIDDEN 2
-#define FUNCTION_UNTRANSACTIONAL 4
-#define FUNCTION_LOCKS 8
-#define FUNCTION_USES_SESSION 16
-#define FUNCTION_LISTS_PREPARED 32
 
 /* A setting of a role for its sessions, which the engine overrides for itself. */
 typedef struct KeptSetting
@@ -112,7 +82,6 @@ static List *kept_settings = NIL;	  /* KeptSetting: of the role, and not of the 
 static bool settings_changed = false; /* by the workflow code that is being executed */
 static bool relations_read = false;	  /* by it */
 
-static uint8 functions[FirstUnpinnedObjectId]; /* what is known of each */
 static uint8 initialised = 0;	  /* what expressions of this transaction have in them */
 static bool session_clean = true; /* code has left nothing in this session */
 
@@ -138,14 +107,12 @@ static void guard_process_utility(PlannedStmt *statement, const char *text, bool
 static void guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg);
 static bool only_reads(UserFrame frame);
 static const char *frame_name(UserFrame frame);
-static const char *instead_of(const char *function);
-static bool is_allowed_in_body(Node *statement);
 static Node *inner_statement(Node *statement);
 static bool executes_prepared(Node *statement);
 static void renew_expressions(void);
-static uint8 judge_function(Oid function);
-static bool begins_with(const char *name, const char *const *prefixes, size_t count);
 static bool is_temporary(Oid class, Oid object);
+static void check_settings_of(Oid function);
+static void refuse_to_end_session(const char *setting);
 
 void
 aion_guard_init(void)
@@ -417,20 +384,21 @@ aion_guard_actor(void)
 void
 aion_guard_client_call(const char *function)
 {
-	const char *instead = top->kind == FRAME_BODY ? instead_of(function) : NULL;
+	const char *instead = top->kind == FRAME_BODY ? aion_guard_instead_of(function) : NULL;
 
 	if (only_reads(top->kind))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s() cannot be called in %s", function, frame_name(top->kind)),
 						instead != NULL ? errhint("Use %s().", instead) : errhint(HINT)));
+	PreventCommandIfParallelMode(function);
 	(void) aion_extension(); /* refused before anything else if it is of another version */
 }
 
 /*
  * Returns the function of workflow code for what a client's function does, NULL if there is none.
  */
-static const char *
-instead_of(const char *function)
+const char *
+aion_guard_instead_of(const char *function)
 {
 	static const char *const pairs[][2] = {{"aion.cancel_workflow", "aion.request_cancel"},
 										   {"aion.signal_workflow", "aion.send_signal"},
@@ -452,6 +420,7 @@ aion_guard_waiting_call(const char *function, const char *instead)
 {
 	if (!only_reads(top->kind) && top->kind != FRAME_ACTIVITY)
 	{
+		PreventCommandIfParallelMode(function);
 		(void) aion_extension();
 		return;
 	}
@@ -519,7 +488,7 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 					  QueryEnvironment *environment, DestReceiver *receiver,
 					  QueryCompletion *completion)
 {
-	if (only_reads(top->kind) && !is_allowed_in_body(statement->utilityStmt))
+	if (only_reads(top->kind) && !aion_guard_allows_in_body(statement->utilityStmt))
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s cannot execute %s", frame_name(top->kind),
 							   CreateCommandName(statement->utilityStmt)),
@@ -529,6 +498,8 @@ guard_process_utility(PlannedStmt *statement, const char *text, bool read_only_t
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("cannot execute %s within security-restricted operation",
 							   CreateCommandName(statement->utilityStmt))));
+	if (top->foreign && IsA(statement->utilityStmt, VariableSetStmt))
+		refuse_to_end_session(((VariableSetStmt *) statement->utilityStmt)->name);
 	if (top->borrows_session && IsA(statement->utilityStmt, PrepareStmt))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("cannot execute PREPARE within security-restricted operation")));
@@ -560,7 +531,7 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 	if (next_object_access != NULL)
 		next_object_access(access, class, object, sub, arg);
 	if (access == OAT_FUNCTION_EXECUTE && class == ProcedureRelationId)
-		known = judge_function(object);
+		known = aion_server_function_flags(object, only_reads(top->kind), top->foreign);
 	if (only_reads(top->kind) && (known & FUNCTION_FORBIDDEN) != 0)
 		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
 						errmsg("%s cannot call %s()", frame_name(top->kind), get_func_name(object)),
@@ -571,6 +542,8 @@ guard_object_access(ObjectAccessType access, Oid class, Oid object, int sub, voi
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("cannot call %s() within security-restricted operation",
 							   get_func_name(object))));
+	if (top->foreign && access == OAT_FUNCTION_EXECUTE && object >= FirstNormalObjectId)
+		check_settings_of(object);
 	if (!only_reads(top->kind))
 		initialised |= known;
 	if (top->kind == FRAME_ACTIVITY && (known & FUNCTION_LOCKS) != 0)
@@ -605,8 +578,8 @@ frame_name(UserFrame frame)
 /*
  * Statements that leave nothing behind when the settings level of the body ends.
  */
-static bool
-is_allowed_in_body(Node *statement)
+bool
+aion_guard_allows_in_body(Node *statement)
 {
 	switch (nodeTag(statement))
 	{
@@ -662,52 +635,6 @@ renew_expressions(void)
 }
 
 /*
- * Returns the flags of a function that is about to be called; 0 for almost all.
- */
-static uint8
-judge_function(Oid function)
-{
-	uint8 known = function < FirstUnpinnedObjectId ? functions[function] : 0;
-	char *name;
-
-	if (known != 0)
-		return known & ~FUNCTION_KNOWN;
-	if (function >= FirstUnpinnedObjectId && !only_reads(top->kind) && !top->foreign)
-		return 0;
-	if (get_func_namespace(function) == PG_CATALOG_NAMESPACE)
-	{
-		name = get_func_name(function);
-		if (begins_with(name, forbidden_prefixes, lengthof(forbidden_prefixes)))
-			known |= FUNCTION_FORBIDDEN;
-		if (begins_with(name, untransactional_prefixes, lengthof(untransactional_prefixes)))
-			known |= FUNCTION_UNTRANSACTIONAL;
-		if (begins_with(name, lock_prefixes, lengthof(lock_prefixes)))
-			known |= FUNCTION_LOCKS;
-		if (begins_with(name, session_prefixes, lengthof(session_prefixes)))
-			known |= FUNCTION_USES_SESSION;
-		if (begins_with(name, prepared_prefixes, lengthof(prepared_prefixes)))
-			known |= FUNCTION_LISTS_PREPARED;
-	}
-	else if (top->foreign && begins_with(get_func_name(function), session_extension_prefixes,
-										 lengthof(session_extension_prefixes)))
-		known |= FUNCTION_USES_SESSION;
-	if (function < FirstUnpinnedObjectId)
-		functions[function] = known | FUNCTION_KNOWN;
-	return known;
-}
-
-static bool
-begins_with(const char *name, const char *const *prefixes, size_t count)
-{
-	for (size_t i = 0; name != NULL && i < count; i++)
-	{
-		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
  * Tells whether a relation, type or function that has just been created is in the session's
  * temporary schema, where the session would find the one before its own.  In a security-restricted
  * operation the server itself refuses relations there, and nothing else.
@@ -749,4 +676,45 @@ is_temporary(Oid class, Oid object)
 		table_close(catalog, AccessShareLock);
 	}
 	return temporary;
+}
+
+/*
+ * Refuses a function of another role that sets what would end the session.
+ */
+static void
+check_settings_of(Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool isnull = true;
+	Datum settings = 0;
+	Datum *pairs;
+	int count;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	settings = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
+	if (!isnull)
+	{
+		deconstruct_array(DatumGetArrayTypeP(settings), TEXTOID, -1, false, TYPALIGN_INT, &pairs,
+						  NULL, &count);
+		for (int i = 0; i < count; i++)
+		{
+			char *pair = TextDatumGetCString(pairs[i]);
+
+			refuse_to_end_session(pnstrdup(pair, strcspn(pair, "=")));
+		}
+	}
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * Refuses the setting with which an error ends the session.
+ */
+static void
+refuse_to_end_session(const char *setting)
+{
+	if (setting != NULL && pg_strcasecmp(setting, "exit_on_error") == 0)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("cannot set parameter \"%s\" within security-restricted operation",
+							   setting)));
 }

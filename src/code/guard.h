@@ -5,6 +5,8 @@
 #ifndef AION_GUARD_H
 #define AION_GUARD_H
 
+#include "nodes/nodes.h"
+
 typedef enum UserFrame
 {
 	FRAME_NONE, /* a client */
@@ -45,5 +47,7 @@ extern void aion_guard_session_cleaned(void);
 /* Refusals, for functions that must not be called everywhere. */
 extern void aion_guard_client_call(const char *function);
 extern void aion_guard_waiting_call(const char *function, const char *instead);
+extern const char *aion_guard_instead_of(const char *function);
+extern bool aion_guard_allows_in_body(Node *statement);
 
 #endif

@@ -38,8 +38,12 @@
 #include "support/payload.h"
 #include "support/pg_compat.h"
 
+#define LISTED_MAX 200 /* of the names of parameters, in a message */
+
 static void read_parameters(Handler *handler, HeapTuple tuple);
 static bool has_parameter(const Handler *handler, const JsonbValue *key);
+static char *list_parameters(const Handler *handler);
+static char *surplus_member(const Handler *handler, const Jsonb *input);
 static void handler_check_keys(const Handler *handler, const Jsonb *input);
 static Jsonb *default_value(Node *written, Oid type);
 static Jsonb *handler_complete(const Handler *handler, const Jsonb *input, Oid without_code_of);
@@ -428,7 +432,48 @@ aion_handler_misfit(const Handler *handler, const Jsonb *input)
 							handler->parameters[i].name);
 	}
 	if (JB_ROOT_COUNT(input) != (uint32) handler->parameter_count)
-		return psprintf("input of %s has members that are no parameters", handler->label);
+		return surplus_member(handler, input);
+	return NULL;
+}
+
+/*
+ * Names the parameters of a handler, as far as there is room in a message.
+ */
+static char *
+list_parameters(const Handler *handler)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < handler->parameter_count; i++)
+	{
+		if (names.len > LISTED_MAX)
+		{
+			appendStringInfoString(&names, ", ...");
+			break;
+		}
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "it has ", handler->parameters[i].name);
+	}
+	return names.len > 0 ? names.data : pstrdup("it has none");
+}
+
+/*
+ * Names a member of an input that is no parameter; NULL if there is none.
+ */
+static char *
+surplus_member(const Handler *handler, const Jsonb *input)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(unconstify(JsonbContainer *, &input->root));
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY && !has_parameter(handler, &value))
+			return psprintf("input has \"%.*s\", which is no parameter of %s (%s)",
+							value.val.string.len, value.val.string.val, handler->label,
+							list_parameters(handler));
+	}
 	return NULL;
 }
 
@@ -459,7 +504,6 @@ aion_handler_call(const Handler *handler, const Jsonb *input, bool *entered)
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 	FmgrInfo flinfo;
 
-	fmgr_info(handler->function, &flinfo);
 	InitFunctionCallInfoData(*fcinfo, &flinfo, handler->parameter_count, InvalidOid, NULL, NULL);
 	handler_convert(handler, input, fcinfo);
 	*entered = true;
@@ -475,7 +519,6 @@ aion_handler_call_pair(const Handler *handler, const Jsonb *first, const Jsonb *
 	LOCAL_FCINFO(fcinfo, 2);
 	FmgrInfo flinfo;
 
-	fmgr_info(handler->function, &flinfo);
 	InitFunctionCallInfoData(*fcinfo, &flinfo, 2, InvalidOid, NULL, NULL);
 	fcinfo->args[0] = (NullableDatum){JsonbPGetDatum(first), first == NULL};
 	fcinfo->args[1] = (NullableDatum){JsonbPGetDatum(second), second == NULL};
@@ -483,7 +526,7 @@ aion_handler_call_pair(const Handler *handler, const Jsonb *first, const Jsonb *
 }
 
 /*
- * Calls a function whose arguments are in place.
+ * Calls a function whose arguments are in place.  What evaluated them may have dropped it.
  */
 static Jsonb *
 invoke(const Handler *handler, FunctionCallInfo fcinfo)
@@ -491,6 +534,8 @@ invoke(const Handler *handler, FunctionCallInfo fcinfo)
 	PgStat_FunctionCallUsage usage;
 	Jsonb *result = NULL;
 
+	aion_handler_check_exists(handler->function);
+	fmgr_info(handler->function, fcinfo->flinfo);
 	InvokeFunctionExecuteHook(handler->function); /* the guard's, too */
 	if (handler->is_strict)
 	{
@@ -620,17 +665,10 @@ add_input_context(void *label)
 static void
 handler_check_keys(const Handler *handler, const Jsonb *input)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(unconstify(JsonbContainer *, &input->root));
-	JsonbIteratorToken token;
-	JsonbValue value;
+	char *surplus = surplus_member(handler, input);
 
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY && !has_parameter(handler, &value))
-			ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
-							errmsg("input has \"%.*s\", which is no parameter of %s",
-								   value.val.string.len, value.val.string.val, handler->label)));
-	}
+	if (surplus != NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("%s", surplus)));
 }
 
 static List *

@@ -106,9 +106,11 @@ aion_set_workflow_version(PG_FUNCTION_ARGS)
 	aion_authority_assume(&authority);
 	run = aion_run_lock_named(workflow_id, user);
 	if (aion_run_is_closed(run))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_WORKFLOW_STATE),
-						errmsg("workflow \"%s\" is %s and has no version to change", workflow_id,
-							   aion_status_name(run->status))));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_WORKFLOW_STATE),
+				 errmsg("workflow \"%s\" is %s and has no version to change", workflow_id,
+						aion_status_name(run->status)),
+				 errhint("aion.reopen_workflow() and aion.fork_workflow() take a version.")));
 	version = aion_control_find_version(run, wanted);
 	aion_run_load(run);
 	aion_control_move(run, version);

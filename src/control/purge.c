@@ -10,6 +10,7 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -54,6 +55,7 @@ typedef struct Closed
 
 static void purge(int64 run_key);
 static void purge_chain(int64 chain_key);
+static void check_statuses(ArrayType *array);
 
 /*
  * Removes the runs that closed first, as many as were asked for; returns how many.
@@ -138,6 +140,18 @@ purge_chain(int64 chain_key)
 		aion_primitives_purge(chain_key);
 }
 
+static void
+check_statuses(ArrayType *array)
+{
+	Datum *names;
+	bool *nulls;
+	int count;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		aion_status_check(nulls[i] ? "NULL" : TextDatumGetCString(names[i]));
+}
+
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_purge_workflows);
@@ -172,6 +186,8 @@ aion_purge_workflows(PG_FUNCTION_ARGS)
 		(NullableDatum){PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1), PG_ARGISNULL(1)};
 	request.statuses =
 		(NullableDatum){PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2), PG_ARGISNULL(2)};
+	if (!PG_ARGISNULL(2))
+		check_statuses(PG_GETARG_ARRAYTYPE_P(2));
 
 	aion_authority_assume(&authority);
 	request.owners = aion_arg(aion_owner_controlled(user));

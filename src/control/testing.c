@@ -231,6 +231,9 @@ aion_test_begin(PG_FUNCTION_ARGS)
 	TimestampTz at = PG_ARGISNULL(0) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(0);
 
 	aion_guard_waiting_call("aion_test.begin", NULL);
+	if (InSecurityRestrictedOperation()) /* the caller could not commit */
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("cannot begin a test within security-restricted operation")));
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_INPUT), errmsg("a test must begin at a finite time")));

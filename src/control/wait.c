@@ -44,6 +44,10 @@ enum
 	TERMINAL_CLOSED
 };
 
+static Statement select_held = STATEMENT(SELECT,
+										 "SELECT status, blocked FROM aion._run WHERE run_key = $1"
+										 " AND status IN ('blocked', 'paused')",
+										 INT8OID);
 static Statement select_terminal =
 	STATEMENT(SELECT,
 			  "SELECT r.status, e.attributes, r.closed_at IS NOT NULL FROM aion._run r"
@@ -61,6 +65,7 @@ typedef struct Ending
 static bool wait_has_ended(int64 run_key, Ending *ending);
 static bool has_ended_for_good(int64 *run_key, Ending *ending);
 static bool wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending);
+pg_noreturn static void refuse_to_wait(const char *workflow_id, Oid user);
 static Jsonb *result_of(const char *workflow_id, const Ending *ending);
 static void require_nonatomic(FunctionCallInfo fcinfo, const char *procedure);
 static Jsonb *wait_without_snapshot(const char *workflow_id, const Interval *timeout);
@@ -172,6 +177,34 @@ wait_for_end(int64 run_key, const Interval *timeout, bool commit, Ending *ending
 }
 
 /*
+ * Says that the time is up, and what keeps the run from going on.
+ */
+static void
+refuse_to_wait(const char *workflow_id, Oid user)
+{
+	const char *held = NULL;
+	Authority authority;
+	NullableDatum args[1];
+	Rows rows;
+
+	aion_authority_assume(&authority);
+	args[0] = aion_arg_int64(aion_run_find(workflow_id, user));
+	rows = aion_statement_execute(&select_held, args);
+	if (rows.count > 0 && strcmp(aion_row_text(rows, 0, 1), "blocked") == 0)
+		held = psprintf("It is blocked: %s.", aion_row_text(rows, 0, 2));
+	else if (rows.count > 0)
+		held = "It is paused.";
+	held = held != NULL ? MemoryContextStrdup(TopTransactionContext, held) : NULL;
+	aion_authority_drop(&authority);
+	ereport(ERROR, (errcode(ERRCODE_AWAIT_TIMED_OUT),
+					errmsg("workflow \"%s\" has not ended in time", workflow_id),
+					held != NULL ? errdetail("%s", held) : 0,
+					held != NULL ? errhint("SELECT aion.explain(%s) tells more.",
+										   quote_literal_cstr(workflow_id))
+								 : 0));
+}
+
+/*
  * Returns the result of a run that completed, raises an error for any other end.
  */
 static Jsonb *
@@ -222,8 +255,7 @@ wait_without_snapshot(const char *workflow_id, const Interval *timeout)
 	run_key = aion_run_find(workflow_id, user);
 	aion_authority_drop(&authority);
 	if (!wait_for_end(run_key, timeout, true, &ending))
-		ereport(ERROR, (errcode(ERRCODE_AWAIT_TIMED_OUT),
-						errmsg("workflow \"%s\" has not ended in time", workflow_id)));
+		refuse_to_wait(workflow_id, user);
 	aion_authority_assume(&authority);
 	(void) aion_run_find(workflow_id, user); /* a right may have been revoked meanwhile */
 	aion_authority_drop(&authority);
@@ -275,8 +307,7 @@ aion_await_workflow(PG_FUNCTION_ARGS)
 	{
 		aion_wait_check_possible("aion.await_workflow", run_key);
 		if (!wait_for_end(run_key, timeout, false, &ending))
-			ereport(ERROR, (errcode(ERRCODE_AWAIT_TIMED_OUT),
-							errmsg("workflow \"%s\" has not ended in time", workflow_id)));
+			refuse_to_wait(workflow_id, user);
 	}
 	result = result_of(workflow_id, &ending);
 	if (result == NULL)

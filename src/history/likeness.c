@@ -7,8 +7,12 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
+#include "utils/timestamp.h"
 
 #include "history/likeness.h"
 
@@ -20,6 +24,7 @@ static bool find_difference(const Jsonb *recorded, const Jsonb *issued, JsonbVal
 							JsonbValue *b);
 static bool both(const JsonbValue *a, const JsonbValue *b, bool (*is)(const JsonbValue *value));
 static bool is_clock(const JsonbValue *value);
+static bool is_present(const JsonbValue *value);
 static bool is_identifier(const JsonbValue *value);
 static bool is_chance(const JsonbValue *value);
 static bool has_shape(const JsonbValue *value, const char *shape);
@@ -37,7 +42,7 @@ aion_likeness_hint(const Jsonb *recorded, const Jsonb *issued)
 
 	if (recorded == NULL || issued == NULL || !find_difference(recorded, issued, &a, &b))
 		return NULL;
-	if (both(&a, &b, is_clock))
+	if (both(&a, &b, is_clock) && is_present(&b))
 		return "This looks like the time of a clock: use aion.now().";
 	if (both(&a, &b, is_identifier))
 		return "This looks like an identifier that is new each time: use aion.uuid().";
@@ -94,6 +99,32 @@ is_clock(const JsonbValue *value)
 	number = number_of(value);
 	return (number >= EPOCH_MIN && number < EPOCH_MAX) ||
 		   (number >= EPOCH_MIN * 1000 && number < EPOCH_MAX * 1000);
+}
+
+/*
+ * Tells whether what has the look of a clock may be read from one now: other times come from
+ * elsewhere.  The time of a day has fractions of a second.
+ */
+static bool
+is_present(const JsonbValue *value)
+{
+	pg_time_t now = timestamptz_to_time_t(GetCurrentTimestamp());
+	double seconds = value->type == jbvNumeric ? number_of(value) : 0;
+
+	if (value->type == jbvNumeric)
+		return fabs(seconds - now) < SECS_PER_DAY || fabs(seconds / 1000 - now) < SECS_PER_DAY;
+	if (!has_shape(value, "dddd-dd-dd"))
+		return value->val.string.len > (int) strlen("00:00:00"); /* else rather an interval */
+	for (int day = -1; day <= 1; day++)
+	{
+		char date[11];
+		pg_time_t moment = now + day * SECS_PER_DAY;
+
+		pg_strftime(date, sizeof(date), "%Y-%m-%d", pg_gmtime(&moment));
+		if (has_shape(value, date))
+			return true;
+	}
+	return false;
 }
 
 static bool

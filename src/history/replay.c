@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "history/event.h"
+#include "history/kept.h"
 #include "history/likeness.h"
 #include "history/received.h"
 #include "history/replay.h"
@@ -73,9 +74,14 @@ enum
 
 static Statement select_events = STATEMENT(SELECT,
 										   "SELECT seq, recorded_at, event_type, key, attributes"
-										   " FROM aion._event WHERE run_key = $1 ORDER BY seq",
-										   INT8OID);
+										   " FROM aion._event WHERE run_key = $1 AND seq >= $2"
+										   " ORDER BY seq",
+										   INT8OID, INT4OID);
 
+static void assert_is_complete(const History *kept);
+static Rows read_events(int64 run_key, int32 first);
+static void add_rows(History *history, Rows rows, uint64 first);
+static bool is_row(const Event *event, Rows rows, uint64 row);
 static void take_in(History *history, Event *event);
 static void take_back(History *history, Event *reopened);
 static void open_command(History *history, Event *event);
@@ -85,7 +91,6 @@ static RecordedCommand *add_command(History *history, Event *event);
 static bool matches(const RecordedCommand *recorded, const Fingerprint *issued, uint64 input_hash);
 static Difference *make_difference(const char *kind, const RecordedCommand *recorded,
 								   const Fingerprint *issued);
-static char *describe(const Fingerprint *fingerprint);
 
 /*
  * Makes the history of a run that has none yet.
@@ -111,11 +116,89 @@ History *
 aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent)
 {
 	History *history = aion_history_create(run_key, owner_key, parent);
-	NullableDatum args[] = {aion_arg_int64(run_key)};
-	Rows rows = aion_statement_execute(&select_events, args);
+
+	add_rows(history, read_events(run_key, 1), 0);
+	return history;
+}
+
+/*
+ * The same, if this process may have kept the history: then only what is new is read.
+ */
+History *
+aion_history_load_kept(int64 run_key, int32 owner_key, MemoryContext parent)
+{
+	History *history = aion_kept_take(run_key, parent);
+	Rows rows;
+
+	if (history == NULL)
+		return aion_history_load(run_key, owner_key, parent);
+	rows = read_events(run_key, history->count);
+	if (rows.count > 0 && is_row(aion_history_last(history), rows, 0))
+	{
+		add_rows(history, rows, 1);
+		assert_is_complete(history);
+		return history;
+	}
+	MemoryContextDelete(history->context); /* the run is another one, of an extension made anew */
+	return aion_history_load(run_key, owner_key, parent);
+}
+
+/*
+ * Compares a history that was kept with what the table says.
+ */
+static void
+assert_is_complete(const History *kept)
+{
+#ifdef USE_ASSERT_CHECKING
+	History *read = aion_history_load(kept->run_key, kept->owner_key, CurrentMemoryContext);
+
+	Assert(kept->count == read->count && kept->command_count == read->command_count);
+	for (int i = 0; i < read->count; i++)
+	{
+		const Event *a = kept->events[i];
+		const Event *b = read->events[i];
+
+		Assert(a->seq == b->seq && a->type == b->type && a->recorded_at == b->recorded_at);
+		Assert((a->key == NULL) == (b->key == NULL) &&
+			   (a->key == NULL || strcmp(a->key, b->key) == 0));
+		Assert(aion_json_hash(a->attributes) == aion_json_hash(b->attributes));
+	}
+	for (int i = 0; i < read->command_count; i++)
+	{
+		const Event *a = kept->commands[i]->outcome;
+		const Event *b = read->commands[i]->outcome;
+
+		Assert((a == NULL) == (b == NULL) && (a == NULL || a->seq == b->seq));
+		Assert(kept->commands[i]->input_hash == read->commands[i]->input_hash);
+	}
+	Assert((kept->terminal == NULL) == (read->terminal == NULL));
+	Assert(kept->open_timers == read->open_timers && kept->open_children == read->open_children);
+	Assert(kept->open_activities == read->open_activities);
+	Assert(list_length(kept->watchers) == list_length(read->watchers));
+	Assert(list_length(kept->cancel_requests) == list_length(read->cancel_requests));
+	Assert(list_length(kept->patches) == list_length(read->patches));
+	Assert(bms_equal(kept->superseded, read->superseded));
+	MemoryContextDelete(read->context);
+#endif
+}
+
+static Rows
+read_events(int64 run_key, int32 first)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_int32(first)};
+
+	return aion_statement_execute(&select_events, args);
+}
+
+/*
+ * Adds the events of rows that were read.
+ */
+static void
+add_rows(History *history, Rows rows, uint64 first)
+{
 	MemoryContext caller = MemoryContextSwitchTo(history->context);
 
-	for (uint64 row = 0; row < rows.count; row++)
+	for (uint64 row = first; row < rows.count; row++)
 	{
 		Event *event = palloc(sizeof(Event));
 
@@ -127,12 +210,22 @@ aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent)
 		if (event->seq != history->count + 1)
 			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 							errmsg("history of run " INT64_FORMAT " has event %d where %d belongs",
-								   run_key, event->seq, history->count + 1)));
+								   history->run_key, event->seq, history->count + 1)));
 		aion_history_add(history, event);
 	}
 	MemoryContextSwitchTo(caller);
 	history->written = history->count;
-	return history;
+}
+
+/*
+ * Tells whether an event is the one of a row.
+ */
+static bool
+is_row(const Event *event, Rows rows, uint64 row)
+{
+	return aion_row_int32(rows, row, EVENT_SEQ) == event->seq &&
+		   aion_row_timestamp(rows, row, EVENT_RECORDED_AT) == event->recorded_at &&
+		   aion_event_type(aion_row_oid(rows, row, EVENT_TYPE)) == event->type;
 }
 
 /*
@@ -509,17 +602,20 @@ make_difference(const char *kind, const RecordedCommand *recorded, const Fingerp
 	if (recorded != NULL && aion_event_fingerprint(recorded->event, &expected))
 	{
 		difference->seq = recorded->event->seq;
-		difference->expected = describe(&expected);
+		difference->expected = aion_replay_describe(&expected);
 		if (issued != NULL)
 			difference->hint = aion_likeness_hint(expected.input, issued->input);
 	}
 	if (issued != NULL)
-		difference->found = describe(issued);
+		difference->found = aion_replay_describe(issued);
 	return difference;
 }
 
-static char *
-describe(const Fingerprint *fingerprint)
+/*
+ * Says what code asks for.
+ */
+char *
+aion_replay_describe(const Fingerprint *fingerprint)
 {
 	const char *input = "";
 

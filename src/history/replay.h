@@ -7,6 +7,9 @@
 
 #include "history/history.h"
 
+/* The kind of a difference that lies in the code alone: it reads what differs each time. */
+#define DIFFERENCE_NONDETERMINISTIC "nondeterministic"
+
 /* How code and history differ; users see it as jsonb. */
 typedef struct Difference
 {
@@ -20,6 +23,7 @@ typedef struct Difference
 
 extern History *aion_history_create(int64 run_key, int32 owner_key, MemoryContext parent);
 extern History *aion_history_load(int64 run_key, int32 owner_key, MemoryContext parent);
+extern History *aion_history_load_kept(int64 run_key, int32 owner_key, MemoryContext parent);
 extern void aion_history_add(History *history, Event *event);
 extern List *aion_history_pending_requests(const History *history, int heard);
 extern bool aion_history_is_superseded(const History *history, const Event *event);
@@ -37,6 +41,7 @@ extern int aion_replay_find(const History *history, int from, const Fingerprint 
 extern Difference *aion_replay_missing(const History *history, int position, const char *found);
 extern Difference *aion_replay_surplus(const Fingerprint *issued);
 extern Difference *aion_replay_misfit(const char *found);
+extern char *aion_replay_describe(const Fingerprint *fingerprint);
 extern Jsonb *aion_replay_difference(const Difference *difference);
 
 #endif

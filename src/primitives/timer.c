@@ -277,7 +277,8 @@ static Jsonb *
 refusal(const char *name)
 {
 	return aion_failure_make("WF014", psprintf("timer \"%s\" is live already", name),
-							 "Cancel it first, or use another name.");
+							 "Cancel it first (aion.await_first() does with cancel_rest => true), "
+							 "or use another name.");
 }
 
 static bool

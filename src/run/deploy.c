@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "code/guard.h"
+#include "code/lint.h"
 #include "code/owner.h"
 #include "guc.h"
 #include "run/deploy.h"
@@ -38,6 +39,9 @@
 #include "support/subtransaction.h"
 
 #define VERSION_DIGITS 16
+#define WAKE_MOST 1000
+#define WAKE_TRIES 50
+#define WAKE_AGAIN_MS 10
 
 static Statement lock_workflow =
 	STATEMENT(SELECT, "SELECT owner_key FROM aion._workflow WHERE name = $1 FOR UPDATE", TEXTOID);
@@ -74,13 +78,18 @@ static Statement select_holders =
 			  " WHERE version_key = $1 AND closed_at IS NULL ORDER BY run_key",
 			  INT4OID);
 /* So many of each owner at once, and the rest when they are looked at again by themselves. */
-static Statement wake_blocked = STATEMENT(
-	UPDATE,
-	"UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
-	" (SELECT r.run_key FROM unnest($2) AS o CROSS JOIN LATERAL (SELECT run_key FROM aion._run"
-	" WHERE owner_key = o AND status = 'blocked' AND ready_at IS DISTINCT FROM $1"
-	" AND blocked IN ('mismatch', 'missing code', 'missing right', 'invalid input')"
-	" LIMIT 1000 FOR UPDATE SKIP LOCKED) AS r)",
+#define BLOCKED_RUNS                                                                               \
+	"(SELECT run_key FROM aion._run WHERE owner_key = o AND status = 'blocked'"                    \
+	" AND ready_at IS DISTINCT FROM $1 AND blocked IN ('mismatch', 'missing code',"                \
+	" 'missing right', 'invalid input', 'nondeterministic') LIMIT " CppAsString2(WAKE_MOST)
+static Statement wake_blocked =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._run SET ready_at = $1 WHERE run_key IN"
+			  " (SELECT r.run_key FROM unnest($2) AS o CROSS JOIN LATERAL " BLOCKED_RUNS
+			  " FOR UPDATE SKIP LOCKED) AS r)",
+			  TIMESTAMPTZOID, INT4ARRAYOID);
+static Statement select_left = STATEMENT(
+	SELECT, "SELECT FROM unnest($2) AS o CROSS JOIN LATERAL " BLOCKED_RUNS ") AS r LIMIT 1",
 	TIMESTAMPTZOID, INT4ARRAYOID);
 static Statement select_deployed =
 	STATEMENT(SELECT, "SELECT name FROM aion._workflow WHERE handler = $1", TEXTOID);
@@ -90,6 +99,7 @@ static Statement select_changed =
 
 static Version *deploy(const char *name, int32 owner_key, Oid function,
 					   const CodeSettings *settings);
+static void report_changes(const char *name, Oid function, const CodeSettings *settings);
 static void renew(const Version *version, int32 owner_key, Oid function, const char *signature);
 static void route(const char *name, int32 owner_key, const Version *version,
 				  const Interval *timeout, const char *task_queue);
@@ -97,7 +107,9 @@ static int32 claim_name(const char *name, Oid role);
 static Version *lock_version(const char *name, const char *version_name, Oid role);
 static void refuse_if_held(const Version *version, Oid role);
 static char *name_version(const char *digest, const Jsonb *settings);
-static void react_to_ddl(Oid role);
+static List *react_to_ddl(Oid role, MemoryContext context);
+static bool deploy_function(Oid function);
+static void report_on(List *functions);
 
 /*
  * Deploys a new version if the handler of a workflow was replaced since the last deploy.  A caller
@@ -159,18 +171,33 @@ aion_workflow_deploy_if_changed(Workflow *workflow, bool patient)
 /*
  * Wakes runs that are blocked for a reason that a deploy or a grant of a role may have removed:
  * runs that the role controls, and runs of its members, which use what it registers.  No other run
- * is woken.
+ * is woken.  A run that is just being tried again, without what this transaction has not committed,
+ * is waited for where the caller says so, but not for long: a transaction of many commands waits at
+ * one of them only, since a session may keep such a run locked.
  */
 void
-aion_deploy_wake_blocked(Oid role)
+aion_deploy_wake_blocked(Oid role, bool wait)
 {
+	static TimestampTz waited_in = 0; /* when the transaction began */
 	/* The same moment throughout a transaction, so that it wakes no run twice. */
 	TimestampTz moment =
 		aion_clock_is_virtual() ? aion_clock_now() : GetCurrentTransactionStartTimestamp();
 	NullableDatum args[] = {aion_arg_timestamp(moment), aion_arg(aion_owner_affected(role))};
 
-	if (aion_statement_execute(&wake_blocked, args).count > 0)
-		aion_wakeup_scan();
+	wait =
+		wait && !IsolationUsesXactSnapshot() && waited_in != GetCurrentTransactionStartTimestamp();
+	for (int i = 0; i < WAKE_TRIES; i++)
+	{
+		uint64 woken = aion_statement_execute(&wake_blocked, args).count;
+
+		if (woken > 0)
+			aion_wakeup_scan();
+		if (!wait || woken >= WAKE_MOST || aion_statement_execute(&select_left, args).count == 0)
+			break;
+		waited_in = GetCurrentTransactionStartTimestamp();
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(WAKE_AGAIN_MS * 1000);
+	}
 	aion_primitives_mended(args[1].value);
 }
 
@@ -209,6 +236,45 @@ deploy(const char *name, int32 owner_key, Oid function, const CodeSettings *sett
 	}
 	aion_definition_changed();
 	return version;
+}
+
+/*
+ * Says what is not as it was when a name was registered last, since that may be an accident:
+ * another function, or other settings, which make another version of the same code.
+ */
+static void
+report_changes(const char *name, Oid function, const CodeSettings *settings)
+{
+	const Workflow *workflow = aion_workflow_find(name);
+	const CodeSettings *last;
+	StringInfoData differences;
+
+	if (workflow == NULL || workflow->version_key == 0)
+		return;
+	if (strcmp(workflow->handler, aion_handler_signature(function)) != 0)
+		ereport(NOTICE, (errmsg("workflow \"%s\" was registered with function %s before", name,
+								workflow->handler)));
+	last = &aion_version_get(workflow->version_key)->settings;
+	initStringInfo(&differences);
+	for (int i = 0; i < settings->count; i++)
+	{
+		const CodeSetting *now = &settings->setting[i];
+
+		for (int j = 0; j < last->count; j++)
+		{
+			const CodeSetting *then = &last->setting[j];
+
+			if (strcmp(now->name, then->name) == 0 && strcmp(now->value, then->value) != 0)
+				appendStringInfo(&differences, "%s%s is %s instead of %s",
+								 differences.len > 0 ? ", " : "", now->name, now->value,
+								 then->value);
+		}
+	}
+	if (differences.len > 0)
+		ereport(NOTICE, (errmsg("the settings differ from those of the last registration of "
+								"workflow \"%s\"",
+								name),
+						 errdetail("%s.", differences.data)));
 }
 
 /*
@@ -331,32 +397,84 @@ refuse_if_held(const Version *version, Oid role)
 }
 
 /*
- * Deploys what the current DDL command changed.
+ * Deploys what the current DDL command changed; returns the functions whose code is new, in a
+ * context.
  */
-static void
-react_to_ddl(Oid role)
+static List *
+react_to_ddl(Oid role, MemoryContext context)
 {
 	Rows rows = aion_statement_execute(&select_changed, NULL);
 	List *functions = NIL;
-	List *names = NIL;
+	List *deployed = NIL;
 	ListCell *cell;
 
 	for (uint64 row = 0; row < rows.count; row++)
 		functions = lappend_oid(functions, aion_row_oid(rows, row, 1));
-	foreach (cell, functions)
+	foreach (cell, aion_auto_deploy ? functions : NIL)
 	{
-		NullableDatum args[] = {aion_arg_text(aion_handler_signature(lfirst_oid(cell)))};
+		if (deploy_function(lfirst_oid(cell)))
+			deployed = lappend_oid(deployed, lfirst_oid(cell));
+	}
+	aion_deploy_wake_blocked(role, deployed != NIL);
+	context = MemoryContextSwitchTo(context);
+	deployed = list_copy(deployed);
+	MemoryContextSwitchTo(context);
+	return deployed;
+}
 
-		rows = aion_statement_execute(&select_deployed, args);
-		for (uint64 row = 0; row < rows.count; row++)
-			names = lappend(names, aion_row_text(rows, row, 1));
-	}
-	if (aion_auto_deploy)
+/*
+ * Deploys a function for the workflows that it is registered for; tells whether it is new to any.
+ */
+static bool
+deploy_function(Oid function)
+{
+	NullableDatum args[] = {aion_arg_text(aion_handler_signature(function))};
+	Rows rows = aion_statement_execute(&select_deployed, args);
+	List *names = NIL;
+	bool is_new = false;
+	ListCell *cell;
+
+	for (uint64 row = 0; row < rows.count; row++)
+		names = lappend(names, aion_row_text(rows, row, 1));
+	foreach (cell, names)
 	{
-		foreach (cell, names)
-			aion_workflow_deploy_if_changed(aion_workflow_find(lfirst(cell)), false);
+		Workflow *workflow = aion_workflow_find(lfirst(cell));
+		int32 before = workflow->version_key;
+
+		aion_workflow_deploy_if_changed(workflow, false);
+		is_new |= aion_workflow_find(lfirst(cell))->version_key != before;
 	}
-	aion_deploy_wake_blocked(role);
+	return is_new;
+}
+
+/*
+ * Says what can be said of code that a command has deployed.
+ */
+static void
+report_on(List *functions)
+{
+	Subtransaction sub;
+	ListCell *cell;
+
+	if (functions == NIL)
+		return;
+	aion_subtransaction_begin(&sub);
+	PG_TRY();
+	{
+		foreach (cell, functions)
+			aion_lint_report(lfirst_oid(cell), false);
+		aion_subtransaction_release(&sub);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error = aion_subtransaction_abort(&sub);
+
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		ereport(WARNING, (errcode(error->sqlerrcode),
+						  errmsg("aion could not look at a function: %s", error->message)));
+	}
+	PG_END_TRY();
 }
 
 static char *
@@ -400,13 +518,15 @@ aion_register_workflow(PG_FUNCTION_ARGS)
 		aion_duration_check(timeout, false, "timeout");
 	aion_handler_check(function, role);
 	aion_code_capture_settings(function, &settings);
+	aion_lint_report(function, true);
 
 	aion_authority_assume(&authority);
 	aion_adopt_if_new();
 	owner_key = claim_name(name, role);
+	report_changes(name, function, &settings);
 	version = deploy(name, owner_key, function, &settings);
 	route(name, owner_key, version, timeout, task_queue);
-	aion_deploy_wake_blocked(role);
+	aion_deploy_wake_blocked(role, true);
 	version_name = pstrdup(version->version);
 	aion_authority_drop(&authority);
 	PG_RETURN_TEXT_P(cstring_to_text(version_name));
@@ -450,6 +570,7 @@ aion_route_workflow(PG_FUNCTION_ARGS)
 	args[1] = aion_arg_int32(version->version_key);
 	(void) aion_statement_execute(&update_route, args);
 	aion_definition_changed();
+	aion_deploy_wake_blocked(role, true);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }
@@ -493,6 +614,8 @@ aion_unregister_workflow(PG_FUNCTION_ARGS)
 Datum
 aion_on_ddl(PG_FUNCTION_ARGS)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	List *volatile deployed = NIL;
 	Subtransaction sub;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
@@ -507,7 +630,7 @@ aion_on_ddl(PG_FUNCTION_ARGS)
 		Authority authority;
 
 		aion_authority_assume(&authority);
-		react_to_ddl(role);
+		deployed = react_to_ddl(role, caller);
 		aion_authority_drop(&authority);
 		aion_subtransaction_release(&sub);
 	}
@@ -523,5 +646,6 @@ aion_on_ddl(PG_FUNCTION_ARGS)
 				 errdetail("The next start of a workflow that is concerned looks again.")));
 	}
 	PG_END_TRY();
+	report_on(deployed);
 	PG_RETURN_NULL();
 }

@@ -9,6 +9,6 @@
 
 /* Both require the engine's authority. */
 extern void aion_workflow_deploy_if_changed(Workflow *workflow, bool patient);
-extern void aion_deploy_wake_blocked(Oid role);
+extern void aion_deploy_wake_blocked(Oid role, bool wait);
 
 #endif

@@ -6,6 +6,9 @@
  * transaction of that role, which chooses input, id and time and nothing else.  So a trigger of one
  * role can pass its row to a workflow of another role.
  *
+ * A role of the level start means such a workflow by its name.  A role that may own runs names the
+ * owner, too: it has not asked for the grant, and may mean a workflow of its own.
+ *
  * A grant is void when the workflow gets another owner, which has granted nothing.
  */
 #include "postgres.h"
@@ -75,11 +78,11 @@ aion_grant_owner(const char *workflow_type, Oid grantee)
 }
 
 /*
- * Refuses a run that would belong to a role that has only the level start.  The role has the level
- * user if it may execute a function of that level.
+ * Tells whether a role may own runs: it has the level user if it may execute a function of that
+ * level.
  */
-void
-aion_grant_require_user(Oid role)
+bool
+aion_grant_is_user(Oid role)
 {
 	static Oid function;
 	static uint64 generation = 0;
@@ -89,7 +92,16 @@ aion_grant_require_user(Oid role)
 		function = LookupFuncName(list_make2(makeString("aion"), makeString("register_activity")),
 								  -1, &none, false);
 	generation = aion_extension()->generation;
-	if (aion_compat_may_execute(function, role))
+	return aion_compat_may_execute(function, role);
+}
+
+/*
+ * Refuses a run that would belong to a role that has only the level start.
+ */
+void
+aion_grant_require_user(Oid role)
+{
+	if (aion_grant_is_user(role))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("role \"%s\" may only start workflows that were granted to it",

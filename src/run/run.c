@@ -19,6 +19,7 @@
 #include "guc.h"
 #include "history/received.h"
 #include "run/run.h"
+#include "run/store.h"
 #include "run/touched.h"
 #include "shared/interruption.h"
 #include "shared/wakeup.h"
@@ -45,14 +46,6 @@ static Statement select_run =
 	STATEMENT(SELECT, "SELECT " RUN_COLUMNS " FROM aion._run WHERE run_key = $1", INT8OID);
 static Statement select_head =
 	STATEMENT(SELECT, "SELECT head FROM aion._run WHERE run_key = $1", INT8OID);
-static Statement update_run = STATEMENT(
-	UPDATE,
-	"UPDATE aion._run SET version_key = $2, status = $3, blocked = $4, seen = $5, failures = $6,"
-	" ready_at = $7, retry_at = $8, awaiting = $9, awaiting_since = $10, closed_at = $11,"
-	" head = $12, unread = $13, crashes = 0 WHERE run_key = $1",
-	INT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, JSONBOID);
-
 static Run *lock(int64 run_key, bool at_once, MemoryContext parent);
 
 static void read_start(Run *run);
@@ -186,7 +179,10 @@ aion_run_load(Run *run)
 	if (earlier != NULL)
 		run->unread = aion_received_unread(run->history); /* it knows more than the row */
 	MemoryContextSwitchTo(caller);
-	run->history = aion_history_load(run->run_key, run->owner_key, run->context);
+	if (earlier == NULL)
+		run->history = aion_history_load_kept(run->run_key, run->owner_key, run->context);
+	else
+		run->history = aion_history_load(run->run_key, run->owner_key, run->context);
 	aion_received_resume(run->history, run->unread);
 	if (earlier != NULL)
 		MemoryContextDelete(earlier->context);
@@ -280,21 +276,23 @@ aion_run_save_history(Run *run)
 void
 aion_run_save_row(Run *run)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key),
-							aion_arg_int32(run->version_key),
-							aion_arg_text(aion_status_name(run->status)),
-							aion_arg_text(run->blocked),
-							aion_arg_int32(run->seen),
-							aion_arg_int32(run->failures),
-							aion_arg_timestamp(run->ready_at),
-							aion_arg_timestamp(run->retry_at),
-							aion_arg_jsonb(run->awaiting),
-							aion_arg_timestamp(run->awaiting_since),
-							aion_arg_timestamp(run->closed_at),
-							aion_arg_int32(run->history->count),
-							aion_arg_jsonb(aion_received_unread(run->history))};
+	NewRow row = {0};
 
-	(void) aion_statement_execute(&update_run, args);
+	Assert(run->status == RUN_PAUSED || (run->status == RUN_BLOCKED) == (run->blocked != NULL));
+	aion_store_put(&row, RUN_COLUMN_CLOSED_AT, aion_arg_timestamp(run->closed_at));
+	aion_store_put(&row, RUN_COLUMN_READY_AT, aion_arg_timestamp(run->ready_at));
+	aion_store_put(&row, RUN_COLUMN_RETRY_AT, aion_arg_timestamp(run->retry_at));
+	aion_store_put(&row, RUN_COLUMN_AWAITING_SINCE, aion_arg_timestamp(run->awaiting_since));
+	aion_store_put(&row, RUN_COLUMN_VERSION_KEY, aion_arg_int32(run->version_key));
+	aion_store_put(&row, RUN_COLUMN_HEAD, aion_arg_int32(run->history->count));
+	aion_store_put(&row, RUN_COLUMN_SEEN, aion_arg_int32(run->seen));
+	aion_store_put(&row, RUN_COLUMN_FAILURES, aion_arg_int32(run->failures));
+	aion_store_put(&row, RUN_COLUMN_CRASHES, aion_arg_int32(0));
+	aion_store_put(&row, RUN_COLUMN_STATUS, aion_arg_text(aion_status_name(run->status)));
+	aion_store_put(&row, RUN_COLUMN_BLOCKED, aion_arg_text(run->blocked));
+	aion_store_put(&row, RUN_COLUMN_AWAITING, aion_arg_jsonb(run->awaiting));
+	aion_store_put(&row, RUN_COLUMN_UNREAD, aion_arg_jsonb(aion_received_unread(run->history)));
+	aion_store_row(run->run_key, &row);
 	if (run->ready_at != DT_NOEND)
 		aion_wakeup_run(run->owner_key, run->run_key);
 }

@@ -77,6 +77,7 @@ typedef struct FoundRun
 #define BLOCKED_ERROR "error"
 #define BLOCKED_INVALID_INPUT "invalid input"
 #define BLOCKED_MISMATCH "mismatch"
+#define BLOCKED_NONDETERMINISTIC "nondeterministic"
 #define BLOCKED_MISSING_CODE "missing code"
 #define BLOCKED_MISSING_RIGHT "missing right"
 #define BLOCKED_QUARANTINED "quarantined" /* until it is released */

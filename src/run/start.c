@@ -127,22 +127,22 @@ aion_start_resolve(StartRequest *request)
 	Workflow *workflow;
 	Version *version;
 
-	if (request->may_be_granted && aion_owner_ineligible(request->owner) != NULL)
+	if (request->may_be_granted && !aion_grant_is_user(request->owner))
 		(void) apply_grant(request, InvalidOid);
 	aion_owner_check_eligible(request->owner);
 
 	aion_authority_assume(&authority);
 	aion_adopt_if_new();
 	workflow = aion_workflow_find(request->workflow_type);
-	if (workflow == NULL || (!aion_registered_for(workflow->owner_key, request->owner) &&
-							 !(request->may_be_granted && apply_grant(request, InvalidOid))))
+	if (workflow == NULL || !aion_registered_for(workflow->owner_key, request->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNKNOWN_WORKFLOW_TYPE),
 				 errmsg("workflow type \"%s\" does not exist", request->workflow_type),
 				 errhint("A run uses names registered by its owner, by a role that its owner is a "
 						 "member of, or by a superuser. Use aion.register_workflow()%s.",
 						 request->may_be_granted
-							 ? ", or let the owner of the workflow use aion.grant_start()"
+							 ? ", or let the owner of the workflow use aion.grant_start() and "
+							   "name it by run_as"
 							 : "")));
 	if (request->may_be_granted)
 		aion_grant_require_user(request->owner);
@@ -719,9 +719,11 @@ aion_start_choose_owner(const char *role, StartRequest *request)
 		return;
 	request->owner = owner;
 	if (!may_become)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("must have the privileges of role \"%s\" to start a workflow as it",
-							   role)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must have the privileges of role \"%s\" to start a workflow as it", role),
+				 errhint("The owner of the workflow can let other roles start it: "
+						 "aion.grant_start().")));
 }
 
 /* Functions that SQL calls. */

@@ -320,6 +320,7 @@ lasting(const Jsonb *detail)
 {
 	if (aion_json_has_member(detail, "difference") && aion_json_has_member(detail, "hint"))
 		detail = aion_json_without(detail, "found");
+	detail = aion_json_without(aion_json_without(detail, "first"), "second");
 	return aion_json_without(detail, "context");
 }
 

@@ -44,7 +44,9 @@ typedef struct Bucket
 typedef struct Incidents
 {
 	LWLock *lock;
-	uint64 left_out; /* since the server began */
+	/* Since the server began. */
+	uint64 left_out;
+	uint64 divergences;
 	Bucket buckets[BUCKETS];
 	uint64 warned[WARNED]; /* versions; 0: free */
 	int warned_next;
@@ -58,6 +60,7 @@ typedef struct Incident
 	int64 run_key;		/* of the run or schedule; 0: not told to listeners */
 	const char *status; /* what has become of it */
 	uint64 version;		/* only the first one of a version is a line; 0: each is */
+	bool diverged;		/* code has read what differs */
 	const char *line;
 } Incident;
 
@@ -72,6 +75,7 @@ static void incident_transaction_ended(XactEvent event, void *argument);
 static void incident_subtransaction_ended(SubXactEvent event, SubTransactionId id,
 										  SubTransactionId parent, void *argument);
 static void notify(const Incident *incident);
+static void count_divergence(const Incident *incident);
 static void write_line(const Incident *incident);
 static bool may_write(const Incident *incident, uint64 *left_out);
 static bool is_warned(uint64 version);
@@ -100,16 +104,19 @@ aion_incident_note(int32 owner_key, int64 run_key, const char *status, const cha
 }
 
 /*
- * Notes what a version of a workflow does wrong, which is a line only once.
+ * Notes what a version of a workflow does wrong, which is a line only once: that it reads something
+ * that differs from one execution to the next, or, if that is NULL, something else.
  */
 void
-aion_incident_warn(int32 owner_key, int32 version_key, const char *line)
+aion_incident_warn(int32 owner_key, int32 version_key, const char *divergence, const char *line)
 {
-	Incident incident = {.owner_key = owner_key, .line = line};
+	const char *place = divergence != NULL ? divergence : "";
+	Incident incident = {.owner_key = owner_key, .line = line, .diverged = divergence != NULL};
 
 	/* As it is installed here: after another CREATE EXTENSION the same number is another one. */
 	incident.version = hash_combine64((uint64) MyDatabaseId << 32 | aion_extension()->oid,
-									  murmurhash32(version_key));
+									  murmurhash32(version_key) ^
+										  hash_bytes((const unsigned char *) place, strlen(place)));
 
 	add(&incident);
 }
@@ -132,19 +139,18 @@ aion_incident_quote(const char *name)
 }
 
 /*
- * Returns how many lines were left out since the server began.
+ * Returns how many lines were left out, and how often code has read what differs, since the server
+ * began.
  */
-uint64
-aion_incidents_left_out(void)
+void
+aion_incident_counts(uint64 *left_out, uint64 *divergences)
 {
-	uint64 left_out;
-
 	if (incidents->lock != NULL)
 		LWLockAcquire(incidents->lock, LW_SHARED);
-	left_out = incidents->left_out;
+	*left_out = incidents->left_out;
+	*divergences = incidents->divergences;
 	if (incidents->lock != NULL)
 		LWLockRelease(incidents->lock);
-	return left_out;
 }
 
 static Size
@@ -188,7 +194,10 @@ incident_transaction_ended(XactEvent event, void *argument)
 		if (event == XACT_EVENT_PRE_COMMIT)
 			notify(lfirst(cell));
 		else if (event == XACT_EVENT_COMMIT)
+		{
+			count_divergence(lfirst(cell));
 			write_line(lfirst(cell));
+		}
 	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		pending = NIL; /* it was in the transaction's memory */
@@ -230,6 +239,18 @@ notify(const Incident *incident)
 		return;
 	Async_Notify(CHANNEL, psprintf("{\"run_key\": " INT64_FORMAT ", \"status\": \"%s\"}",
 								   incident->run_key, incident->status));
+}
+
+static void
+count_divergence(const Incident *incident)
+{
+	if (!incident->diverged)
+		return;
+	if (incidents->lock != NULL)
+		LWLockAcquire(incidents->lock, LW_EXCLUSIVE);
+	incidents->divergences++;
+	if (incidents->lock != NULL)
+		LWLockRelease(incidents->lock);
 }
 
 static void

@@ -5,7 +5,8 @@
  * Shared memory does not survive a crash, so each runner notes in a small file which run it is
  * about to execute.  A process that is told to quit because another one has crashed, or ends in an
  * orderly way in the middle of a run, takes its note back first: a note that is left names the run
- * that crashed the server, or whose process was killed, and no other run.
+ * that crashed the server, or whose process was killed, and no other run.  A process that leads
+ * parallel workers leaves its note, since the one that has crashed may be one of these.
  *
  * Notes are written and not stored through a mapping: a write to a full or broken disk fails, a
  * store is SIGBUS.  The room for all notes is written when the server starts.  Where there is none,
@@ -18,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/parallel.h"
+#include "access/xact.h"
 #include "common/file_perm.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
@@ -140,11 +143,13 @@ inflight_forget(int code, Datum argument)
 }
 
 /*
- * Another process has crashed, not this one.
+ * Another process has crashed, not this one.  An error ends parallel mode only when the workers
+ * have ended, and has forgotten their context before.
  */
 static void
 quit(SIGNAL_ARGS)
 {
-	write_note(0);
+	if (!ParallelContextActive() && !IsInParallelMode())
+		write_note(0);
 	_exit(2);
 }

@@ -34,6 +34,7 @@
 
 #define AT_ONCE (UINT64CONST(1) << 63) /* beside the key */
 #define TICK_MS 20
+#define TICKS 8			/* at least, while it waits for a lock */
 #define GIVE_UP_MS 5000 /* after which a process of the engine ends */
 
 typedef struct WantedSlots
@@ -109,12 +110,13 @@ aion_interruption_hold(const int64 *run_keys, int count)
 }
 
 /*
- * Limits the shares that are executed from now on; no limits end the watch.
+ * Limits the shares that are executed from now on; no limits end the watch.  It does not tick more
+ * often than a wait for a lock needs: with log_lock_waits the server writes a line at each tick.
  */
 void
 aion_interruption_watch(int lock_ms, int share_ms)
 {
-	int period = lock_ms > 0 ? Min(lock_ms, TICK_MS) : TICK_MS;
+	int period = lock_ms > 0 ? Max(Min(lock_ms, TICK_MS), lock_ms / TICKS) : TICK_MS;
 
 	most_waiting = lock_ms;
 	most_taking = share_ms;

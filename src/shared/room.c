@@ -4,13 +4,15 @@
  *
  * All databases share the slots.  An owner that has no process gets one before another gets one
  * more.  An idle process ends first, else one of the owner that has most, when it is done with what
- * it executes.  A turn that an owner without any process waits for is interrupted at once, but
- * never in the last process of an owner: so it completes in the end.  An activity in the background
- * is interrupted after a while.  In the last executors of owners that happens later, and to the
- * activity that was begun last: so those that were begun before it complete.
+ * it executes.  A turn that an owner without any process waits for is interrupted at once; in the
+ * last process of an owner a moment later, if another owner has a runner, and of several turns the
+ * one that was begun last: so those that were begun before it complete.  An activity in the
+ * background is interrupted after a while, in the last executors of owners later, and likewise the
+ * one that was begun last.
  *
  * Activities in the background may take for ever.  So one slot is left to runners, and of the rest
- * one to owners that have no executor.
+ * one to owners that have no executor.  Where the only runner executes a turn that takes long,
+ * there is room for one more.
  *
  * Code in some languages, or one long expression, cannot be interrupted.  A process that was told
  * to leave and does not react is stuck: another one takes its place, for an owner that has fewer
@@ -28,6 +30,7 @@
 
 #define ACTIVITY_GRACE_MS 5000 /* from when its process should leave until it is stopped */
 #define LAST_GRACE_TURNS 6	   /* the same of an owner's last one, times aion.turn_timeout */
+#define LAST_TURN_MS 250	   /* the same until the turn in an owner's last one is interrupted */
 #define CALL_MS 500			   /* how long a freed slot is kept for the owner it was freed for */
 #define STUCK_MS 10000		   /* from when a process is interrupted until it is taken for stuck */
 
@@ -42,15 +45,16 @@ typedef struct Standing
 } Standing;
 
 static bool is_like(const RunnerSlot *runner, Oid database, BoardOwner owner);
-static bool is_room(void);
+static bool is_room(bool executor);
 static Standing standing_of(Oid database, BoardOwner owner);
 static Standing standing_of_like(const RunnerSlot *runner);
 static bool may_have_more(BoardOwner owner, const Standing *mine);
-static int count_executors(void);
+static int count_processes(bool executor);
 static bool is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine);
 static int price(const RunnerSlot *runner);
 static bool is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim);
 static void hurry(RunnerSlot *runner, const Standing *mine);
+static bool may_interrupt_last(const RunnerSlot *runner);
 
 /*
  * Counts the processes of an owner that take work.
@@ -131,7 +135,7 @@ aion_room_make(BoardOwner owner)
 
 		if (!OidIsValid(runner->database) || runner->process < 0 ||
 			(owner.executor && !runner->executor &&
-			 count_executors() >= Max(aion_max_runners - 1, 1)))
+			 count_processes(true) >= Max(aion_max_runners - 1, 1)))
 			continue;
 		if (runner->dismissed)
 		{
@@ -180,14 +184,17 @@ aion_room_is_stuck(const RunnerSlot *runner)
  * Tells whether there are fewer processes than there may be.
  */
 static bool
-is_room(void)
+is_room(bool executor)
 {
 	const Board *board = aion_board_memory();
-	int count = 0;
+	int runners = count_processes(false);
+	int engaged = 0;
 
 	for (int i = 0; i < board->runner_count; i++)
-		count += OidIsValid(board->runners[i].database) && !aion_room_is_stuck(&board->runners[i]);
-	return count < aion_max_runners;
+		engaged += OidIsValid(board->runners[i].database) && board->runners[i].engaged &&
+				   !aion_room_is_stuck(&board->runners[i]);
+	return runners + count_processes(true) <
+		   aion_max_runners + (!executor && aion_max_runners > 1 && runners == 1 && engaged == 1);
 }
 
 static Standing
@@ -227,7 +234,7 @@ may_have_more(BoardOwner owner, const Standing *mine)
 	const Board *board = aion_board_memory();
 	int most = Max(aion_max_runners - 1, 1);
 
-	if (!is_room() || mine->all + mine->stuck >= aion_max_runners)
+	if (!is_room(owner.executor) || mine->all + mine->stuck >= aion_max_runners)
 		return false;
 	if (mine->is_new || (mine->limit > 0 && mine->all >= mine->limit))
 		return false;
@@ -235,17 +242,20 @@ may_have_more(BoardOwner owner, const Standing *mine)
 		return false;
 	if (owner.executor && mine->all > 0 && most > 2)
 		most--;
-	return !owner.executor || count_executors() < most;
+	return !owner.executor || count_processes(true) < most;
 }
 
+/*
+ * Counts the runners or the executors of all owners, without those that are stuck.
+ */
 static int
-count_executors(void)
+count_processes(bool executor)
 {
 	const Board *board = aion_board_memory();
 	int count = 0;
 
 	for (int i = 0; i < board->runner_count; i++)
-		count += OidIsValid(board->runners[i].database) && board->runners[i].executor &&
+		count += OidIsValid(board->runners[i].database) && board->runners[i].executor == executor &&
 				 !aion_room_is_stuck(&board->runners[i]);
 	return count;
 }
@@ -278,8 +288,8 @@ price(const RunnerSlot *runner)
 }
 
 /*
- * At the same price, the process that has been there longest; of activities, the one that was begun
- * last.
+ * At the same price, the process that has been there longest; of activities and of turns that take
+ * long, the one that was begun last.
  */
 static bool
 is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim)
@@ -289,7 +299,8 @@ is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim)
 	if (difference == 0)
 		difference = standing_of_like(victim).all - standing_of_like(runner).all;
 	if (difference == 0)
-		return (runner->since < victim->since) != (runner->executor && !runner->idle);
+		return (runner->since < victim->since) !=
+			   (!runner->idle && (runner->executor || runner->engaged));
 	return difference < 0;
 }
 
@@ -305,7 +316,7 @@ hurry(RunnerSlot *runner, const Standing *mine)
 
 	if (mine->all > 0)
 		return;
-	if (!runner->executor && !is_last)
+	if (!runner->executor && (!is_last || may_interrupt_last(runner)))
 		runner->make_room = true;
 	else if (!runner->executor)
 		interrupted_at = TimestampTzPlusMilliseconds(runner->dismissed_at, aion_turn_timeout);
@@ -315,4 +326,14 @@ hurry(RunnerSlot *runner, const Standing *mine)
 		return;
 	if (runner->stuck_at == 0)
 		runner->stuck_at = TimestampTzPlusMilliseconds(interrupted_at, STUCK_MS);
+}
+
+/*
+ * Tells whether the turn in the last process of an owner may be interrupted: an older turn goes on.
+ */
+static bool
+may_interrupt_last(const RunnerSlot *runner)
+{
+	return count_processes(false) > 1 &&
+		   TimestampDifferenceExceeds(runner->dismissed_at, GetCurrentTimestamp(), LAST_TURN_MS);
 }

@@ -77,6 +77,15 @@ aion_stopwatch_is_running(void)
 }
 
 /*
+ * Tells whether the time was up and the code was cancelled for it.
+ */
+bool
+aion_stopwatch_has_struck(void)
+{
+	return strikes > 0;
+}
+
+/*
  * Tells whether this process ends because code does not let itself be cancelled.
  */
 bool

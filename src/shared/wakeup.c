@@ -5,7 +5,7 @@
  * The engine's processes are told through the board what has become ready.  A session that waits
  * writes into its own slot of shared memory what it waits for, looks once more, and sleeps on its
  * latch until the slot is empty.  The backend that makes that happen empties the slot and sets the
- * latch, from a transaction callback, when the commit is visible to all.  It is the slot that
+ * latch, at the end of the commit, when it is visible to all.  It is the slot that
  * counts: the latch is set for other reasons too, and reset by any other wait while the waiter
  * looks.  A wake-up carries nothing: the waiter looks again, and a spurious one costs a look.
  *
@@ -24,6 +24,7 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "shared/board.h"
@@ -35,15 +36,20 @@
 #define LOOK_AGAIN_MS 1000 /* for tasks, and on a standby */
 #define POLL_MS 20		   /* without shared memory */
 
-/* Mark a set of queues, and what a run publishes, among what is watched: no key is that large. */
-#define QUEUE_BITS 63
-#define QUEUES (UINT64CONST(1) << QUEUE_BITS)
+/*
+ * Mark a set of queues, what a run publishes, and the queue that a waiter was woken for, among what
+ * is watched: no key is that large.
+ */
+#define QUEUE_BITS 61
+#define QUEUES (UINT64CONST(1) << 63)
 #define PUBLISHED (UINT64CONST(1) << 62)
+#define WOKEN (UINT64CONST(1) << QUEUE_BITS)
 
 typedef struct WaiterSlots
 {
 	int count;
-	/* By number of the process: a run, or a set of task queues; 0: nothing, or it was woken. */
+	/* By number of the process: a run, a set of task queues, or the one of them that it was woken
+	 * for; 0: nothing, or it was woken. */
 	pg_atomic_uint64 watched[FLEXIBLE_ARRAY_MEMBER];
 } WaiterSlots;
 
@@ -69,12 +75,17 @@ static int pending_count = 0;
 static int pending_room = 0;
 static bool pending_scan = false;
 static bool pending_extension = false;
+static bool committed = false; /* what is pending is to be told when others can see it */
+static uint64 woken_for = 0;   /* a queue in which this session has found nothing yet */
 
 static Size wakeup_memory_size(void);
 static void wakeup_attach(void *memory, bool is_new, LWLock *lock);
 static void wakeup_transaction_ended(XactEvent event, void *argument);
+static void wakeup_resources_released(ResourceReleasePhase phase, bool is_commit, bool is_top,
+									  void *argument);
+static void forget_news(void);
 static bool is_here(int process);
-static void wake_worker(uint64 bit);
+static void wake_worker(uint64 bit, int first);
 static void wake_waiters(uint64 key, bool ended);
 static long look_again_after(void);
 static bool is_watching(void);
@@ -87,6 +98,7 @@ void
 aion_wakeup_init(void)
 {
 	RegisterXactCallback(wakeup_transaction_ended, NULL);
+	RegisterResourceReleaseCallback(wakeup_resources_released, NULL);
 	aion_shmem_add(&part);
 }
 
@@ -197,13 +209,41 @@ aion_wakeup_queue_bit(const char *name)
 void
 aion_wakeup_watch_queues(uint64 mask)
 {
-	aion_wakeup_watch((int64) (mask | QUEUES));
+	uint64 watched;
+
+	if (slots == NULL)
+		return;
+	watched = pg_atomic_exchange_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER], mask | QUEUES);
+	if ((watched & WOKEN) != 0)
+		woken_for = watched & ~WOKEN;
 }
 
+/*
+ * Says that this session waits no more.  If it was woken for a queue meanwhile, another one looks.
+ */
 void
 aion_wakeup_unwatch(void)
 {
-	aion_wakeup_watch(0);
+	uint64 watched;
+
+	woken_for = 0;
+	if (slots == NULL)
+		return;
+	watched = pg_atomic_exchange_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER], 0);
+	if ((watched & WOKEN) != 0)
+		wake_worker(watched & ~WOKEN, 0);
+}
+
+/*
+ * Says that this session has found nothing in the queue that it was woken for: it may not claim
+ * what is there, or another one was faster.  The next session that waits for the queue looks.
+ */
+void
+aion_wakeup_pass_on(void)
+{
+	if (woken_for != 0)
+		wake_worker(woken_for, AION_COMPAT_MY_PROC_NUMBER + 1);
+	woken_for = 0;
 }
 
 /*
@@ -249,7 +289,11 @@ look_again_after(void)
 static bool
 is_watching(void)
 {
-	return slots == NULL || pg_atomic_read_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER]) != 0;
+	uint64 watched = 0;
+
+	if (slots != NULL)
+		watched = pg_atomic_read_u64(&slots->watched[AION_COMPAT_MY_PROC_NUMBER]);
+	return slots == NULL || (watched != 0 && (watched & WOKEN) == 0);
 }
 
 static Size
@@ -279,21 +323,40 @@ wakeup_transaction_ended(XactEvent event, void *argument)
 	if (event == XACT_EVENT_PRE_COMMIT && pending_count > 0)
 		CRASH_POINT("news, not committed");
 	if (event == XACT_EVENT_COMMIT)
-	{
-		if (pending_count > 0)
-			CRASH_POINT("news, committed and not told");
-		wakeup_tell();
-		if (pending_count > 0)
-			CRASH_POINT("news, told");
-	}
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-	{
-		pending_count = 0;
-		pending_room = 0; /* it was in the transaction's memory */
-		pending_scan = pending_extension = false;
-	}
+		committed = true;
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		forget_news();
 	if (event == XACT_EVENT_ABORT)
+	{
+		aion_wakeup_pass_on();
 		aion_wakeup_unwatch();
+	}
+}
+
+/*
+ * Tells the news at the end of a commit: before that, processes that look would still have what
+ * they remember of catalogs that the transaction has changed.
+ */
+static void
+wakeup_resources_released(ResourceReleasePhase phase, bool is_commit, bool is_top, void *argument)
+{
+	if (!committed || !is_top || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	committed = false;
+	if (pending_count > 0)
+		CRASH_POINT("news, committed and not told");
+	wakeup_tell();
+	if (pending_count > 0)
+		CRASH_POINT("news, told");
+	forget_news();
+}
+
+static void
+forget_news(void)
+{
+	pending_count = 0;
+	pending_room = 0; /* it was in the transaction's memory */
+	pending_scan = pending_extension = false;
 }
 
 static void
@@ -320,7 +383,7 @@ wakeup_tell(void)
 				aion_board_post_timer(about);
 				break;
 			case NEWS_TASK:
-				wake_worker((uint64) about->run_key);
+				wake_worker((uint64) about->run_key, 0);
 				aion_board_post_room();
 				break;
 			case NEWS_BACKGROUND:
@@ -366,18 +429,18 @@ is_here(int process)
 }
 
 /*
- * Wakes one of the sessions that wait for a queue, which then waits no more: as many tasks, as many
- * workers.
+ * Wakes one of the sessions that wait for a queue, from one on, which then waits no more: as many
+ * tasks, as many workers.
  */
 static void
-wake_worker(uint64 bit)
+wake_worker(uint64 bit, int first)
 {
-	for (int i = 0; i < slots->count; i++)
+	for (int i = first; i < slots->count; i++)
 	{
 		uint64 watched = pg_atomic_read_u64(&slots->watched[i]);
 
 		if ((watched & QUEUES) == 0 || (watched & bit) == 0 || !is_here(i) ||
-			!pg_atomic_compare_exchange_u64(&slots->watched[i], &watched, 0))
+			!pg_atomic_compare_exchange_u64(&slots->watched[i], &watched, WOKEN | bit))
 			continue;
 		SetLatch(&ProcGlobal->allProcs[i].procLatch);
 		return;

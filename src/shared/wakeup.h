@@ -31,6 +31,7 @@ extern void aion_wakeup_watch_published(int64 run_key);
 extern uint64 aion_wakeup_queue_bit(const char *name);
 extern void aion_wakeup_watch_queues(uint64 mask);
 extern void aion_wakeup_unwatch(void);
+extern void aion_wakeup_pass_on(void);
 extern void aion_wakeup_wait(long milliseconds);
 
 #endif

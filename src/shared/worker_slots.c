@@ -31,6 +31,7 @@ typedef struct Hint
 static int remove_duplicates(int64 *keys, int count);
 static int compare_hints(const void *a, const void *b);
 static int compare_positions(const void *a, const void *b);
+static bool others_must_scan(void);
 static bool give_away(const int64 *run_keys, int count);
 static void leave_runner(int code, Datum argument);
 
@@ -242,7 +243,7 @@ aion_worker_slots_engage(const int64 *run_keys, int count, bool scanning, bool i
 	own_runner->since = GetCurrentTimestamp();
 	if (engagement == ENGAGED_FREELY)
 	{
-		if (own_runner->scan || scanning)
+		if (own_runner->scan || scanning || others_must_scan())
 			aion_board_reshare(MyDatabaseId, own_runner->owner_key);
 		if (give_away(run_keys, count) && slot != NULL)
 			aion_board_want(slot, (BoardOwner){own_runner->owner_key, false});
@@ -272,6 +273,26 @@ give_away(const int64 *run_keys, int count)
 }
 
 /*
+ * Tells whether another runner of the owner has to scan.  Its part of the runs is another one now
+ * than that of which it has missed something.
+ */
+static bool
+others_must_scan(void)
+{
+	const Board *board = aion_board_memory();
+
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		const RunnerSlot *runner = &board->runners[i];
+
+		if (runner != own_runner && runner->scan &&
+			aion_board_serves(runner, MyDatabaseId, own_runner->owner_key))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Says that this runner is free again.  It scans for what the other runners have not reached.
  */
 void
@@ -282,7 +303,22 @@ aion_worker_slots_disengage(void)
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	own_runner->engaged = false;
 	own_runner->scan = true;
+	if (others_must_scan())
+		aion_board_reshare(MyDatabaseId, own_runner->owner_key);
 	own_runner->since = GetCurrentTimestamp();
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Lets all runners of the owner scan, because this one has left its part of the runs unfinished.
+ */
+void
+aion_worker_slots_reshare(void)
+{
+	Board *board = aion_board_memory();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	aion_board_reshare(MyDatabaseId, own_runner->owner_key);
 	LWLockRelease(board->lock);
 }
 

@@ -39,6 +39,7 @@ extern void aion_worker_slots_set_idle(bool idle);
 extern WorkerEngagement aion_worker_slots_engage(const int64 *run_keys, int count, bool scanning,
 												 bool insist);
 extern void aion_worker_slots_disengage(void);
+extern void aion_worker_slots_reshare(void);
 extern void aion_worker_slots_count_batch(int runs);
 extern bool aion_worker_slots_retire(void);
 

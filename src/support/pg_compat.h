@@ -6,6 +6,8 @@
 #ifndef AION_PG_COMPAT_H
 #define AION_PG_COMPAT_H
 
+#include "access/heapam.h"
+#include "access/htup_details.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
@@ -64,6 +66,49 @@
 #else
 #define aion_compat_insert_index_tuples(target, slot, estate)                                      \
 	ExecInsertIndexTuples((target), (slot), (estate), false, false, NULL, NIL)
+#endif
+
+/* Updates a row; tells whether the indexes need the new one. 16 tells which of them. */
+static inline bool
+aion_compat_heap_update(Relation table, ItemPointer old, HeapTuple tuple)
+{
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes indexes;
+
+	simple_heap_update(table, old, tuple, &indexes);
+	return indexes != TU_None;
+#else
+	simple_heap_update(table, old, tuple);
+	return !HeapTupleIsHeapOnly(tuple);
+#endif
+}
+
+/* 19 tells the planner about EXPLAIN. */
+#if PG_VERSION_NUM >= 190000
+#define AION_COMPAT_PLANNER_PARAMETERS                                                             \
+	(Query * query, const char *text, int options, ParamListInfo parameters,                       \
+	 struct ExplainState *explain)
+#define AION_COMPAT_PLANNER_ARGUMENTS (query, text, options, parameters, explain)
+#else
+#define AION_COMPAT_PLANNER_PARAMETERS                                                             \
+	(Query * query, const char *text, int options, ParamListInfo parameters)
+#define AION_COMPAT_PLANNER_ARGUMENTS (query, text, options, parameters)
+#endif
+
+/* 19 says more about names that mean no function. */
+#if PG_VERSION_NUM >= 190000
+#define aion_compat_function_candidates(name, nargs, names, out)                                   \
+	FuncnameGetCandidates((name), (nargs), (names), true, true, (out), true, &(int){0})
+#else
+#define aion_compat_function_candidates(name, nargs, names, out)                                   \
+	FuncnameGetCandidates((name), (nargs), (names), true, true, (out), true)
+#endif
+
+/* 18 keeps functions of several languages alike. */
+#if PG_VERSION_NUM >= 180000
+#define AION_COMPAT_PLPGSQL_CACHED(function) (&(function)->cfunc)
+#else
+#define AION_COMPAT_PLPGSQL_CACHED(function) (function)
 #endif
 
 /* 16 can report bad names softly. */

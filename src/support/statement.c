@@ -87,7 +87,9 @@ statement_execute(Statement *statement, Datum *values, const char *nulls)
 	Snapshot snapshot;
 	int result;
 
-	if (!statement->latest || IsInParallelMode()) /* which allows no other snapshot */
+	if (IsInParallelMode()) /* which allows no other snapshot, and no new command */
+		return SPI_execute_plan(statement->plan, values, nulls, true, 0);
+	if (!statement->latest)
 		return SPI_execute_plan(statement->plan, values, nulls, false, 0);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	result = SPI_execute_snapshot(statement->plan, values, nulls, snapshot, InvalidSnapshot, false,

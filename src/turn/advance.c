@@ -25,6 +25,7 @@
 #include "code/guard.h"
 #include "code/owner.h"
 #include "guc.h"
+#include "history/kept.h"
 #include "run/arrivals.h"
 #include "run/due.h"
 #include "run/inbox.h"
@@ -45,6 +46,7 @@
 #include "turn/execute.h"
 #include "turn/mistake.h"
 #include "turn/turn.h"
+#include "turn/verify.h"
 
 #define MAX_BACKOFF 1000 /* turns */
 #define SLICE 3			 /* times what a batch may take */
@@ -140,6 +142,8 @@ aion_run_advance(Run *run, Budget *budget)
 	{
 		if (run->successor == NULL)
 			save_row(run);
+		if (!aion_run_is_closed(run) && aion_kept_add(run->history))
+			run->history = NULL;
 		return;
 	}
 	if (cause != INTERRUPTION_NONE)
@@ -443,10 +447,13 @@ static Turn *
 execute_code(Run *run, const Code *code, const Budget *budget)
 {
 	Turn *turn = NULL;
+	Turn *probe = NULL;
 
 	CHECK_FOR_INTERRUPTS();
 	aion_interruption_check();
-	if (run->mistakes == NIL && is_promising(code->version))
+	if (aion_verify_is_on())
+		probe = aion_verify_probe(run, code->handler, code->settings);
+	else if (run->mistakes == NIL && is_promising(code->version))
 		turn = try_turn(run, code, budget);
 	if (turn == NULL)
 	{
@@ -454,6 +461,11 @@ execute_code(Run *run, const Code *code, const Budget *budget)
 		aion_turn_execute(turn, code->handler, code->settings);
 	}
 	CRASH_POINT("code executed");
+	if (probe != NULL)
+	{
+		aion_verify_compare(turn, probe);
+		aion_turn_free(probe);
+	}
 	if (turn->verdict == TURN_FAILED)
 		ReThrowError(turn->error);	 /* the whole share is made again */
 	run->seen = run->history->count; /* with what the turn itself has executed */

@@ -24,6 +24,8 @@
 
 #define MAX_AWAITS 100 /* that are named one by one */
 
+static void block_for_difference(Run *run, const Difference *difference);
+static void report_divergences(const Run *run, const Turn *turn);
 static void note_unawaited(Run *run, const Turn *turn);
 static void close_cancelled(Run *run, const Turn *turn);
 static bool only_cancelled(const Turn *turn, int first, List **seqs);
@@ -90,7 +92,7 @@ aion_decision_apply(Run *run, Turn *turn)
 	switch (turn->verdict)
 	{
 		case TURN_MISMATCHED:
-			aion_run_block(run, BLOCKED_MISMATCH, aion_replay_difference(turn->difference));
+			block_for_difference(run, turn->difference);
 			return;
 		case TURN_TIMED_OUT:
 			aion_run_block(
@@ -100,6 +102,7 @@ aion_decision_apply(Run *run, Turn *turn)
 		default:
 			break;
 	}
+	report_divergences(run, turn);
 	aion_mistakes_record(run, NULL);
 	if (run->mistakes == NIL)
 		aion_run_unblock(run);
@@ -123,6 +126,55 @@ aion_decision_apply(Run *run, Turn *turn)
 }
 
 /*
+ * Blocks a run whose code differs from its history, or may differ in a later execution.
+ */
+static void
+block_for_difference(Run *run, const Difference *difference)
+{
+	JsonObject detail;
+
+	if (strcmp(difference->kind, DIFFERENCE_NONDETERMINISTIC) != 0)
+	{
+		aion_run_block(run, BLOCKED_MISMATCH, aion_replay_difference(difference));
+		return;
+	}
+	aion_object_begin(&detail);
+	aion_object_text(&detail, "sqlstate", unpack_sql_state(ERRCODE_NONDETERMINISTIC));
+	if (difference->expected == NULL)
+		aion_object_text(&detail, "message", difference->found);
+	else
+	{
+		aion_object_text(&detail, "message",
+						 "workflow code differs from one execution to the next");
+		aion_object_text(&detail, "first", difference->expected);
+		aion_object_text(&detail, "second", difference->found);
+	}
+	aion_object_text(&detail, "hint", difference->hint);
+	aion_object_text(&detail, "context", difference->context);
+	aion_run_block(run, BLOCKED_NONDETERMINISTIC, aion_object_end(&detail));
+}
+
+/*
+ * Warns of what code reads that differs from one execution to the next, once for each version and
+ * place.
+ */
+static void
+report_divergences(const Run *run, const Turn *turn)
+{
+	ListCell *cell;
+
+	foreach (cell, turn->divergences)
+	{
+		const Difference *difference = lfirst(cell);
+
+		aion_incident_warn(
+			run->owner_key, run->version_key, difference->found,
+			psprintf("workflow %s of type %s: %s", aion_incident_quote(run->workflow_id),
+					 aion_incident_quote(run->started.workflow_type), difference->found));
+	}
+}
+
+/*
  * Marks activities that the code has never awaited: its end cancels them, which its author hardly
  * intended.
  */
@@ -143,7 +195,7 @@ note_unawaited(Run *run, const Turn *turn)
 			name = command->fingerprint.name;
 	}
 	if (name != NULL)
-		aion_incident_warn(run->owner_key, run->version_key,
+		aion_incident_warn(run->owner_key, run->version_key, NULL,
 						   psprintf("workflow %s of type %s completed and cancelled activity %s, "
 									"which it has never awaited",
 									aion_incident_quote(run->workflow_id),

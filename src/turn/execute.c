@@ -20,6 +20,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "code/divergence.h"
 #include "code/failure.h"
 #include "code/guard.h"
 #include "guc.h"
@@ -33,6 +34,7 @@ static void run_body(Turn *turn, const Handler *handler, const CodeSettings *set
 static void execute_judge(Turn *turn, bool time_was_up);
 static void require_all_commands(Turn *turn, const char *found);
 static void make_quiet(Turn *turn);
+static void make_loud(ErrorData *error, const MessageLevels *levels);
 
 /*
  * Prepares a turn of a run whose history is loaded.
@@ -76,13 +78,14 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	bool time_was_up;
 
 	Assert(aion_guard_turn() == NULL);
+	aion_divergence_watch();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(turn->context);
 	turn->loud = levels;
 	PG_TRY();
 	{
 		aion_guard_enter(FRAME_BODY, turn, &outside);
-		if (turn->run->seen > 0 || turn->run->messages_sent_to > 0)
+		if (turn->probing || turn->run->seen > 0 || turn->run->messages_sent_to > 0)
 			make_quiet(turn);
 		aion_optimistic_begin(turn);
 		run_body(turn, handler, settings);
@@ -97,6 +100,7 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	whereToSendOutput = levels.destination;
 	time_was_up = aion_stopwatch_stop();
 	aion_guard_leave(&outside);
+	aion_optimistic_end();
 	if (!time_was_up && aion_optimistic_may_keep(turn))
 		aion_optimistic_keep(turn);
 	else
@@ -110,6 +114,8 @@ aion_turn_execute(Turn *turn, const Handler *handler, const CodeSettings *settin
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
 
+	make_loud(turn->raised.cancel, &levels);
+	make_loud(turn->error, &levels);
 	if (turn->error != NULL)
 	{
 		turn->left_as = turn->error->sqlerrcode;
@@ -209,4 +215,15 @@ make_quiet(Turn *turn)
 	whereToSendOutput = DestNone; /* INFO ignores the levels */
 	client_min_messages = ERROR;
 	AION_COMPAT_LOG_MIN_MESSAGES = Max(AION_COMPAT_LOG_MIN_MESSAGES, ERROR);
+}
+
+/*
+ * Lets an error that was raised while messages were suppressed reach the client, if it is raised
+ * again.
+ */
+static void
+make_loud(ErrorData *error, const MessageLevels *levels)
+{
+	if (error != NULL)
+		error->output_to_client = levels->destination == DestRemote;
 }

@@ -106,7 +106,7 @@ aion_mistake_tell(const Command *command)
 
 	if (mistake == NULL)
 		return NULL;
-	if (turn != NULL && !mistake->told)
+	if (turn != NULL)
 	{
 		mistake->told = true;
 		mistake->told_at = turn->command_count;
@@ -139,8 +139,8 @@ aion_mistake_uncaught(const Turn *turn)
 }
 
 /*
- * Appends the mistakes that the code got, except for the one that it has not caught.  New commands
- * record their own.
+ * Appends the mistakes that the code got and went on after: not the one that it has not caught, nor
+ * those that it got together with that one.  New commands record their own.
  */
 void
 aion_mistakes_record(Run *run, const Mistake *uncaught)
@@ -151,7 +151,7 @@ aion_mistakes_record(Run *run, const Mistake *uncaught)
 	{
 		const Mistake *mistake = lfirst(cell);
 
-		if (!mistake->told || mistake == uncaught)
+		if (!mistake->told || (uncaught != NULL && mistake->told_at >= uncaught->told_at))
 			continue;
 		if (mistake->number <= run->history->command_count)
 		{

@@ -3,10 +3,11 @@
  *		Turns that execute activities where the code calls them, and keep their effects.
  *
  * The code's subtransaction is then released instead of rolled back, if nothing went wrong: no
- * activity failed, none was called where a subtransaction or settings of the code would have undone
- * it.  The code may have ended, or wait for something, or the time is up: a turn lasts a slice of
- * time, and ends where the code calls the next activity.  What it has done is kept and commits, the
- * next one replays it and goes on from there.
+ * activity failed, none was called under settings of the code, and no subtransaction of the code in
+ * which one was called (a block with handlers) was rolled back.  The code may have ended, or wait
+ * for something, or the time is up: a turn lasts a slice of time, and ends where the code calls the
+ * next activity.  What it has done is kept and commits, the next one replays it and goes on from
+ * there.
  *
  * Where the code is left in the middle, by the error that suspends it, the subtransaction is
  * released although an error was raised in it.  All of the code's frames are gone, and the
@@ -41,6 +42,10 @@
 #include "turn/patch.h"
 #include "turn/scope.h"
 
+static Turn *current = NULL; /* the optimistic turn whose code is on the stack */
+
+static void optimistic_subtransaction_ends(SubXactEvent event, SubTransactionId id,
+										   SubTransactionId parent, void *argument);
 static bool was_left(const Turn *turn);
 static void optimistic_give_back(Turn *turn);
 static bool is_out_of_time(const Turn *turn);
@@ -51,8 +56,14 @@ static bool is_out_of_time(const Turn *turn);
 void
 aion_optimistic_begin(Turn *turn)
 {
+	static bool is_followed = false;
+
 	if (!turn->optimistic)
 		return;
+	if (!is_followed)
+		RegisterSubXactCallback(optimistic_subtransaction_ends, NULL);
+	is_followed = true;
+	current = turn;
 	aion_code_capture_settings(InvalidOid, &turn->outside);
 	turn->user = GetUserId();
 	turn->open_queries = aion_guard_open_queries();
@@ -60,6 +71,33 @@ aion_optimistic_begin(Turn *turn)
 	turn->effects = CurrentResourceOwner;
 	turn->resources = ResourceOwnerCreate(turn->effects, "aion workflow code");
 	CurrentResourceOwner = turn->resources;
+}
+
+/*
+ * Ends that, when the code is no longer on the stack.
+ */
+void
+aion_optimistic_end(void)
+{
+	current = NULL;
+}
+
+/*
+ * Follows the subtransactions of the code: what was executed in one that is released belongs to the
+ * one around it, and in one that is rolled back it is lost.
+ */
+static void
+optimistic_subtransaction_ends(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+							   void *argument)
+{
+	int level = GetCurrentTransactionNestLevel();
+
+	if (current == NULL || level <= current->nest_level || level > current->executed_level)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		current->spoiled = true;
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		current->executed_level = level - 1;
 }
 
 /*
@@ -134,9 +172,8 @@ optimistic_give_back(Turn *turn)
 
 /*
  * Tells whether a new command is an activity that can be executed right where it is called: in an
- * optimistic turn, directly in the code's outermost functions, that is in no subtransaction that
- * might be rolled back and under no settings but the version's, with no command before it that is
- * not yet in history, and unless its await would be ended at once.
+ * optimistic turn, under no settings but the version's, with no command before it that is not yet
+ * in history, and unless its await would be ended at once.
  */
 bool
 aion_optimistic_may_execute(Turn *turn, const Command *command)
@@ -152,7 +189,8 @@ aion_optimistic_may_execute(Turn *turn, const Command *command)
 		return false;
 	level = NewGUCNestLevel();
 	AtEOXact_GUC(true, level);
-	if (level != turn->settings_level + 1)
+	/* A subtransaction is a level, too. */
+	if (level != turn->settings_level + 1 + GetCurrentTransactionNestLevel() - turn->nest_level)
 		return false;
 	turn->out_of_time = is_out_of_time(turn);
 	return !turn->out_of_time;
@@ -192,19 +230,20 @@ aion_optimistic_begin_activity(Turn *turn, const CodeSettings *settings)
 		turn->went_on = GetCurrentTimestamp();
 	turn->executing = true;
 	turn->executed++;
+	turn->executed_level = GetCurrentTransactionNestLevel();
 	turn->caller = CurrentResourceOwner;
-	CurrentResourceOwner = turn->effects;
+	CurrentResourceOwner = CurTransactionResourceOwner;
 	aion_patches_record(turn, turn->command_count - 1);
 	(void) command->class->record(turn->run, command);
 	command->recorded = history->commands[history->command_count - 1];
 	XactReadOnly = false;
-	(void) aion_code_enter_settings_over(&turn->outside, settings);
+	turn->activity_level = aion_code_enter_settings_over(&turn->outside, settings);
 }
 
 void
 aion_optimistic_end_activity(Turn *turn, bool is_clean)
 {
-	aion_code_leave_settings(turn->settings_level + 1);
+	aion_code_leave_settings(turn->activity_level);
 	XactReadOnly = true;
 	CurrentResourceOwner = turn->caller;
 	turn->executing = false;

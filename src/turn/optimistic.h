@@ -9,6 +9,7 @@
 
 /* Around the code's subtransaction. */
 extern void aion_optimistic_begin(Turn *turn);
+extern void aion_optimistic_end(void);
 extern bool aion_optimistic_may_keep(const Turn *turn);
 extern void aion_optimistic_keep(Turn *turn);
 

@@ -135,7 +135,8 @@ aion_turn_consume_event(Turn *turn, const Event *event)
 		turn->consumed = event->seq;
 	if (event->recorded_at > turn->now && event->type != EVENT_TIMER_CANCELLED)
 		turn->now = event->recorded_at;
-	if (turn->quiet && event->seq > Max(turn->run->seen, turn->run->messages_sent_to))
+	if (turn->quiet && !turn->probing &&
+		event->seq > Max(turn->run->seen, turn->run->messages_sent_to))
 		make_loud(turn);
 }
 
@@ -292,6 +293,35 @@ aion_turn_note_difference(Turn *turn, Difference *difference)
 	difference->context = aion_failure_code_context(GetErrorContextStack());
 	turn->difference = difference;
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Takes what the code reads and must not, because it differs from one execution to the next: leaves
+ * the code, by an error that it cannot catch, or only notes that.
+ */
+void
+aion_turn_diverge(void *subject, const char *what, const char *hint)
+{
+	Turn *turn = subject;
+	MemoryContext caller = MemoryContextSwitchTo(turn->context);
+	Difference *difference = palloc0(sizeof(Difference));
+	const Difference *last = turn->divergences != NIL ? llast(turn->divergences) : NULL;
+
+	difference->kind = DIFFERENCE_NONDETERMINISTIC;
+	difference->found = pstrdup(what);
+	difference->hint = pstrdup(hint);
+	difference->context = aion_failure_code_context(GetErrorContextStack());
+	/* It may be looked at when it is planned, and when it is initialised. */
+	if (aion_determinism == DETERMINISM_WARN && (last == NULL || strcmp(last->found, what) != 0))
+		turn->divergences = lappend(turn->divergences, difference);
+	MemoryContextSwitchTo(caller);
+	if (aion_determinism == DETERMINISM_WARN)
+		return;
+	if (turn->verdict != TURN_GOING)
+		aion_turn_unwind(turn, turn->verdict);
+	turn->difference = difference;
+	turn->verdict = TURN_MISMATCHED;
+	ereport(ERROR, (errcode(ERRCODE_ASSERT_FAILURE), errmsg("%s", what), errhint("%s", hint)));
 }
 
 /*

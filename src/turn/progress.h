@@ -10,6 +10,7 @@
 extern Turn *aion_turn_peek(void);
 extern int aion_turn_ordinal(const Turn *turn, CommandKind kind);
 extern const Event *aion_turn_outcome(const Command *command);
+extern void aion_turn_diverge(void *subject, const char *what, const char *hint);
 extern bool aion_turn_is_settled(const Command *command);
 extern int32 aion_turn_settled_at(const Command *command);
 extern int aion_turn_first(Command **commands, int count);

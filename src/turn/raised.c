@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "code/guard.h"
+#include "shared/stopwatch.h"
 #include "turn/raised.h"
 
 #define SPACE " \t\r\n"
@@ -82,8 +83,9 @@ aion_raised_settle(const RaisedErrors *errors, ErrorData *error)
 
 /*
  * Notes an error that is about to be raised in the code.  What activities raise is not noted for a
- * turn, because a replay does not execute them; nor are messages, which a replay may leave out; nor
- * a lack of memory, since there is none to note it: that is recognised by its message.
+ * turn, because a replay does not execute them, except for a cancel of the statement.  Nor are
+ * messages, which a replay may leave out; nor a lack of memory, since there is none to note it:
+ * that is recognised by its message.
  */
 static void
 raised_note(void *argument)
@@ -92,12 +94,12 @@ raised_note(void *argument)
 	MemoryContext caller;
 	ErrorData *error;
 	ErrorData *origin;
+	bool ignored = errors->turn != NULL &&
+				   (aion_guard_turn() != errors->turn || aion_guard_frame() != FRAME_BODY);
 	int at;
 
-	if (errors->turn != NULL &&
-		(aion_guard_turn() != errors->turn || aion_guard_frame() != FRAME_BODY))
-		return;
-	if (geterrcode() == ERRCODE_OUT_OF_MEMORY)
+	if (geterrcode() == ERRCODE_OUT_OF_MEMORY ||
+		(ignored && geterrcode() != ERRCODE_QUERY_CANCELED))
 		return;
 	caller = MemoryContextSwitchTo(errors->context);
 	error = CopyErrorData(); /* the only way to learn the level */
@@ -107,9 +109,14 @@ raised_note(void *argument)
 		FreeErrorData(error);
 		return;
 	}
-	errors->sqlerrcode = error->sqlerrcode;
 	if (errors->cancel == NULL && is_cancel_of_statement(error))
 		errors->cancel = copy_of(error, errors->context);
+	if (ignored)
+	{
+		FreeErrorData(error);
+		return;
+	}
+	errors->sqlerrcode = error->sqlerrcode;
 	at = raised_find(errors, error, passes_on);
 	if (at < errors->count)
 		origin = errors->raised[at].origin;
@@ -128,13 +135,14 @@ raised_note(void *argument)
 }
 
 /*
- * Tells whether an error is the server's answer to a cancel, and not one that code has made.
+ * Tells whether an error is the server's answer to a cancel, and neither one that code has made nor
+ * the end of the code's time.
  */
 static bool
 is_cancel_of_statement(const ErrorData *error)
 {
 	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
-		   strcmp(error->funcname, "ProcessInterrupts") == 0;
+		   strcmp(error->funcname, "ProcessInterrupts") == 0 && !aion_stopwatch_has_struck();
 }
 
 static ErrorData *

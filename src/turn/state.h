@@ -50,6 +50,7 @@ struct Turn
 	int32 consumed; /* seq of the latest event that answered an await */
 	TimestampTz now;
 	int draws;						/* of random numbers */
+	bool probing;					/* nothing of it is kept */
 	bool quiet;						/* suppresses messages, which an earlier turn has emitted */
 	MessageLevels loud;				/* the levels when it does not */
 	const Jsonb *failure;			/* the outcome raised last */
@@ -72,6 +73,7 @@ struct Turn
 	int awaited_count;
 	TurnVerdict verdict;
 	Difference *difference; /* once there is one, the turn is lost */
+	List *divergences;		/* Difference: that are only reported */
 	int skipped;			/* the recorded command that the code passed over first */
 	int ahead;				/* how many it has passed over */
 	Jsonb *result;
@@ -90,7 +92,9 @@ struct Turn
 	bool executing;			 /* one of them, at this moment */
 	bool spoiled;			 /* one of them has left what cannot be kept */
 	int executed;			 /* how many have been */
+	int executed_level;		 /* of the innermost subtransaction that one was executed in */
 	int settings_level;		 /* of the code's outermost function */
+	int activity_level;		 /* of the settings of the one that is being executed */
 	CodeSettings outside;	 /* the session's, for activities that have none of their own */
 	Oid user;				 /* the role it is executed as */
 	TimestampTz began;		 /* when its share began */

@@ -281,6 +281,27 @@ SELECT aion.start_workflow('continue_period', '{"n": 1, "until": 1}', workflow_i
 SELECT status FROM aion.workflow_run WHERE workflow_id = 'held' ORDER BY run_key;
 ROLLBACK;
 
+-- A later run takes signals of the chain with it when it is purged; the first one still knows their ids.
+SET SESSION AUTHORIZATION continue_user;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+CREATE FUNCTION continue_once(n int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.receive('go on');
+	PERFORM aion.continue_as_new(jsonb_build_object('n', n + 1));
+END $$;
+SELECT aion.register_workflow('continue_once', 'continue_once(int)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('continue_once', '{"n": 1}', workflow_id => 'once');
+SELECT aion.signal_workflow('once', 'go on');
+SELECT aion_test.run_until_idle() > 0 AS went_on;
+SELECT aion.signal_workflow('once', 'late', dedup_id => 'a');
+SELECT aion_test.run_until_idle() > 0 AS went_on;
+SELECT aion.terminate_workflow('once');
+SELECT aion.purge_workflows('0 s', status => '{terminated}');
+SELECT status FROM aion.workflow_run WHERE workflow_id = 'once';
+SELECT * FROM continue_sound();
+ROLLBACK;
+
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;
 DROP FUNCTION continue_sound();

@@ -108,8 +108,9 @@ BEGIN
 	PERFORM order_goods(1001), aion_test.run_until_idle();
 	PERFORM FROM aion.poll_activities('{shop}', 'interrupted');
 	PERFORM aion.cancel_workflow('order-1001'), go_on(), aion_test.advance('1 min'), go_on();
-	RETURN (SELECT string_agg(h::text, E'\n') FROM run CROSS JOIN LATERAL aion.history(workflow_id) h)
-		|| (SELECT string_agg(o::text, E'\n') FROM order_state o) || (SELECT available FROM stock);
+	-- Where the others are cancelled depends on how many turns there are.
+	RETURN (SELECT string_agg(h::text, E'\n') FROM run CROSS JOIN LATERAL aion.history(workflow_id) h WHERE workflow_id IN ('order-1000', 'order-1001'))
+		|| (SELECT string_agg(o::text, E'\n') FROM order_state o WHERE workflow_id IN ('order-1000', 'order-1001'));
 END $$;
 BEGIN;
 SELECT cancel_everywhere() AS optimistic \gset
@@ -122,8 +123,11 @@ ROLLBACK;
 BEGIN;
 SET LOCAL aion.optimistic_turns = off;
 SELECT cancel_everywhere() AS stepwise \gset
+SELECT * FROM wrong_order;
+SELECT DISTINCT left(aion_test.replay(workflow_id), 2) FROM run;
+RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
-SELECT length(:'optimistic') > 10000 AS much, :'optimistic' = :'stepwise' AS same;
+SELECT length(:'optimistic') > 2000 AS much, :'optimistic' = :'stepwise' AS same;
 
 --
 -- Approval.

@@ -173,6 +173,45 @@ SELECT aion_test.run_until_idle() IS NOT NULL;
 SELECT status, result, history_events FROM aion.workflow_run;
 SELECT count(*), count(DISTINCT what) FROM effect;
 ROLLBACK;
+
+-- 11.22: what cannot be carried out is a mistake here, too: it blocks the run, however many of them there are and whatever waits beside them, and the
+-- run goes on when it is mended. A mistake that the code catches is an outcome, and the rest goes on.
+BEGIN;
+CREATE TABLE mistake (id text PRIMARY KEY, code text);
+INSERT INTO mistake VALUES
+	('all', $$ RETURN aion.await_all(ARRAY[aion.start_activity('late', '{"n": 1}'), aion.start_activity('late', '{"n": 2}')]); $$),
+	('all, beside a timer', $$ RETURN aion.await_all(ARRAY[aion.start_timer('t', '1 s'), aion.start_activity('late', '{"n": 1}'), aion.start_activity('late', '{"n": 2}')]); $$),
+	('children', $$ RETURN aion.await_all(ARRAY[aion.start_child('late'), aion.start_child('late')]); $$),
+	('first', $$ RETURN to_jsonb(aion.await_first(ARRAY[aion.start_timer('t', '1 h'), aion.start_activity('late', '{"n": 1}'), aion.start_activity('late', '{"n": 2}')], cancel_rest => true)); $$),
+	('input', $$ RETURN aion.map('act', '[{"n": 1}, {"n": 2}]'); $$),
+	('input, one of three, settled', $$ RETURN aion.map_settled('act', '[{"what": 1}, {"n": 2}, {"what": 3}]'); $$),
+	('map', $$ RETURN aion.map('late', '[{"n": 1}, {"n": 2}]'); $$),
+	('map, few at a time', $$ RETURN aion.map('late', '[{"n": 1}, {"n": 2}, {"n": 3}]', '{"concurrency": 2}'); $$),
+	('settled', $$ RETURN aion.await_settled(ARRAY[aion.start_activity('late', '{"n": 1}'), aion.start_activity('late', '{"n": 2}')]); $$),
+	('settled map, few at a time', $$ RETURN aion.map_settled('late', '[{"n": 1}, {"n": 2}, {"n": 3}]', '{"concurrency": 2}'); $$),
+	('caught', $$ DECLARE t aion.handle := aion.start_timer('t', '1 h'); BEGIN PERFORM aion.await_all(ARRAY[t, aion.start_activity('late', '{"n": 1}'), aion.start_activity('late', '{"n": 2}')]);
+		EXCEPTION WHEN OTHERS THEN RETURN to_jsonb(SQLSTATE || ', the timer is ' || aion.cancel(t)); END; $$),
+	('settled, caught', $$ BEGIN PERFORM aion.map_settled('late', '[{"n": 1}, {"n": 2}]'); EXCEPTION WHEN OTHERS THEN RETURN to_jsonb(SQLSTATE); END; $$);
+DO $$
+DECLARE m mistake;
+BEGIN
+	PERFORM aion_test.begin();
+	FOR m IN SELECT * FROM mistake LOOP
+		EXECUTE format('CREATE FUNCTION %I() RETURNS jsonb LANGUAGE plpgsql AS %L', 'mistake ' || m.id, 'BEGIN ' || m.code || ' END');
+		PERFORM aion.register_workflow(m.id, format('%I()', 'mistake ' || m.id)::regprocedure);
+		PERFORM aion.start_workflow(m.id, workflow_id => m.id);
+	END LOOP;
+	PERFORM aion_test.run_until_idle();
+END $$;
+SELECT workflow_id, status, blocked, result FROM aion.workflow_run ORDER BY workflow_id COLLATE "C";
+CREATE FUNCTION late(n int) RETURNS int LANGUAGE sql AS 'SELECT n';
+CREATE FUNCTION late() RETURNS int LANGUAGE sql AS 'SELECT 0';
+SELECT aion.register_activity('late', 'late(int)'), aion.register_workflow('late', 'late()') IS NOT NULL;
+SELECT aion_test.advance('1 min') > 0;
+SELECT workflow_id, status, blocked, result FROM aion.workflow_run WHERE workflow_type <> 'late' ORDER BY workflow_id COLLATE "C";
+SELECT count(*) FILTER (WHERE aion_test.replay(workflow_id) !~ '^ok') AS differ FROM aion.workflow_run;
+SELECT aion_test.replay(workflow_id) FROM aion.workflow_run WHERE aion_test.replay(workflow_id) !~ '^ok';
+ROLLBACK;
 RESET SESSION AUTHORIZATION;
 DROP EXTENSION aion CASCADE; DROP SCHEMA alice CASCADE; DROP ROLE alice;
 CREATE EXTENSION aion;

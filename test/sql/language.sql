@@ -328,6 +328,76 @@ BEGIN
 END $$;
 ROLLBACK;
 
+-- R30: these languages call each statement in a subtransaction, and can catch its error. Activities are executed at once all the same, and nothing
+-- is kept of a turn in which one fails or a subtransaction with one is rolled back.
+CREATE TABLE kept (who text, what text);
+CREATE FUNCTION keeps(who text, what text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO kept VALUES (who, what);
+	IF what = 'fails' THEN RAISE EXCEPTION 'not %', what; END IF;
+	RETURN what;
+END $$;
+SELECT aion.register_activity('keeps', 'keeps(text, text)');
+CREATE FUNCTION step(what text) RETURNS text LANGUAGE sql AS $$ SELECT aion.value(aion.run('keeps', jsonb_build_object('who', aion.workflow_id(), 'what', what))) $$;
+CREATE FUNCTION at_once_python(failing boolean) RETURNS text LANGUAGE plpython3u AS $$
+plpy.execute("SELECT step('a')")
+try:
+    plpy.execute("SELECT step('fails')" if failing else "SELECT step('b')")
+except plpy.SPIError:
+    if plpy.execute("SELECT aion.raised() AS r")[0]['r'] != 'WA001': raise
+    plpy.execute("SELECT step('instead')")
+plpy.execute("SELECT step('c')")
+if not failing:
+    with plpy.subtransaction():
+        plpy.execute("SELECT step('d')")
+return 'done'
+$$;
+CREATE FUNCTION at_once_perl(failing boolean) RETURNS text LANGUAGE plperl AS $$
+spi_exec_query("SELECT step('a')");
+eval { spi_exec_query($_[0] eq 't' ? "SELECT step('fails')" : "SELECT step('b')") };
+if ($@) {
+	die $@ if spi_exec_query('SELECT aion.raised() AS r')->{rows}[0]{r} ne 'WA001';
+	spi_exec_query("SELECT step('instead')");
+}
+spi_exec_query("SELECT step('c')");
+spi_exec_query("SELECT step('d')") if $_[0] ne 't';
+return 'done';
+$$;
+CREATE FUNCTION at_once_tcl(failing boolean) RETURNS text LANGUAGE pltcl AS $$
+spi_exec {SELECT step('a')}
+if {[catch {spi_exec [expr {$1 ? "SELECT step('fails')" : "SELECT step('b')"}]} message]} {
+	spi_exec {SELECT aion.raised() AS r}
+	if {$r ne "WA001"} {error $message}
+	spi_exec {SELECT step('instead')}
+}
+spi_exec {SELECT step('c')}
+if {!$1} {spi_exec {SELECT step('d')}}
+return done
+$$;
+CREATE FUNCTION undone_python(failing boolean) RETURNS text LANGUAGE plpython3u AS $$
+try:
+    with plpy.subtransaction():
+        plpy.execute("SELECT step('undone')")
+        if failing: plpy.execute("SELECT 1 / 0")
+except plpy.SPIError as e:
+    if e.sqlstate != '22012': raise
+plpy.execute("SELECT step('c')")
+return 'done'
+$$;
+CREATE FUNCTION at_once(w text, optimistic text, failing boolean, OUT turns bigint, OUT history text, OUT kept text) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.register_workflow(w, (w || '(boolean)')::regprocedure), set_config('aion.optimistic_turns', optimistic, true), aion_test.begin('2026-01-01 00:00+00');
+	PERFORM aion.start_workflow(w, jsonb_build_object('failing', failing), workflow_id => w);
+	turns := aion_test.run_until_idle();
+	history := (SELECT string_agg(replace(h.event_type, 'Activity', ''), ' ' ORDER BY h.seq) FROM aion.history(w) h WHERE seq > 1);
+	kept := (SELECT string_agg(k.what, ' ' ORDER BY k.ctid) FROM kept k WHERE k.who = w);
+	RAISE EXCEPTION USING ERRCODE = 'XX999', MESSAGE = jsonb_build_array(turns, history, kept, aion_test.replay(w) ~ '^ok');
+EXCEPTION WHEN SQLSTATE 'XX999' THEN
+	turns := SQLERRM::jsonb ->> 0; history := SQLERRM::jsonb ->> 1; kept := SQLERRM::jsonb ->> 2 || CASE SQLERRM::jsonb ->> 3 WHEN 'true' THEN ', replays' ELSE '' END;
+END $$;
+SELECT w, optimistic, failing, t.turns, t.history, t.kept FROM unnest('{at_once_python,at_once_perl,at_once_tcl,undone_python}'::text[]) w, unnest('{off,on}'::text[]) optimistic,
+	unnest('{f,t}'::boolean[]) failing, at_once(w, optimistic, failing) t ORDER BY w, failing, optimistic;
+
 -- A function that is given its arguments in another form, by TRANSFORM, is another version.
 RESET SESSION AUTHORIZATION;
 CREATE EXTENSION jsonb_plperl;
@@ -339,6 +409,42 @@ CREATE OR REPLACE FUNCTION form(given jsonb) RETURNS text TRANSFORM FOR TYPE jso
 SELECT aion.start_workflow('form', '{"a": 1}', workflow_id => 'form as structure');
 CALL aion.drive();
 SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_type = 'form' ORDER BY 1;
+
+-- PL/Perl unpins a cursor that it is told to close: loops of the session over queries go on as if it had not.
+CREATE FUNCTION closes(cursor text) RETURNS text LANGUAGE plperl AS $$ spi_cursor_close($_[0]); return 'closed'; $$;
+CREATE FUNCTION closes_all(state jsonb, arguments jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE refused int := 0;
+BEGIN
+	FOR i IN 1 .. 200 LOOP
+		BEGIN
+			PERFORM closes(format('<unnamed portal %s>', i));
+		EXCEPTION WHEN OTHERS THEN
+			refused := refused + 1;
+		END;
+	END LOOP;
+	RETURN to_jsonb(refused > 0);
+END $$;
+CREATE FUNCTION answers_by_closing() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.on_query('closes', 'closes_all(jsonb, jsonb)', '{}'); PERFORM aion.receive('end'); END $$;
+SELECT aion.register_workflow('answers_by_closing', 'answers_by_closing()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('answers_by_closing', workflow_id => 'closes');
+CALL aion.drive();
+RESET SESSION AUTHORIZATION;
+CREATE ROLE language_member IN ROLE language_user;
+SELECT aion.grant_usage('language_member');
+SET SESSION AUTHORIZATION language_member;
+DO $$
+DECLARE i int; refused jsonb; rounds int := 0;
+BEGIN
+	FOR i IN SELECT generate_series(1, 200) LOOP
+		IF i = 1 THEN refused := aion.query_workflow('closes', 'closes'); END IF;
+		COMMIT;
+		rounds := rounds + 1;
+	END LOOP;
+	RAISE NOTICE '% rounds, refused: %', rounds, refused;
+END $$;
+RESET SESSION AUTHORIZATION;
+DROP OWNED BY language_member;
+DROP ROLE language_member;
 
 -- aion.raised() is for workflow code.
 SELECT aion.raised();

@@ -162,7 +162,7 @@ BEGIN
 EXCEPTION WHEN SQLSTATE 'WA001' THEN
 	RETURN SQLERRM;
 END $$;
-CREATE FUNCTION nods() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN aion.pause_workflow('nods'); END $$;
+CREATE FUNCTION nods() RETURNS text LANGUAGE plpgsql AS $$ BEGIN /* aion:allow client_call */ RETURN aion.pause_workflow('nods'); END $$;
 SELECT count(aion.register_workflow(w, (w || '()')::regprocedure)), count(aion.start_workflow(w, workflow_id => w)) FROM unnest('{rests,nods}'::text[]) w;
 CALL aion.drive();
 SELECT workflow_id, status, result, error ->> 'message' AS error FROM aion.workflow_run WHERE workflow_id IN ('rests', 'nods') ORDER BY 1;

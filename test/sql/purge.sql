@@ -101,6 +101,7 @@ SET SESSION AUTHORIZATION purge_ann;
 SELECT workflow_id FROM aion.workflow_run;
 SELECT aion.purge_workflows('-1 s');
 SELECT aion.purge_workflows(max_runs => -1);
+SELECT aion.purge_workflows(status => '{complete}');
 SELECT aion.purge_workflows('0');
 RESET SESSION AUTHORIZATION;
 \set VERBOSITY sqlstate

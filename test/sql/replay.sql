@@ -9,6 +9,7 @@ GRANT CREATE ON SCHEMA public TO replay_user;
 SET SESSION AUTHORIZATION replay_user;
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
+SET aion.determinism = off; -- code differs on purpose
 
 CREATE TABLE trace (run text, what text);
 CREATE FUNCTION act(what text) RETURNS text LANGUAGE sql AS $$ INSERT INTO trace VALUES ('', what); SELECT 'did ' || what $$;
@@ -318,6 +319,9 @@ SELECT aion_test.begin() IS NOT NULL AS begun;
 SELECT then_read, now_read, hint_of(then_read, now_read) FROM (VALUES ('"2026-01-01T10:00:00+00:00"'::jsonb, '"2026-01-01T10:00:07+00:00"'::jsonb), ('1767261600.5', '1767261607'), ('1767261600123', '1767261607123'),
 	('"order 3e3cf4ab-3f4f-4f2c-8a39-6b5a2c5b3c11"', '"order 9e3cf4ab-3f4f-4f2c-8a39-6b5a2c5b3c12"'), ('0.123456789', '0.8765432'), ('{"a": [0.123456789]}', '{"a": [0.8765432]}'),
 	('1', '2'), ('0.5', '0.25'), ('"a"', '"b"'), ('"2026-01-01"', '"b"'), ('1', '"2026-01-01"'), ('{"a": 1}', '{"b": 1}'), ('[1]', '[1, 2]'), ('null', '1'), ('1', '1')) v(then_read, now_read);
+-- A moment that is not the present comes from elsewhere, and so does an interval.
+SELECT n, hint_of(then_read, now_read) FROM (VALUES (1, to_jsonb(now()), to_jsonb(now() + '7 s')), (2, to_jsonb(now()::date - 1), to_jsonb(now()::date)), (3, to_jsonb(floor(extract(epoch FROM now()))), to_jsonb(floor(extract(epoch FROM now())) + 7)),
+	(4, to_jsonb(floor(extract(epoch FROM now()) * 1000)), to_jsonb(floor(extract(epoch FROM now()) * 1000) + 7)), (5, '"10:00:00.5"', '"10:00:07.25"'), (6, to_jsonb(now()), to_jsonb(now() + '7 days')), (7, '"00:00:05"', '"00:00:06"')) v(n, then_read, now_read);
 -- Such a run is looked at again and again, and differs by another value each time: that is recorded once.
 SELECT hint_of('0.123456789', '0.223456789');
 UPDATE reading SET value = '0.323456789';
@@ -350,6 +354,39 @@ SELECT aion_test.replay(jsonb_build_object('format', 1, 'workflow_id', 'x', 'run
 	{"key": "1", "seq": 4, "attributes": {"error": {"kind": "error", "message": "m", "activity": "nothing of the kind", "sqlstate": "WA001"}}, "event_type": "ActivityFailed", "recorded_at": "2026-01-01 00:00+00"},
 	{"key": "2", "seq": 5, "event_type": "ActivityCancelRequested", "recorded_at": "2026-01-01 00:00+00"},
 	{"seq": 6, "attributes": {"result": 1}, "event_type": "WorkflowCompleted", "recorded_at": "2026-01-01 00:00+00"}]'::jsonb));
+
+-- All runs of a workflow at once: by the code that new starts use, and by a function before it is registered.
+CREATE FUNCTION all_act(what text) RETURNS text LANGUAGE sql AS 'SELECT what';
+SELECT aion.register_activity('all act', 'all_act(text)');
+CREATE FUNCTION all_first(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('all act', '{"what": "a"}'); PERFORM aion.receive('go'); RETURN 1; END $$;
+CREATE FUNCTION all_other(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('all act', '{"what": "b"}'); PERFORM aion.receive('go'); RETURN 1; END $$;
+CREATE FUNCTION all_later(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('all act', '{"what": "a"}'); PERFORM aion.receive('go'); RETURN 2; END $$;
+CREATE FUNCTION all_clock(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('all act', '{"what": "a"}'); PERFORM now(); PERFORM aion.receive('go'); RETURN 1; END $$;
+CREATE FUNCTION all_slow(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$;
+SELECT aion.register_workflow('all', 'all_first(int)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('all', '{"n": 1}', workflow_id => 'all ' || i) FROM generate_series(1, 3) i;
+CALL aion.drive();
+SELECT aion.signal_workflow('all 1', 'go');
+CALL aion.drive();
+SELECT aion.start_workflow('all', '{"n": 2}', workflow_id => 'all 1');
+CALL aion.drive();
+SELECT workflow_id, verdict, seq, expected, found FROM aion_test.replay_all('all') ORDER BY workflow_id, found;
+SELECT workflow_id, verdict, seq, expected, found FROM aion_test.replay_all('all', closed_runs => 0) ORDER BY workflow_id;
+SET aion.determinism = strict;
+SELECT f, workflow_id, verdict, seq, expected, found FROM unnest('{all_first,all_other,all_later,all_clock,all_slow}'::text[]) WITH ORDINALITY AS u (f, n),
+	LATERAL aion_test.deploy_check('all', (f || '(int)')::regprocedure, 5) ORDER BY n, workflow_id, found;
+SHOW aion.determinism;
+SET aion.determinism = off;
+SELECT * FROM aion_test.deploy_check('nothing of the kind', 'all_first(int)');
+SELECT * FROM aion_test.replay_all('nothing of the kind');
+SELECT count(*) AS versions FROM aion.workflow_version WHERE workflow_type IN ('all', 'nothing of the kind');
+
+-- An error that is none of the code's reaches the client, although messages of a replay do not.
+CREATE FUNCTION replay_fails(state text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = state, MESSAGE = 'there is no room'; END $$;
+SELECT aion.register_workflow('replay_fails', 'replay_fails(text)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('replay_fails', '{"state": "53200"}', workflow_id => 'fails');
+SELECT aion_test.assert_replay('fails');
+SELECT aion.terminate_workflow('fails');
 
 RESET SESSION AUTHORIZATION;
 SET client_min_messages = warning;

@@ -268,8 +268,10 @@ CREATE FUNCTION fulfil(n int, region text DEFAULT region()) RETURNS text LANGUAG
 SELECT aion.register_workflow('fulfil', 'fulfil(int, text)') IS NOT NULL AS registered, aion.grant_start('rights_web', 'fulfil');
 RESET SESSION AUTHORIZATION; RESET search_path;
 SET SESSION AUTHORIZATION rights_web;
-SELECT aion.start_workflow('fulfil', '{"n": 1}', workflow_id => 'fulfil');
-SELECT aion.start_workflow('fulfil', '{"n": 1, "region": "south"}', workflow_id => 'fulfil');
+-- A role that owns runs has not asked for the grant, and may mean a workflow of its own: it names the owner.
+SELECT aion.start_workflow('fulfil', '{"n": 1, "region": "south"}');
+SELECT aion.start_workflow('fulfil', '{"n": 1}', workflow_id => 'fulfil', run_as => 'rights_victim');
+SELECT aion.start_workflow('fulfil', '{"n": 1, "region": "south"}', workflow_id => 'fulfil', run_as => 'rights_victim');
 RESET SESSION AUTHORIZATION;
 SELECT input FROM aion.workflow_run WHERE workflow_id = 'fulfil';
 -- The server makes jsonb of values by casts to json, which are code, too; and a default must not tell what the session has set.
@@ -291,17 +293,41 @@ SELECT count(aion.register_workflow(f, format('rights.%s', p)::regprocedure)), c
 		('shaded_json', 'shaded_json(int, jsonb)'), ('telling', 'telling(int, text)'), ('quoting', 'quoting(int, text)'), ('timely', 'timely(int, text, date)')) AS w (f, p);
 RESET SESSION AUTHORIZATION; RESET search_path;
 SET SESSION AUTHORIZATION rights_web;
-SELECT aion.start_workflow('shaded', '{"n": 1}');
-SELECT aion.start_workflow('shaded_array', '{"n": 1}');
-SELECT aion.start_workflow('shaded_row', '{"n": 1}');
-SELECT aion.start_workflow('shaded_json', '{"n": 1}');
-SELECT aion.start_workflow('telling', '{"n": 1}');
-SELECT aion.start_workflow('quoting', '{"n": 1}');
-SELECT aion.start_workflow('timely', '{"n": 1}', workflow_id => 'timely');
+SELECT aion.start_workflow('shaded', '{"n": 1}', run_as => 'rights_victim');
+SELECT aion.start_workflow('shaded_array', '{"n": 1}', run_as => 'rights_victim');
+SELECT aion.start_workflow('shaded_row', '{"n": 1}', run_as => 'rights_victim');
+SELECT aion.start_workflow('shaded_json', '{"n": 1}', run_as => 'rights_victim');
+SELECT aion.start_workflow('telling', '{"n": 1}', run_as => 'rights_victim');
+SELECT aion.start_workflow('quoting', '{"n": 1}', run_as => 'rights_victim');
+SELECT aion.start_workflow('timely', '{"n": 1}', workflow_id => 'timely', run_as => 'rights_victim');
 RESET SESSION AUTHORIZATION;
 SELECT input - 'until' AS input FROM aion.workflow_run WHERE workflow_id = 'timely';
 \c - postgres
 SET client_min_messages = warning; \set VERBOSITY terse
+
+-- Code of another role neither ends the session by an error nor lets the caller's transaction become a test.
+SET SESSION AUTHORIZATION rights_sneak;
+CREATE FUNCTION rights.ends_session(state jsonb, arguments jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		EXECUTE CASE arguments ->> 'how' WHEN 'clause' THEN 'SELECT rights.exits()' ELSE 'SET LOCAL exit_on_error = on' END;
+	EXCEPTION WHEN OTHERS THEN
+		RETURN to_jsonb(SQLERRM);
+	END;
+	RAISE EXCEPTION 'ended';
+END $$;
+CREATE FUNCTION rights.exits() RETURNS void LANGUAGE plpgsql SET exit_on_error = on AS $$ BEGIN RAISE EXCEPTION 'ended'; END $$;
+CREATE FUNCTION rights.ends_sessions() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.on_query('end', 'rights.ends_session(jsonb, jsonb)', '{}'); PERFORM aion.receive('end'); END $$;
+CREATE FUNCTION rights.tests(at timestamptz DEFAULT aion_test.begin('2001-01-01')) RETURNS void LANGUAGE sql AS '';
+SELECT count(aion.register_workflow(f, format('rights.%s', p)::regprocedure)) FROM (VALUES ('ends_sessions', 'ends_sessions()'), ('tests', 'tests(timestamptz)')) AS w (f, p);
+SELECT aion.start_workflow('ends_sessions', workflow_id => 'ends');
+CALL aion.drive();
+RESET SESSION AUTHORIZATION;
+SELECT aion.query_workflow('ends', 'end', jsonb_build_object('how', how)) FROM unnest('{clause,statement}'::text[]) how;
+BEGIN;
+SELECT aion.start_workflow('tests', run_as => 'rights_sneak');
+COMMIT;
+SELECT aion.terminate_workflow('ends');
 
 -- A version of a name that was taken over is as its registrant left it: no run of another role is executed by it.
 SELECT aion.grant_usage('rights_fresh'); GRANT CREATE ON SCHEMA rights TO rights_fresh;
@@ -436,7 +462,7 @@ SET LOCAL ROLE rights_sneak;
 SELECT aion_test.begin() IS NOT NULL AS began;
 SELECT count(aion.start_workflow(how, jsonb_build_object('statement', statement), workflow_id => how || ': ' || statement))
 	FROM unnest(ARRAY['EXPLAIN VERBOSE EXECUTE said', 'CREATE TABLE rights.stolen AS EXECUTE said', 'EXPLAIN ANALYZE CREATE TABLE rights.stolen AS EXECUTE said',
-		'EXPLAIN ANALYZE CREATE TABLE rights.stolen AS SELECT 1', 'UPDATE rights.rows SET i = 7 WHERE CURRENT OF at_row RETURNING i']) statement, unnest('{tries_body,tries_activity}'::text[]) how;
+		'EXPLAIN ANALYZE CREATE TABLE rights.stolen AS SELECT 1', 'UPDATE rights.rows SET i = 7 WHERE CURRENT OF at_row RETURNING i', 'SELECT cursor_to_xmlschema(''at_row'', true, true, '''')']) statement, unnest('{tries_body,tries_activity}'::text[]) how;
 SELECT aion_test.run_until_idle() > 0 AS executed;
 SELECT workflow_id, result FROM aion.workflow_run WHERE workflow_id ~ '^tries_' AND workflow_id !~ 'activity: .*SELECT 1' ORDER BY 1;
 RESET ROLE;

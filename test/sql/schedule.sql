@@ -288,7 +288,7 @@ SET LOCAL SESSION AUTHORIZATION schedule_bob;
 CREATE FUNCTION sits() RETURNS text LANGUAGE sql AS $$ SELECT aion.value(aion.receive('never')) $$;
 SELECT aion.register_workflow('sits', 'sits()') IS NOT NULL AS registered;
 SELECT count(aion.start_workflow('sits', workflow_id => format('known/2026-01-01T00:%s:00Z', m), start_at => '2027-01-01')) FROM unnest('{10,40}'::int[]) m;
--- ... also where it is one of the level start, whose runs belong to the owner of the schedule.
+-- ... also where its run belongs to the owner of the schedule, which has granted that start.
 SET LOCAL SESSION AUTHORIZATION schedule_ann;
 CREATE FUNCTION bides() RETURNS text LANGUAGE sql AS $$ SELECT 'not a nap' $$;
 SELECT aion.register_workflow('bides', 'bides()') IS NOT NULL AS registered;
@@ -296,7 +296,7 @@ SELECT aion.grant_start('schedule_bob', 'bides');
 SET LOCAL SESSION AUTHORIZATION DEFAULT;
 DELETE FROM aion._grant WHERE level = 'admin';
 SET LOCAL SESSION AUTHORIZATION schedule_bob;
-SELECT aion.start_workflow('bides', workflow_id => 'known/2026-01-01T00:20:00Z', start_at => '2027-01-01');
+SELECT aion.start_workflow('bides', workflow_id => 'known/2026-01-01T00:20:00Z', start_at => '2027-01-01', run_as => 'schedule_ann');
 SET LOCAL SESSION AUTHORIZATION schedule_ann;
 SELECT aion.start_workflow('nap', workflow_id => 'known/2026-01-01T00:30:00Z', start_at => '2026-01-02');
 SELECT aion.create_schedule('known', 'nap', every => '10 min');
@@ -335,7 +335,7 @@ SELECT state, error ->> 'message' AS message FROM aion.schedule_tick WHERE sched
 SELECT aion.delete_schedule('ends');
 -- Not in workflow code, and not outside of it.
 SELECT aion.scheduled_for();
-CREATE FUNCTION meddles() RETURNS text LANGUAGE sql AS $$ SELECT aion.pause_schedule('mine') $$;
+CREATE FUNCTION meddles() RETURNS text LANGUAGE sql AS $$ SELECT aion.pause_schedule('mine') /* aion:allow client_call */ $$;
 SELECT aion.register_workflow('meddles', 'meddles()') IS NOT NULL AS registered;
 SELECT aion.start_workflow('meddles', workflow_id => 'meddles');
 CALL aion.drive();

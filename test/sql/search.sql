@@ -80,7 +80,7 @@ SELECT aion.start_workflow('idle', workflow_id => 'bad', search_attributes => '[
 SELECT aion.start_workflow('idle', workflow_id => 'bad', search_attributes => 'null');
 SELECT aion.start_workflows('idle', '{1,2}', search_attributes => '"x"');
 SELECT aion.signal_with_start('idle', '1', 'bad', 'hello', search_attributes => '1');
-SELECT aion.find_workflows(NULL);
+SELECT aion.find_workflows('7');
 SELECT aion.find_workflows('[{"customer": 7}]');
 SELECT aion.find_workflows('7');
 SELECT aion.find_workflows('{}', max_runs => -1);
@@ -117,7 +117,7 @@ SET SESSION AUTHORIZATION search_user;
 SET SESSION AUTHORIZATION search_other;
 SELECT count(*) FROM aion.find_workflows('{"customer": 7}');
 SELECT count(*) FROM aion.find_workflows('{}');
-SELECT aion._search('{"customer": 7}', NULL, NULL, NULL);
+SELECT aion._search('{"customer": 7}', NULL, NULL, NULL, NULL, NULL, NULL);
 SELECT count(*) FROM aion.workflow_run WHERE search_attributes @> '{}' OR memo IS NOT NULL;
 SELECT count(*) FROM aion._attribute;
 CREATE FUNCTION pg_temp.leak(jsonb, jsonb) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE NOTICE 'saw %', $1; RETURN true; END $$;
@@ -243,12 +243,80 @@ SELECT workflow_id, status, search_attributes FROM aion.find_workflows('{"stage"
 SELECT DISTINCT left(aion_test.replay(workflow_id), 2) FROM aion.find_workflows('{"begun": true}');
 
 -- Not in workflow code, where answers have to be the same again; in an activity.
-CREATE FUNCTION looks() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM aion.find_workflows('{}')); END $$;
+CREATE FUNCTION looks() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN /* aion:allow client_call */ RETURN (SELECT count(*) FROM aion.find_workflows('{}')); END $$;
 SELECT aion.register_workflow('looks', 'looks()') IS NOT NULL AS registered;
 SELECT aion.start_workflow('looks', workflow_id => 'looks');
 SELECT aion.start_workflow('does', '[["sql", "SELECT count(*) FROM aion.find_workflows(''{\"begun\": true}'')"]]', workflow_id => 'asks');
 CALL aion.drive();
 SELECT workflow_id, status, error ->> 'sqlstate' AS sqlstate, error ->> 'message' AS message, error ->> 'hint' AS hint FROM aion.workflow_run WHERE workflow_id IN ('looks', 'asks') ORDER BY 1;
+
+-- Without a filter: lists of runs, which are those that the view has, for each role and in each way to ask.
+SELECT aion.start_workflow('does', '[["fail"]]', workflow_id => 'fails ' || i) FROM generate_series(1, 3) i;
+SELECT aion.start_workflow('does', '[]', workflow_id => 'ends ' || i, search_attributes => '{"begun": true}') FROM generate_series(1, 3) i;
+SELECT aion.start_workflow('idle', workflow_id => 'later', start_at => '2100-01-01');
+CALL aion.drive();
+SELECT DISTINCT aion.pause_workflow(workflow_id) FROM aion.workflow_run WHERE workflow_id = 'e';
+RESET SESSION AUTHORIZATION;
+CREATE SCHEMA AUTHORIZATION search_other;
+SET SESSION AUTHORIZATION search_other;
+CREATE FUNCTION search_other.mine(input jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT input';
+SELECT aion.register_workflow('mine', 'search_other.mine(jsonb)') IS NOT NULL AS registered;
+SELECT aion.start_workflow('mine', workflow_id => 'mine ' || i) FROM generate_series(1, 2) i;
+CALL aion.drive();
+RESET SESSION AUTHORIZATION;
+CREATE FUNCTION differences() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	q record;
+	listed bigint[];
+	seen bigint[];
+	compared int := 0;
+BEGIN
+	FOR q IN SELECT * FROM (VALUES (NULL), ('does'), ('mine'), ('none')) t (type),
+			(VALUES (NULL), ('{running}'), ('{completed}'), ('{failed,completed}'), ('{scheduled,failed}'), ('{paused,completed}'),
+				('{scheduled,running,paused,blocked,completed,failed,cancelled,terminated,timed_out,continued_as_new}')) s (status),
+			(VALUES (NULL::name), ('search_user'), ('search_other'), ('search_monitor')) o (owner),
+			(VALUES (NULL::jsonb), ('{"begun": true}')) f (filter), (VALUES (NULL), (0), (2)) m (most), (VALUES (false), (true)) d (oldest_first),
+			(VALUES (NULL), (2)) a (nth) LOOP
+		SELECT array_agg(run_key ORDER BY n) INTO seen FROM (SELECT run_key, row_number() OVER (ORDER BY CASE WHEN q.oldest_first THEN run_key END, run_key DESC) AS n
+			FROM aion.workflow_run w WHERE (q.type IS NULL OR workflow_type = q.type) AND (q.status IS NULL OR status = ANY (q.status::text[]))
+				AND (q.owner IS NULL OR w.owner = q.owner) AND (q.filter IS NULL OR search_attributes @> q.filter)) x;
+		SELECT array_agg(run_key ORDER BY n) INTO listed FROM aion.find_workflows(q.filter, q.type, q.status::text[], q.most, q.owner, q.oldest_first, seen[q.nth])
+			WITH ORDINALITY f (run_key, workflow_id, run_id, workflow_type, version, status, blocked, owner, input, result, error, parent_workflow_id, started_at, closed_at,
+				history_events, turn_failures, search_attributes, memo, continues_run_id, ready_at, n);
+		seen := seen[CASE WHEN seen[q.nth] IS NULL THEN 0 ELSE q.nth END + 1:];
+		IF q.most IS NOT NULL THEN seen := seen[1:q.most]; END IF;
+		compared := compared + 1;
+		IF coalesce(seen, '{}') <> coalesce(listed, '{}') THEN
+			RETURN NEXT format('%s: %s instead of %s', q, listed, seen);
+		END IF;
+	END LOOP;
+	RETURN NEXT compared || ' compared';
+END $$;
+GRANT EXECUTE ON FUNCTION differences() TO PUBLIC;
+SELECT * FROM differences();
+SET SESSION AUTHORIZATION search_other;
+SELECT * FROM differences();
+SET SESSION AUTHORIZATION search_monitor;
+SELECT count(*) > 0 AS attributes_are_payload FROM aion.find_workflows('{}');
+SELECT count(*) FROM aion.find_workflows(status => '{failed}');
+RESET SESSION AUTHORIZATION;
+-- By indexes alone, however small the tables are.
+BEGIN;
+SELECT sum(seq_scan) AS scans FROM pg_stat_xact_all_tables WHERE schemaname = 'aion' AND relname IN ('_run', '_event', '_attribute') \gset
+SELECT cardinality(aion._search(NULL, NULL, NULL, 5, NULL, false, NULL)) AS latest, cardinality(aion._search(NULL, NULL, '{failed}', NULL, NULL, false, NULL)) > 2 AS failed,
+	cardinality(aion._search(NULL, 'mine', NULL, 9, NULL, true, NULL)) AS mine, cardinality(aion._search('{"begun": true}', NULL, NULL, 99, NULL, false, NULL)) > 2 AS begun;
+SELECT sum(seq_scan) - :scans AS scans FROM pg_stat_xact_all_tables WHERE schemaname = 'aion' AND relname IN ('_run', '_event', '_attribute');
+ROLLBACK;
+-- The views in parallel plans, also of a statement that may write.
+SET SESSION AUTHORIZATION search_user;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CREATE TEMP TABLE counted AS SELECT count(*) > 20 AS many FROM aion.history_event;
+SELECT * FROM counted;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
 
 -- Over a query, and gone with their runs.
 SELECT DISTINCT aion.terminate_workflow(workflow_id) FROM aion.find_workflows('{"customer": 7}');

@@ -406,6 +406,14 @@ SELECT count(*) FROM poll('default');
 SELECT aion.complete_activity(token(), '"at last"');
 SELECT aion_test.run_until_idle();
 SELECT status, outcome FROM outcome;
+-- What tables do not refuse is told.
+SELECT aion.start_workflow('asks_later', workflow_id => 'forged');
+SELECT aion_test.run_until_idle();
+RESET SESSION AUTHORIZATION;
+UPDATE aion._task SET state = 'none';
+UPDATE aion._run SET blocked = 'none' WHERE workflow_id = 'forged';
+INSERT INTO aion._inbox (run_key, sent_at, owner_key, kind, sender) SELECT run_key, now(), owner_key, 'none', 'alice' FROM aion._run WHERE workflow_id = 'forged';
+SELECT DISTINCT violation, workflow_id FROM aion.check_integrity() ORDER BY 1;
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 DROP EXTENSION aion CASCADE; DROP SCHEMA alice CASCADE;

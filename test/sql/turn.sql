@@ -262,6 +262,7 @@ ROLLBACK;
 
 -- A turn that takes too long is blocked, also if it swallows the cancel (T95, T100).
 RESET SESSION AUTHORIZATION;
+SET aion.determinism = off;
 SET aion.turn_timeout = '200ms';
 SET SESSION AUTHORIZATION turn_user;
 CREATE FUNCTION loops() RETURNS void LANGUAGE plpgsql AS $$ BEGIN LOOP END LOOP; END $$;
@@ -426,6 +427,86 @@ CREATE FUNCTION sets_nested() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM 
 CREATE FUNCTION sets_itself() RETURNS text LANGUAGE plpgsql SET work_mem = '1MB' AS $$ BEGIN RETURN run_book('a'); END $$;
 CREATE FUNCTION missing_later() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM run_book('a'); RETURN aion.run('missing'); END $$;
 CREATE FUNCTION in_sql() RETURNS text LANGUAGE sql AS $$ SELECT run_book('a') || run_book('b') $$;
+-- Blocks with handlers: what was executed in one that is rolled back is not kept, whatever the reason.
+CREATE FUNCTION each_handled() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..5 LOOP BEGIN PERFORM run_book(i::text); EXCEPTION WHEN SQLSTATE 'WA000' THEN RETURN 'failed'; END; END LOOP;
+	RETURN 'done';
+END $$;
+CREATE FUNCTION one_fails() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..4 LOOP BEGIN PERFORM run_book(i::text, i = 3); EXCEPTION WHEN SQLSTATE 'WA000' THEN PERFORM run_book('instead of ' || i); END; END LOOP;
+	RETURN 'done';
+END $$;
+CREATE FUNCTION catches_all() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN PERFORM run_book('a', true); EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE || ' ' || SQLERRM; END;
+END $$;
+CREATE FUNCTION deep() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		BEGIN
+			BEGIN PERFORM run_book('a'); EXCEPTION WHEN division_by_zero THEN NULL; END;
+			PERFORM run_book('b');
+		EXCEPTION WHEN division_by_zero THEN NULL;
+		END;
+		PERFORM 1 / 0;
+	EXCEPTION WHEN division_by_zero THEN
+		PERFORM run_book('c');
+	END;
+	RETURN run_book('d');
+END $$;
+CREATE FUNCTION undoes_nothing() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		PERFORM run_book('a');
+		BEGIN PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END;
+		PERFORM run_book('b');
+		BEGIN PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN PERFORM run_book('c'); END;
+	EXCEPTION WHEN raise_exception THEN RETURN 'never';
+	END;
+	RETURN run_book('d');
+END $$;
+CREATE FUNCTION waits_handled() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		PERFORM run_book('a');
+		PERFORM aion.sleep('1 s');
+		PERFORM run_book('b');
+	EXCEPTION WHEN division_by_zero THEN NULL;
+	END;
+	BEGIN PERFORM run_book('c'); EXCEPTION WHEN division_by_zero THEN NULL; END;
+	PERFORM aion.sleep('1 s');
+	RETURN run_book('d');
+END $$;
+CREATE FUNCTION sets_in_block() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN SET LOCAL work_mem = '1MB'; PERFORM run_book('a'); EXCEPTION WHEN division_by_zero THEN NULL; END;
+	BEGIN PERFORM run_book_with_set('b'); EXCEPTION WHEN division_by_zero THEN NULL; END;
+	RETURN run_book('c');
+END $$;
+CREATE FUNCTION has_deadline() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE s aion.scope;
+BEGIN
+	BEGIN
+		s := aion.begin_timeout('1 hour');
+		PERFORM run_book('a');
+		PERFORM aion.sleep('2 hours');
+	EXCEPTION WHEN SQLSTATE 'WF026' THEN PERFORM run_book('late');
+	END;
+	RETURN run_book('b');
+END $$;
+CREATE FUNCTION violates_handled() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM run_book('a');
+	BEGIN PERFORM run_book('a'); EXCEPTION WHEN SQLSTATE 'WA000' THEN PERFORM run_book('b'); END;
+	RETURN run_book('c');
+END $$;
+CREATE FUNCTION missing_handled() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN PERFORM run_book('a'); PERFORM aion.run('missing'); EXCEPTION WHEN SQLSTATE 'WF005' THEN PERFORM run_book('b'); END;
+	RETURN run_book('c');
+END $$;
 CREATE FUNCTION left(id text) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object('status', status, 'result', result, 'error', error #- '{context}', 'history', (SELECT jsonb_agg(jsonb_build_array(event_type, key, attributes - 'fire_at' #- '{error,context}') ORDER BY seq) FROM aion.history(id) WHERE seq > 1),
 		'ledger', (SELECT jsonb_agg(what ORDER BY what) FROM ledger), 'replay', aion_test.replay(id) ~ '^ok', 'sound', NOT EXISTS (SELECT FROM aion.timer)) FROM aion.workflow_run WHERE workflow_id = id $$;
@@ -450,13 +531,32 @@ BEGIN;
 SELECT aion_test.begin('2026-01-01 00:00+00') IS NOT NULL AS began;
 SELECT f, t[1] = t[2] AS same, t[2] ->> 'status' AS status, t[2] -> 'replay' AS replay, t[2] ->> 'ledger' AS ledger, t[3] AS turns
 	FROM (SELECT f, aion.register_workflow(f, (f || '()')::regprocedure) FROM unnest('{goes_well,raises_then,refunds,refunds_inside,fails_second,violates_later,waits_then,
-		has_timer,timer_last,sets_locally,sets_nested,sets_itself,missing_later,in_sql}'::text[]) f OFFSET 0) r, try_both(f) t;
+		has_timer,timer_last,sets_locally,sets_nested,sets_itself,missing_later,in_sql,
+		each_handled,one_fails,catches_all,deep,undoes_nothing,waits_handled,sets_in_block,has_deadline,violates_handled,missing_handled}'::text[]) f OFFSET 0) r, try_both(f) t;
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
 -- A cancel of the statement is no decision of the run, whatever its code makes of it: the turn is made again.
 SET SESSION AUTHORIZATION turn_user;
+CREATE FUNCTION lasts() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN 1; END $$;
+SELECT aion.register_activity('lasts', 'lasts()');
+CREATE FUNCTION shrugs_off() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN PERFORM aion.run('lasts'); EXCEPTION WHEN query_canceled THEN PERFORM aion.run_sql('SELECT 1'); RETURN 'shrugged'; END;
+	RETURN 'done';
+END $$;
+SELECT aion.register_workflow('shrugs_off', 'shrugs_off()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('shrugs_off', workflow_id => 'shrugs off');
+SET statement_timeout = '100 ms';
+CALL aion.drive();
+SET statement_timeout = 0; DO $$ BEGIN PERFORM pg_sleep(0.5); END $$; SET statement_timeout = '100 ms';
+SET aion.optimistic_turns = off;
+CALL aion.drive();
+RESET statement_timeout; RESET aion.optimistic_turns;
+DO $$ BEGIN PERFORM pg_sleep(0.5); END $$;
+CALL aion.drive();
+SELECT status, result, history_events FROM aion.workflow_run WHERE workflow_id = 'shrugs off';
 CREATE FUNCTION shrugs(how text) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	BEGIN

@@ -58,6 +58,16 @@ SELECT aion.await_workflow('open', timeout => '-1 s');
 CALL aion.wait_workflow('open', timeout => '10 ms');
 CALL aion.run_workflow('answer', '{"how": "wait"}', workflow_id => 'mine', timeout => '10 ms');
 SELECT status FROM aion.workflow_run WHERE workflow_id = 'mine'; -- it was started all the same
+-- What keeps a run from going on is said.
+SELECT aion.pause_workflow('open');
+SELECT aion.await_workflow('open', timeout => '10 ms');
+SELECT aion.resume_workflow('open');
+CREATE FUNCTION misses() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('is missing'); END $$;
+SELECT aion.register_workflow('misses', 'misses()') IS NOT NULL AS registered;
+SELECT aion.start_workflow('misses', workflow_id => 'misses');
+CALL aion.drive();
+SELECT aion.await_workflow('misses', timeout => '10 ms');
+CALL aion.wait_workflow('misses', timeout => '10 ms');
 
 -- Where it cannot work it says so, and what to do instead.
 BEGIN ISOLATION LEVEL REPEATABLE READ;

@@ -142,7 +142,7 @@ $late->safe_psql('postgres', 'SELECT 1');
 setup($late);
 everything($late, 'not preloaded');
 $late->safe_psql('postgres', q{
-	CREATE FUNCTION misbehaves() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('work_mem', '1MB', false); INSERT INTO nowhere VALUES (1); END $$;
+	CREATE FUNCTION misbehaves() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('work_mem', '1MB', false); INSERT INTO nowhere VALUES (1); /* aion:allow change */ END $$;
 	SELECT aion.register_workflow('misbehaves', 'misbehaves()');
 	SELECT aion.start_workflow('misbehaves', workflow_id => 'm');
 	CALL aion.drive()}, connstr => $late->connstr('postgres') . ' user=alice');

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $node = new_node('main', 'aion.max_runners = 3', 'fsync = on', 'restart_after_crash = on', q{aion.turn_timeout = '10 min'});
+my $node = new_node('main', 'aion.max_runners = 3', 'fsync = on', 'restart_after_crash = on', q{aion.turn_timeout = '10 min'}, 'aion.determinism = off'); # workflow code that sleeps
 my $alice = $node->connstr('postgres') . ' user=alice';
 install($node);
 add_steps($node);

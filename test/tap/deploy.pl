@@ -84,6 +84,48 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM alice.made}), $n + 1, 'an
 is($node->safe_psql('postgres', q{SELECT DISTINCT left(aion_test.replay(workflow_id, version), 2) FROM aion.workflow_run}, connstr => $alice), 'ok', 'every history replays with its version');
 is($node->safe_psql('postgres', q{SELECT count(aion.unregister_workflow('code', version)) FROM aion.workflow_version WHERE NOT routed}, connstr => $alice), $n, 'versions that no run uses can go');
 is($node->safe_psql('postgres', q{SELECT aion.start_workflow('code', workflow_id => 'last'); SELECT aion.await_workflow('last', '1 min') IS NOT NULL}, connstr => $alice), "last\nt", 'and what is left goes on');
+# A blocked run that is just being tried again is woken as well, and so it is by a rollback.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION waits_for_code() RETURNS text LANGUAGE sql AS $$ SELECT aion.run('comes later') #>> '{}' $$;
+	SELECT aion.register_workflow('waits', 'waits_for_code()'), aion.start_workflow('waits', workflow_id => 'waits')}, connstr => $alice);
+wait_until($node, 'a run is blocked', q{SELECT status = 'blocked' FROM aion.workflow_run WHERE workflow_id = 'waits'});
+my $woken = q{SELECT ready_at IS NOT NULL FROM aion._run WHERE workflow_id = 'waits'};
+for my $deploy ("SELECT aion.register_workflow('waits', 'waits_for_code()')", "SELECT aion.route_workflow('waits', version) FROM aion.workflow_version WHERE workflow_type = 'waits'")
+{
+	$node->safe_psql('postgres', 'SELECT aion.pause_engine()');
+	$node->safe_psql('postgres', q{UPDATE aion._run SET ready_at = NULL WHERE workflow_id = 'waits'});
+	my $holder = session($node, 'postgres');
+	say_to($holder, "BEGIN; SELECT 'has ' || status FROM aion._run WHERE workflow_id = 'waits' FOR UPDATE;\n", qr/has blocked/);
+	say_to($holder, "SELECT pg_sleep(0.1); COMMIT;\n");
+	$node->safe_psql('postgres', $deploy, connstr => $alice);
+	is($node->safe_psql('postgres', $woken), 't', 'a deploy wakes the run after that');
+	$node->safe_psql('postgres', 'SELECT aion.resume_engine()');
+}
+is($node->safe_psql('postgres', q{SELECT aion.terminate_workflow('waits')}, connstr => $alice), 'terminated', 'it is still blocked');
+
+# What a commit wakes sees all that it has changed: here runs that go on as new ones, of a workflow whose parameters changed.
+my $chain = sub {
+	my ($parameters, $input, $result) = @_;
+	return "CREATE OR REPLACE FUNCTION chain($parameters) RETURNS int LANGUAGE plpgsql AS \$\$ BEGIN PERFORM aion.receive('go'); PERFORM aion.continue_as_new('$input'); RETURN $result; END \$\$; "
+		. "SELECT aion.register_workflow('chain', 'chain(" . ($parameters =~ /text/ ? 'int, text' : 'int') . ")')";
+};
+my $passing = q{{"n": 1, "c": "x"}};
+my $first = $node->safe_psql('postgres', $chain->('n int DEFAULT 0', $passing, 0), connstr => $alice);
+my $late = 0;
+for my $cycle (1 .. 8)
+{
+	$node->safe_psql('postgres', $chain->('n int DEFAULT 0, c text DEFAULT NULL', $passing, $cycle) . qq{;
+		SELECT count(aion.start_workflow('chain', workflow_id => 'chain $cycle ' || i)) FROM generate_series(1, 5) i;
+		SELECT aion.route_workflow('chain', '$first');
+		SELECT count(aion.signal_workflow('chain $cycle ' || i, 'go')) FROM generate_series(1, 5) i}, connstr => $alice);
+	wait_until($node, "cycle $cycle: runs are blocked", "SELECT count(*) = 5 FROM aion.workflow_run WHERE status = 'blocked' AND workflow_id ~ '^chain $cycle'");
+	$node->safe_psql('postgres', "UPDATE aion._run SET failures = 9, retry_at = now() + interval '1 day' WHERE workflow_id ~ '^chain $cycle' AND status = 'blocked'");
+	$node->safe_psql('postgres', 'BEGIN; ' . $chain->('n int DEFAULT 0, c text DEFAULT NULL', '{"n": 1}', 100 + $cycle) . q{; SELECT count(*) FROM aion_test.replay_all('chain', closed_runs => 0); COMMIT}, connstr => $alice);
+	$node->poll_query_until('postgres', "SELECT every(status <> 'blocked' OR failures > 9) FROM aion._run WHERE workflow_id ~ '^chain $cycle' AND closed_at IS NULL");
+	$late += $node->safe_psql('postgres', qq{SELECT count(*) FROM aion._run WHERE workflow_id ~ '^chain $cycle' AND status = 'blocked'});
+	$node->safe_psql('postgres', qq{SELECT count(aion.terminate_workflow(workflow_id)) FROM aion.workflow_run WHERE workflow_id ~ '^chain' AND closed_at IS NULL}, connstr => $alice);
+}
+is($late, 0, 'no run is tried before it can see what has woken it');
 all_sound($node, 'in the end');
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC/, 'no assertion failed');
 

@@ -13,7 +13,7 @@ my $seed = $ENV{AION_SEED} // time;
 srand($seed);
 note("seed $seed (AION_SEED repeats it)");
 
-my $node = new_node('main', 'restart_after_crash = on', 'aion.batch_time = 2ms');
+my $node = new_node('main', 'restart_after_crash = on', 'aion.batch_time = 2ms', 'aion.determinism = off'); # workflow code that sleeps
 install($node);
 my $alice = $node->connstr('postgres') . ' user=alice';
 $node->safe_psql('postgres', q{

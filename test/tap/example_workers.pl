@@ -167,7 +167,14 @@ sub frozen
 	my $id = ingest('lone page');
 	wait_for('a worker writes', task($id, "state = 'claimed' AND $waits_for_lock = 1"));
 	my $holder = holder($id);
-	kill 'STOP', $holder;
+	for (1 .. 100) # not in the middle of a heartbeat, which would hold the task for as long
+	{
+		kill 'STOP', $holder;
+		usleep(100_000);
+		last if sql(q{SELECT count(*) FROM pg_stat_activity WHERE query ~ 'heartbeat_activity' AND state <> 'idle' AND pid <> pg_backend_pid()}) eq '0';
+		kill 'CONT', $holder;
+		usleep(50_000);
+	}
 	wait_for('T87: another has it', task($id, "state = 'claimed' AND attempt = 2 AND worker !~ ':$holder\$'"));
 	say_to($locker, "COMMIT; SELECT 'let go $kind freeze';\n", qr/let go $kind freeze/);
 	wait_for('and completes it', ended('completed', $id));

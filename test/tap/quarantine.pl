@@ -89,6 +89,24 @@ $node->safe_psql('postgres', q{INSERT INTO alice.harmless VALUES ('x'); SELECT a
 wait_until($node, 'but when it is resumed', q{SELECT count(*) = 2 FROM aion.workflow_run WHERE workflow_id ~ '^bad/' AND status = 'completed'});
 is($node->safe_psql('postgres', q{SELECT state, reason IS NULL, runs FROM aion.schedule}), 'active|t|2', 'and then it is what it was');
 
+# A process that leads the parallel worker which crashes is told to quit like all others, and its run is quarantined all the same.
+$node->safe_psql('postgres', q{
+	CREATE TABLE alice.many AS SELECT i FROM generate_series(1, 1000) i;
+	ALTER TABLE alice.many OWNER TO alice;
+	CREATE FUNCTION alice.crash_worker(i int) RETURNS int PARALLEL SAFE LANGUAGE plpython3u AS $$
+import os, signal
+os.kill(os.getpid(), signal.SIGSEGV)
+$$;
+	ANALYZE alice.many});
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION crash_in_parallel() RETURNS int LANGUAGE plpgsql SET parallel_setup_cost = 0 SET parallel_tuple_cost = 0 SET min_parallel_table_scan_size = 0
+		SET parallel_leader_participation = off AS $$ BEGIN RETURN (SELECT max(alice.crash_worker(i)) FROM alice.many); END $$;
+	CREATE FUNCTION bad_in_parallel() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('crash in parallel') $$;
+	SELECT aion.register_activity('crash in parallel', 'crash_in_parallel()'), aion.register_workflow('bad in parallel', 'bad_in_parallel()');
+	SELECT aion.start_workflow('bad in parallel', workflow_id => 'bad in parallel')}, @alice);
+ok(quarantined(q{SELECT blocked FROM aion.workflow_run WHERE workflow_id = 'bad in parallel'}), 'a run whose parallel worker crashes the server is quarantined');
+is(() = slurp_file($node->logfile) =~ /parallel worker.*was terminated by signal 11/g, 3, 'three crashes were enough');
+
 # No run is blamed when the server is stopped, however many processes are in the middle of a run.
 $node->append_conf('postgresql.conf', 'aion.max_runners = 6');
 $node->restart;

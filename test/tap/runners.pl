@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $node = new_node('main', 'aion.max_runners = 4');
+my $node = new_node('main', 'aion.max_runners = 4', 'aion.determinism = off'); # workflow code that sleeps
 install($node);
 my %who = map { $_ => [ connstr => $node->connstr('postgres') . " user=$_" ] } qw(alice bob carol);
 $node->safe_psql('postgres', "CREATE ROLE $_ LOGIN; SELECT aion.grant_usage('$_'); CREATE SCHEMA $_ AUTHORIZATION $_") for qw(bob carol);
@@ -44,6 +44,7 @@ for my $role (qw(alice bob carol))
 
 # Starts quick runs of a role and returns how long it takes until all have ended, in seconds.
 my $batches = 0;
+my $began;
 sub quick
 {
 	my ($role, $count) = @_;
@@ -73,6 +74,23 @@ cmp_ok(quick('alice', 20), '<', 4, 'one runner stays free for those that are qui
 cmp_ok(quick('bob', 20), '<', 4, 'another owner gets room');
 wait_until($node, 'the slow ones end', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL});
 
+# As many owners with a turn that takes long as there are runners: another one gets room in the middle of them, and each turn ends.
+my @slow = map { "slow$_" } 1 .. 4;
+for my $role (@slow)
+{
+	$node->safe_psql('postgres', "CREATE ROLE $role LOGIN; SELECT aion.grant_usage('$role'); CREATE SCHEMA $role AUTHORIZATION $role");
+	$node->safe_psql('postgres', qq{SET SESSION AUTHORIZATION $role;
+		CREATE FUNCTION sleeps(s float8) RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN PERFORM pg_sleep(s); END \$\$;
+		SELECT aion.register_workflow('$role sleeps', 'sleeps(float8)'), aion.start_workflow('$role sleeps', '{"s": 9}', workflow_id => '$role')});
+}
+wait_until($node, 'each owner has a process', q{SELECT count(DISTINCT owner) = 4 FROM aion.stat_runner WHERE owner ~ 'slow' AND state = 'engaged'});
+quick('bob', 1);
+is(is_open('slow'), 4, 'four owners with slow turns do not hold up a fifth');
+$began = time;
+quick('bob', 1) while is_open('slow') > 0 && time - $began < 120;
+is(is_open('slow'), 0, 'and they end although it always has something to do');
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename ~ 'slow'});
+
 # A session holds a row.
 my $holder = session($node, 'alice');
 say_to($holder, "BEGIN; UPDATE account SET balance = balance WHERE id = 1; SELECT 'held';\n", qr/held/);
@@ -96,10 +114,11 @@ is($node->safe_psql('postgres', q{SELECT sum(turn_failures) FROM aion.workflow_r
 say_to($holder, "ROLLBACK; SELECT 'taken back';\n", qr/taken back/);
 wait_until($node, 'when they are taken back the children are started', q{SELECT count(*) = 400 FROM aion.workflow_run WHERE status = 'completed' AND workflow_id ~ '^[pc]\d+$'});
 
-# A single parent that waits so is tried ever more rarely.
+# A single parent that waits so is tried ever more rarely; the runners have looked for the last time at those before it.
+my $tried = q{SELECT sum(batches) FROM aion.stat_runner WHERE owner = 'alice'};
+for (my $last = -1; (my $now = $node->safe_psql('postgres', $tried)) != $last; $last = $now) { sleep 4 }
 say_to($holder, "BEGIN; SELECT aion.start_workflow('alice quick', workflow_id => 'held'); SELECT 'started';\n", qr/started/);
 as('alice', q{SELECT aion.start_workflow('alice parent', '{"child": "held"}', workflow_id => 'patient')});
-my $tried = q{SELECT sum(batches) FROM aion.stat_runner WHERE owner = 'alice'};
 my $tries = $node->poll_query_until('postgres', qq{SELECT ($tried) > 0}) && $node->safe_psql('postgres', $tried);
 sleep 4; # the time it takes to see a rate
 cmp_ok($node->safe_psql('postgres', $tried) - $tries, '<', 60, 'not all the time');
@@ -190,13 +209,48 @@ $alone->safe_psql('postgres', q{
 my $tick = $alone->safe_psql('postgres', q{SELECT next_at FROM aion.schedule WHERE name = 'one'});
 my $client = session($alone, 'alice');
 say_to($client, "BEGIN; UPDATE account SET balance = 0 WHERE id = 1; SELECT aion.start_workflow('nothing', workflow_id => 'one/' || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD') || 'T00:00:00Z'); SELECT 'held';\n", qr/held/);
-my $began = time;
+$began = time;
 $alone->safe_psql('postgres', 'CALL aion.drive()', @alice) for 1 .. 2;
 cmp_ok(time - $began, '<', 20, 'drive does not wait until a lock is released');
 is($alone->safe_psql('postgres', q{SELECT string_agg(workflow_id, ', ' ORDER BY workflow_id) FROM aion.workflow_run WHERE closed_at IS NULL}), 'books1, outside1', 'but does the rest');
 say_to($client, "ROLLBACK; SELECT 'released';\n", qr/released/);
 $alone->safe_psql('postgres', 'SELECT pg_sleep(1); CALL aion.drive()', @alice);
 is($alone->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE closed_at IS NULL), (SELECT string_agg(balance::text, ' ' ORDER BY id) FROM alice.account) FROM aion.workflow_run}, @alice), '0|2 2', 'and that when it can, each once');
-all_sound($_, 'in the end') for $node, $alone;
+
+# An owner for whom there is no second process: beside a run that waits for a lock, timers, signals and later starts are served.
+my $single = new_node('single', 'aion.max_runners = 1');
+install($single);
+@alice = (connstr => $single->connstr('postgres') . ' user=alice');
+$single->safe_psql('postgres', q{
+	CREATE FUNCTION sleeps() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.sleep('0.3 s'); END $$;
+	CREATE FUNCTION hears() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.receive('s'); END $$;
+	CREATE FUNCTION waits() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run_child('sleeps', workflow_id => 'held'); END $$;
+	SELECT aion.register_workflow(w, (w || '()')::regprocedure) FROM unnest('{sleeps,hears,waits}'::text[]) w;
+	SELECT aion.start_workflow('hears', workflow_id => 'hears')}, @alice);
+my $claims = session($single, 'alice');
+say_to($claims, "BEGIN; SELECT aion.start_workflow('sleeps', workflow_id => 'held'); SELECT 'is held';\n", qr/is held/);
+$single->safe_psql('postgres', q{SELECT aion.start_workflow('waits', workflow_id => 'waits')}, @alice);
+wait_until($single, 'a run waits for a lock', q{SELECT sum(batches) > 5 FROM aion.stat_runner});
+$single->safe_psql('postgres', q{SELECT aion.start_workflow('sleeps', workflow_id => 'sleeps'), aion.start_workflow('sleeps', workflow_id => 'later', start_at => now() + interval '0.3 s'), aion.signal_workflow('hears', 's')}, @alice);
+wait_until($single, 'others of its owner go on', q{SELECT count(*) = 3 FROM aion.workflow_run WHERE status = 'completed' AND workflow_id IN ('sleeps', 'later', 'hears')});
+is($single->safe_psql('postgres', q{SELECT status FROM aion.workflow_run WHERE workflow_id = 'waits'}), 'running', 'while it waits');
+say_to($claims, "ROLLBACK; SELECT 'let go';\n", qr/let go/);
+wait_until($single, 'and so does it', q{SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL});
+
+# What a process keeps of the versions that it has executed does not grow for ever: another takes its place.
+$single->append_conf('postgresql.conf', "aion.runner_memory = '16MB'\naion.history_cache = 0");
+$single->reload;
+my $runner = q{SELECT string_agg(pid::text, ' ') FROM aion.stat_runner};
+my $before = $single->safe_psql('postgres', $runner);
+$single->safe_psql('postgres', q{
+	DO $do$ BEGIN FOR i IN 1 .. 60 LOOP
+		EXECUTE format('CREATE OR REPLACE FUNCTION large() RETURNS int LANGUAGE plpgsql AS $f$ DECLARE n int; BEGIN %s RETURN %s; END $f$', repeat('n := 1 + coalesce(n, 0); ', 1000), i);
+		PERFORM aion.register_workflow('large', 'large()');
+		COMMIT;
+		FOR j IN 1 .. 3 LOOP PERFORM aion.start_workflow('large', workflow_id => i || ' ' || j); COMMIT; END LOOP;
+	END LOOP; END $do$}, @alice);
+wait_until($single, 'runs of many versions end', q{SELECT count(*) = 180 FROM aion.workflow_run WHERE workflow_type = 'large' AND status = 'completed' AND result::text = split_part(workflow_id, ' ', 1)});
+wait_until($single, 'a process that has become large has been replaced', "SELECT ($runner) <> '$before'");
+all_sound($_, 'in the end') for $node, $alone, $single;
 
 done_testing();

@@ -7,7 +7,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('main', 'aion.max_runners = 2');
+my $node = new_node('main', 'aion.max_runners = 2', 'aion.determinism = off'); # workflow code that shows settings
 install($node);
 my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
 my %theirs = (

@@ -35,8 +35,10 @@ $node->safe_psql('postgres', q{
 		OPEN c;
 		FOR r IN SELECT g FROM generate_series(1, n) g LOOP
 			FETCH c INTO r;
+			-- aion:allow call_over_rows
 			PERFORM aion.run('step', jsonb_build_object('who', aion.workflow_id(), 'i', r.g, 'seconds', 0.001)) FROM generate_series(1, 1);
 		END LOOP;
+		-- aion:allow call_over_rows
 		FOR r IN SELECT aion.run('step', jsonb_build_object('who', aion.workflow_id(), 'i', -g, 'seconds', 0.001)) FROM generate_series(1, n) g LOOP
 		END LOOP;
 		CLOSE c;
@@ -48,6 +50,7 @@ $node->safe_psql('postgres', q{
 	END $$;
 	CREATE FUNCTION swallows() RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
+		-- aion:allow endless_history
 		LOOP
 			BEGIN
 				PERFORM aion.sleep('1 hour');
