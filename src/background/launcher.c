@@ -101,8 +101,6 @@ aion_launcher_main(Datum argument)
 			databases = list_concat_unique_oid(databases, list_databases());
 		foreach (cell, databases)
 			look_into(lfirst_oid(cell));
-		if (databases != NIL)
-			SetLatch(MyLatch); /* waiting for them may have reset it */
 		list_free(databases);
 		aion_process_wait_until(look_after());
 	}
@@ -136,6 +134,7 @@ list_databases(void)
 	table_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	aion_process_end_work();
+	SetLatch(MyLatch); /* a wait for a lock or a buffer may have reset it */
 	MemoryContextSwitchTo(TopMemoryContext);
 	return databases;
 }
@@ -171,6 +170,7 @@ look_into(Oid database)
 		   !launcher_has_ended(entry) &&
 		   !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), NEXT_PROBE_MS))
 		aion_process_wait(10);
+	SetLatch(MyLatch); /* the waits have reset it */
 	(void) look_after();
 }
 

@@ -252,8 +252,11 @@ wait_for_latch(long milliseconds)
 {
 	int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (milliseconds >= 0 ? WL_TIMEOUT : 0);
 
+	if (ConfigReloadPending)
+		return true; /* a wait for a lock or a buffer since then may have reset the latch */
 	events = WaitLatch(MyLatch, events, milliseconds, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
+	if ((events & WL_LATCH_SET) != 0) /* else it may have been set since, and the caller waits on */
+		ResetLatch(MyLatch);
 	QueryCancelPending = false; /* there is no statement to cancel */
 	CHECK_FOR_INTERRUPTS();
 	return (events & WL_LATCH_SET) != 0;

@@ -190,9 +190,10 @@ aion_runner_main(Datum argument)
 		}
 		if (aion_taken_is_empty() && GetCurrentTimestamp() >= wake && aion_worker_slots_retire())
 			proc_exit(0);
-		aion_worker_slots_set_idle(true);
+		if (!aion_worker_slots_begin_idle(false))
+			continue;
 		(void) aion_process_wait_until(Min(wake, Min(again, scan_again_at)));
-		aion_worker_slots_set_idle(false);
+		aion_worker_slots_end_idle();
 	}
 }
 

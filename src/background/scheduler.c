@@ -167,10 +167,11 @@ aion_scheduler_main(Datum argument)
 		if (!scheduler_look())
 			proc_exit(0);
 		wake = next_wake();
-		aion_board_set_next_wake(wake);
+		if (!aion_board_begin_rest(wake, executing))
+			continue;
 		if (aion_process_wait_until(wake))
 			aion_board_post_scan(MyDatabaseId); /* aion.execution may have changed */
-		aion_board_set_next_wake(DT_NOEND);		/* every timer posted now wakes this process */
+		aion_board_end_rest();
 	}
 }
 
@@ -268,7 +269,6 @@ scheduler_look(void)
 
 	PG_TRY();
 	{
-		check_starting();
 		if (aion_board_take_scan() || outdated || errands_at <= GetCurrentTimestamp())
 		{
 			wanted = scheduler_is_wanted();
@@ -290,6 +290,7 @@ scheduler_look(void)
 			if (names_at <= GetCurrentTimestamp())
 				scheduler_refresh_names();
 		}
+		check_starting(); /* last, since a wait for a lock hides that a process has ended */
 	}
 	PG_CATCH();
 	{
@@ -408,10 +409,11 @@ execute_nothing(void)
 		names_at = DT_NOEND;
 	executing = false;
 	errands_at = DT_NOEND;
-	read_again_from(DT_NOBEGIN);
-	aion_worker_slots_dismiss();
-	more = false;
 	aion_board_set_horizon(DT_NOBEGIN);
+	hear_timers();
+	read_again_from(DT_NOBEGIN);
+	more = false;
+	aion_worker_slots_dismiss();
 	list_free_deep(waiting);
 	waiting = NIL;
 }

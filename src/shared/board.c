@@ -9,6 +9,10 @@
  *
  * One lock guards it all, held for a few instructions.  Hints are posted after commit and taken
  * before the snapshot in which the taker looks.
+ *
+ * A hint wakes a process that rests.  One that works is not woken: a wait for a lock or a buffer
+ * would reset its latch.  It asks under the lock, when it is about to rest, whether there is
+ * something new.
  */
 #include "postgres.h"
 
@@ -22,6 +26,7 @@
 #include "guc.h"
 #include "shared/board.h"
 #include "shared/board_memory.h"
+#include "shared/hold.h"
 #include "shared/shmem.h"
 
 static Board *board = NULL;
@@ -30,6 +35,7 @@ static int count_slots(void);
 static Size runners_size(void);
 static Size board_memory_size(void);
 static void board_attach(void *memory, bool is_new, LWLock *lock);
+static void wake_scheduler(const DatabaseSlot *slot);
 static void push_run(RunnerSlot *runner, int64 run_key);
 
 static const SharedPart part = {"aion board", "aion_board", board_memory_size, board_attach};
@@ -166,7 +172,7 @@ aion_board_post_timer(const BoardTimer *timer)
 		else
 			slot->timers[(slot->first_timer + slot->timer_count++) % TIMERS] = *timer;
 		if (timer->fire_at < slot->next_wake || slot->timer_count == TIMERS / 2)
-			aion_board_set_latch(slot->scheduler);
+			wake_scheduler(slot);
 	}
 	LWLockRelease(board->lock);
 }
@@ -340,11 +346,33 @@ aion_board_set_horizon(TimestampTz horizon)
 	LWLockRelease(board->lock);
 }
 
+/*
+ * Says until when the scheduler is about to rest; false if there is something new.
+ */
+bool
+aion_board_begin_rest(TimestampTz until, bool serves_owners)
+{
+	DatabaseSlot *slot;
+	bool rest;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	rest = !slot->scan && slot->timer_count == 0 && (slot->owner_count == 0 || !serves_owners) &&
+		   !aion_hold_is_on(MyDatabaseId);
+	if (rest)
+		slot->next_wake = until;
+	LWLockRelease(board->lock);
+	return rest;
+}
+
+/*
+ * Says that the scheduler works: nothing that is posted from now on wakes it.
+ */
 void
-aion_board_set_next_wake(TimestampTz next_wake)
+aion_board_end_rest(void)
 {
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	aion_board_database(MyDatabaseId)->next_wake = next_wake;
+	aion_board_database(MyDatabaseId)->next_wake = DT_NOBEGIN;
 	LWLockRelease(board->lock);
 }
 
@@ -445,7 +473,14 @@ void
 aion_board_ask_scan(DatabaseSlot *slot)
 {
 	slot->scan = true;
-	aion_board_set_latch(slot->scheduler);
+	wake_scheduler(slot);
+}
+
+static void
+wake_scheduler(const DatabaseSlot *slot)
+{
+	if (slot->next_wake != DT_NOBEGIN)
+		aion_board_set_latch(slot->scheduler);
 }
 
 bool
@@ -519,7 +554,7 @@ aion_board_want(DatabaseSlot *slot, BoardOwner owner)
 		slot->scan = true;
 	else
 		slot->owners[slot->owner_count++] = owner;
-	aion_board_set_latch(slot->scheduler);
+	wake_scheduler(slot);
 }
 
 static void
@@ -529,7 +564,7 @@ push_run(RunnerSlot *runner, int64 run_key)
 		runner->scan = true;
 	else
 		runner->runs[(runner->first_run + runner->run_count++) % RUNS] = run_key;
-	if (runner->run_count == 1 || runner->scan)
+	if (runner->idle && (runner->run_count == 1 || runner->scan))
 		aion_board_set_latch(runner->process);
 }
 

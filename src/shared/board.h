@@ -32,7 +32,8 @@ extern bool aion_board_take_scan(void);
 extern int aion_board_take_owners(BoardOwner *owners, int most);
 extern int aion_board_take_timers(BoardTimer *timers, int most);
 extern void aion_board_set_horizon(TimestampTz horizon);
-extern void aion_board_set_next_wake(TimestampTz next_wake);
+extern bool aion_board_begin_rest(TimestampTz until, bool serves_owners);
+extern void aion_board_end_rest(void);
 extern void aion_board_scan_owner(BoardOwner owner);
 
 #endif

@@ -24,8 +24,8 @@ typedef struct DatabaseSlot
 	bool absent;   /* there is no extension */
 	bool crowded;  /* there is no room for its scheduler */
 	bool scan;
-	TimestampTz horizon; /* the scheduler knows the timers before it */
-	TimestampTz next_wake;
+	TimestampTz horizon;	/* the scheduler knows the timers before it */
+	TimestampTz next_wake;	/* until when it rests; DT_NOBEGIN: it works */
 	TimestampTz refused_at; /* the server had no process for a runner or executor; 0: never */
 	int owner_count;
 	BoardOwner owners[OWNERS]; /* that want a process */

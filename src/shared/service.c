@@ -65,7 +65,7 @@ aion_service_offer(Oid database)
 		slot->scheduler = -1;
 		slot->scan = true;
 		slot->horizon = DT_NOBEGIN;
-		slot->next_wake = DT_NOEND;
+		slot->next_wake = DT_NOBEGIN;
 	}
 	LWLockRelease(board->lock);
 	return offer;

@@ -31,6 +31,7 @@ typedef struct Hint
 static int remove_duplicates(int64 *keys, int count);
 static int compare_hints(const void *a, const void *b);
 static int compare_positions(const void *a, const void *b);
+static bool must_leave(void);
 static bool others_must_scan(void);
 static bool give_away(const int64 *run_keys, int count);
 static void leave_runner(int code, Datum argument);
@@ -91,9 +92,15 @@ aion_worker_slots_must_leave(void)
 	bool leave;
 
 	LWLockAcquire(board->lock, LW_SHARED);
-	leave = aion_hold_is_on(MyDatabaseId) || (own_runner != NULL && own_runner->dismissed);
+	leave = must_leave();
 	LWLockRelease(board->lock);
 	return leave;
+}
+
+static bool
+must_leave(void)
+{
+	return aion_hold_is_on(MyDatabaseId) || (own_runner != NULL && own_runner->dismissed);
 }
 
 /*
@@ -204,9 +211,9 @@ aion_worker_slots_want_another(void)
 }
 
 void
-aion_worker_slots_set_idle(bool idle)
+aion_worker_slots_end_idle(void)
 {
-	own_runner->idle = idle; /* read as a hint */
+	own_runner->idle = false; /* read as a hint */
 }
 
 /*
@@ -396,7 +403,7 @@ aion_worker_slots_look(bool *recover)
 }
 
 /*
- * Says that an executor has found nothing, or nothing that there is room for; false if there is
+ * Says that this process has found nothing, or nothing that there is room for; false if there is
  * something new.
  */
 bool
@@ -406,7 +413,7 @@ aion_worker_slots_begin_idle(bool limited)
 	bool rest;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	rest = !own_runner->scan;
+	rest = !own_runner->scan && own_runner->run_count == 0 && !must_leave();
 	own_runner->idle = rest;
 	own_runner->limited = rest && limited;
 	LWLockRelease(board->lock);

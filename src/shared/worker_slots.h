@@ -35,7 +35,6 @@ extern void aion_worker_slots_dismiss(void);
 extern bool aion_worker_slots_runner_begin(int slot, uint32 generation, WorkerSlot *runner);
 extern int aion_worker_slots_take_runs(int64 *run_keys, int most, bool *scan, WorkerSlot *runner);
 extern void aion_worker_slots_want_another(void);
-extern void aion_worker_slots_set_idle(bool idle);
 extern WorkerEngagement aion_worker_slots_engage(const int64 *run_keys, int count, bool scanning,
 												 bool insist);
 extern void aion_worker_slots_disengage(void);
@@ -46,6 +45,7 @@ extern bool aion_worker_slots_retire(void);
 /* For an executor. */
 extern bool aion_worker_slots_look(bool *recover);
 extern bool aion_worker_slots_begin_idle(bool limited);
+extern void aion_worker_slots_end_idle(void);
 extern void aion_worker_slots_begin_task(int64 run_key, int32 ordinal);
 extern void aion_worker_slots_end_task(void);
 
