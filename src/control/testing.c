@@ -36,7 +36,7 @@
 
 static Statement next_due =
 	STATEMENT(SELECT,
-			  "SELECT min(CASE WHEN t.fire_at > " AION_LAST_LOOK
+			  "SELECT min(CASE WHEN t.fire_at >= " AION_LAST_LOOK
 			  " THEN t.fire_at ELSE greatest(t.fire_at, r.retry_at) END) FROM "
 			  "aion._timer t LEFT JOIN aion._run r USING (run_key)"
 			  " WHERE t.run_key = ANY ($1)",

@@ -9,6 +9,7 @@
 #include "run/inbox.h"
 #include "run/primitive.h"
 #include "run/transition.h"
+#include "support/clock.h"
 
 static bool is_of_task(const char *timer);
 static void fire(Run *run, const DueTimer *timer);
@@ -20,9 +21,11 @@ static void fire(Run *run, const DueTimer *timer);
 void
 aion_arrivals_record(Run *run)
 {
-	List *due = aion_due_take(run);
+	List *due;
 	ListCell *cell;
 
+	run->looked_at = aion_clock_now();
+	due = aion_due_take(run);
 	aion_inbox_take(run);
 	foreach (cell, due)
 	{

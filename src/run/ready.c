@@ -30,7 +30,7 @@
  * run is woken by what has arrived since it was last checked: its code may react to that.
  */
 #define MAY_BE_WOKEN_BY(moment)                                                                    \
-	"(r.retry_at IS NULL OR r.retry_at <= $2 OR " moment " > " AION_LAST_LOOK                      \
+	"(r.retry_at IS NULL OR r.retry_at <= $2 OR " moment " >= " AION_LAST_LOOK                     \
 	") AND r.blocked IS DISTINCT FROM 'quarantined'"
 
 /* Something has been sent to it. */

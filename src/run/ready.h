@@ -22,7 +22,8 @@ typedef struct ReadyScan
 	int count;
 } ReadyScan;
 
-/* When a blocked run r was last checked, computed from when it is to be checked again. */
+/* When what had arrived for a blocked run r was last taken, computed from when it is to be checked
+ * again. */
 #define AION_LAST_LOOK                                                                             \
 	"CASE r.status WHEN 'blocked' THEN r.retry_at - least(interval '10 minutes', interval '100 "   \
 	"ms'"                                                                                          \

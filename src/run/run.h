@@ -53,6 +53,7 @@ typedef struct Run
 	int32 loaded;	  /* number of events then */
 	WorkflowStarted started;
 	const CodeSettings *settings; /* of its version, once its code was found */
+	TimestampTz looked_at;		  /* when its arrivals were taken; 0: they were not */
 	bool claimed_by_timer;		  /* some row of aion._timer said that it was due */
 	List *arrivals;				  /* taken out of the inbox and not yet recorded */
 	struct List *mistakes;		  /* commands that cannot be carried out, see mistake.c */

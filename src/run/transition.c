@@ -38,7 +38,8 @@ static Statement postpone_run = STATEMENT(
 	UPDATE, "UPDATE aion._run SET failures = $2, retry_at = $3, ready_at = NULL WHERE run_key = $1",
 	INT8OID, INT4OID, TIMESTAMPTZOID);
 
-static void retry_later(Run *run);
+static TimestampTz last_look(Run *run);
+static void retry_later(Run *run, TimestampTz since);
 static void note_incident(const Run *run, const char *status, const char *what);
 static const char *transition_reason_of(const Jsonb *error);
 static RunStatus begun_status(const Run *run);
@@ -77,7 +78,7 @@ aion_run_block(Run *run, const char *reason, const Jsonb *detail)
 			note_incident(run, "blocked", psprintf("is blocked: %s", reason));
 	}
 	if (run->status != RUN_PAUSED)
-		retry_later(run);
+		retry_later(run, last_look(run));
 }
 
 /*
@@ -200,7 +201,7 @@ aion_run_close(Run *run, EventType terminal, const Jsonb *attributes)
 void
 aion_run_postpone(Run *run)
 {
-	retry_later(run);
+	retry_later(run, aion_clock_now());
 	{
 		NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(run->failures),
 								aion_arg_timestamp(run->retry_at)};
@@ -222,10 +223,28 @@ aion_run_forget_failures(Run *run)
 }
 
 /*
- * Lets the run be claimed again later, with exponential backoff.
+ * Returns the moment up to which everything has been taken that had arrived for the run.  A timer
+ * that its code has armed since then may be due earlier.
+ */
+static TimestampTz
+last_look(Run *run)
+{
+	TimestampTz since = run->looked_at;
+	ListCell *cell;
+
+	if (since == 0)
+		return aion_clock_now();
+	foreach (cell, aion_history_open_timers(run->history))
+		since = Min(since, aion_event_read_fire_at(lfirst(cell)));
+	return since;
+}
+
+/*
+ * Lets the run be claimed again later, with exponential backoff.  What arrives after since wakes a
+ * blocked run before that.
  */
 static void
-retry_later(Run *run)
+retry_later(Run *run, TimestampTz since)
 {
 	int64 delay = RETRY_FIRST_MS;
 	int64 most = run->status == RUN_BLOCKED ? RECHECK_MAX_MS : RETRY_MAX_MS;
@@ -234,7 +253,7 @@ retry_later(Run *run)
 		delay *= 2;
 	run->failures++;
 	run->ready_at = DT_NOEND;
-	run->retry_at = TimestampTzPlusMilliseconds(aion_clock_now(), Min(delay, most));
+	run->retry_at = TimestampTzPlusMilliseconds(since, Min(delay, most));
 	aion_due_disarm(run, TIMER_RETRY);
 	aion_due_arm(run, TIMER_RETRY, run->retry_at, 0);
 }

@@ -62,13 +62,21 @@ typedef struct Code
 	Jsonb *detail;
 } Code;
 
+/* What came of a turn. */
+typedef enum TurnEffect
+{
+	TURN_STOPPED,  /* the run is blocked */
+	TURN_WAITS,	   /* its decisions are history */
+	TURN_ANSWERED, /* and so is something that the code waits for */
+} TurnEffect;
+
 static void note_interruption(const Run *run, Interruption cause, Budget *budget);
 static void advance_share(Run *run, Budget *budget);
 static void begin_share(Run *run, Code *code);
 static bool advance_work(Run *run, const Code *code, Budget *budget);
 static bool is_interrupted(const Run *run);
 static Progress advance_perform(Run *run, Budget *budget);
-static bool take_turn(Run *run, const Code *code, Budget *budget);
+static TurnEffect take_turn(Run *run, const Code *code, Budget *budget);
 static void block_for_mistakes(Run *run);
 static Turn *execute_code(Run *run, const Code *code, const Budget *budget);
 static bool late_arrivals_recorded(Run *run, const Turn *turn);
@@ -266,7 +274,7 @@ static bool
 advance_work(Run *run, const Code *code, Budget *budget)
 {
 	bool must_run = run->woken || run->history->count > run->loaded;
-	bool answered = false;
+	TurnEffect effect = TURN_WAITS;
 
 	for (;;)
 	{
@@ -276,16 +284,16 @@ advance_work(Run *run, const Code *code, Budget *budget)
 
 		if (progress == PROGRESS_BLOCKED)
 			return false;
-		if (progress == PROGRESS_NONE && !must_run && !answered)
+		if (progress == PROGRESS_NONE && !must_run && effect == TURN_WAITS)
 		{
 			block_for_mistakes(run);
 			return false;
 		}
 		if (budget->turns <= 0 || (!must_run && time_is_up(budget)))
 			return true;
-		answered = take_turn(run, code, budget);
+		effect = take_turn(run, code, budget);
 		budget->turns--;
-		if (aion_run_is_closed(run) || (run->status == RUN_BLOCKED && !answered))
+		if (aion_run_is_closed(run) || effect == TURN_STOPPED)
 			return false;
 		if (budget->out_of_time)
 			return true;
@@ -391,13 +399,12 @@ try_turn(Run *run, const Code *code, const Budget *budget)
 }
 
 /*
- * Executes the code and applies what it decides.  Returns whether that has answered at once what
- * the code waits for.
+ * Executes the code and applies what it decides.
  */
-static bool
+static TurnEffect
 take_turn(Run *run, const Code *code, Budget *budget)
 {
-	bool answered;
+	TurnEffect effect = TURN_WAITS;
 	Turn *turn = execute_code(run, code, budget);
 	Hindrance hindrance = {NULL};
 	const Mistake *mistake;
@@ -407,7 +414,7 @@ take_turn(Run *run, const Code *code, Budget *budget)
 	{
 		aion_turn_free(turn);
 		if (aion_run_is_closed(run))
-			return false; /* an arrival has ended it */
+			return TURN_STOPPED; /* an arrival has ended it */
 		turn = execute_code(run, code, budget);
 	}
 	mistake = aion_mistake_uncaught(turn);
@@ -420,17 +427,20 @@ take_turn(Run *run, const Code *code, Budget *budget)
 		aion_decision_admit(run, turn, &hindrance);
 	aion_authority_assume(&authority);
 	if (hindrance.reason != NULL)
-		aion_decision_stop_short(run, turn, &hindrance, mistake);
-	else
-		aion_decision_apply(run, turn);
+		effect =
+			aion_decision_stop_short(run, turn, &hindrance, mistake) ? TURN_STOPPED : TURN_ANSWERED;
+	else if (!aion_decision_apply(run, turn))
+		effect = TURN_STOPPED;
 	aion_authority_drop(&authority);
 	CRASH_POINT("turn applied");
 	budget->out_of_time = turn->out_of_time;
-	answered = hindrance.is_new;
-	for (int i = 0; i < turn->awaited_count && !answered; i++)
-		answered = aion_turn_is_settled(turn->awaited[i]);
+	for (int i = 0; i < turn->awaited_count && effect == TURN_WAITS; i++)
+	{
+		if (aion_turn_is_settled(turn->awaited[i]))
+			effect = TURN_ANSWERED;
+	}
 	aion_turn_free(turn);
-	return answered;
+	return effect;
 }
 
 static void

@@ -70,9 +70,9 @@ aion_decision_admit(Run *run, Turn *turn, Hindrance *hindrance)
 
 /*
  * Records the commands before the one that cannot be carried out, and blocks the run unless the
- * code is to get the error.
+ * code is to get the error.  Returns whether it has blocked the run.
  */
-void
+bool
 aion_decision_stop_short(Run *run, Turn *turn, const Hindrance *hindrance, const Mistake *uncaught)
 {
 	aion_mistakes_record(run, uncaught);
@@ -81,32 +81,35 @@ aion_decision_stop_short(Run *run, Turn *turn, const Hindrance *hindrance, const
 	if (!hindrance->is_new)
 		aion_run_block(run, hindrance->reason, hindrance->detail);
 	turn->awaited_count = 0;
+	return !hindrance->is_new;
 }
 
 /*
- * Applies what a turn decided.
+ * Applies what a turn decided; false if it cannot be applied, and has blocked the run.
  */
-void
+bool
 aion_decision_apply(Run *run, Turn *turn)
 {
 	switch (turn->verdict)
 	{
 		case TURN_MISMATCHED:
 			block_for_difference(run, turn->difference);
-			return;
+			return false;
 		case TURN_TIMED_OUT:
 			aion_run_block(
 				run, BLOCKED_TURN_TIMEOUT,
 				aion_failure_make("57014", MESSAGE_TIMED_OUT, "Move the work into an activity."));
-			return;
+			return false;
 		default:
 			break;
 	}
 	report_divergences(run, turn);
 	aion_mistakes_record(run, NULL);
 	if (run->mistakes == NIL)
+	{
 		aion_run_unblock(run);
-	aion_run_forget_failures(run);
+		aion_run_forget_failures(run);
+	}
 	aion_receivers_keep(turn);
 	record_commands(run, turn);
 	aion_primitives_apply(run, turn);
@@ -123,6 +126,7 @@ aion_decision_apply(Run *run, Turn *turn)
 		close_cancelled(run, turn);
 	else
 		close_failed(run, turn);
+	return true;
 }
 
 /*

@@ -370,6 +370,26 @@ SELECT aion_test.advance('3 h') > 0;
 SELECT workflow_id, status, replay FROM mistakes WHERE blocked IS NOT NULL OR status <> 'completed' OR replay <> 'ok' ORDER BY 1;
 SELECT count(*) FROM mistakes WHERE status = 'completed';
 ROLLBACK;
+-- A run that is blocked for one that its code does not wait for goes on at once when its time has come.
+CREATE FUNCTION goes_on() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	handle aion.handle := aion.start_activity('none at all'); -- aion:allow unused_handle
+BEGIN
+	PERFORM aion.sleep('1 h');
+	PERFORM aion.run('look');
+	PERFORM aion.sleep('1 h');
+	RETURN aion.run('look');
+END $$;
+SELECT aion.register_workflow('goes on', 'goes_on()') IS NOT NULL AS registered;
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('goes on', workflow_id => 'goes on');
+SELECT aion_test.advance('90 min') > 0;
+SELECT status, blocked, (SELECT string_agg(e::text, ' ') FROM aion.explain('goes on') e) ~ 'waiting for release missing code, due' AS is_tried_again FROM aion.workflow_run WHERE workflow_id = 'goes on';
+SELECT event_type, key, recorded_at::time FROM aion.history('goes on') WHERE event_type !~ 'Workflow' ORDER BY seq;
+SELECT aion_test.advance('30 min') > 0;
+SELECT status, closed_at::time FROM aion.workflow_run WHERE workflow_id = 'goes on';
+ROLLBACK;
 -- One that is not there does not keep what was asked for after it from being handed over, once.
 CREATE FUNCTION beside(first text, second text) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN
