@@ -49,9 +49,11 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'ActivityScheduled' THEN concat_ws(' ', 'run', attributes ->> 'activity',
 			aion._abbreviate(attributes -> 'input'))
 		WHEN 'ActivityCompleted' THEN concat_ws(' ', '  =',
-			coalesce(aion._abbreviate(attributes -> 'result'), CASE WHEN event.attributes IS NOT NULL THEN 'no result' END))
-		WHEN 'ActivityFailed' THEN concat_ws(' ', '  failed:', attributes #>> '{error,sqlstate}',
-			attributes #>> '{error,message}')
+			coalesce(aion._abbreviate(attributes -> 'result'), CASE WHEN event.attributes IS NOT NULL THEN 'no result' END),
+			'(attempt ' || (attributes ->> 'attempts') || ')')
+		WHEN 'ActivityFailed' THEN concat_ws(' ', '  failed' || CASE WHEN attributes #>> '{error,attempts}' <> '1'
+				THEN ' after ' || (attributes #>> '{error,attempts}') || ' attempts' ELSE '' END || ':',
+			attributes #>> '{error,sqlstate}', attributes #>> '{error,message}')
 		WHEN 'ActivityCancelled' THEN concat_ws(' ', '  cancelled', CASE WHEN attributes ? 'unawaited' THEN 'with the run, which has never awaited it'
 			WHEN attributes ->> 'cause' = 'close' THEN 'with the run' END)
 		WHEN 'TimerStarted' THEN concat_ws(' ', 'timer', event.key,
@@ -135,7 +137,7 @@ CREATE OR REPLACE FUNCTION aion._explain_activities(run_key bigint) RETURNS SETO
 			ELSE concat_ws('; ', CASE WHEN background THEN 'waiting for an executor since ' || date_trunc('second', next_attempt_at)
 					WHEN pollers IS NULL THEN 'waiting for a worker since ' || date_trunc('second', next_attempt_at)
 					WHEN pollers = 0 THEN 'no worker that may claim it has polled the queue in the last minute, waiting since ' || date_trunc('second', next_attempt_at)
-					ELSE format('%s polling, waiting since %s', CASE pollers WHEN 1 THEN '1 worker is' ELSE pollers || ' workers are' END, date_trunc('second', next_attempt_at)) END,
+					ELSE format('%s polled the queue in the last minute, waiting since %s', CASE pollers WHEN 1 THEN '1 worker has' ELSE pollers || ' workers have' END, date_trunc('second', next_attempt_at)) END,
 				(SELECT nullif(concat_ws('; ', CASE WHEN q.paused THEN 'the queue is paused' END,
 						CASE WHEN q.max_running IS NOT NULL OR q.max_per_key IS NOT NULL OR q.rate IS NOT NULL THEN 'the queue is limited' END,
 						CASE WHEN q.claimed > 0 THEN 'being executed from it: ' || q.claimed END), '')

@@ -53,8 +53,10 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 		t AS (SELECT clock_timestamp() - min(t.fire_at) AS late FROM aion.timer t WHERE t.fire_at < (SELECT clock_timestamp())),
 		l AS (SELECT clock_timestamp() - least((SELECT min(w.ready_at) FROM aion.workflow_run w WHERE w.ready_at < (SELECT clock_timestamp())),
 				(SELECT min(i.sent_at) FROM aion.inbox i JOIN aion.workflow_run w USING (run_key) WHERE w.blocked IS DISTINCT FROM 'quarantined')) AS late),
-		q AS (SELECT count(*) AS unpolled, string_agg(quote_ident(q.task_queue), ', ' ORDER BY q.unpolled_since) AS names
-			FROM aion.stat_queue q WHERE q.unpolled_since < clock_timestamp() - interval '1 minute' AND NOT q.paused),
+		q AS (SELECT count(*) FILTER (WHERE NOT q.paused) AS unpolled, count(*) FILTER (WHERE q.paused) AS paused,
+				string_agg(quote_ident(q.task_queue), ', ' ORDER BY q.oldest) FILTER (WHERE NOT q.paused) AS unpolled_names,
+				string_agg(quote_ident(q.task_queue), ', ' ORDER BY q.oldest) FILTER (WHERE q.paused) AS paused_names
+			FROM aion.stat_queue q WHERE CASE WHEN q.paused THEN q.oldest ELSE q.unpolled_since END < clock_timestamp() - interval '1 minute'),
 		x AS (SELECT clock_timestamp() - min(t.next_attempt_at) AS late FROM aion.activity_task t JOIN aion.stat_queue s USING (task_queue)
 			WHERE t.state = 'waiting' AND t.background AND t.next_attempt_at < clock_timestamp() AND NOT s.paused
 				AND s.max_running IS NULL AND s.max_per_key IS NULL AND s.rate IS NULL),
@@ -92,8 +94,11 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 			'Look at the rows above, at aion.stat_runner, and with aion.explain() at the runs that aion.pending_await shows waiting for a turn.'),
 		('background', coalesce(x.late < '1 minute', true), coalesce('the oldest activity that is due waits for ' || x.late, 'none is due'),
 			'Activities of others take their time: see aion.stat_runner, increase aion.max_runners, or set aion.max_runners_per_owner for roles with long ones.'),
-		('queues', q.unpolled = 0, format('%s with activities that no worker polls for', CASE q.unpolled WHEN 0 THEN 'none' ELSE q.unpolled || ' (' || left(q.names, 500) || ')' END),
-			'Start workers that use aion.poll_activities() on them, as a role that may claim what waits there: see aion.grant_task_queue().'),
+		('queues', q.unpolled = 0 AND q.paused = 0,
+			concat_ws('; ', format('%s with activities that no worker polls for', CASE q.unpolled WHEN 0 THEN 'none' ELSE q.unpolled || ' (' || left(q.unpolled_names, 500) || ')' END),
+				CASE WHEN q.paused > 0 THEN format('%s paused with activities that wait (%s)', q.paused, left(q.paused_names, 500)) END),
+			concat_ws(' ', CASE WHEN q.unpolled > 0 THEN 'Start workers that use aion.poll_activities() on them, as a role that may claim what waits there: see aion.grant_task_queue().' END,
+				CASE WHEN q.paused > 0 THEN 'Use aion.resume_task_queue().' END)),
 		('pg_cron', c.missing = 0, CASE c.bells WHEN 0 THEN 'no schedule needs it'
 				ELSE concat_ws(', ', format('%s of %s schedules that need it have a job', c.bells - c.missing, c.bells), c.problem) END,
 			CASE WHEN c.problem IS NULL THEN 'Use SELECT aion.repair_schedules().'

@@ -603,10 +603,12 @@ handover_record(Run *run, Outcome *taken)
 	taken->recorded = true;
 	if (aion_run_is_closed(run) || aion_history_open(run->history, FAMILY_ACTIVITY, key) == NULL)
 		return;
-	aion_recorder_append(run->history,
-						 error != NULL ? EVENT_ACTIVITY_FAILED : EVENT_ACTIVITY_COMPLETED, key,
-						 error != NULL ? aion_event_error(error)
-									   : aion_event_result(aion_json_member(outcome, "ok")));
+	if (error != NULL)
+		aion_recorder_append(run->history, EVENT_ACTIVITY_FAILED, key, aion_event_error(error));
+	else
+		aion_recorder_append(
+			run->history, EVENT_ACTIVITY_COMPLETED, key,
+			aion_event_attempted(aion_json_member(outcome, "ok"), taken->attempts));
 	if (!taken->watched)
 		return;
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d start", ordinal));

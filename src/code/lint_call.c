@@ -6,6 +6,7 @@
 
 #include "access/transam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 
@@ -13,7 +14,9 @@
 #include "code/guard.h"
 #include "code/lint.h"
 #include "code/server_function.h"
+#include "support/extension.h"
 #include "support/pg_compat.h"
+#include "support/statement.h"
 #include "support/subtransaction.h"
 
 #define CALL_DEPTH 50
@@ -79,13 +82,28 @@ static const AionFunction of_workflows[] = {
 	{"with_timeout", CALLS_WAIT | CALLS_COMMAND | CALLS_UNKNOWN},
 	{"workflow_id", 0}};
 
+/* Functions whose first parameter names something that is registered. */
+static const struct
+{
+	const char *function;
+	bool names_workflow; /* else an activity */
+} naming[] = {{"map", false},	   {"map_settled", false},	  {"run", false},
+			  {"run_child", true}, {"start_activity", false}, {"start_child", true}};
+
+static Statement find_activity =
+	STATEMENT(SELECT, "SELECT FROM aion._activity WHERE name = $1", TEXTOID);
+static Statement find_workflow_type =
+	STATEMENT(SELECT, "SELECT FROM aion._workflow WHERE name = $1", TEXTOID);
+
 static void look_at_aion_function(Lint *lint, const char *name, const AionFunction *function);
 static void look_at_aion_call(Lint *lint, const char *name, const FuncCall *call);
+static void look_at_name(Lint *lint, const char *function, const FuncCall *call);
 static void look_at_user_call(Lint *lint, Oid function);
 static Callee *add_callee(Lint *lint, Oid function);
 static void look_into(Lint *lint, Callee *callee);
 static void look_at_server_call(Lint *lint, Oid function, LintSeverity severity);
 static const AionFunction *find_aion_function(const char *name);
+static const char *name_given(const FuncCall *call, const char *parameter);
 static const char *literal_of(Node *argument);
 static bool is_aion_schema(Oid schema);
 
@@ -223,6 +241,59 @@ look_at_aion_call(Lint *lint, const char *name, const FuncCall *call)
 		lint->cancelled = lappend(lint->cancelled, pstrdup(timer));
 	if (timer == NULL && strcmp(name, "cancel_timer") == 0)
 		lint->cancels_any = true;
+	look_at_name(lint, name, call);
+}
+
+/*
+ * Looks whether an activity or a workflow type that the call names is registered.  It may be later.
+ */
+static void
+look_at_name(Lint *lint, const char *function, const FuncCall *call)
+{
+	for (size_t i = 0; i < lengthof(naming); i++)
+	{
+		bool of_workflow = naming[i].names_workflow;
+		const char *name;
+		NullableDatum args[1];
+		Authority authority;
+		Rows rows;
+
+		if (strcmp(naming[i].function, function) != 0)
+			continue;
+		name = name_given(call, of_workflow ? "workflow_type" : "activity");
+		if (name == NULL)
+			return;
+		args[0] = aion_arg_text(name);
+		aion_authority_assume(&authority);
+		rows = aion_statement_execute(of_workflow ? &find_workflow_type : &find_activity, args);
+		aion_authority_drop(&authority);
+		if (rows.count == 0)
+			aion_lint_add(lint, LINT_NOTICE, "not_registered",
+						  of_workflow
+							  ? "Use aion.register_workflow() before the code comes by here."
+							  : "Use aion.register_activity() before the code comes by here.",
+						  psprintf("%s \"%s\" is not registered",
+								   of_workflow ? "workflow type" : "activity", name));
+		return;
+	}
+}
+
+/*
+ * Returns the name that a call gives as its first parameter, NULL if that is no text in the source.
+ */
+static const char *
+name_given(const FuncCall *call, const char *parameter)
+{
+	ListCell *cell;
+
+	foreach (cell, call->args)
+	{
+		if (IsA(lfirst(cell), NamedArgExpr)
+				? strcmp(lfirst_node(NamedArgExpr, cell)->name, parameter) == 0
+				: foreach_current_index(cell) == 0)
+			return literal_of(lfirst(cell));
+	}
+	return NULL;
 }
 
 /*

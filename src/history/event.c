@@ -216,12 +216,24 @@ aion_event_read_workflow_started(const Event *event, WorkflowStarted *started)
 Jsonb *
 aion_event_result(const Jsonb *result)
 {
+	return aion_event_attempted(result, 1);
+}
+
+/*
+ * The same of an activity, with the number of attempts if there were several.
+ */
+Jsonb *
+aion_event_attempted(const Jsonb *result, int32 attempts)
+{
 	JsonObject object;
 
-	if (result == NULL)
+	if (result == NULL && attempts <= 1)
 		return NULL;
 	aion_object_begin(&object);
-	aion_object_json(&object, "result", result);
+	if (result != NULL)
+		aion_object_json(&object, "result", result);
+	if (attempts > 1)
+		aion_object_int(&object, "attempts", attempts);
 	return aion_object_end(&object);
 }
 

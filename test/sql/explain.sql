@@ -68,6 +68,7 @@ SELECT task_queue, pollers, unpolled_since IS NULL AS polled FROM aion.stat_queu
 SELECT ok, detail FROM aion.health() WHERE "check" = 'queues';
 SELECT aion.pause_task_queue('vault');
 SELECT plain(line) AS line FROM aion.explain('mixed') line WHERE line ~ 'ask_bank in';
+SELECT ok, detail, hint FROM aion.health() WHERE "check" = 'queues';
 SELECT aion.resume_task_queue('vault');
 -- A role is not told what runs of other owners wait for, nor which sessions poll for them.
 SET SESSION AUTHORIZATION explain_other;

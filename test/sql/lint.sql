@@ -195,6 +195,15 @@ CREATE FUNCTION "x'); DROP TABLE z; --"() RETURNS text LANGUAGE plpgsql AS $$ BE
 SELECT aion.register_workflow('quoted', (SELECT oid FROM pg_proc WHERE proname ~ 'DROP TABLE z')::regprocedure);
 \set VERBOSITY terse
 
+-- Names that are not registered, or not yet; registering does not mention them.
+CREATE FUNCTION names() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run(input => '{}', activity => 'chrage'), aion.map('notde', '[]'), aion.map_settled(activity => lower('X'), inputs => '[]');
+	PERFORM aion.await(aion.start_activity('noted')), aion.run_child('deployed'), aion.run_child(workflow_type => 'deplyoed');
+END $$;
+SELECT aion.register_workflow('names', 'names()') IS NOT NULL AS registered;
+SELECT line, severity, code, message FROM aion.lint('names()') WHERE code <> 'plpgsql_check' ORDER BY line, message;
+
 -- Bad input, and functions of others.
 SELECT * FROM aion.lint(NULL);
 SELECT * FROM aion.lint(1::oid::regprocedure);
