@@ -374,6 +374,10 @@ only_selects(const PlannedStmt *statement)
 		   statement->rowMarks == NIL;
 }
 
+/*
+ * Returns the first table or view that a statement reads; NULL if there is none.  From 16 on a view
+ * is a subquery that still knows it.
+ */
 static const RangeTblEntry *
 first_relation(const PlannedStmt *statement)
 {
@@ -383,7 +387,8 @@ first_relation(const PlannedStmt *statement)
 	{
 		const RangeTblEntry *entry = lfirst(cell);
 
-		if (entry->rtekind == RTE_RELATION)
+		if (entry->rtekind == RTE_RELATION ||
+			(entry->rtekind == RTE_SUBQUERY && OidIsValid(entry->relid)))
 			return entry;
 	}
 	return NULL;
