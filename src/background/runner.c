@@ -57,7 +57,7 @@
 #define LOCK_WAIT_ONLY_MS 20 /* if there are no other runners */
 #define SLOW_VERSIONS 32
 #define SLOW_FOR_MS 60000
-#define LOOPS_UNTIL_MEASURED 100
+#define MEASURED_MS 1000   /* between two looks at how large this process is */
 #define SUBTRANSACTIONS 50 /* more than 64 overflow what other backends' snapshots hold */
 
 /* A run that has left its batch. */
@@ -204,10 +204,12 @@ aion_runner_main(Datum argument)
 static bool
 is_too_large(void)
 {
-	static int calls = 0;
+	static TimestampTz measured_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
 
-	if (++calls % LOOPS_UNTIL_MEASURED != 0)
+	if (!TimestampDifferenceExceeds(measured_at, now, MEASURED_MS))
 		return false;
+	measured_at = now;
 	return MemoryContextMemAllocated(TopMemoryContext, true) / 1024 >
 		   (Size) aion_runner_memory + aion_history_cache;
 }

@@ -161,7 +161,7 @@ SELECT count(*) FROM aion.lint('broken()');
 
 -- Other languages.
 SELECT n, f.line, f.severity, f.code, f.message FROM (VALUES (1, 'sql', E'SELECT 1;\n\nSELECT now()::text'), (2, 'sql', 'INSERT INTO item VALUES (1) RETURNING i::text'),
-	(3, 'plpython3u', E'import random\n# random.random()\nx = time.time()\nmy_time.time()\nreturn random.random()'), (4, 'plperl', E'my $t = time();\nreturn $time(1);'),
+	(3, 'plpython3u', E'import random\n# random.random()\nx = time.time()\nmy_time.time()\nreturn random.random()'), (4, 'plperl', E'my $t = time();\nreturn ''$time(1)'';'),
 	(5, 'pltcl', 'return [clock seconds]')) l (n, language, body), findings(body, language) f ORDER BY n, line, message;
 CREATE FUNCTION atomic() RETURNS text BEGIN ATOMIC SELECT now()::text FROM item; SELECT aion.pause_workflow('x'); SELECT helper(); END;
 SELECT line, severity, code, message FROM aion.lint('atomic()') ORDER BY message;

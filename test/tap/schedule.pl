@@ -138,9 +138,9 @@ all_sound($node, 'downtime');
 
 # An owner that cannot have a process for a while: the ticks are late, and go on by themselves.
 $node->safe_psql('postgres', q{SELECT aion.resume_schedule('quick')}, @alice);
-$node->safe_psql('postgres', q{ALTER ROLE alice NOLOGIN; SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'aion runner'});
-wait_until($node, 'without LOGIN ticks are late', q{SELECT max(nominal_at) < now() - interval '3 s' FROM aion.schedule_tick WHERE schedule = 'quick'});
-$node->safe_psql('postgres', 'ALTER ROLE alice LOGIN');
+$node->safe_psql('postgres', q{REVOKE CONNECT ON DATABASE postgres FROM PUBLIC; SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'aion runner'});
+wait_until($node, 'without the right to connect ticks are late', q{SELECT max(nominal_at) < now() - interval '3 s' FROM aion.schedule_tick WHERE schedule = 'quick'});
+$node->safe_psql('postgres', 'GRANT CONNECT ON DATABASE postgres TO PUBLIC');
 wait_until($node, 'and go on with it', q{SELECT max(nominal_at) > now() - interval '2 s' FROM aion.schedule_tick WHERE schedule = 'quick'});
 $node->safe_psql('postgres', q{SELECT aion.pause_schedule('quick')}, @alice);
 
