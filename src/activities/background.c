@@ -275,9 +275,8 @@ attempt(Claim *claim)
 	if (activity == NULL || handler == NULL)
 	{
 		give_up(claim, aion_failure_make("55000",
-										 handler == NULL && obstacle.message != NULL
-											 ? obstacle.message
-											 : "the activity has no function",
+										 activity == NULL ? obstacle.message
+														  : "the activity has no function",
 										 NULL));
 		return;
 	}

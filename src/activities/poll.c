@@ -56,6 +56,7 @@ static void read_queues(FunctionCallInfo fcinfo, Poll *poll);
 static void read_poll(FunctionCallInfo fcinfo, Poll *poll);
 static int claim_some(FunctionCallInfo fcinfo, Poll *poll);
 static void put_claim(FunctionCallInfo fcinfo, const Claim *claim);
+static bool is_on_hold(void);
 static bool has_tasks(const Poll *poll);
 static long wait_at_most(const Poll *poll, TimestampTz until);
 static TimestampTz read_wait(const Interval *wait, TimestampTz start, int64 most);
@@ -94,6 +95,18 @@ read_poll(FunctionCallInfo fcinfo, Poll *poll)
 }
 
 /*
+ * Tells whether the engine is paused: then a poll finds nothing, and a worker need not know.
+ */
+static bool
+is_on_hold(void)
+{
+	if (!aion_engine_is_paused())
+		return false;
+	aion_engine_forget_pause();
+	return true;
+}
+
+/*
  * Claims the tasks that are available now, from the queues in the order in which they are named.
  * Returns the number of claims.
  */
@@ -104,6 +117,11 @@ claim_some(FunctionCallInfo fcinfo, Poll *poll)
 	int count = 0;
 
 	aion_authority_assume(&authority);
+	if (is_on_hold())
+	{
+		aion_authority_drop(&authority);
+		return 0;
+	}
 	(void) aion_adoption_require();
 	poll->request.owner_keys = aion_owner_controlled(poll->role);
 	for (int i = 0; i < poll->queue_count && poll->request.most > 0; i++)
@@ -155,7 +173,7 @@ has_tasks(const Poll *poll)
 	Authority authority;
 
 	aion_authority_assume(&authority);
-	for (int i = 0; i < poll->queue_count && !found; i++)
+	for (int i = is_on_hold() ? poll->queue_count : 0; i < poll->queue_count && !found; i++)
 		found = aion_claim_exists(TextDatumGetCString(poll->queues[i]),
 								  aion_owner_controlled(poll->role));
 	aion_authority_drop(&authority);

@@ -98,6 +98,7 @@ static void read_limits(FunctionCallInfo fcinfo, Schedule *schedule);
 static char *choice(FunctionCallInfo fcinfo, int argument, const char *what,
 					const char *const *choices, int count);
 static TimestampTz anchor_of(const Schedule *schedule);
+static bool ticks_otherwise(const Schedule *before, const Schedule *schedule);
 static void make_table(Schedule *schedule);
 static void check(const Schedule *schedule, Oid owner);
 static bool schedule_save(Statement *statement, const Schedule *schedule);
@@ -347,6 +348,22 @@ anchor_of(const Schedule *schedule)
 }
 
 /*
+ * Tells whether a changed schedule ticks at other moments than before.
+ */
+static bool
+ticks_otherwise(const Schedule *before, const Schedule *schedule)
+{
+	if ((before->cron == NULL) != (schedule->cron == NULL) ||
+		aion_schedule_is(schedule, SCHEDULE_ENDED))
+		return true;
+	if (schedule->cron != NULL ? strcmp(before->cron, schedule->cron) != 0
+							   : memcmp(before->every, schedule->every, sizeof(Interval)) != 0)
+		return true;
+	return strcmp(before->timezone, schedule->timezone) != 0 ||
+		   before->start_at != schedule->start_at || before->end_at != schedule->end_at;
+}
+
+/*
  * Makes the timetable of a definition, and refuses an invalid one.
  */
 static void
@@ -503,7 +520,8 @@ aion_create_schedule(PG_FUNCTION_ARGS)
 /*
  * update_schedule(name, workflow_type, cron, every, input, ...)
  *
- * A new timetable applies from now on: the next tick is the first one from now.
+ * A new timetable applies from now on: the next tick is the first one from now.  One that is given
+ * as it was changes nothing, so a deploy may repeat what it says.
  */
 Datum
 aion_update_schedule(PG_FUNCTION_ARGS)
@@ -513,6 +531,7 @@ aion_update_schedule(PG_FUNCTION_ARGS)
 	Authority authority;
 	GuardState outside;
 	Schedule *schedule;
+	Schedule before;
 	bool retimed;
 	Oid owner;
 
@@ -525,16 +544,15 @@ aion_update_schedule(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must have the privileges of the owner to update schedule \"%s\"", name)));
+	before = *schedule;
 	read_definition(fcinfo, schedule);
-	if (!PG_ARGISNULL(ARG_START_AT) || !PG_ARGISNULL(ARG_EVERY))
+	retimed = ticks_otherwise(&before, schedule);
+	if (retimed && (!PG_ARGISNULL(ARG_START_AT) || !PG_ARGISNULL(ARG_EVERY)))
 		schedule->anchor = anchor_of(schedule);
 	make_table(schedule);
 	aion_guard_begin_run(schedule->key, &outside);
 	check(schedule, owner);
 	aion_guard_leave(&outside);
-	retimed = !PG_ARGISNULL(ARG_CRON) || !PG_ARGISNULL(ARG_EVERY) || !PG_ARGISNULL(ARG_TIMEZONE) ||
-			  !PG_ARGISNULL(ARG_START_AT) || !PG_ARGISNULL(ARG_END_AT) ||
-			  aion_schedule_is(schedule, SCHEDULE_ENDED);
 
 	aion_authority_assume(&authority);
 	if (schedule->cron != NULL && !aion_clock_is_virtual())

@@ -517,6 +517,11 @@ tick_start(Schedule *schedule, TimestampTz tick)
 			   true);
 	if (error == NULL)
 		schedule->runs++;
+	else
+		aion_incident_note(schedule->owner_key, schedule->key, "failed",
+						   psprintf("schedule %s could not start a run: %s",
+									aion_incident_quote(schedule->name),
+									unpack_sql_state(aion_failure_errcode(error))));
 }
 
 /*

@@ -98,6 +98,17 @@ SELECT count(*) FROM effect;
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();
 ROLLBACK;
 
+-- A right that is taken back while the activity waits is named.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.pause_task_queue('default'), aion.start_workflow('ask', '{"activity": "work"}', workflow_id => 'w');
+SELECT aion_test.run_until_idle();
+REVOKE EXECUTE ON FUNCTION work(text) FROM PUBLIC, alice;
+SELECT aion.resume_task_queue('default');
+SELECT aion_test.run_until_idle() > 0;
+SELECT state, error FROM task;
+ROLLBACK;
+
 -- Inline: the first attempt is made in the turn, the others in the background.
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;

@@ -309,6 +309,22 @@ RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 ROLLBACK;
 SET SESSION AUTHORIZATION schedule_ann;
+-- A timetable that is given as it was is no change: missed ticks are caught up, and intervals are counted as before.
+BEGIN;
+SELECT aion_test.begin('2040-01-01 02:00+00') IS NOT NULL AS begun;
+CREATE FUNCTION nightly() RETURNS int LANGUAGE sql AS 'SELECT 1';
+SELECT aion.register_workflow('nightly', 'nightly()') IS NOT NULL AS registered;
+SELECT aion.create_schedule('again', 'nightly', every => '1 day', overlap => 'allow_all', catch_up => 'all'), aion.create_schedule('again by cron', 'nightly', cron => '0 2 * * *', overlap => 'allow_all', catch_up => 'all');
+SELECT aion.pause_schedule('again'), aion.pause_schedule('again by cron');
+SELECT aion_test.advance('54 hours');
+SELECT aion.update_schedule('again', every => '1 day', input => '{}'), aion.update_schedule('again by cron', cron => '0 2 * * *', timezone => 'UTC');
+SELECT name, next_at AT TIME ZONE 'UTC' AS next_at FROM aion.schedule WHERE name ~ '^again' ORDER BY 1;
+SELECT aion.resume_schedule('again'), aion.resume_schedule('again by cron');
+SELECT aion_test.run_until_idle() > 0 AS done;
+SELECT schedule, count(*) FROM aion.schedule_tick WHERE schedule ~ '^again' AND state = 'started' GROUP BY 1 ORDER BY 1;
+SELECT aion.update_schedule('again', every => '2 days');
+SELECT next_at AT TIME ZONE 'UTC' AS next_at FROM aion.schedule WHERE name = 'again';
+ROLLBACK;
 -- A tick that is cancelled leaves the session that drives as it was.
 CREATE FUNCTION slow_default() RETURNS text LANGUAGE sql AS $$ SELECT pg_sleep(1)::text $$;
 CREATE FUNCTION dozes(x text DEFAULT slow_default()) RETURNS text LANGUAGE sql AS 'SELECT x';

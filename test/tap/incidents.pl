@@ -59,6 +59,14 @@ is_deeply([sort @{lines('LOG')}], ['workflow "asks-1" of type "asks" is blocked:
 	'workflow "pay-1" of type "pay" failed: WA001, activity "charge"', 'workflow "raises-1" of type "raises" failed: P0001',
 	'workflow "waits-1" of type "waits" timed out'], 'one line for each run that needs a look');
 unlike(slurp_file($node->logfile), qr/4711/, 'no payload and no message of users is in the log');
+# A schedule whose ticks start nothing, of which there is no run to look at.
+as('alice', q{
+	CREATE FUNCTION public.ticked() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	SELECT aion.register_workflow('ticked', 'public.ticked()'), aion.create_schedule('nightly', 'ticked', every => '1 s');
+	DROP FUNCTION public.ticked()});
+$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM aion.schedule_tick WHERE state = 'failed'}) or die;
+as('alice', q{SELECT aion.delete_schedule('nightly')});
+like(lines('LOG')->[0], qr/^schedule "nightly" could not start a run: [0-9A-Z]{5}$/, 'one line for each tick that starts nothing');
 as('alice', q{SELECT aion.terminate_workflow('asks-1'), aion.cancel_workflow('waits-2')});
 all_ended();
 is_deeply(lines('LOG'), [], 'ends that were asked for are no incidents');
