@@ -505,7 +505,13 @@ aion_configure_task_queue(PG_FUNCTION_ARGS)
 	/* Limits of an administrator apply to all owners, grants of the former owner must not. */
 	if (aion_owner_access(user) == ACCESS_ADMIN &&
 		aion_statement_execute(&disown_queue, args).count > 0)
+	{
 		(void) aion_statement_execute(&forget_grants, args);
+		ereport(NOTICE,
+				(errmsg("task queue \"%s\" is controlled by administrators now", name),
+				 errdetail("What its former owner has granted to workers has ended."),
+				 errhint("Use aion.grant_task_queue() for workers that are to claim from it.")));
+	}
 	provide_permits(name, "running", PG_ARGISNULL(1) ? 0 : max_running);
 	provide_permits(name, "rate", PG_ARGISNULL(3) ? 0 : (int) ceil(rate));
 	aion_wakeup_queue(name);

@@ -403,13 +403,17 @@ aion_owner_check_eligible(Oid role)
 	const char *reason = aion_owner_ineligible(role);
 
 	if (reason != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" cannot own a workflow run because it %s",
-						GetUserNameFromId(role, false), reason),
-				 errhint("Runs execute in sessions of their owner. Start the workflow as a role "
-						 "(run_as) that can have one; for superusers there is "
-						 "aion.allow_superuser_workflows.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("role \"%s\" cannot own a workflow run because it %s",
+					GetUserNameFromId(role, false), reason),
+			 errhint("%s", superuser_arg(role)
+							   ? "Runs execute in sessions of their owner. Start the workflow as "
+								 "a role (run_as) that can have one; for superusers there is "
+								 "aion.allow_superuser_workflows."
+							   : "Runs execute in sessions of their owner. Let a superuser use "
+								 "aion.grant_usage(), GRANT CONNECT or ALTER ROLE ... LOGIN.")));
 }
 
 /*

@@ -84,11 +84,15 @@ aion_wait_check_possible(const char *function, int64 run_key)
 				 errhint("Use isolation level READ COMMITTED, or CALL "
 						 "aion.wait_workflow().")));
 	if (aion_touched_includes(run_key))
-		ereport(ERROR, (errcode(ERRCODE_NOT_ALLOWED_HERE),
-						errmsg("%s() cannot wait for what this transaction has started or changed",
-							   function),
-						errdetail("The engine sees it when the transaction has committed."),
-						errhint("Commit first, or use CALL aion.run_workflow().")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_NOT_ALLOWED_HERE),
+			 errmsg("%s() cannot wait for what this transaction has started or changed", function),
+			 errdetail("The engine sees it when the transaction has committed."),
+			 errhint(
+				 aion_clock_is_virtual()
+					 ? "In a test use SELECT aion_test.run_until_idle(), or aion_test.advance()."
+					 : "Commit first, or use CALL aion.run_workflow().")));
 }
 
 /*
