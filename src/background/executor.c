@@ -149,5 +149,5 @@ rest(TimestampTz idle_since, TimestampTz again)
 	if (again == DT_NOEND && GetCurrentTimestamp() >= wake && aion_worker_slots_retire())
 		proc_exit(0);
 	if (aion_worker_slots_begin_idle(again != DT_NOEND))
-		(void) aion_process_wait_until(Min(wake, again));
+		(void) aion_process_wait_until(again != DT_NOEND ? again : wake);
 }

@@ -34,7 +34,6 @@
 
 #define AGAIN_FIRST_MS 1000
 #define AGAIN_MAX_MS (60 * 1000)
-#define STABLE_MS (60 * 1000)
 #define NEXT_PROBE_MS 2000		   /* whatever becomes of this one */
 #define BEGIN_MS (10 * 1000)	   /* a scheduler that has not begun then is ended */
 #define NO_ROOM_MAX_MS (10 * 1000) /* a free worker slot is not announced */
@@ -49,7 +48,8 @@ typedef struct Served
 	TimestampTz again_at;
 	int delay;	  /* ms */
 	bool no_room; /* no worker slot for a scheduler, which it may need */
-	bool asked;	  /* while it had one: look again if that finds nothing to serve */
+	bool has_served;
+	bool asked; /* while it had one: look again if that finds nothing to serve */
 } Served;
 
 static List *served = NIL;
@@ -254,14 +254,18 @@ look_after(void)
 				continue;
 			}
 			database->asked = false;
-			if (TimestampDifferenceExceeds(database->started_at, GetCurrentTimestamp(), STABLE_MS))
-				database->delay = AGAIN_FIRST_MS;
+			if (database->has_served)
+				database->delay = AGAIN_FIRST_MS; /* what ended it is not how it begins */
+			database->has_served = false;
 			database->again_at =
 				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), database->delay);
 			database->delay = Min(database->delay * 2, AGAIN_MAX_MS);
 		}
 		if (aion_service_is_served(database->database))
+		{
+			database->has_served = true;
 			continue; /* perhaps by one of an earlier launcher: it tells when it ends */
+		}
 		if (database->handle != NULL)
 		{
 			next = Min(next, launcher_end_late(database));

@@ -726,7 +726,7 @@ block_runs(int32 owner_key, const char *reason)
 		if (run == NULL)
 			return;
 		aion_run_take_arrivals(run);
-		if (!aion_run_is_closed(run) && run->status != RUN_PAUSED)
+		if (run->status == RUN_RUNNING || run->status == RUN_BLOCKED)
 			aion_run_block(run, BLOCKED_MISSING_RIGHT,
 						   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
 											 "It is looked at again from time to time."));

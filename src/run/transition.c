@@ -43,6 +43,7 @@ static void retry_later(Run *run, TimestampTz since);
 static void note_incident(const Run *run, const char *status, const char *what);
 static const char *transition_reason_of(const Jsonb *error);
 static RunStatus begun_status(const Run *run);
+static bool is_early(const Run *run);
 static const Jsonb *lasting(const Jsonb *detail);
 static void set_status(Run *run, RunStatus to);
 
@@ -65,6 +66,11 @@ aion_run_begin(Run *run)
 void
 aion_run_block(Run *run, const char *reason, const Jsonb *detail)
 {
+	if (is_early(run) && strcmp(reason, BLOCKED_QUARANTINED) != 0)
+	{
+		retry_later(run, last_look(run)); /* unblocked, it would begin before its time */
+		return;
+	}
 	if (!aion_run_is_blocked_so(run, reason, detail))
 	{
 		aion_recorder_append(run->history, EVENT_WORKFLOW_BLOCKED, NULL,
@@ -292,6 +298,19 @@ begun_status(const Run *run)
 {
 	return aion_history_open(run->history, FAMILY_TIMER, TIMER_START) != NULL ? RUN_SCHEDULED
 																			  : RUN_RUNNING;
+}
+
+/*
+ * Tells whether the time at which a run begins has not come.
+ */
+static bool
+is_early(const Run *run)
+{
+	RecordedCommand *start = run->status == RUN_SCHEDULED
+								 ? aion_history_open(run->history, FAMILY_TIMER, TIMER_START)
+								 : NULL;
+
+	return start != NULL && aion_event_read_fire_at(start->event) > aion_clock_now();
 }
 
 /*

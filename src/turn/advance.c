@@ -218,8 +218,9 @@ aion_run_note_failure(int64 run_key, const ErrorData *error)
 				run->workflow_id,
 				DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->run_id))),
 				unpack_sql_state(error->sqlerrcode))));
-	if (run->failures >= aion_turn_attempts)
-		block_after_failures(run, error);
+	if (run->failures >= aion_turn_attempts &&
+		(run->status != RUN_BLOCKED || strcmp(run->blocked, BLOCKED_ERROR) == 0))
+		block_after_failures(run, error); /* else it keeps the reason that a deploy may remove */
 }
 
 static void
