@@ -170,10 +170,12 @@ static bool
 has_tasks(const Poll *poll)
 {
 	bool found = false;
+	bool on_hold;
 	Authority authority;
 
 	aion_authority_assume(&authority);
-	for (int i = is_on_hold() ? poll->queue_count : 0; i < poll->queue_count && !found; i++)
+	on_hold = is_on_hold();
+	for (int i = 0; i < poll->queue_count && !found && !on_hold; i++)
 		found = aion_claim_exists(TextDatumGetCString(poll->queues[i]),
 								  aion_owner_controlled(poll->role));
 	aion_authority_drop(&authority);

@@ -255,7 +255,7 @@ look_after(void)
 			}
 			database->asked = false;
 			if (database->has_served)
-				database->delay = AGAIN_FIRST_MS; /* what ended it is not how it begins */
+				database->delay = AGAIN_FIRST_MS; /* it was able to begin, so it need not wait */
 			database->has_served = false;
 			database->again_at =
 				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), database->delay);
