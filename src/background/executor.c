@@ -148,6 +148,7 @@ rest(TimestampTz idle_since, TimestampTz again)
 
 	if (again == DT_NOEND && GetCurrentTimestamp() >= wake && aion_worker_slots_retire())
 		proc_exit(0);
+	CRASH_POINT("executor about to rest");
 	if (aion_worker_slots_begin_idle(again != DT_NOEND))
 		(void) aion_process_wait_until(again != DT_NOEND ? again : wake);
 }

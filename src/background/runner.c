@@ -190,6 +190,7 @@ aion_runner_main(Datum argument)
 		}
 		if (aion_taken_is_empty() && GetCurrentTimestamp() >= wake && aion_worker_slots_retire())
 			proc_exit(0);
+		CRASH_POINT("runner about to rest");
 		if (!aion_worker_slots_begin_idle(false))
 			continue;
 		(void) aion_process_wait_until(Min(wake, Min(again, scan_again_at)));

@@ -167,6 +167,7 @@ aion_scheduler_main(Datum argument)
 		if (!scheduler_look())
 			proc_exit(0);
 		wake = next_wake();
+		CRASH_POINT("scheduler about to rest");
 		if (!aion_board_begin_rest(wake, executing))
 			continue;
 		if (aion_process_wait_until(wake))

@@ -1,9 +1,10 @@
 /*
  * crash_point.h
- *		Named places where the tests let a process die.
+ *		Named places where the tests let a process die or wait.
  *
  * They exist in a test build only.  There the setting aion.crash_point names the place, and the
- * first process that reaches it is killed as by kill -9, once: a file records that it was.
+ * first process that reaches it is killed as by kill -9, once: a file records that it was.  After
+ * "wait at" the first process waits there until the test removes that file.
  */
 #ifndef AION_CRASH_POINT_H
 #define AION_CRASH_POINT_H
@@ -53,6 +54,10 @@ extern void aion_crash_point(const char *name);
  *		news, not committed: the transaction is about to commit
  *		news, committed and not told: no hint is posted, no session is woken
  *		news, told: hints are posted, sessions are woken
+ * A process that has found nothing more to do, and has not said so:
+ *		scheduler about to rest: a hint wakes it from the next moment on
+ *		runner about to rest: the same
+ *		executor about to rest: the same
  * The scheduler:
  *		due timer pointed out: a hint is posted; a runner may or may not take it
  *		crash noted, not committed: the crash of a run is counted
