@@ -2,7 +2,8 @@
  * room.c
  *		Which owner gets a process when there are not enough slots for all.
  *
- * All databases share the slots.  An owner that has no process gets one before another gets one
+ * All databases share the slots.  What a role has in several of them counts together where others
+ * want a slot of it.  An owner that has no process gets one before another gets one
  * more.  An idle process ends first, else one of the owner that has most, when it is done with what
  * it executes.  A turn that an owner without any process waits for is interrupted at once; in the
  * last process of an owner a moment later, if another owner has a runner, and of several turns the
@@ -38,6 +39,8 @@
 typedef struct Standing
 {
 	int all;
+	int of_role; /* what its role has in all databases, if it has one here */
+	Oid role;
 	int stuck;	 /* of both kinds; they are not among all */
 	int free;	 /* to take work */
 	int limit;	 /* 0: none */
@@ -47,7 +50,7 @@ typedef struct Standing
 static bool is_like(const RunnerSlot *runner, Oid database, BoardOwner owner);
 static bool is_room(bool executor);
 static Standing standing_of(Oid database, BoardOwner owner);
-static Standing standing_of_like(const RunnerSlot *runner);
+static int count_of_role(const RunnerSlot *like);
 static bool may_have_more(BoardOwner owner, const Standing *mine);
 static int count_processes(bool executor);
 static bool is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine);
@@ -212,6 +215,8 @@ standing_of(Oid database, BoardOwner owner)
 		if (!is_like(runner, database, owner) || runner->dismissed)
 			continue;
 		standing.all++;
+		standing.of_role = count_of_role(runner);
+		standing.role = runner->role;
 		standing.free += runner->executor ? runner->idle : !runner->engaged;
 		standing.limit = Max(standing.limit, runner->limit);
 		standing.is_new |= runner->limit < 0;
@@ -219,10 +224,23 @@ standing_of(Oid database, BoardOwner owner)
 	return standing;
 }
 
-static Standing
-standing_of_like(const RunnerSlot *runner)
+/*
+ * Counts the processes of a kind that a role has in all databases, without those that are to leave.
+ */
+static int
+count_of_role(const RunnerSlot *like)
 {
-	return standing_of(runner->database, (BoardOwner){runner->owner_key, runner->executor});
+	const Board *board = aion_board_memory();
+	int count = 0;
+
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		const RunnerSlot *runner = &board->runners[i];
+
+		count += OidIsValid(runner->database) && runner->role == like->role &&
+				 runner->executor == like->executor && !runner->dismissed;
+	}
+	return count;
 }
 
 /*
@@ -266,13 +284,18 @@ count_processes(bool executor)
 static bool
 is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine)
 {
-	int theirs = standing_of_like(runner).all;
+	int theirs =
+		standing_of(runner->database, (BoardOwner){runner->owner_key, runner->executor}).all;
 
 	if (is_like(runner, MyDatabaseId, owner))
 		return false;
 	if (mine->all == 0)
 		return true;
-	return runner->idle ? theirs > 1 : mine->free == 0 && theirs > mine->all + 1;
+	if (runner->idle)
+		return theirs > 1;
+	if (runner->role != mine->role)
+		return mine->free == 0 && count_of_role(runner) > mine->of_role + 1;
+	return mine->free == 0 && theirs > mine->all + 1;
 }
 
 /*
@@ -284,7 +307,7 @@ price(const RunnerSlot *runner)
 {
 	int work = runner->executor ? 3 : runner->engaged ? 2 : 1;
 
-	return runner->idle ? 0 : standing_of_like(runner).all > 1 ? work : work + 3;
+	return runner->idle ? 0 : count_of_role(runner) > 1 ? work : work + 3;
 }
 
 /*
@@ -297,7 +320,7 @@ is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim)
 	int difference = price(runner) - price(victim);
 
 	if (difference == 0)
-		difference = standing_of_like(victim).all - standing_of_like(runner).all;
+		difference = count_of_role(victim) - count_of_role(runner);
 	if (difference == 0)
 		return (runner->since < victim->since) !=
 			   (!runner->idle && (runner->executor || runner->engaged));
@@ -310,7 +333,7 @@ is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim)
 static void
 hurry(RunnerSlot *runner, const Standing *mine)
 {
-	bool is_last = standing_of_like(runner).all == 0;
+	bool is_last = count_of_role(runner) == 0;
 	int grace = Max(ACTIVITY_GRACE_MS, is_last ? LAST_GRACE_TURNS * aion_turn_timeout : 0);
 	TimestampTz interrupted_at = GetCurrentTimestamp();
 

@@ -7,7 +7,7 @@ use AionTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('main', 'restart_after_crash = on', 'aion.max_runners = 4');
+my $node = new_node('main', 'restart_after_crash = on', 'aion.max_runners = 4', 'max_worker_processes = 20');
 install($node);
 my @alice = (connstr => $node->connstr('postgres') . ' user=alice');
 sub as_alice { return $node->safe_psql('postgres', $_[0], @alice) }
@@ -220,6 +220,23 @@ wait_for(status('fourth'), 'completed', 'the activity of a fourth owner is execu
 is($node->safe_psql('postgres', q{SELECT xmin FROM aion._task WHERE activity = 'endless' ORDER BY run_key LIMIT 1}), $first, 'and the one that was begun first goes on');
 $node->safe_psql('postgres', q{SELECT count(aion.terminate_workflow('endless ' || i)) FROM generate_series(1, 3) i});
 wait_for(executing(), '0', 'all are stopped');
+
+# The executors that one role has in several databases are none of them its last: another role waits for one no longer than if all were in one.
+$node->append_conf('postgresql.conf', q{aion.turn_timeout = '1 h'});
+$node->reload;
+for my $database (map { "copy$_" } 1 .. 3)
+{
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	install($node, $database);
+	$node->safe_psql($database, q{CREATE FUNCTION endless() RETURNS text LANGUAGE sql AS $$ SELECT pg_sleep(100000)::text $$;
+		CREATE FUNCTION one() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('endless') $$;
+		SELECT aion.register_activity('endless', 'endless()', mode => 'background'), aion.register_workflow('one', 'one()'), aion.start_workflow('one', workflow_id => 'endless')},
+		connstr => $node->connstr($database) . ' user=alice');
+	ok($node->poll_query_until($database, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'aion executor' AND wait_event = 'PgSleep'}), "an activity in $database is executed");
+}
+$node->safe_psql('postgres', q{SELECT aion.start_workflow('one', '{"activity": "short"}', workflow_id => 'beside three')}, connstr => $node->connstr('postgres') . ' user=fourth');
+wait_for(status('beside three'), 'completed', 'the activity of another role is executed');
+$node->safe_psql($_, q{SELECT aion.terminate_workflow('endless')}) for map { "copy$_" } 1 .. 3;
 
 is($node->safe_psql('postgres', 'SELECT * FROM aion.check_integrity()'), '', 'nothing is amiss');
 wait_for('SELECT count(*) FROM aion._task', '0', 'no task is left');
