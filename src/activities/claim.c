@@ -33,23 +33,24 @@
 #define LEVEL(first, last) "t.priority = " first " AND t.next_attempt_at >= " last
 #define RANGE(first, last) "t.priority BETWEEN " first " AND " last
 
+/* What may be claimed now; owners: the parameter that ROOM_FOR_KEY counts by. */
+#define CLAIMABLE(whose, range, owners)                                                            \
+	" FROM aion._task t JOIN aion._run r USING (run_key)"                                          \
+	" WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2 AND " whose      \
+	" AND " range " AND (t.close_by IS NULL OR t.close_by > $2)"                                   \
+	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)" ROOM_FOR_KEY(                  \
+		owners) " AND r.blocked IS DISTINCT FROM 'quarantined' AND r.status <> 'paused'"
+
 #define LOCK_WAITING(whose, range)                                                                 \
 	"SELECT " TASK_COLUMNS ", r.workflow_id, r.run_id,"                                            \
 	" (SELECT e.attributes -> 'input' FROM aion._event e"                                          \
-	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details"               \
-	" FROM aion._task t JOIN aion._run r USING (run_key)"                                          \
-	" WHERE t.task_queue = $1 AND t.state = 'waiting' AND t.next_attempt_at <= $2 AND " whose      \
-	" AND " range " AND ($8 IS NULL OR t.activity = ANY ($8))"                                     \
-	" AND (t.close_by IS NULL OR t.close_by > $2)"                                                 \
-	" AND (t.start_by IS NULL OR t.start_by > $2 OR t.attempt > 0)" ROOM_FOR_KEY(                  \
-		"$12") " AND ($7 IS NULL OR t.run_key = ANY ($7))"                                         \
-			   " AND r.blocked IS DISTINCT FROM 'quarantined' AND r.status <> 'paused'"            \
-			   " ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"                \
-			   " LIMIT $6 FOR UPDATE OF t SKIP LOCKED"
+	" WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq), t.heartbeat_details" CLAIMABLE(    \
+		whose, range, "$12") " AND ($8 IS NULL OR t.activity = ANY ($8))"                          \
+							 " AND ($7 IS NULL OR t.run_key = ANY ($7))"                           \
+							 " ORDER BY t.priority DESC, t.next_attempt_at, t.run_key, t.ordinal"  \
+							 " LIMIT $6 FOR UPDATE OF t SKIP LOCKED"
 
-#define FIND_WAITING(whose, range)                                                                 \
-	"SELECT FROM aion._task t WHERE t.task_queue = $1 AND t.state = 'waiting'"                     \
-	" AND t.next_attempt_at <= $2 AND " whose " AND " range ROOM_FOR_KEY("$9") " LIMIT 1"
+#define FIND_WAITING(whose, range) "SELECT" CLAIMABLE(whose, range, "$9") " LIMIT 1"
 
 #define WORKERS "NOT t.background AND ($4 OR t.owner_key = ANY ($3))"
 #define BACKGROUND(owner)                                                                          \

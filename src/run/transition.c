@@ -117,11 +117,16 @@ aion_run_note_crash(int64 run_key)
 void
 aion_run_unblock(Run *run)
 {
+	bool was_quarantined;
+
 	if (run->status != RUN_BLOCKED)
 		return;
+	was_quarantined = strcmp(run->blocked, BLOCKED_QUARANTINED) == 0;
 	aion_recorder_append(run->history, EVENT_WORKFLOW_UNBLOCKED, NULL, NULL);
 	set_status(run, RUN_RUNNING);
 	run->blocked = NULL;
+	if (was_quarantined)
+		aion_primitives_resume(run);
 }
 
 /*

@@ -111,6 +111,9 @@ SELECT aion.complete_activity(task_token, '"done"') FROM held WHERE workflow_id 
 SELECT aion.fail_activity(task_token, 'try again', retry_after => '0') FROM held WHERE workflow_id = 'b';
 CALL aion.drive();
 SELECT count(*) FROM aion.poll_activities('{default}', 'w', max_tasks => 10);
+SELECT clock_timestamp() AS before \gset
+CALL aion.wait_for_tasks('{default}', '50 ms');
+SELECT clock_timestamp() - :'before' >= '50 ms' AS "a worker waits in vain";
 SELECT workflow_id, status, max(h.event_type) FILTER (WHERE h.seq = w.history_events) AS last
 	FROM aion.workflow_run w JOIN aion.history_event h USING (run_key, workflow_id) GROUP BY 1, 2 ORDER BY 1;
 :sound

@@ -37,8 +37,17 @@ $node->safe_psql('postgres', q{
 	SELECT aion.register_workflow('sleepy', 'bob.sleepy()');
 	SELECT aion.start_workflow('sleepy', workflow_id => 'nap')});
 $node->safe_psql('postgres', q{
-	CREATE FUNCTION bad() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM aion.run('act', jsonb_build_object('who', 'bad', 'step', 1)); RETURN aion.run('crash'); END $$;
-	SELECT aion.register_activity('crash', 'crash()');
+	CREATE FUNCTION aside() RETURNS text LANGUAGE sql AS $$ SELECT 'done aside' $$;
+	CREATE FUNCTION bad() RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE
+		aside aion.handle := aion.start_activity('aside');
+	BEGIN
+		PERFORM aion.sleep('1 ms');
+		PERFORM aion.run('act', jsonb_build_object('who', 'bad', 'step', 1));
+		PERFORM aion.run('crash');
+		RETURN aion.await(aside);
+	END $$;
+	SELECT aion.register_activity('crash', 'crash()'), aion.register_activity('aside', 'aside()', mode => 'background', task_queue => 'held'), aion.pause_task_queue('held');
 	SELECT aion.register_workflow('bad', 'bad()');
 	SELECT aion.start_workflow('steps', '{"n": 100}', workflow_id => 'w' || i) FROM generate_series(1, 12) i;
 	SELECT aion.start_workflow('bad', workflow_id => 'bad')}, @alice);
@@ -62,9 +71,9 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.history_event WHERE 
 is(() = slurp_file($node->logfile) =~ /aion runner.*was terminated by signal 11/g, 3, 'three crashes were enough');
 is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT (who, step)) FROM alice.effect}), '1200|1200', 'every effect is there once, and none of the bad one');
 like($node->safe_psql('postgres', q{SELECT attributes #>> '{detail,message}' FROM aion.history('bad') WHERE event_type = 'WorkflowBlocked'}), qr/crashed/, 'its history says why');
-$node->safe_psql('postgres', q{INSERT INTO alice.harmless VALUES ('x'); SELECT aion.register_activity('crash', 'crash()')}, @alice);
+$node->safe_psql('postgres', q{INSERT INTO alice.harmless VALUES ('x'); SELECT aion.resume_task_queue('held'), aion.register_activity('crash', 'crash()')}, @alice);
 $node->safe_psql('postgres', 'SELECT pg_sleep(0.3)');
-is($node->safe_psql('postgres', q{SELECT status FROM aion.workflow_run WHERE workflow_id = 'bad'}), 'blocked', 'it does not go on by itself');
+is($node->safe_psql('postgres', q{SELECT status, (SELECT state FROM aion.activity_task) FROM aion.workflow_run WHERE workflow_id = 'bad'}), 'blocked|waiting', 'it does not go on by itself, nor does its activity');
 $node->safe_psql('postgres', q{SELECT aion.set_workflow_version('bad')}, @alice);
 wait_until($node, 'but when it is released', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'bad'});
 
@@ -85,7 +94,7 @@ $node->safe_psql('postgres', q{SELECT aion.trigger_schedule('bad')}, @alice);
 $node->safe_psql('postgres', 'SELECT pg_sleep(0.3)');
 is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE state = 'pending') FROM aion.schedule_tick}), '2|2', 'and starts nothing that it is asked for');
 all_sound($node, 'meanwhile');
-$node->safe_psql('postgres', q{INSERT INTO alice.harmless VALUES ('x'); SELECT aion.resume_schedule('bad')}, @alice);
+$node->safe_psql('postgres', q{INSERT INTO alice.harmless VALUES ('x'); SELECT aion.resume_task_queue('held'), aion.resume_schedule('bad')}, @alice);
 wait_until($node, 'but when it is resumed', q{SELECT count(*) = 2 FROM aion.workflow_run WHERE workflow_id ~ '^bad/' AND status = 'completed'});
 is($node->safe_psql('postgres', q{SELECT state, reason IS NULL, runs FROM aion.schedule}), 'active|t|2', 'and then it is what it was');
 
