@@ -10,6 +10,24 @@ COMMENT ON FUNCTION aion.register_activity(text, regprocedure, text, text, jsonb
 	interval, interval, interval, text)
 	IS 'makes a function an activity that workflow code can run by name';
 
+CREATE OR REPLACE FUNCTION aion.unregister_activity(name text) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_unregister_activity';
+COMMENT ON FUNCTION aion.unregister_activity(text)
+	IS 'removes a registered activity; runs that ask for it from then on are blocked until it is registered again';
+
+CREATE OR REPLACE VIEW aion.activity WITH (security_barrier) AS
+	SELECT a.name, o.name AS owner, a.handler, a.mode, a.task_queue, a.policy - 'task_queue' AS options, a.settings
+	FROM aion._activity a JOIN aion._owner o USING (owner_key)
+	WHERE a.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
+COMMENT ON VIEW aion.activity IS 'registered activities';
+COMMENT ON COLUMN aion.activity.name IS 'name by which workflow code asks for it';
+COMMENT ON COLUMN aion.activity.owner IS 'role that registered it';
+COMMENT ON COLUMN aion.activity.handler IS 'function that it calls; null if workers execute it';
+COMMENT ON COLUMN aion.activity.mode IS 'inline, background or external';
+COMMENT ON COLUMN aion.activity.task_queue IS 'task queue from which executors or workers claim it';
+COMMENT ON COLUMN aion.activity.options IS 'retry, timeouts and on_cancel, where its registration named them';
+COMMENT ON COLUMN aion.activity.settings IS 'settings of the session that registered it, under which its function is executed';
+
 CREATE OR REPLACE FUNCTION aion.run(activity text, input jsonb DEFAULT '{}',
 	options jsonb DEFAULT NULL) RETURNS jsonb
 	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_run';

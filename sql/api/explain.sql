@@ -114,6 +114,16 @@ CREATE OR REPLACE FUNCTION aion._explain_history(run_key bigint, since timestamp
 $$;
 COMMENT ON FUNCTION aion._explain_history(bigint, timestamptz, boolean) IS 'the history of a run as lines, with what repeats left out unless all is to be shown';
 
+CREATE OR REPLACE FUNCTION aion._explain_process(run_key bigint, worker text DEFAULT NULL) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT min(concat(coalesce(_explain_process.worker, 'process ' || s.pid), ', which waits for a lock that ' || (
+			SELECT string_agg(CASE b.pid WHEN 0 THEN 'a prepared transaction' ELSE concat('process ', b.pid, ' of ' || a.usename) END, ' and ')
+			FROM unnest(s.blocked_by) b(pid) LEFT JOIN pg_stat_activity a ON a.pid = b.pid) || ' holds'))
+		FROM aion.stat_runner s JOIN aion.workflow_run w USING (workflow_id)
+		WHERE w.run_key = _explain_process.run_key AND w.closed_at IS NULL AND (_explain_process.worker IS NULL OR _explain_process.worker ~ ('\m' || s.pid || '\M'))
+$$;
+COMMENT ON FUNCTION aion._explain_process(bigint, text) IS 'the process that executes a run, or an activity of it in the background, and what holds it up; null if there is none';
+
 CREATE OR REPLACE FUNCTION aion._explain_activities(run_key bigint) RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres SET datestyle = iso AS $$
 	WITH awaited AS (SELECT key, pollers FROM aion.pending_await p WHERE p.run_key = _explain_activities.run_key AND p.awaiting = 'activity'),
@@ -130,7 +140,8 @@ CREATE OR REPLACE FUNCTION aion._explain_activities(run_key bigint) RETURNS SETO
 		FROM task GROUP BY 1, 2, 3, 4)
 	SELECT format('waiting for %s in queue %s: ', CASE count WHEN 1 THEN 'activity ' || activity ELSE count || ' activities ' || activity END, task_queue)
 		|| CASE state
-			WHEN 'claimed' THEN concat_ws(', ', CASE WHEN count > 1 THEN 'being executed' ELSE format('attempt %s is executed by %s', attempt, worker) END,
+			WHEN 'claimed' THEN concat_ws(', ', CASE WHEN count > 1 THEN 'being executed' ELSE format('attempt %s is executed by %s', attempt,
+						coalesce(CASE WHEN background THEN aion._explain_process(_explain_activities.run_key, worker) END, worker)) END,
 				'given up at ' || date_trunc('second', attempt_by))
 			WHEN 'delayed' THEN concat_ws(': ', format('attempt %s begins at %s', attempt + 1, date_trunc('second', next_attempt_at)), 'the last one failed', message)
 			WHEN 'settled' THEN 'executed, and not yet recorded'
@@ -149,7 +160,8 @@ COMMENT ON FUNCTION aion._explain_activities(bigint) IS 'the activities that a r
 CREATE OR REPLACE FUNCTION aion._explain_await(run_key bigint, awaiting text, key text, since timestamptz, until timestamptz) RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres SET datestyle = iso AS $$
 	SELECT CASE awaiting
-		WHEN 'turn' THEN format('waiting for a turn since %s, or in one', date_trunc('second', since))
+		WHEN 'turn' THEN coalesce('in a turn, executed by ' || aion._explain_process(_explain_await.run_key),
+			format('waiting for a turn since %s, or in one', date_trunc('second', since)))
 		WHEN 'retry' THEN format('waiting until %s, after %s because of the server; its log says why', until, _explain_await.key)
 		WHEN 'child' THEN concat_ws(' ', 'waiting for child', _explain_await.key || coalesce(', ' || (SELECT concat_ws(', ', w.workflow_type, w.status)
 			FROM aion.workflow_run w WHERE w.workflow_id = _explain_await.key ORDER BY w.closed_at DESC, w.run_key DESC LIMIT 1), ''))

@@ -11,6 +11,10 @@ CREATE OR REPLACE FUNCTION aion._stat_runner(OUT pid int, OUT owner_key int, OUT
 	RETURNS SETOF record LANGUAGE c ROWS 4 AS 'MODULE_PATHNAME', 'aion_stat_runner';
 COMMENT ON FUNCTION aion._stat_runner() IS 'the runners of this database';
 
+CREATE OR REPLACE FUNCTION aion._executing(OUT pid int, OUT run_key bigint)
+	RETURNS SETOF record LANGUAGE c ROWS 4 AS 'MODULE_PATHNAME', 'aion_executing';
+COMMENT ON FUNCTION aion._executing() IS 'the runs that processes of this database execute';
+
 CREATE OR REPLACE FUNCTION aion._stat_workers(OUT databases int, OUT needed int, OUT available int,
 	OUT unserved oid[], OUT unserved_count int, OUT refused boolean) RETURNS SETOF record
 	LANGUAGE c ROWS 1 AS 'MODULE_PATHNAME', 'aion_stat_workers';
@@ -35,8 +39,10 @@ COMMENT ON COLUMN aion.stat_engine.unlogged_incidents IS 'number of messages tha
 COMMENT ON COLUMN aion.stat_engine.divergences IS 'how often workflow code has read what differs from one execution to the next in this server since it began, where aion.determinism is warn';
 
 CREATE OR REPLACE VIEW aion.stat_runner WITH (security_barrier) AS
-	SELECT s.pid, o.name AS owner, s.state, s.since, s.queued, s.batches, s.runs
+	SELECT s.pid, o.name AS owner, s.state, s.since, s.queued, s.batches, s.runs, r.workflow_id,
+		CASE WHEN r.workflow_id IS NOT NULL THEN nullif(pg_catalog.pg_blocking_pids(s.pid), '{}') END AS blocked_by
 	FROM aion._stat_runner() s JOIN aion._owner o USING (owner_key)
+		LEFT JOIN (aion._executing() x JOIN aion._run r USING (run_key)) ON x.pid = s.pid AND r.owner_key = s.owner_key
 	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.stat_runner IS 'the runners of this database: the owners that they serve, and what they have done since they began';
 COMMENT ON COLUMN aion.stat_runner.pid IS 'process';
@@ -46,6 +52,8 @@ COMMENT ON COLUMN aion.stat_runner.since IS 'when the runner last began or ended
 COMMENT ON COLUMN aion.stat_runner.queued IS 'number of runs that it was told of and has not looked at';
 COMMENT ON COLUMN aion.stat_runner.batches IS 'number of transactions since it began';
 COMMENT ON COLUMN aion.stat_runner.runs IS 'number of turns since it began';
+COMMENT ON COLUMN aion.stat_runner.workflow_id IS 'workflow whose turn or activity it executes';
+COMMENT ON COLUMN aion.stat_runner.blocked_by IS 'processes that hold, or wait earlier for, a lock that it waits for while it executes that workflow';
 
 CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT detail text, OUT hint text)
 	RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off AS $$

@@ -27,7 +27,6 @@
 #include "code/failure.h"
 #include "primitives/primitives.h"
 #include "run/due.h"
-#include "shared/inflight.h"
 #include "shared/interruption.h"
 #include "shared/wakeup.h"
 #include "shared/worker_slots.h"
@@ -195,11 +194,11 @@ background_execute(void)
 	error_context_stack = &context;
 	pgstat_report_activity(STATE_RUNNING, psprintf("executing activity \"%s\" of workflow \"%s\"",
 												   claim->task.activity, claim->workflow_id));
-	aion_inflight_note(claim->task.run_key);
+	aion_worker_slots_execute(claim->task.run_key);
 	aion_worker_slots_begin_task(claim->task.run_key, claim->task.ordinal);
 	attempt(claim);
 	aion_worker_slots_end_task();
-	aion_inflight_note(0);
+	aion_worker_slots_execute(0);
 	error_context_stack = context.previous;
 }
 

@@ -41,6 +41,8 @@ static Statement update_activity =
 			  "UPDATE aion._activity SET owner_key = $2, handler = $3, mode = $4, task_queue = $5,"
 			  " policy = $6, settings = $7 WHERE name = $1",
 			  TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID);
+static Statement delete_activity =
+	STATEMENT(DELETE, "DELETE FROM aion._activity WHERE name = $1", TEXTOID);
 
 static const char *const mode_words[] = {
 	[MODE_INLINE] = "inline", [MODE_BACKGROUND] = "background", [MODE_EXTERNAL] = "external"};
@@ -252,6 +254,7 @@ check_policy(const Policy *policy, ActivityMode mode)
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_register_activity);
+PG_FUNCTION_INFO_V1(aion_unregister_activity);
 
 /*
  * register_activity(name, handler, mode, task_queue, ...)
@@ -306,6 +309,34 @@ aion_register_activity(PG_FUNCTION_ARGS)
 	}
 	aion_registry_changed(&registrations);
 	aion_deploy_wake_blocked(role, true);
+	aion_authority_drop(&authority);
+	PG_RETURN_VOID();
+}
+
+/*
+ * unregister_activity(name)
+ *
+ * What was handed over stays in its queue: workers execute it, and executors do when it is
+ * registered again.
+ */
+Datum
+aion_unregister_activity(PG_FUNCTION_ARGS)
+{
+	char *name = aion_activity_name(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
+	NullableDatum args[] = {aion_arg_text(name)};
+	Oid role = GetUserId();
+	Authority authority;
+	Rows rows;
+
+	aion_guard_client_call("aion.unregister_activity");
+	aion_authority_assume(&authority);
+	rows = aion_statement_execute(&lock_activity, args);
+	if (rows.count == 0)
+		ereport(ERROR, (errcode(ERRCODE_UNKNOWN_ACTIVITY),
+						errmsg("activity \"%s\" is not registered", name)));
+	(void) aion_owner_of_name(role, aion_row_int32(rows, 0, 1), "activity", name);
+	(void) aion_statement_execute(&delete_activity, args);
+	aion_registry_changed(&registrations);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }

@@ -22,7 +22,6 @@
 #include "guc.h"
 #include "run/primitive.h"
 #include "shared/board.h"
-#include "shared/inflight.h"
 #include "shared/worker_slots.h"
 #include "support/crash_point.h"
 #include "support/extension.h"
@@ -104,7 +103,7 @@ executor_work(bool recover, TimestampTz *again)
 	{
 		failed = true;
 		aion_worker_slots_end_task();
-		aion_inflight_note(0);
+		aion_worker_slots_execute(0);
 		aion_process_fail_work(NULL);
 	}
 	PG_END_TRY();

@@ -21,12 +21,49 @@
 #include "shared/worker_slots.h"
 #include "support/extension.h"
 
+static int visible_owners(Datum **owners);
+static bool next_visible(int *slot, const Datum *owners, int count, WorkerSlotView *runner);
 static void put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
+/*
+ * Finds the owners whose rows the caller may see.
+ */
+static int
+visible_owners(Datum **owners)
+{
+	Oid user = GetUserId();
+	Authority authority;
+	int count;
+
+	aion_authority_assume_to_read(&authority);
+	deconstruct_array(DatumGetArrayTypeP(aion_owner_visible(user, false)), INT4OID, sizeof(int32),
+					  true, TYPALIGN_INT, owners, NULL, &count);
+	aion_authority_drop(&authority);
+	return count;
+}
+
+/*
+ * Describes the next process of this database that works for one of these owners.
+ */
+static bool
+next_visible(int *slot, const Datum *owners, int count, WorkerSlotView *runner)
+{
+	while (aion_worker_slots_runner((*slot)++, runner))
+	{
+		for (int k = 0; k < count && runner->database == MyDatabaseId; k++)
+		{
+			if (DatumGetInt32(owners[k]) == runner->owner_key)
+				return true;
+		}
+	}
+	return false;
+}
 
 /* Functions that SQL calls. */
 
 PG_FUNCTION_INFO_V1(aion_stat_engine);
 PG_FUNCTION_INFO_V1(aion_stat_runner);
+PG_FUNCTION_INFO_V1(aion_executing);
 PG_FUNCTION_INFO_V1(aion_stat_workers);
 PG_FUNCTION_INFO_V1(aion_incidents);
 
@@ -80,29 +117,41 @@ aion_stat_engine(PG_FUNCTION_ARGS)
 Datum
 aion_stat_runner(PG_FUNCTION_ARGS)
 {
-	Oid user = GetUserId();
 	WorkerSlotView runner;
-	Authority authority;
 	Datum *owners;
-	int owner_count;
+	int count = visible_owners(&owners);
 
 	InitMaterializedSRF(fcinfo, 0);
-	aion_authority_assume_to_read(&authority);
-	deconstruct_array(DatumGetArrayTypeP(aion_owner_visible(user, false)), INT4OID, sizeof(int32),
-					  true, TYPALIGN_INT, &owners, NULL, &owner_count);
-	aion_authority_drop(&authority);
-	for (int slot = 0; aion_worker_slots_runner(slot, &runner); slot++)
+	for (int slot = 0; next_visible(&slot, owners, count, &runner);)
 	{
 		Datum values[] = {Int32GetDatum(runner.pid),		 Int32GetDatum(runner.owner_key),
 						  CStringGetTextDatum(runner.state), TimestampTzGetDatum(runner.since),
 						  Int32GetDatum(runner.queued),		 Int64GetDatum((int64) runner.batches),
 						  Int64GetDatum((int64) runner.runs)};
 		bool nulls[lengthof(values)] = {runner.pid == 0};
-		bool seen = false;
 
-		for (int k = 0; k < owner_count; k++)
-			seen = seen || DatumGetInt32(owners[k]) == runner.owner_key;
-		if (seen && runner.database == MyDatabaseId)
+		put_row(fcinfo, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * _executing() -> set of (pid, run_key), of the same owners
+ */
+Datum
+aion_executing(PG_FUNCTION_ARGS)
+{
+	WorkerSlotView runner;
+	Datum *owners;
+	int count = visible_owners(&owners);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int slot = 0; next_visible(&slot, owners, count, &runner);)
+	{
+		Datum values[] = {Int32GetDatum(runner.pid), Int64GetDatum(runner.executing)};
+		bool nulls[lengthof(values)] = {false};
+
+		if (runner.pid != 0 && runner.executing != 0)
 			put_row(fcinfo, values, nulls);
 	}
 	return (Datum) 0;

@@ -518,7 +518,7 @@ try_errand(int64 key)
 		if (!done)
 			claimed = aion_primitives_claim_errand(self.owner_key, &key, 1, NULL, 0, &errands);
 		aion_authority_drop(&authority);
-		aion_inflight_note(key);
+		aion_worker_slots_execute(key);
 		aion_advance_watch_exit();
 		aion_interruption_watch(LOCK_WAIT_MS, 0);
 		(void) aion_interruption_begin(INTERRUPTION_NO_RUN);
@@ -589,7 +589,7 @@ runner_end_watch(void)
 	(void) aion_interruption_begin(0);
 	aion_interruption_watch(0, 0);
 	aion_interruption_hold(NULL, 0);
-	aion_inflight_note(0);
+	aion_worker_slots_execute(0);
 }
 
 /*
@@ -688,9 +688,9 @@ static void
 execute_share(Run *run, Budget *budget)
 {
 	budget->gave_up_waiting = budget->was_slow = false;
-	aion_inflight_note(run->run_key);
+	aion_worker_slots_execute(run->run_key);
 	aion_run_advance(run, budget);
-	aion_inflight_note(0);
+	aion_worker_slots_execute(0);
 	if (budget->was_slow || (!budget->sharing && !budget->gave_up_waiting))
 		note_slow(run->version_key, budget->was_slow || took_long(budget));
 	if (budget->gave_up_waiting && !budget->was_slow)

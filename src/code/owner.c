@@ -355,7 +355,7 @@ aion_owner_of_name(Oid role, int32 owner_key, const char *kind, const char *name
 		return aion_owner_key(role);
 	ereport(ERROR, (errcode(ERRCODE_NAME_IN_USE),
 					errmsg("%s \"%s\" was registered by another role", kind, name),
-					errhint("Only members of that role can register it again.")));
+					errhint("Only members of that role can change it.")));
 }
 
 /*

@@ -56,6 +56,7 @@ typedef struct RunnerSlot
 	bool task_stopped; /* it is not wanted any more */
 	bool engaged;	   /* with a run that may take long: other runners take the rest */
 	bool scan;		   /* it must look at the table, or has not seen the latest */
+	int64 executing;   /* a run, or an errand; read as a hint */
 	uint64 batches;
 	uint64 runs_executed;
 	uint32 first_run;

@@ -421,6 +421,17 @@ aion_worker_slots_begin_idle(bool limited)
 }
 
 /*
+ * Notes which run or errand this process executes, also for the time after a crash.
+ */
+void
+aion_worker_slots_execute(int64 key)
+{
+	if (own_runner != NULL)
+		own_runner->executing = key;
+	aion_inflight_note(key);
+}
+
+/*
  * Says which task this process executes, so that it can be stopped.
  */
 void
@@ -473,6 +484,7 @@ aion_worker_slots_runner(int slot, WorkerSlotView *runner)
 							   .owner_key = found->owner_key,
 							   .since = found->since,
 							   .queued = (int) found->run_count,
+							   .executing = found->executing,
 							   .batches = found->batches,
 							   .runs = found->runs_executed};
 	runner->state = found->process < 0			? "starting"

@@ -46,6 +46,7 @@ extern bool aion_worker_slots_retire(void);
 extern bool aion_worker_slots_look(bool *recover);
 extern bool aion_worker_slots_begin_idle(bool limited);
 extern void aion_worker_slots_end_idle(void);
+extern void aion_worker_slots_execute(int64 key); /* 0: nothing */
 extern void aion_worker_slots_begin_task(int64 run_key, int32 ordinal);
 extern void aion_worker_slots_end_task(void);
 
@@ -64,6 +65,7 @@ typedef struct WorkerSlotView
 	const char *state;
 	TimestampTz since;
 	int queued;
+	int64 executing; /* a run, or an errand; 0: nothing */
 	uint64 batches;
 	uint64 runs;
 } WorkerSlotView;

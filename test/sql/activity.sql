@@ -426,6 +426,35 @@ SELECT pg_sleep(0.3);
 CALL aion.drive();
 SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'trusting';
 
+-- Registered activities are listed for those who see their owner, and unregistered by its members. Runs that ask for one later wait until it is back.
+SELECT name, owner, handler, mode, task_queue, options FROM aion.activity WHERE name IN ('away', 'look', 'squatted') ORDER BY 1;
+SELECT aion.register_activity('aside', 'look()', mode => 'background', retry => '{"max_attempts": 2}', task_queue => 'slow', on_cancel => 'wait');
+SELECT name, owner, handler, mode, task_queue, options, settings ? 'search_path' AS has_settings FROM aion.activity WHERE name = 'aside';
+CREATE FUNCTION asides() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.await(aion.start_activity('aside')) || aion.run('away'); END $$;
+SELECT aion.register_workflow('asides', 'asides()') IS NOT NULL AS registered;
+SET SESSION AUTHORIZATION activity_other;
+SELECT name FROM aion.activity ORDER BY 1;
+SELECT aion.unregister_activity('aside');
+SET SESSION AUTHORIZATION activity_user;
+SELECT aion.unregister_activity('no such');
+SELECT aion.unregister_activity(NULL);
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL AS begun;
+SELECT aion.start_workflow('asides', workflow_id => 'asides');
+SELECT aion.pause_task_queue('slow');
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT aion.unregister_activity('aside'), aion.unregister_activity('away');
+SELECT aion.resume_task_queue('slow');
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'asides';
+SELECT aion.register_activity('aside', 'look()', mode => 'background', task_queue => 'slow');
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT status, blocked FROM aion.workflow_run WHERE workflow_id = 'asides';
+SELECT aion.register_activity('away', 'look()');
+SELECT aion_test.run_until_idle() > 0 AS ran;
+SELECT status, result FROM aion.workflow_run WHERE workflow_id = 'asides';
+ROLLBACK;
+
 -- What cannot be registered.
 CREATE PROCEDURE a_procedure() LANGUAGE sql AS '';
 CREATE FUNCTION a_definer() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';

@@ -231,6 +231,7 @@ my $claims = session($single, 'alice');
 say_to($claims, "BEGIN; SELECT aion.start_workflow('sleeps', workflow_id => 'held'); SELECT 'is held';\n", qr/is held/);
 $single->safe_psql('postgres', q{SELECT aion.start_workflow('waits', workflow_id => 'waits')}, @alice);
 wait_until($single, 'a run waits for a lock', q{SELECT sum(batches) > 5 FROM aion.stat_runner});
+wait_until($single, 'and explain() says who holds it', qq{SELECT count(*) = 1 FROM aion.explain('waits') e WHERE e ~ 'in a turn, executed by process [0-9]+, which waits for a lock that process $claims->{pid} of alice holds'});
 $single->safe_psql('postgres', q{SELECT aion.start_workflow('sleeps', workflow_id => 'sleeps'), aion.start_workflow('sleeps', workflow_id => 'later', start_at => now() + interval '0.3 s'), aion.signal_workflow('hears', 's')}, @alice);
 wait_until($single, 'others of its owner go on', q{SELECT count(*) = 3 FROM aion.workflow_run WHERE status = 'completed' AND workflow_id IN ('sleeps', 'later', 'hears')});
 is($single->safe_psql('postgres', q{SELECT status FROM aion.workflow_run WHERE workflow_id = 'waits'}), 'running', 'while it waits');
