@@ -47,7 +47,7 @@ CREATE OR REPLACE VIEW aion.stat_runner WITH (security_barrier) AS
 COMMENT ON VIEW aion.stat_runner IS 'the runners of this database: the owners that they serve, and what they have done since they began';
 COMMENT ON COLUMN aion.stat_runner.pid IS 'process';
 COMMENT ON COLUMN aion.stat_runner.owner IS 'role whose runs it executes';
-COMMENT ON COLUMN aion.stat_runner.state IS 'starting, idle (has nothing to do), active (looks for runs), engaged (executes runs), executing (an activity in the background), leaving, or stuck (its code does not end when it is told to; another process takes its place)';
+COMMENT ON COLUMN aion.stat_runner.state IS 'starting, idle (has nothing to do), active (looks for runs), engaged (executes runs), executing (an activity in the background), leaving, or stuck (its code cannot be interrupted, or does not end when it is told to; another process takes its place where that is wanted)';
 COMMENT ON COLUMN aion.stat_runner.since IS 'when the runner last began or ended work';
 COMMENT ON COLUMN aion.stat_runner.queued IS 'number of runs that it was told of and has not looked at';
 COMMENT ON COLUMN aion.stat_runner.batches IS 'number of transactions since it began';
@@ -71,10 +71,11 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 		c AS (SELECT * FROM aion._missing_bells()),
 		p AS (SELECT w.*, (SELECT string_agg(quote_ident(d.datname), ', ' ORDER BY d.datname) FROM pg_database d WHERE d.oid = ANY (w.unserved)) AS names
 			FROM aion._stat_workers() w),
+		d AS (SELECT count(*) AS stuck FROM aion.stat_runner r WHERE r.state = 'stuck'),
 		s AS (SELECT count(*) AS stopped FROM aion.schedule s WHERE s.reason IS NOT NULL),
 		b AS (SELECT count(*) AS blocked FROM aion.workflow_run w WHERE w.status = 'blocked')
 	SELECT v."check", v.ok, v.detail, CASE WHEN NOT v.ok THEN v.hint END
-	FROM e, t, l, q, b, c, p, s, x, pg_extension ext, LATERAL (VALUES
+	FROM e, t, l, q, b, c, d, p, s, x, pg_extension ext, LATERAL (VALUES
 		('preload', e.preloaded, CASE WHEN e.preloaded THEN 'the library is preloaded' ELSE 'the library is not preloaded' END,
 			'Add aion to shared_preload_libraries and restart the server; until then use CALL aion.drive().'),
 		('version', e.library_version = ext.extversion, format('library %s, extension %s', e.library_version, ext.extversion),
@@ -86,8 +87,10 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 			CASE WHEN e.max_runners = 0 THEN 'aion.max_runners is 0.' ELSE 'See the server''s log.' END),
 		('scheduler', e.scheduler_pid IS NOT NULL OR pg_is_in_recovery(), coalesce('process ' || e.scheduler_pid, 'no process'),
 			'See the server''s log; max_worker_processes may be too small.'),
-		('runners', e.max_runners > 0, format('%s here, at most %s in this server', e.runners, e.max_runners),
-			'Set aion.max_runners and restart the server.'),
+		('runners', e.max_runners > 0 AND d.stuck = 0, concat_ws(', ', format('%s here, at most %s in this server', e.runners, e.max_runners),
+				CASE WHEN d.stuck > 0 THEN format('%s in code that cannot be interrupted', d.stuck) END),
+			CASE WHEN e.max_runners = 0 THEN 'Set aion.max_runners and restart the server.'
+				ELSE 'See which workflows they execute in aion.stat_runner, and give their code an end; meanwhile other processes take their place.' END),
 		('workers', p.needed <= p.available AND p.unserved_count = 0 AND NOT p.refused, concat_ws(', ', format('%s of %s needed for databases with aion: %s', p.needed, p.available, p.databases),
 				CASE WHEN p.unserved_count > 0 THEN format('%s not served: %s', p.unserved_count, p.names) END,
 				CASE WHEN p.refused THEN 'in the last minute there was none for a runner here' END),

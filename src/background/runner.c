@@ -179,6 +179,8 @@ aion_runner_main(Datum argument)
 		if (aion_worker_slots_must_leave() || strcmp(aion_execution, execution) != 0 ||
 			is_too_large())
 			proc_exit(0); /* the scheduler decides whether to start another */
+		if (aion_worker_slots_was_relieved())
+			aion_worker_slots_disengage();
 		again = requeue_taken();
 		if (fill_queue() || alone_count > 0)
 		{

@@ -286,6 +286,7 @@ scheduler_look(void)
 			look_at_timers();
 			if (executing)
 				aion_retention_serve();
+			aion_worker_slots_relieve();
 			if (executing)
 				serve_owners(); /* else they stay on the board, and wake this process no more */
 			if (names_at <= GetCurrentTimestamp())

@@ -32,6 +32,7 @@
 static Board *board = NULL;
 
 static int count_slots(void);
+static int count_runner_slots(void);
 static Size runners_size(void);
 static Size board_memory_size(void);
 static void board_attach(void *memory, bool is_new, LWLock *lock);
@@ -359,6 +360,8 @@ aion_board_begin_rest(TimestampTz until, bool serves_owners)
 	slot = aion_board_database(MyDatabaseId);
 	rest = !slot->scan && slot->timer_count == 0 && (slot->owner_count == 0 || !serves_owners) &&
 		   !aion_hold_is_on(MyDatabaseId);
+	for (int i = 0; i < board->runner_count; i++)
+		rest = rest && !aion_board_must_relieve(&board->runners[i], MyDatabaseId);
 	if (rest)
 		slot->next_wake = until;
 	LWLockRelease(board->lock);
@@ -412,11 +415,22 @@ count_slots(void)
 	return Max(max_worker_processes - 2 - (max_logical_replication_workers > 0), 1) + 1;
 }
 
+/*
+ * Processes whose code cannot be interrupted are replaced, as long as the server has any left.
+ */
+static int
+count_runner_slots(void)
+{
+	return aion_max_runners == 0
+			   ? 0
+			   : Max(2 * aion_max_runners, Min(max_worker_processes, INFLIGHT_SLOTS));
+}
+
 static Size
 runners_size(void)
 {
 	return MAXALIGN(
-		add_size(offsetof(Board, runners), mul_size(2 * aion_max_runners, sizeof(RunnerSlot))));
+		add_size(offsetof(Board, runners), mul_size(count_runner_slots(), sizeof(RunnerSlot))));
 }
 
 static Size
@@ -433,7 +447,7 @@ board_attach(void *memory, bool is_new, LWLock *lock)
 		return;
 	board->lock = lock;
 	board->launcher = -1;
-	board->runner_count = 2 * aion_max_runners;
+	board->runner_count = count_runner_slots();
 	board->database_count = count_slots();
 	board->databases = (DatabaseSlot *) ((char *) board + runners_size());
 	if (aion_max_runners > 0)
@@ -495,6 +509,15 @@ aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key)
 {
 	return runner->database == database && runner->owner_key == owner_key && !runner->dismissed &&
 		   runner->executor;
+}
+
+/*
+ * Tells whether a runner cannot be interrupted, and holds up what it was told of.
+ */
+bool
+aion_board_must_relieve(const RunnerSlot *runner, Oid database)
+{
+	return runner->database == database && runner->deaf && !runner->engaged && !runner->executor;
 }
 
 /*

@@ -55,6 +55,8 @@ typedef struct RunnerSlot
 	int32 task_ordinal;
 	bool task_stopped; /* it is not wanted any more */
 	bool engaged;	   /* with a run that may take long: other runners take the rest */
+	bool deaf;		   /* what it executes cannot be interrupted; read as a hint */
+	bool relieved;	   /* engaged by the scheduler, because it is deaf */
 	bool scan;		   /* it must look at the table, or has not seen the latest */
 	int64 executing;   /* a run, or an errand; read as a hint */
 	uint64 batches;
@@ -108,6 +110,7 @@ extern bool aion_board_serves(const RunnerSlot *runner, Oid database, int32 owne
 extern int aion_board_give(Oid database, int32 owner_key, int64 run_key);
 extern void aion_board_want(DatabaseSlot *slot, BoardOwner owner);
 extern bool aion_board_executes(const RunnerSlot *runner, Oid database, int32 owner_key);
+extern bool aion_board_must_relieve(const RunnerSlot *runner, Oid database);
 extern void aion_board_stop(RunnerSlot *runner);
 extern void aion_board_reshare(Oid database, int32 owner_key);
 

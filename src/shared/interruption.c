@@ -14,6 +14,9 @@
  * other runs wait behind it: a watch of its own, which ticks in the engine's statements, too.  It
  * is no lock_timeout: code could take that error for an answer, and could change the setting.
  *
+ * Code that reaches no place where PostgreSQL lets itself be interrupted is deaf: nothing can end
+ * it.  Each tick asks for such a place, and the next one sees whether there was one.
+ *
  * Without shared memory (no shared_preload_libraries) the session waits for the turn's end.
  */
 #include "postgres.h"
@@ -36,6 +39,7 @@
 #define TICK_MS 20
 #define TICKS 8			/* at least, while it waits for a lock */
 #define GIVE_UP_MS 5000 /* after which a process of the engine ends */
+#define DEAF_MS 1000	/* after which the process is called deaf */
 
 typedef struct WantedSlots
 {
@@ -53,12 +57,16 @@ static volatile int most_waiting = 0;		/* ms for a lock, 0: no limit */
 static volatile int most_taking = 0;		/* ms for a share, 0: no limit */
 static volatile TimestampTz began = 0;
 static volatile TimestampTz noticed_at = 0;
+static volatile TimestampTz asked_at = 0; /* 0: nothing was asked */
+static volatile bool deaf = false;
 
 static Size interruption_memory_size(void);
 static void interruption_attach(void *memory, bool is_new, LWLock *lock);
 static void leave(int code, Datum argument);
 static bool is_held(int64 run_key);
 static void interruption_tick(void);
+static void listen(void);
+static void set_deaf(bool is_deaf);
 static Interruption find_cause(void);
 static bool waits_too_long(TimestampTz since);
 static bool is_over(TimestampTz since, int milliseconds);
@@ -143,7 +151,8 @@ aion_interruption_begin(int64 run_key)
 	if (noticed != INTERRUPTION_NONE)
 		QueryCancelPending = false;
 	noticed = INTERRUPTION_NONE;
-	noticed_at = 0;
+	noticed_at = asked_at = 0;
+	set_deaf(false);
 	began = GetCurrentTimestamp();
 	pg_compiler_barrier();
 	current = run_key;
@@ -212,6 +221,7 @@ interruption_tick(void)
 {
 	if (current == 0 || proc_exit_inprogress)
 		return;
+	listen();
 	if (!aion_interruption_look())
 		noticed = find_cause();
 	if (noticed == INTERRUPTION_NONE)
@@ -223,6 +233,31 @@ interruption_tick(void)
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);
+}
+
+/*
+ * Looks whether interrupts were processed since the last tick.
+ */
+static void
+listen(void)
+{
+	if (asked_at != 0 && InterruptPending)
+	{
+		if (is_over(asked_at, DEAF_MS))
+			set_deaf(true);
+		return;
+	}
+	set_deaf(false);
+	asked_at = GetCurrentTimestamp();
+	InterruptPending = true;
+}
+
+static void
+set_deaf(bool is_deaf)
+{
+	if (deaf != is_deaf)
+		aion_worker_slots_set_deaf(is_deaf);
+	deaf = is_deaf;
 }
 
 /*

@@ -15,9 +15,10 @@
  * one to owners that have no executor.  Where the only runner executes a turn that takes long,
  * there is room for one more.
  *
- * Code in some languages, or one long expression, cannot be interrupted.  A process that was told
- * to leave and does not react is stuck: another one takes its place, for an owner that has fewer
- * processes than the server may have, stuck ones included.
+ * Code in some languages, or one long expression, cannot be interrupted.  A process that executes
+ * such code, or was told to leave and does not react, is stuck where its slot is wanted: another
+ * one takes its place, for an owner that has fewer processes than the server may have, stuck ones
+ * included.  It counts where its owner asks for the slot of others.
  */
 #include "postgres.h"
 
@@ -42,6 +43,7 @@ typedef struct Standing
 	int of_role; /* what its role has in all databases, if it has one here */
 	Oid role;
 	int stuck;	 /* of both kinds; they are not among all */
+	int alike;	 /* all, and the stuck ones of this kind */
 	int free;	 /* to take work */
 	int limit;	 /* 0: none */
 	bool is_new; /* one has not posted its limit */
@@ -162,7 +164,7 @@ aion_room_make(BoardOwner owner)
 	soon = mine.is_new || mine.all == 0 || victim != NULL || (leaving && mine.free == 0);
 	if (!mine.is_new && (mine.all == 0 || victim != NULL))
 		board->call =
-			(Call){MyDatabaseId, owner, mine.all, TimestampTzPlusMilliseconds(now, CALL_MS)};
+			(Call){MyDatabaseId, owner, mine.alike, TimestampTzPlusMilliseconds(now, CALL_MS)};
 	LWLockRelease(board->lock);
 	return soon && (mine.limit <= 0 || mine.all < mine.limit);
 }
@@ -212,7 +214,10 @@ standing_of(Oid database, BoardOwner owner)
 
 		if (runner->database == database && runner->owner_key == owner.owner_key)
 			standing.stuck += aion_room_is_stuck(runner);
-		if (!is_like(runner, database, owner) || runner->dismissed)
+		if (!is_like(runner, database, owner))
+			continue;
+		standing.alike += !runner->dismissed || aion_room_is_stuck(runner);
+		if (runner->dismissed)
 			continue;
 		standing.all++;
 		standing.of_role = count_of_role(runner);
@@ -289,7 +294,7 @@ is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine)
 
 	if (is_like(runner, MyDatabaseId, owner))
 		return false;
-	if (mine->all == 0)
+	if (mine->alike == 0)
 		return true;
 	if (runner->idle)
 		return theirs > 1;
@@ -299,14 +304,17 @@ is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine)
 }
 
 /*
- * Tells what it costs to let a process end: one that is idle costs nothing, the last of an owner
- * much, and one that executes an activity may take long to end.
+ * Tells what it costs to let a process end: of one that is deaf only the slot is taken, one that is
+ * idle costs nothing, the last of an owner much, and one that executes an activity may take long to
+ * end.
  */
 static int
 price(const RunnerSlot *runner)
 {
 	int work = runner->executor ? 3 : runner->engaged ? 2 : 1;
 
+	if (runner->deaf)
+		return -1;
 	return runner->idle ? 0 : count_of_role(runner) > 1 ? work : work + 3;
 }
 
@@ -328,7 +336,8 @@ is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim)
 }
 
 /*
- * Interrupts what a process that should leave executes, for an owner that has none.
+ * Interrupts what a process that should leave executes, for an owner that has none.  What cannot be
+ * interrupted may end: the slot is free without that.
  */
 static void
 hurry(RunnerSlot *runner, const Standing *mine)
@@ -337,7 +346,9 @@ hurry(RunnerSlot *runner, const Standing *mine)
 	int grace = Max(ACTIVITY_GRACE_MS, is_last ? LAST_GRACE_TURNS * aion_turn_timeout : 0);
 	TimestampTz interrupted_at = GetCurrentTimestamp();
 
-	if (mine->all > 0)
+	if (runner->deaf && (runner->stuck_at == 0 || runner->stuck_at > interrupted_at))
+		runner->stuck_at = interrupted_at;
+	if (mine->all > 0 || runner->deaf)
 		return;
 	if (!runner->executor && (!is_last || may_interrupt_last(runner)))
 		runner->make_room = true;

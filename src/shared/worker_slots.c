@@ -33,7 +33,7 @@ static int compare_hints(const void *a, const void *b);
 static int compare_positions(const void *a, const void *b);
 static bool must_leave(void);
 static bool others_must_scan(void);
-static bool give_away(const int64 *run_keys, int count);
+static bool give_away(RunnerSlot *from, const int64 *run_keys, int count);
 static void leave_runner(int code, Datum argument);
 
 /*
@@ -252,7 +252,7 @@ aion_worker_slots_engage(const int64 *run_keys, int count, bool scanning, bool i
 	{
 		if (own_runner->scan || scanning || others_must_scan())
 			aion_board_reshare(MyDatabaseId, own_runner->owner_key);
-		if (give_away(run_keys, count) && slot != NULL)
+		if (give_away(own_runner, run_keys, count) && slot != NULL)
 			aion_board_want(slot, (BoardOwner){own_runner->owner_key, false});
 	}
 	LWLockRelease(board->lock);
@@ -260,21 +260,21 @@ aion_worker_slots_engage(const int64 *run_keys, int count, bool scanning, bool i
 }
 
 /*
- * Gives runs, and the hints that this runner has not taken, to other runners; with the lock.  Tells
+ * Gives runs, and the hints that a runner has not taken, to other runners; with the lock.  Tells
  * whether one of them now has so many that another runner is wanted.
  */
 static bool
-give_away(const int64 *run_keys, int count)
+give_away(RunnerSlot *from, const int64 *run_keys, int count)
 {
 	bool crowded = false;
 
 	for (int i = 0; i < count; i++)
-		crowded |= aion_board_give(MyDatabaseId, own_runner->owner_key, run_keys[i]) == CROWD;
-	for (; own_runner->run_count > 0; own_runner->run_count--)
+		crowded |= aion_board_give(MyDatabaseId, from->owner_key, run_keys[i]) == CROWD;
+	for (; from->run_count > 0; from->run_count--)
 	{
-		int64 run_key = own_runner->runs[own_runner->first_run++ % RUNS];
+		int64 run_key = from->runs[from->first_run++ % RUNS];
 
-		crowded |= aion_board_give(MyDatabaseId, own_runner->owner_key, run_key) == CROWD;
+		crowded |= aion_board_give(MyDatabaseId, from->owner_key, run_key) == CROWD;
 	}
 	return crowded;
 }
@@ -308,7 +308,7 @@ aion_worker_slots_disengage(void)
 	Board *board = aion_board_memory();
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	own_runner->engaged = false;
+	own_runner->engaged = own_runner->relieved = false;
 	own_runner->scan = true;
 	if (others_must_scan())
 		aion_board_reshare(MyDatabaseId, own_runner->owner_key);
@@ -345,6 +345,55 @@ bool
 aion_worker_slots_must_make_room(void)
 {
 	return own_runner != NULL && own_runner->make_room;
+}
+
+/*
+ * Says whether what this process executes cannot be interrupted.  For signal handlers, too.
+ */
+void
+aion_worker_slots_set_deaf(bool is_deaf)
+{
+	const DatabaseSlot *slot;
+
+	if (own_runner == NULL)
+		return;
+	own_runner->deaf = is_deaf;
+	slot = is_deaf ? aion_board_database(own_runner->database) : NULL;
+	if (slot != NULL)
+		aion_board_set_latch(slot->scheduler);
+}
+
+/*
+ * Lets other runners execute what runners of this database that are deaf were told of.
+ */
+void
+aion_worker_slots_relieve(void)
+{
+	Board *board = aion_board_memory();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!aion_board_must_relieve(runner, MyDatabaseId))
+			continue;
+		runner->engaged = runner->relieved = true;
+		runner->since = GetCurrentTimestamp();
+		aion_board_reshare(MyDatabaseId, runner->owner_key);
+		(void) give_away(runner, NULL, 0);
+		aion_board_want(aion_board_database(MyDatabaseId), (BoardOwner){runner->owner_key, false});
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
+ * Tells whether other runners do what this one was told of.
+ */
+bool
+aion_worker_slots_was_relieved(void)
+{
+	return own_runner->relieved;
 }
 
 /*
@@ -487,13 +536,13 @@ aion_worker_slots_runner(int slot, WorkerSlotView *runner)
 							   .executing = found->executing,
 							   .batches = found->batches,
 							   .runs = found->runs_executed};
-	runner->state = found->process < 0			? "starting"
-					: aion_room_is_stuck(found) ? "stuck"
-					: found->dismissed			? "leaving"
-					: found->task_run != 0		? "executing"
-					: found->engaged			? "engaged"
-					: found->idle				? "idle"
-												: "active";
+	runner->state = found->process < 0						   ? "starting"
+					: found->deaf || aion_room_is_stuck(found) ? "stuck"
+					: found->dismissed						   ? "leaving"
+					: found->task_run != 0					   ? "executing"
+					: found->engaged						   ? "engaged"
+					: found->idle							   ? "idle"
+															   : "active";
 	LWLockRelease(board->lock);
 	return true;
 }

@@ -54,6 +54,9 @@ extern void aion_worker_slots_end_task(void);
 extern void aion_worker_slots_set_limit(int limit);
 extern bool aion_worker_slots_must_leave(void);
 extern bool aion_worker_slots_must_make_room(void);
+extern void aion_worker_slots_set_deaf(bool is_deaf);
+extern void aion_worker_slots_relieve(void);
+extern bool aion_worker_slots_was_relieved(void);
 extern bool aion_worker_slots_task_is_stopped(void);
 
 /* For monitoring. */

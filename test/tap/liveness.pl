@@ -49,6 +49,32 @@ quick_ends('a run of another role is executed all the same', 'beside');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_type ~ '^busy' AND status = 'running'}), '2', 'while they are busy still');
 quick_ends('and so is the next', 'beside too');
 
+# Code that cannot be interrupted holds up the other runs of its owner no longer than others take notice.
+my $deaf = new_node('deaf', 'aion.max_runners = 2', 'max_worker_processes = 24');
+install($deaf);
+$deaf->safe_psql('postgres', q{CREATE EXTENSION plperl;
+	CREATE FUNCTION alice.busy() RETURNS int LANGUAGE plperl AS $$ my $end = time + 300; select(undef, undef, undef, 0.1) while time < $end; return 1 $$;
+	ALTER FUNCTION alice.busy() OWNER TO alice;
+	SET SESSION AUTHORIZATION alice;
+	CREATE FUNCTION alice.is_busy() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('busy') $$;
+	CREATE FUNCTION alice.quick() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	SELECT aion.register_activity('busy', 'alice.busy()'), aion.register_workflow('busy', 'alice.is_busy()'), aion.register_workflow('quick', 'alice.quick()');
+	SELECT aion.start_workflow('busy', workflow_id => 'alice')});
+wait_until($deaf, 'what executes such code is called stuck', q{SELECT state = 'stuck' FROM aion.stat_runner WHERE workflow_id = 'alice'});
+like($deaf->safe_psql('postgres', q{SELECT detail FROM aion.health() WHERE "check" = 'runners' AND NOT ok}), qr/, 1 in code that cannot be interrupted$/, 'health() says so');
+$deaf->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'of alice')}, connstr => $deaf->connstr('postgres') . ' user=alice');
+wait_until($deaf, 'another run of its owner is executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'of alice'});
+# Nor do several owners with such code together hold up another.
+$deaf->safe_psql('postgres', q{CREATE ROLE bob LOGIN; GRANT alice TO bob; SELECT aion.grant_usage('bob'); GRANT USAGE ON SCHEMA alice TO bob});
+for my $bad (map { "bad$_" } 1 .. 6)
+{
+	$deaf->safe_psql('postgres', qq{CREATE ROLE $bad LOGIN IN ROLE alice; SELECT aion.grant_usage('$bad'); GRANT USAGE ON SCHEMA alice TO $bad;
+		SET SESSION AUTHORIZATION $bad; SELECT aion.start_workflow('busy', workflow_id => '$bad')});
+}
+$deaf->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'of bob')}, connstr => $deaf->connstr('postgres') . ' user=bob');
+wait_until($deaf, 'beside six more of other owners, a run of another is executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'of bob'});
+is($deaf->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_type = 'busy' AND status = 'running'}), '7', 'while they are busy');
+
 # A tick that ends its process counts as a crash: its schedule is paused.
 my $ticks = new_node('ticks', 'aion.max_runners = 2');
 install($ticks);
