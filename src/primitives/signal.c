@@ -66,6 +66,7 @@ static void record_received(Run *run, const Arrival *arrival);
 static void keep_late(Run *run, const Arrival *arrival);
 static void know_ids(Run *run);
 static void take_late(Run *run);
+static void forget_id(const Arrival *arrival);
 static void signal_purge(int64 run_key);
 static void signal_carry_over(Run *run, Run *successor);
 static Jsonb *answer_received(Turn *turn, Command *receiver);
@@ -94,6 +95,7 @@ const Primitive aion_signal_primitive = {.name = "signal",
 										 .receives = "signal",
 										 .receive = record_received,
 										 .receive_late = keep_late,
+										 .return_to_sender = forget_id,
 										 .carry_over = signal_carry_over,
 										 .fork = know_ids,
 										 .reopen = take_late,
@@ -196,6 +198,17 @@ take_late(Run *run)
 
 	if (aion_statement_execute(&give_back_late, args).count > 0)
 		aion_wakeup_run(run->owner_key, run->run_key);
+}
+
+/*
+ * Its sender has noted its id when there was a run, and committed when there was none any more.
+ */
+static void
+forget_id(const Arrival *arrival)
+{
+	NullableDatum args[] = {aion_arg_int64(arrival->chain_key)};
+
+	(void) aion_statement_execute(&delete_ids, args);
 }
 
 static void

@@ -42,7 +42,8 @@ enum
 	ARRIVAL_PAYLOAD,
 	ARRIVAL_DEDUP_ID,
 	ARRIVAL_SENDER,
-	ARRIVAL_SENT_AT
+	ARRIVAL_SENT_AT,
+	ARRIVAL_CHAIN_KEY /* of orphans */
 };
 
 static Statement insert_arrival = STATEMENT(
@@ -91,7 +92,8 @@ static Statement delete_orphans =
 	STATEMENT(DELETE_RETURNING,
 			  "DELETE FROM aion._inbox i WHERE i.run_key = ANY ($1) AND"
 			  " (SELECT true FROM aion._run r WHERE r.run_key = i.run_key) IS NULL"
-			  " RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at",
+			  " RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at,"
+			  " coalesce(chain_key, run_key)",
 			  INT8ARRAYOID);
 
 static void read_arrival(Rows rows, uint64 row, Arrival *arrival);
@@ -245,6 +247,7 @@ aion_inbox_take_orphans(const int64 *run_keys, int count)
 		Arrival *arrival = palloc(sizeof(Arrival));
 
 		read_arrival(rows, row, arrival);
+		arrival->chain_key = aion_row_int64(rows, row, ARRIVAL_CHAIN_KEY);
 		orphans = lappend(orphans, arrival);
 	}
 	return orphans;

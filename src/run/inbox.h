@@ -17,6 +17,7 @@ typedef struct Arrival
 	const char *dedup_id; /* NULL: none */
 	const char *sender;	  /* role */
 	TimestampTz sent_at;
+	int64 chain_key; /* where the run that it was sent to is gone: of its chain */
 } Arrival;
 
 /* For senders: without the run's lock.  All of these require the engine's authority. */

@@ -87,12 +87,13 @@ wait_until($node, 'C13: and the run ends without him', ended('held'));
 say_to($idler, "COMMIT; SELECT 'let go';\n", qr/let go/);
 wait_until($node, 'R02: what he sent is listed', q{SELECT count(*) = 1 FROM aion.unconsumed_signal WHERE workflow_id = 'held' AND seq IS NULL});
 start('gone');
-say_to($idler, "BEGIN; SELECT aion.signal_workflow('gone', 'n', '1'), 'idle again';\n", qr/idle again/);
+say_to($idler, "BEGIN; SELECT aion.signal_workflow('gone', 'n', '1', dedup_id => 'known'), 'idle again';\n", qr/idle again/);
 stop_counting('gone');
 wait_until($node, 'another run ends without him', ended('gone'));
 $node->safe_psql('postgres', q{SELECT aion.purge_workflows('0')}, @alice);
 say_to($idler, "COMMIT; SELECT 'let go again';\n", qr/let go again/);
 wait_until($node, 'what was sent to a run that is purged is dropped', 'SELECT count(*) = 0 FROM aion._inbox');
+all_sound($node, 'and its id is, too');
 
 # A prepared sender, and a signal that is found after a restart, though no process had a hint of it.
 start('prepared');
