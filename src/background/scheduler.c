@@ -364,6 +364,7 @@ scan(void)
 	Authority authority;
 	List *runners = NIL;
 	List *executors = NIL;
+	List *found;
 	ListCell *cell;
 	Rows rows;
 
@@ -378,10 +379,11 @@ scan(void)
 						 ? DT_NOEND
 						 : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERRANDS_AGAIN_MS);
 		rows = aion_statement_execute(&scan_owners, NULL);
+		found = aion_primitives_owners_with_work();
 		MemoryContextSwitchTo(memory);
 		for (uint64 row = 0; row < rows.count; row++)
 			runners = lappend_int(runners, aion_row_int32(rows, row, 1));
-		executors = list_copy(aion_primitives_owners_with_work());
+		executors = list_copy(found);
 		MemoryContextSwitchTo(caller);
 	}
 	aion_authority_drop(&authority);

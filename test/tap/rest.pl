@@ -28,6 +28,23 @@ $node->safe_psql('postgres', q{SELECT aion.resume_task_queue('held')}, @alice);
 completes('it executes the activity when it may', 'aside');
 no_process('done');
 
+# What the scheduler keeps does not grow with the number of its looks at the tables.
+sub kept
+{
+	my $from = -s $node->logfile;
+	$node->safe_psql('postgres', 'SELECT pg_log_backend_memory_contexts(scheduler_pid) FROM aion.stat_engine');
+	$node->wait_for_log(qr/Grand total/, $from);
+	my $kept = 0;
+	$kept += $_ for slurp_file($node->logfile, $from) =~ /aion scheduler: .* (\d+) used/g;
+	return $kept;
+}
+sub looks { $node->safe_psql('postgres', "CREATE ROLE looks$_; SELECT aion.grant_usage('looks$_'), pg_sleep(0.1)") for $_[0] .. $_[1] }
+looks(1, 2);
+my $kept = kept();
+cmp_ok($kept, '>', 0, 'the scheduler keeps something');
+looks(3, 12);
+cmp_ok(kept() - $kept, '<', 10_000, 'and no more later');
+
 # The owner of a run that begins in an hour can have no process when something arrives for it, and then can.
 $node->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'in an hour', start_at => now() + interval '1 hour')}, @alice);
 no_process('scheduled');
