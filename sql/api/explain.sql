@@ -90,7 +90,7 @@ CREATE OR REPLACE FUNCTION aion._explain_history(run_key bigint, since timestamp
 		SELECT h.*, concat_ws(' ', h.event_type, coalesce(
 				max(CASE h.event_type WHEN 'ActivityScheduled' THEN h.attributes ->> 'activity' WHEN 'ChildWorkflowStarted' THEN h.attributes ->> 'workflow_type' END)
 					OVER (PARTITION BY substring(h.event_type FROM '^(Activity|ChildWorkflow)'), h.key),
-				regexp_replace(h.key, '\d+', 'N', 'g'))) AS shape
+				regexp_replace(h.key, '[0-9]+', 'N', 'g'))) AS shape
 		FROM aion.history_event h WHERE h.run_key = _explain_history.run_key),
 	shaped AS (
 		SELECT *, row_number() OVER (PARTITION BY shape ORDER BY seq) AS nth, row_number() OVER (PARTITION BY shape ORDER BY seq DESC) AS nth_last,
@@ -116,11 +116,11 @@ COMMENT ON FUNCTION aion._explain_history(bigint, timestamptz, boolean) IS 'the 
 
 CREATE OR REPLACE FUNCTION aion._explain_process(run_key bigint, worker text DEFAULT NULL) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT min(concat(coalesce(_explain_process.worker, 'process ' || s.pid), ', which waits for a lock that ' || (
+	SELECT min(concat('process ', s.pid, ', which waits for a lock that ' || (
 			SELECT string_agg(CASE b.pid WHEN 0 THEN 'a prepared transaction' ELSE concat('process ', b.pid, ' of ' || a.usename) END, ' and ')
 			FROM unnest(s.blocked_by) b(pid) LEFT JOIN pg_stat_activity a ON a.pid = b.pid) || ' holds'))
 		FROM aion.stat_runner s JOIN aion.workflow_run w USING (workflow_id)
-		WHERE w.run_key = _explain_process.run_key AND w.closed_at IS NULL AND (_explain_process.worker IS NULL OR _explain_process.worker ~ ('\m' || s.pid || '\M'))
+		WHERE w.run_key = _explain_process.run_key AND w.closed_at IS NULL AND coalesce(_explain_process.worker, 'process ' || s.pid) = 'process ' || s.pid
 $$;
 COMMENT ON FUNCTION aion._explain_process(bigint, text) IS 'the process that executes a run, or an activity of it in the background, and what holds it up; null if there is none';
 
