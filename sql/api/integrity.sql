@@ -143,11 +143,10 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 		WHERE r.retry_at IS DISTINCT FROM t.fire_at
 	UNION ALL
 	SELECT 'timer fired before it was due', f.run_key, format('event %s', f.seq)
-		FROM aion._event f CROSS JOIN LATERAL (SELECT s.attributes FROM aion._event s
-				WHERE s.run_key = f.run_key AND s.seq < f.seq AND s.key = f.key
-					AND s.event_type = 'TimerStarted' ORDER BY s.seq DESC LIMIT 1) s
-		WHERE f.event_type = 'TimerFired'
-			AND f.recorded_at < (s.attributes ->> 'fire_at')::timestamptz
+		FROM (SELECT run_key, seq, event_type, recorded_at,
+				lag(attributes ->> 'fire_at') OVER (PARTITION BY run_key, key ORDER BY seq) AS due
+			FROM aion._event WHERE event_type IN ('TimerStarted', 'TimerFired')) f
+		WHERE f.event_type = 'TimerFired' AND f.recorded_at < f.due::timestamptz
 	UNION ALL
 	SELECT 'timer was settled and had not been started', e.run_key, format('event %s', e.seq)
 		FROM (SELECT run_key, seq, event_type,
