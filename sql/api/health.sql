@@ -72,7 +72,8 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 		p AS (SELECT w.*, (SELECT string_agg(quote_ident(d.datname), ', ' ORDER BY d.datname) FROM pg_database d WHERE d.oid = ANY (w.unserved)) AS names
 			FROM aion._stat_workers() w),
 		d AS (SELECT count(*) AS stuck FROM aion.stat_runner r WHERE r.state = 'stuck'),
-		s AS (SELECT count(*) AS stopped FROM aion.schedule s WHERE s.reason IS NOT NULL),
+		s AS (SELECT count(*) FILTER (WHERE s.reason IS NOT NULL) AS stopped, count(*) FILTER (WHERE s.last_tick = 'failed') AS failing
+			FROM aion.schedule s WHERE s.reason IS NOT NULL OR s.state = 'active'),
 		b AS (SELECT count(*) AS blocked FROM aion.workflow_run w WHERE w.status = 'blocked')
 	SELECT v."check", v.ok, v.detail, CASE WHEN NOT v.ok THEN v.hint END
 	FROM e, t, l, q, b, c, d, p, s, x, pg_extension ext, LATERAL (VALUES
@@ -114,7 +115,9 @@ CREATE OR REPLACE FUNCTION aion.health(OUT "check" text, OUT ok boolean, OUT det
 				ELSE concat_ws(', ', format('%s of %s schedules that need it have a job', c.bells - c.missing, c.bells), c.problem) END,
 			CASE WHEN c.problem IS NULL THEN 'Use SELECT aion.repair_schedules().'
 				ELSE 'Install it as aion.create_schedule() says, then use SELECT aion.repair_schedules().' END),
-		('schedules', s.stopped = 0, s.stopped || ' quarantined', 'The server crashed in their ticks. Mend what is called by the types and defaults of their workflow''s parameters, then use aion.resume_schedule().'),
+		('schedules', s.stopped = 0 AND s.failing = 0, concat_ws(', ', s.stopped || ' quarantined', CASE WHEN s.failing > 0 THEN s.failing || ' whose last tick failed' END),
+			concat_ws(' ', CASE WHEN s.stopped > 0 THEN 'The server crashed in the ticks of those that are quarantined. Mend what is called by the types and defaults of their workflow''s parameters, then use aion.resume_schedule().' END,
+				CASE WHEN s.failing > 0 THEN 'See the column last_tick of aion.schedule, and the column error of aion.schedule_tick.' END)),
 		('runs', b.blocked = 0, b.blocked || ' blocked', 'See the column blocked of aion.workflow_run, and aion.explain() of each.')
 		) AS v("check", ok, detail, hint)
 	WHERE ext.extname = 'aion'

@@ -80,7 +80,8 @@ CREATE OR REPLACE VIEW aion.schedule WITH (security_barrier) AS
 		s.next_at, s.due_at, s.runs,
 		(SELECT max(t.nominal_at) FROM aion._schedule_tick t
 			WHERE t.run_key = s.run_key AND t.state = 'started') AS last_started_at,
-		s.run_key
+		s.run_key, (SELECT t.state FROM aion._schedule_tick t
+			WHERE t.run_key = s.run_key AND t.state NOT IN ('pending', 'buffered') ORDER BY t.nominal_at DESC LIMIT 1) AS last_tick
 	FROM aion._schedule s JOIN aion._owner o ON o.owner_key = s.owner_key
 	WHERE s.owner_key = ANY ((SELECT aion._visible_owners(false))::int[]);
 COMMENT ON VIEW aion.schedule IS 'schedules: what they start and when, their next tick, and why the engine has paused one (quarantined: the server crashed in its ticks)';
@@ -105,6 +106,7 @@ COMMENT ON COLUMN aion.schedule.due_at IS 'when the next tick is decided, jitter
 COMMENT ON COLUMN aion.schedule.runs IS 'number of runs that the schedule has started';
 COMMENT ON COLUMN aion.schedule.last_started_at IS 'nominal time of the latest tick that started a run';
 COMMENT ON COLUMN aion.schedule.run_key IS 'number of the schedule in this database, among those of runs';
+COMMENT ON COLUMN aion.schedule.last_tick IS 'what became of the latest tick that is decided: started, skipped, missed or failed';
 
 CREATE OR REPLACE VIEW aion.schedule_tick WITH (security_barrier) AS
 	SELECT s.name AS schedule, t.nominal_at, t.state, t.workflow_id, t.decided_at, t.until_at,

@@ -132,6 +132,23 @@ mock_failure_of(const char *activity, const Jsonb *error)
 		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(base), JsonbPGetDatum(error)));
 }
 
+/*
+ * Refuses what an activity could not have raised.
+ */
+static void
+check_error(const Jsonb *error)
+{
+	const char *sqlstate;
+
+	if (error == NULL || !aion_json_is_object(error) || !aion_json_has_member(error, "sqlstate"))
+		return;
+	sqlstate = aion_json_text(error, "sqlstate");
+	if (sqlstate == NULL || strlen(sqlstate) != 5 ||
+		strspn(sqlstate, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
+						errmsg("sqlstate must be a text of five digits or upper-case letters")));
+}
+
 static void
 check_outcomes(const Jsonb *results)
 {
@@ -146,6 +163,7 @@ check_outcomes(const Jsonb *results)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_INPUT),
 					 errmsg("element %u of results is no outcome", i + 1), errhint(HINT_RESULTS)));
+		check_error(aion_json_member(outcome, "error"));
 	}
 }
 
@@ -176,7 +194,10 @@ outcomes_of(FunctionCallInfo fcinfo)
 						errhint("For several calls, use results.")));
 	aion_object_begin(&object);
 	if (!PG_ARGISNULL(2))
+	{
+		check_error(PG_GETARG_JSONB_P(2));
 		aion_object_json(&object, "error", PG_GETARG_JSONB_P(2));
+	}
 	else if (!PG_ARGISNULL(1))
 		aion_object_json(&object, "ok", PG_GETARG_JSONB_P(1));
 	outcome = aion_object_end(&object);

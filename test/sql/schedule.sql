@@ -207,6 +207,8 @@ REVOKE EXECUTE ON FUNCTION nap FROM PUBLIC, schedule_ann;
 SET SESSION AUTHORIZATION schedule_ann;
 SELECT aion_test.advance('10 min');
 SELECT nominal_at, state, error ->> 'sqlstate' AS sqlstate, error ->> 'message' AS message FROM aion.schedule_tick WHERE schedule = 'broken' ORDER BY 1;
+SELECT name, state, last_tick FROM aion.schedule ORDER BY 1;
+SELECT ok, detail, hint FROM aion.health() WHERE "check" = 'schedules';
 ROLLBACK;
 
 -- Refused when it is made, not at the first tick (invariant 80).
