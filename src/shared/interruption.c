@@ -228,8 +228,8 @@ interruption_tick(void)
 		return;
 	if (noticed_at == 0)
 		noticed_at = GetCurrentTimestamp();
-	else if (is_over(noticed_at, GIVE_UP_MS) && MyBackendType == B_BG_WORKER)
-		ProcDiePending = true; /* code that does not let itself be cancelled */
+	else if (!QueryCancelPending && is_over(noticed_at, GIVE_UP_MS) && MyBackendType == B_BG_WORKER)
+		ProcDiePending = true; /* code that catches each cancel; deaf code has not met one */
 	InterruptPending = true;
 	QueryCancelPending = true;
 	SetLatch(MyLatch);

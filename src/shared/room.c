@@ -18,11 +18,13 @@
  * Code in some languages, or one long expression, cannot be interrupted.  A process that executes
  * such code, or was told to leave and does not react, is stuck where its slot is wanted: another
  * one takes its place, for an owner that has fewer processes than the server may have, stuck ones
- * included.  It counts where its owner asks for the slot of others.
+ * included.  An owner that has no other gets the slot of an idle process, or one more than there
+ * should be while the server has processes to spare; others' code is not interrupted for it.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "replication/logicallauncher.h"
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
@@ -44,6 +46,7 @@ typedef struct Standing
 	Oid role;
 	int stuck;	 /* of both kinds; they are not among all */
 	int alike;	 /* all, and the stuck ones of this kind */
+	int able;	 /* all that are not deaf */
 	int free;	 /* to take work */
 	int limit;	 /* 0: none */
 	bool is_new; /* one has not posted its limit */
@@ -60,6 +63,7 @@ static int price(const RunnerSlot *runner);
 static bool is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim);
 static void hurry(RunnerSlot *runner, const Standing *mine);
 static bool may_interrupt_last(const RunnerSlot *runner);
+static RunnerSlot *own_deaf(BoardOwner owner);
 
 /*
  * Counts the processes of an owner that take work.
@@ -150,6 +154,8 @@ aion_room_make(BoardOwner owner)
 		else if (is_welcome(runner, owner, &mine) && (victim == NULL || is_cheaper(runner, victim)))
 			victim = runner;
 	}
+	if (victim == NULL && mine.able == 0)
+		victim = own_deaf(owner);
 	if (mine.is_new || (mine.limit > 0 && mine.all >= mine.limit) ||
 		(leaving && victim != NULL && !victim->idle))
 		victim = NULL;
@@ -161,8 +167,8 @@ aion_room_make(BoardOwner owner)
 		aion_board_set_latch(victim->process);
 		hurry(victim, &mine);
 	}
-	soon = mine.is_new || mine.all == 0 || victim != NULL || (leaving && mine.free == 0);
-	if (!mine.is_new && (mine.all == 0 || victim != NULL))
+	soon = mine.is_new || mine.able == 0 || victim != NULL || (leaving && mine.free == 0);
+	if (!mine.is_new && (mine.able == 0 || victim != NULL))
 		board->call =
 			(Call){MyDatabaseId, owner, mine.alike, TimestampTzPlusMilliseconds(now, CALL_MS)};
 	LWLockRelease(board->lock);
@@ -220,6 +226,7 @@ standing_of(Oid database, BoardOwner owner)
 		if (runner->dismissed)
 			continue;
 		standing.all++;
+		standing.able += !runner->deaf;
 		standing.of_role = count_of_role(runner);
 		standing.role = runner->role;
 		standing.free += runner->executor ? runner->idle : !runner->engaged;
@@ -257,7 +264,7 @@ may_have_more(BoardOwner owner, const Standing *mine)
 	const Board *board = aion_board_memory();
 	int most = Max(aion_max_runners - 1, 1);
 
-	if (!is_room(owner.executor) || mine->all + mine->stuck >= aion_max_runners)
+	if (!is_room(owner.executor) || mine->all + mine->stuck >= Max(aion_max_runners, 2))
 		return false;
 	if (mine->is_new || (mine->limit > 0 && mine->all >= mine->limit))
 		return false;
@@ -297,7 +304,7 @@ is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine)
 	if (mine->alike == 0)
 		return true;
 	if (runner->idle)
-		return theirs > 1;
+		return mine->able == 0 || theirs > 1;
 	if (runner->role != mine->role)
 		return mine->free == 0 && count_of_role(runner) > mine->of_role + 1;
 	return mine->free == 0 && theirs > mine->all + 1;
@@ -348,7 +355,7 @@ hurry(RunnerSlot *runner, const Standing *mine)
 
 	if (runner->deaf && (runner->stuck_at == 0 || runner->stuck_at > interrupted_at))
 		runner->stuck_at = interrupted_at;
-	if (mine->all > 0 || runner->deaf)
+	if (mine->alike > 0 || runner->deaf)
 		return;
 	if (!runner->executor && (!is_last || may_interrupt_last(runner)))
 		runner->make_room = true;
@@ -370,4 +377,31 @@ may_interrupt_last(const RunnerSlot *runner)
 {
 	return count_processes(false) > 1 &&
 		   TimestampDifferenceExceeds(runner->dismissed_at, GetCurrentTimestamp(), LAST_TURN_MS);
+}
+
+/*
+ * Finds a process of an owner that is deaf and may be replaced for it.  Half of the processes that
+ * the server has to spare are left to owners that have none.
+ */
+static RunnerSlot *
+own_deaf(BoardOwner owner)
+{
+	Board *board = aion_board_memory();
+	int spare = max_worker_processes - 1 - (max_logical_replication_workers > 0) - aion_max_runners;
+	RunnerSlot *found = NULL;
+	int stuck = 0;
+
+	for (int i = 0; i < board->database_count; i++)
+		spare -= board->databases[i].scheduler >= 0;
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		RunnerSlot *runner = &board->runners[i];
+
+		if (!OidIsValid(runner->database))
+			continue;
+		stuck += aion_room_is_stuck(runner);
+		if (is_like(runner, MyDatabaseId, owner) && runner->deaf && !runner->dismissed)
+			found = runner;
+	}
+	return stuck < spare / 2 ? found : NULL;
 }

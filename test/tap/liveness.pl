@@ -59,21 +59,45 @@ $deaf->safe_psql('postgres', q{CREATE EXTENSION plperl;
 	CREATE FUNCTION alice.is_busy() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('busy') $$;
 	CREATE FUNCTION alice.quick() RETURNS int LANGUAGE sql AS 'SELECT 1';
 	SELECT aion.register_activity('busy', 'alice.busy()'), aion.register_workflow('busy', 'alice.is_busy()'), aion.register_workflow('quick', 'alice.quick()');
-	SELECT aion.start_workflow('busy', workflow_id => 'alice')});
+	RESET SESSION AUTHORIZATION;
+	CREATE ROLE bob LOGIN; GRANT alice TO bob; SELECT aion.grant_usage('bob'); GRANT USAGE ON SCHEMA alice TO bob});
+my @deaf_alice = (connstr => $deaf->connstr('postgres') . ' user=alice');
+my @deaf_bob = (connstr => $deaf->connstr('postgres') . ' user=bob');
+# The other process is idle, and belongs to another owner.
+$deaf->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'of bob')}, @deaf_bob);
+wait_until($deaf, 'a process of another owner is idle', q{SELECT count(*) = 1 FROM aion.stat_runner WHERE owner = 'bob' AND state = 'idle'});
+$deaf->safe_psql('postgres', q{SELECT aion.start_workflow('busy', workflow_id => 'alice')}, @deaf_alice);
 wait_until($deaf, 'what executes such code is called stuck', q{SELECT state = 'stuck' FROM aion.stat_runner WHERE workflow_id = 'alice'});
 like($deaf->safe_psql('postgres', q{SELECT detail FROM aion.health() WHERE "check" = 'runners' AND NOT ok}), qr/, 1 in code that cannot be interrupted$/, 'health() says so');
-$deaf->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'of alice')}, connstr => $deaf->connstr('postgres') . ' user=alice');
+$deaf->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'of alice')}, @deaf_alice);
 wait_until($deaf, 'another run of its owner is executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'of alice'});
 # Nor do several owners with such code together hold up another.
-$deaf->safe_psql('postgres', q{CREATE ROLE bob LOGIN; GRANT alice TO bob; SELECT aion.grant_usage('bob'); GRANT USAGE ON SCHEMA alice TO bob});
 for my $bad (map { "bad$_" } 1 .. 6)
 {
 	$deaf->safe_psql('postgres', qq{CREATE ROLE $bad LOGIN IN ROLE alice; SELECT aion.grant_usage('$bad'); GRANT USAGE ON SCHEMA alice TO $bad;
 		SET SESSION AUTHORIZATION $bad; SELECT aion.start_workflow('busy', workflow_id => '$bad')});
 }
-$deaf->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'of bob')}, connstr => $deaf->connstr('postgres') . ' user=bob');
-wait_until($deaf, 'beside six more of other owners, a run of another is executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'of bob'});
+$deaf->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'of bob too')}, @deaf_bob);
+wait_until($deaf, 'beside six more of other owners, a run of another is executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'of bob too'});
 is($deaf->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_type = 'busy' AND status = 'running'}), '7', 'while they are busy');
+
+# A server with one process: what the owner of such code has to do besides is done by one more. And code that ends is executed to its end,
+# though it has not left the first transaction, where others wait, within the time that code may take to let itself be cancelled.
+my $one = new_node('one', 'aion.max_runners = 1', 'max_worker_processes = 16');
+install($one);
+$one->safe_psql('postgres', q{CREATE EXTENSION plperl;
+	CREATE FUNCTION alice.busy(seconds int) RETURNS int LANGUAGE plperl AS $$ my $end = time + $_[0]; select(undef, undef, undef, 0.1) while time < $end; return 1 $$;
+	ALTER FUNCTION alice.busy(int) OWNER TO alice;
+	SET SESSION AUTHORIZATION alice;
+	CREATE FUNCTION alice.quick() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	SELECT aion.register_workflow('busy', 'alice.busy(int)'), aion.register_workflow('quick', 'alice.quick()');
+	SELECT aion.start_workflow('busy', '{"seconds": 7}', workflow_id => 'ends')});
+wait_until($one, 'code that cannot be interrupted for seven seconds completes', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'ends'});
+unlike(slurp_file($one->logfile), qr/terminating background worker/, 'and its process is not ended');
+$one->safe_psql('postgres', q{SET SESSION AUTHORIZATION alice; SELECT aion.start_workflow('busy', '{"seconds": 300}', workflow_id => 'long')});
+wait_until($one, 'the process is stuck', q{SELECT count(*) = 1 FROM aion.stat_runner WHERE state = 'stuck'});
+$one->safe_psql('postgres', q{SET SESSION AUTHORIZATION alice; SELECT aion.start_workflow('quick', workflow_id => 'beside')});
+wait_until($one, 'another run of its owner is executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'beside'});
 
 # A tick that ends its process counts as a crash: its schedule is paused.
 my $ticks = new_node('ticks', 'aion.max_runners = 2');
