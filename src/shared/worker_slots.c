@@ -462,7 +462,8 @@ aion_worker_slots_begin_idle(bool limited)
 	bool rest;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	rest = !own_runner->scan && own_runner->run_count == 0 && !must_leave();
+	rest =
+		!own_runner->scan && own_runner->run_count == 0 && !own_runner->relieved && !must_leave();
 	own_runner->idle = rest;
 	own_runner->limited = rest && limited;
 	LWLockRelease(board->lock);
