@@ -130,7 +130,7 @@ CREATE OR REPLACE FUNCTION aion._explain_activities(run_key bigint) RETURNS SETO
 	task AS (
 		-- Where a run waits for very many, only the first of them are named.
 		SELECT t.*, (SELECT max(a.pollers) FROM awaited a WHERE a.key = t.ordinal::text) AS own_pollers
-		FROM aion.activity_task t WHERE t.run_key = _explain_activities.run_key AND t.state IN ('waiting', 'claimed', 'settled')
+		FROM aion.activity_task t WHERE t.run_key = _explain_activities.run_key AND t.state IN ('waiting', 'claimed')
 			AND (t.ordinal::text IN (SELECT key FROM awaited) OR EXISTS (SELECT FROM awaited WHERE key ~ ' more$'))),
 	alike AS (
 		SELECT activity, task_queue, background, CASE WHEN state = 'waiting' AND next_attempt_at > aion._clock() THEN 'delayed' ELSE state END AS state,
@@ -144,7 +144,6 @@ CREATE OR REPLACE FUNCTION aion._explain_activities(run_key bigint) RETURNS SETO
 						coalesce(CASE WHEN background THEN aion._explain_process(_explain_activities.run_key, worker) END, worker)) END,
 				'given up at ' || date_trunc('second', attempt_by))
 			WHEN 'delayed' THEN concat_ws(': ', format('attempt %s begins at %s', attempt + 1, date_trunc('second', next_attempt_at)), 'the last one failed', message)
-			WHEN 'settled' THEN 'executed, and not yet recorded'
 			ELSE concat_ws('; ', CASE WHEN background THEN 'waiting for an executor since ' || date_trunc('second', next_attempt_at)
 					WHEN pollers IS NULL THEN 'waiting for a worker since ' || date_trunc('second', next_attempt_at)
 					WHEN pollers = 0 THEN 'no worker that may claim it has polled the queue in the last minute, waiting since ' || date_trunc('second', next_attempt_at)
@@ -165,7 +164,9 @@ CREATE OR REPLACE FUNCTION aion._explain_await(run_key bigint, awaiting text, ke
 		WHEN 'retry' THEN format('waiting until %s, after %s because of the server; its log says why', until, _explain_await.key)
 		WHEN 'child' THEN concat_ws(' ', 'waiting for child', _explain_await.key || coalesce(', ' || (SELECT concat_ws(', ', w.workflow_type, w.status)
 			FROM aion.workflow_run w WHERE w.workflow_id = _explain_await.key ORDER BY w.closed_at DESC, w.run_key DESC LIMIT 1), ''))
-		ELSE concat_ws(' ', 'waiting for', _explain_await.awaiting, _explain_await.key) || coalesce(', due ' || until, '') END
+		ELSE concat_ws(' ', 'waiting for', _explain_await.awaiting, _explain_await.key) || coalesce(', due ' || until, '')
+			|| CASE WHEN EXISTS (SELECT FROM aion.inbox i WHERE i.run_key = _explain_await.run_key AND i.kind = _explain_await.awaiting
+				AND i.name = _explain_await.key) THEN ', which was executed and is not yet recorded' ELSE '' END END
 	UNION ALL
 	SELECT format('    %s: %s', d.key, d.value) FROM (SELECT h.attributes -> 'detail' AS detail FROM aion.history_event h
 			WHERE h.run_key = _explain_await.run_key AND h.event_type = 'WorkflowBlocked' ORDER BY h.seq DESC LIMIT 1) b,

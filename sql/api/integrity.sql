@@ -113,8 +113,10 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 		WHERE status <> 'paused' AND (status = 'blocked') <> (blocked IS NOT NULL)
 	UNION ALL
 	SELECT 'state that activities do not have', run_key, state
-		FROM aion._task
-		WHERE state NOT IN ('waiting', 'claimed', 'cancelled', 'abandoned', 'settled')
+		FROM aion._task t
+		WHERE state NOT IN ('waiting', 'claimed', 'cancelled', 'abandoned')
+			AND NOT (state = 'settled' AND EXISTS (SELECT FROM aion._timer m -- in a dump of 0.1.0 that was restored
+				WHERE m.run_key = t.run_key AND m.name = format('settled:%s', t.ordinal)))
 	UNION ALL
 	SELECT 'kind that arrivals do not have', run_key, kind
 		FROM aion._inbox
@@ -240,17 +242,18 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 			AND NOT EXISTS (SELECT FROM aion._timer m -- it was locked when it was cancelled, and is taken back soon
 				WHERE m.run_key = t.run_key AND m.name = format('activity:%s locked', t.ordinal))
 	UNION ALL
+	SELECT 'activity is with workers and its outcome was sent', t.run_key, format('activity %s, %s', t.ordinal, t.state)
+		FROM aion._task t JOIN aion._inbox i ON i.run_key = t.run_key AND i.kind = 'activity' AND i.name = t.ordinal::text
+	UNION ALL
 	SELECT 'activity is with workers and not open, or not watched', t.run_key, format('activity %s, %s', t.ordinal, t.state)
 		FROM aion._task t
 		WHERE t.state IN ('waiting', 'claimed')
 				AND NOT EXISTS (SELECT FROM aion._event e WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq
 					AND e.event_type = 'ActivityScheduled' AND e.key = t.ordinal::text)
-			OR t.state IN ('claimed', 'cancelled', 'abandoned') AND NOT t.background AND NOT EXISTS (SELECT FROM aion._timer m
-				WHERE m.run_key = t.run_key AND m.name = format('activity:%s attempt %s', t.ordinal, t.attempt))
-			OR t.state = 'settled' AND NOT EXISTS (SELECT FROM aion._inbox i
-				WHERE i.run_key = t.run_key AND i.kind = 'activity' AND i.name = t.ordinal::text)
-				AND NOT EXISTS (SELECT FROM aion._timer m -- as 0.1.0 said it, in a dump that was restored
-				WHERE m.run_key = t.run_key AND m.name = format('settled:%s', t.ordinal))
+			OR t.state IN ('claimed', 'cancelled', 'abandoned') AND NOT t.background AND t.look_at IS NULL
+				AND NOT EXISTS (SELECT FROM aion._timer m -- its run is about to look; 0.1.0 had a timer for each attempt
+				WHERE m.run_key = t.run_key AND m.name IN (format('activity:%s late %s', t.ordinal, t.attempt),
+					format('activity:%s locked', t.ordinal), format('activity:%s attempt %s', t.ordinal, t.attempt)))
 	UNION ALL
 	SELECT 'query handler has no code', p.run_key, p.name
 		FROM aion._published p

@@ -42,7 +42,7 @@ COMMENT ON COLUMN aion.activity_task.activity IS 'name of the activity';
 COMMENT ON COLUMN aion.activity_task.task_queue IS 'task queue in which the activity waits';
 COMMENT ON COLUMN aion.activity_task.key IS 'key of the activity, for the limit max_per_key of its queue';
 COMMENT ON COLUMN aion.activity_task.background IS 'whether executors of the engine execute it; else workers that poll';
-COMMENT ON COLUMN aion.activity_task.state IS 'waiting, claimed, settled (its outcome is not yet history), cancelled, or abandoned';
+COMMENT ON COLUMN aion.activity_task.state IS 'waiting, claimed, cancelled, or abandoned';
 COMMENT ON COLUMN aion.activity_task.attempt IS 'number of the latest attempt, from 1; 0 before the first';
 COMMENT ON COLUMN aion.activity_task.next_attempt_at IS 'when the next attempt may begin';
 COMMENT ON COLUMN aion.activity_task.worker IS 'worker or executor that has claimed it';

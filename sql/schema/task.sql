@@ -1,4 +1,8 @@
-/* Activities that are executed outside of a turn. A row exists while its activity may still be executed or its outcome is not yet history. */
+/*
+ * Activities that are executed outside of a turn. A row exists while its activity may still be executed; the outcome
+ * is an arrival in the inbox of the run. look_at says when an attempt may be late. A heartbeat does not move it, so
+ * that it changes no index.
+ */
 
 CREATE TABLE aion._task (
 	run_key bigint NOT NULL,
@@ -9,7 +13,7 @@ CREATE TABLE aion._task (
 	background boolean NOT NULL,
 	task_queue text NOT NULL,
 	key text,
-	state text NOT NULL, -- waiting, claimed, cancelled, abandoned or settled
+	state text NOT NULL, -- waiting, claimed, cancelled or abandoned; settled only in a dump of 0.1.0
 	attempt int NOT NULL,
 	failures int NOT NULL DEFAULT 0,
 	priority int NOT NULL,
@@ -18,6 +22,7 @@ CREATE TABLE aion._task (
 	close_by timestamptz,
 	attempt_by timestamptz,
 	heartbeat_by timestamptz,
+	look_at timestamptz,
 	cancel_requested boolean NOT NULL DEFAULT false,
 	token uuid,
 	permit int,
@@ -25,15 +30,17 @@ CREATE TABLE aion._task (
 	policy jsonb NOT NULL,
 	heartbeat_details jsonb,
 	last_error jsonb,
-	outcome jsonb,
+	outcome jsonb, -- only in a dump of 0.1.0
 	PRIMARY KEY (run_key, ordinal)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX _task_queue_idx ON aion._task (task_queue, priority DESC, next_attempt_at, run_key, ordinal)
 	WHERE state = 'waiting' AND NOT background;
 CREATE INDEX _task_background_idx ON aion._task (owner_key, task_queue, priority DESC, next_attempt_at, run_key, ordinal)
 	WHERE state = 'waiting' AND background;
-CREATE INDEX _task_claimed_idx ON aion._task (task_queue, key, background, owner_key) WHERE state IN ('claimed', 'cancelled', 'abandoned');
-COMMENT ON TABLE aion._task IS 'activities outside of turns: which workers or executors may execute them when, which one does, and what came of it';
+CREATE INDEX _task_claimed_idx ON aion._task (task_queue, key, background, owner_key)
+	WHERE state IN ('claimed', 'cancelled', 'abandoned') AND (background OR key IS NOT NULL);
+CREATE INDEX _task_look_idx ON aion._task (look_at, run_key) WHERE look_at IS NOT NULL;
+COMMENT ON TABLE aion._task IS 'activities outside of turns: which workers or executors may execute them when, and which one does';
 SELECT pg_extension_config_dump('aion._task', '');
 
 ALTER TABLE aion._task ENABLE ROW LEVEL SECURITY;

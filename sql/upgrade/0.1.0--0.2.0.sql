@@ -30,12 +30,26 @@ DROP FUNCTION aion._search(jsonb, text, text[], bigint);
 /* A level of access that comprises only what was granted by aion.grant_start(). */
 ALTER TABLE aion._grant DROP CONSTRAINT _grant_level_check, ADD CONSTRAINT _grant_level_check CHECK (level IN ('user', 'start', 'worker', 'monitor', 'admin'));
 
-/* The outcome of an activity outside of turns is an arrival, no timer that is due at once. */
+/* The outcome of an activity outside of turns is an arrival, no timer that is due at once, and no part of its task. */
 ALTER TABLE aion._inbox DROP CONSTRAINT _inbox_kind_check;
-INSERT INTO aion._inbox (run_key, sent_at, owner_key, kind, name, sender)
-	SELECT t.run_key, t.fire_at, t.owner_key, 'activity', substr(t.name, 9), o.name FROM aion._timer t JOIN aion._owner o USING (owner_key)
+INSERT INTO aion._inbox (run_key, sent_at, owner_key, kind, name, sender, payload)
+	SELECT t.run_key, t.fire_at, t.owner_key, 'activity', substr(t.name, 9), o.name,
+		(SELECT k.outcome || jsonb_build_object('attempts', k.attempt, 'timers', 2) FROM aion._task k
+			WHERE k.run_key = t.run_key AND t.name = 'settled:' || k.ordinal AND k.state = 'settled')
+	FROM aion._timer t JOIN aion._owner o USING (owner_key)
 	WHERE starts_with(t.name, 'settled:') ORDER BY t.fire_at;
 DELETE FROM aion._timer WHERE starts_with(name, 'settled:');
+DELETE FROM aion._task WHERE state = 'settled';
+
+/* When an attempt may be late is said by its task, and no timer. */
+ALTER TABLE aion._task ADD COLUMN look_at timestamptz;
+UPDATE aion._task SET look_at = least(attempt_by, heartbeat_by) WHERE state IN ('claimed', 'cancelled', 'abandoned');
+DELETE FROM aion._timer t USING aion._task k
+	WHERE k.run_key = t.run_key AND t.name = format('activity:%s attempt %s', k.ordinal, k.attempt) AND k.look_at IS NOT NULL;
+CREATE INDEX _task_look_idx ON aion._task (look_at, run_key) WHERE look_at IS NOT NULL;
+DROP INDEX aion._task_claimed_idx;
+CREATE INDEX _task_claimed_idx ON aion._task (task_queue, key, background, owner_key)
+	WHERE state IN ('claimed', 'cancelled', 'abandoned') AND (background OR key IS NOT NULL);
 
 /* Every write of these tables would read its constraints anew. */
 ALTER TABLE aion._run DROP CONSTRAINT _run_status_check, DROP CONSTRAINT _run_check;
@@ -55,5 +69,5 @@ COMMENT ON SCHEMA aion_code IS 'pinned copies of workflow code; only the engine 
 COMMENT ON TABLE aion._pause IS 'the role that has paused the engine in this database; no row while it is not paused';
 COMMENT ON TABLE aion._workflow IS 'registered names: their owners, and what new starts use';
 COMMENT ON TABLE aion._activity IS 'registered activities: the owner of the name, and the function that it calls';
-COMMENT ON TABLE aion._task IS 'activities outside of turns: which workers or executors may execute them when, which one does, and what came of it';
+COMMENT ON TABLE aion._task IS 'activities outside of turns: which workers or executors may execute them when, and which one does';
 COMMENT ON TABLE aion._queue_grant IS 'which roles may claim activities of which task queue';

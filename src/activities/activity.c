@@ -14,6 +14,7 @@
 
 #include "activities/activity.h"
 #include "activities/handover.h"
+#include "activities/late.h"
 #include "activities/policy.h"
 #include "activities/registration.h"
 #include "activities/task.h"
@@ -74,12 +75,13 @@ const Primitive aion_activity_primitive = {.name = "activity",
 										   .perform = activity_perform,
 										   .arrive = arrive,
 										   .due = aion_handover_due,
-										   .receives = ARRIVAL_SETTLED,
+										   .receives = ARRIVAL_OUTCOME,
 										   .receive = aion_handover_receive,
 										   .receive_late = aion_handover_receive,
 										   .keep = aion_handover_is_held,
 										   .purge = aion_handover_purge,
 										   .close = cancel_open,
+										   .tell_late = aion_late_tell,
 										   .resume = aion_handover_offer,
 										   .reopen = reopen};
 

@@ -52,12 +52,12 @@ static Statement select_claimed =
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE owner_key = $1 AND background"
 			  " AND state = 'claimed' FOR UPDATE SKIP LOCKED",
 			  INT4OID);
-static Statement put_task_back =
-	STATEMENT(UPDATE,
-			  "UPDATE aion._task SET state = 'waiting', attempt = attempt - 1, token = NULL,"
-			  " permit = NULL, attempt_by = NULL, failures = $3, next_attempt_at = $4,"
-			  " last_error = coalesce($5, last_error) WHERE run_key = $1 AND ordinal = $2",
-			  INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
+static Statement put_task_back = STATEMENT(
+	UPDATE,
+	"UPDATE aion._task SET state = 'waiting', attempt = attempt - 1, token = NULL,"
+	" permit = NULL, attempt_by = NULL, look_at = NULL, failures = $3, next_attempt_at = $4,"
+	" last_error = coalesce($5, last_error) WHERE run_key = $1 AND ordinal = $2",
+	INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, JSONBOID);
 static Statement hasten_tasks =
 	STATEMENT(UPDATE_RETURNING,
 			  "UPDATE aion._task SET next_attempt_at = $2 WHERE (run_key, ordinal) IN"
@@ -357,7 +357,6 @@ background_note(Claim *claim, const AttemptInfo *info, const Attempt *result)
 {
 	Task *task = &claim->task;
 	Authority authority;
-	JsonObject outcome;
 
 	aion_authority_assume(&authority);
 	if (aion_claim_hold(task->run_key, task->ordinal, &claim->token, false, task))
@@ -365,11 +364,7 @@ background_note(Claim *claim, const AttemptInfo *info, const Attempt *result)
 		if (result->failed)
 			(void) aion_task_fail(task, result->value, true, -1, info->details);
 		else
-		{
-			aion_object_begin(&outcome);
-			aion_object_json(&outcome, "ok", result->value);
-			aion_task_settle(task, aion_object_end(&outcome));
-		}
+			aion_task_complete(task, result->value);
 	}
 	aion_authority_drop(&authority);
 }
@@ -404,7 +399,7 @@ mended(Datum owner_keys)
 }
 
 /*
- * Lets a task be retried after a delay in milliseconds; settles it as cancelled if its workflow has
+ * Lets a task be retried after a delay in milliseconds; ends it as cancelled if its workflow has
  * requested that.
  */
 static void
@@ -417,7 +412,7 @@ put_back(Task *task, int64 delay, const Jsonb *error)
 
 	if (task->cancel_requested)
 	{
-		aion_task_settle_cancelled(task);
+		aion_task_end_failed(task, aion_task_cancelled(task->activity));
 		return;
 	}
 	(void) aion_statement_execute(&put_task_back, args);

@@ -3,8 +3,8 @@
  *		Claiming activities in order to execute them.
  *
  * A claim is a token.  It takes effect when the claiming transaction commits, so an attempt is
- * recorded before its effects.  It holds until the task is settled, retried or taken back: from
- * then on no task has that token.
+ * recorded before its effects.  It holds until the task has an outcome, is retried or taken back:
+ * from then on no task has that token.
  */
 #include "postgres.h"
 
@@ -18,6 +18,7 @@
 #include "activities/scan_start.h"
 #include "code/owner.h"
 #include "shared/pace.h"
+#include "shared/wakeup.h"
 #include "support/clock.h"
 #include "support/pg_compat.h"
 #include "support/subtransaction.h"
@@ -79,12 +80,12 @@ static Statement find_for_background[] = {
 			  INT4OID, INT4OID, INT4ARRAYOID),
 	STATEMENT(SELECT, FIND_WAITING(BACKGROUND("$6"), LEVEL("$7", "$8")), CLAIM_TYPES, INT4OID,
 			  INT4OID, TIMESTAMPTZOID, INT4ARRAYOID)};
-static Statement claim_task =
-	STATEMENT(UPDATE,
-			  "UPDATE aion._task SET state = 'claimed', attempt = $3, worker = $4, token = $5,"
-			  " attempt_by = $6, heartbeat_by = $7, permit = $8, last_error = NULL"
-			  " WHERE run_key = $1 AND ordinal = $2",
-			  INT8OID, INT4OID, INT4OID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
+static Statement claim_task = STATEMENT(
+	UPDATE,
+	"UPDATE aion._task SET state = 'claimed', attempt = $3, worker = $4, token = $5,"
+	" attempt_by = $6, heartbeat_by = $7, permit = $8, look_at = least($6, $7), last_error = NULL"
+	" WHERE run_key = $1 AND ordinal = $2",
+	INT8OID, INT4OID, INT4OID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
 static Statement select_next =
 	STATEMENT(SELECT,
 			  "SELECT min(next_attempt_at) FROM aion._task WHERE task_queue = $1"
@@ -94,6 +95,11 @@ static Statement lock_claimed =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
 			  " AND token = $3 AND state IN ('claimed', 'cancelled', 'abandoned') FOR UPDATE",
+			  INT8OID, INT4OID, UUIDOID);
+static Statement take_claimed =
+	STATEMENT(DELETE_RETURNING,
+			  "DELETE FROM aion._task t WHERE run_key = $1 AND ordinal = $2 AND token = $3"
+			  " AND state IN ('claimed', 'abandoned') AND NOT background RETURNING " TASK_COLUMNS,
 			  INT8OID, INT4OID, UUIDOID);
 
 static List *claim_ruled(const ClaimRequest *request, Queue *queue, int most);
@@ -342,9 +348,11 @@ TimestampTz
 aion_claim_next(const char *queue)
 {
 	NullableDatum args[] = {aion_arg_text(queue), aion_arg_timestamp(aion_clock_now())};
-	TimestampTz next = aion_row_timestamp(aion_statement_execute(&select_next, args), 0, 1);
+	TimestampTz attempt = aion_row_timestamp(aion_statement_execute(&select_next, args), 0, 1);
+	TimestampTz permit = aion_queue_next_permit(queue);
+	TimestampTz scan = aion_scan_start_again(queue, 0);
 
-	return Min(Min(next, aion_queue_next_permit(queue)), aion_scan_start_again(queue, 0));
+	return Min(Min(attempt, permit), scan);
 }
 
 /*
@@ -363,6 +371,22 @@ aion_claim_hold(int64 run_key, int32 ordinal, const pg_uuid_t *token, bool even_
 		return false;
 	aion_task_read(rows, 0, task);
 	return even_cancelled || strcmp(task->state, "cancelled") != 0;
+}
+
+/*
+ * Deletes the task of a worker that a token holds; false if it holds none.
+ */
+bool
+aion_claim_take(int64 run_key, int32 ordinal, const pg_uuid_t *token, Task *task)
+{
+	NullableDatum args[] = {aion_arg_int64(run_key), aion_arg_int32(ordinal),
+							aion_arg(UUIDPGetDatum(token))};
+	Rows rows = aion_statement_execute(&take_claimed, args);
+
+	if (rows.count == 0)
+		return false;
+	aion_task_read(rows, 0, task);
+	return true;
 }
 
 /*
@@ -419,6 +443,6 @@ claim_take(const ClaimRequest *request, Claim *claim)
 
 		(void) aion_statement_execute(&claim_task, args);
 	}
-	aion_task_watch(task, now);
+	aion_wakeup_look(Min(task->attempt_by, task->heartbeat_by));
 	aion_pace_begin(task->owner_key, task->task_queue);
 }

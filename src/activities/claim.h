@@ -40,6 +40,7 @@ extern bool aion_claim_is_due(const char *queue_name, int32 background_of);
 extern TimestampTz aion_claim_next(const char *queue);
 extern bool aion_claim_hold(int64 run_key, int32 ordinal, const pg_uuid_t *token,
 							bool even_cancelled, Task *task);
+extern bool aion_claim_take(int64 run_key, int32 ordinal, const pg_uuid_t *token, Task *task);
 extern char *aion_claim_idempotency_key(const Claim *claim);
 
 #endif

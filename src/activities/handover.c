@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "activities/handover.h"
+#include "activities/late.h"
 #include "activities/queue.h"
 #include "activities/task.h"
 #include "run/due.h"
@@ -35,26 +36,23 @@ static Statement insert_task = STATEMENT(
 	" $15)",
 	INT8OID, INT4OID, INT4OID, INT4OID, TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, INT4OID,
 	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID, JSONBOID);
-static Statement select_ordinals =
+static Statement select_tasks =
 	STATEMENT(SELECT, "SELECT ordinal, state FROM aion._task WHERE run_key = $1", INT8OID);
+
+/* One statement: an outcome may be sent, and its task deleted, at any time. */
+static Statement select_handed_over =
+	STATEMENT(SELECT,
+			  "SELECT ordinal FROM aion._task WHERE run_key = $1 UNION ALL SELECT name::int"
+			  " FROM aion._inbox WHERE run_key = $1 AND kind = '" ARRIVAL_OUTCOME "'",
+			  INT8OID);
+
+/* What a dump of 0.1.0 has instead of an arrival. */
 static Statement take_settled =
 	STATEMENT(DELETE_RETURNING,
 			  "DELETE FROM aion._task WHERE run_key = $1 AND state = 'settled'"
-			  " RETURNING ordinal, outcome, attempt, NOT background OR policy <> '{}'",
+			  " RETURNING ordinal, outcome || jsonb_build_object('" OUTCOME_ATTEMPTS
+			  "', attempt, '" OUTCOME_TIMERS "', 2)",
 			  INT8OID);
-static Statement lock_late =
-	STATEMENT(SELECT,
-			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND (attempt_by <= $2"
-			  " OR heartbeat_by <= $2 OR close_by <= $2 OR (start_by <= $2 AND state = 'waiting'))"
-			  " ORDER BY ordinal FOR UPDATE SKIP LOCKED",
-			  INT8OID, TIMESTAMPTZOID);
-static Statement select_unwatched = STATEMENT(
-	SELECT,
-	"SELECT " TASK_COLUMNS
-	" FROM aion._task t WHERE run_key = $1 AND state IN ('claimed', 'cancelled', 'abandoned')"
-	" AND NOT EXISTS (SELECT FROM aion._timer m WHERE m.run_key = t.run_key"
-	" AND m.name = '" TIMER_TASK "' || t.ordinal || ' attempt ' || t.attempt)",
-	INT8OID);
 static Statement lock_external =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
@@ -65,8 +63,6 @@ static Statement lock_background =
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2"
 			  " AND background FOR UPDATE",
 			  INT8OID, INT4OID);
-static Statement delete_task = STATEMENT(
-	DELETE, "DELETE FROM aion._task WHERE run_key = $1 AND ordinal = $2", INT8OID, INT4OID);
 static Statement select_all =
 	STATEMENT(SELECT, "SELECT FROM aion._task WHERE run_key = $1", INT8OID);
 static Statement lock_all =
@@ -100,22 +96,11 @@ static Statement select_task = STATEMENT(
 	SELECT, "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1 AND ordinal = $2",
 	INT8OID, INT4OID);
 
-/* What came of an activity. */
-typedef struct Outcome
-{
-	int32 ordinal;
-	Jsonb *outcome;
-	int32 attempts;
-	bool watched; /* live timers make the run look at it */
-	bool recorded;
-} Outcome;
-
 /* What a run keeps in memory of its activities outside of turns. */
 typedef struct RunTasks
 {
 	bool known;				/* which have been handed over before this share */
 	Bitmapset *handed_over; /* their ordinals */
-	List *outcomes;			/* Outcome: taken out of aion._task and not yet recorded */
 	bool time_is_up;		/* perhaps, of some attempt */
 } RunTasks;
 
@@ -124,17 +109,12 @@ int aion_handover_slot;
 static RunTasks *tasks_of(Run *run);
 static void know(Run *run);
 static void note_handed_over(Run *run, int32 ordinal);
-static void take_outcomes(Run *run);
-static int by_ordinal(const ListCell *a, const ListCell *b);
-static void handover_record(Run *run, Outcome *taken);
-static void delete_one(const Task *task);
-static bool cancel_background(Run *run, int32 ordinal, bool *found);
-static void record_settled(Run *run);
+static void handover_record(Run *run, int32 ordinal, const Jsonb *outcome);
+static bool is_known(Run *run, int32 ordinal);
+static void receive_outcomes(Run *run, List *arrivals);
 static void cancel_again(Run *run);
 static void tell_unwanted(Run *run, int32 ordinal);
 static void tell_again(Run *run);
-static void end_late(Run *run);
-static void expire(Task *task);
 
 static RunTasks *
 tasks_of(Run *run)
@@ -175,7 +155,7 @@ know(Run *run)
 
 	if (tasks->known)
 		return;
-	rows = aion_statement_execute(&select_ordinals, args);
+	rows = aion_statement_execute(&select_handed_over, args);
 	for (uint64 row = 0; row < rows.count; row++)
 		note_handed_over(run, aion_row_int32(rows, row, 1));
 	tasks->known = true;
@@ -247,26 +227,18 @@ aion_handover_make(Run *run, const RecordedCommand *command, const Jsonb *policy
 void
 aion_handover_arrive(Run *run)
 {
-	if (tasks_of(run)->time_is_up)
-	{
-		cancel_again(run);
-		tell_again(run);
-		end_late(run);
-		aion_wakeup_background(run->owner_key); /* another attempt may be due */
-		take_outcomes(run);
-	}
-	record_settled(run);
-}
+	NullableDatum args[] = {aion_arg_int64(run->run_key)};
+	Rows rows;
 
-static void
-record_settled(Run *run)
-{
-	RunTasks *tasks = tasks_of(run);
-	ListCell *cell;
-
-	foreach (cell, tasks->outcomes)
-		handover_record(run, lfirst(cell));
-	tasks->outcomes = NIL;
+	if (!tasks_of(run)->time_is_up)
+		return;
+	cancel_again(run);
+	tell_again(run);
+	aion_late_end(run);
+	aion_wakeup_background(run->owner_key); /* another attempt may be due */
+	rows = aion_statement_execute(&take_settled, args);
+	for (uint64 row = 0; row < rows.count; row++)
+		handover_record(run, aion_row_int32(rows, row, 1), aion_row_jsonb(rows, row, 2));
 }
 
 /*
@@ -279,65 +251,13 @@ aion_handover_due(Run *run, const char *timer)
 }
 
 /*
- * Moves the outcome of an activity that is settled into history.
+ * Moves the outcome of an activity into history.
  */
 void
 aion_handover_receive(Run *run, const Arrival *arrival)
 {
-	RunTasks *tasks = tasks_of(run);
-	int32 ordinal = atoi(arrival->name);
-	int low = 0;
-	int high;
-
-	if (tasks->outcomes == NIL)
-		take_outcomes(run);
-	high = list_length(tasks->outcomes);
-	while (low < high)
-	{
-		int middle = (low + high) / 2;
-		Outcome *taken = list_nth(tasks->outcomes, middle);
-
-		if (taken->ordinal == ordinal)
-		{
-			handover_record(run, taken);
-			return;
-		}
-		if (taken->ordinal < ordinal)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-}
-
-/*
- * Takes the outcomes of activities, to be recorded in the same transaction.
- */
-static void
-take_outcomes(Run *run)
-{
-	NullableDatum args[] = {aion_arg_int64(run->run_key)};
-	Rows rows = aion_statement_execute(&take_settled, args);
-	RunTasks *tasks = tasks_of(run);
-	MemoryContext caller = MemoryContextSwitchTo(run->context);
-
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		Outcome *taken = palloc0(sizeof(Outcome));
-
-		taken->ordinal = aion_row_int32(rows, row, 1);
-		taken->outcome = aion_row_jsonb(rows, row, 2);
-		taken->attempts = aion_row_int32(rows, row, 3);
-		taken->watched = aion_row_bool(rows, row, 4);
-		tasks->outcomes = lappend(tasks->outcomes, taken);
-	}
-	list_sort(tasks->outcomes, by_ordinal);
-	MemoryContextSwitchTo(caller);
-}
-
-static int
-by_ordinal(const ListCell *a, const ListCell *b)
-{
-	return ((const Outcome *) lfirst(a))->ordinal - ((const Outcome *) lfirst(b))->ordinal;
+	if (arrival->payload != NULL)
+		handover_record(run, atoi(arrival->name), arrival->payload);
 }
 
 /*
@@ -347,7 +267,7 @@ static void
 cancel_again(Run *run)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key)};
-	Rows rows = aion_statement_execute(&select_ordinals, args);
+	Rows rows = aion_statement_execute(&select_tasks, args);
 
 	for (uint64 row = 0; row < rows.count; row++)
 	{
@@ -361,62 +281,30 @@ cancel_again(Run *run)
 }
 
 /*
- * Ends what is late, and arms a new timer where a heartbeat came in time.
- */
-static void
-end_late(Run *run)
-{
-	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_timestamp(aion_clock_now())};
-	Rows rows = aion_statement_execute(&lock_late, args);
-	Task task;
-
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		aion_task_read(rows, row, &task);
-		if (aion_run_is_closed(run) || strcmp(task.state, "cancelled") == 0 ||
-			strcmp(task.state, "abandoned") == 0)
-			delete_one(&task);
-		else
-			expire(&task);
-	}
-
-	/* A worker that has not committed has locked a late task: it is looked at again. */
-	rows = aion_statement_execute(&select_unwatched, args);
-	for (uint64 row = 0; row < rows.count; row++)
-	{
-		aion_task_read(rows, row, &task);
-		aion_task_watch(&task, aion_clock_now() + LOOK_AGAIN);
-	}
-}
-
-/*
- * Takes back an activity that its workflow has cancelled.  A task that a worker has locked to
- * complete it is left alone; its outcome is not recorded any more.  An attempt in the background
- * that has committed counts: false if its outcome has arrived meanwhile.
+ * Takes back an activity that its workflow has cancelled; false if its outcome has arrived
+ * meanwhile.  A task that a worker has locked to complete it is left alone; its outcome is not
+ * recorded any more.  In the background an attempt may be about to commit, and is waited for.
  */
 bool
 aion_handover_cancel(Run *run, int32 ordinal)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
-	bool found;
-	bool cancelled = cancel_background(run, ordinal, &found);
-	Rows rows;
-	Task task;
+	Rows rows = aion_statement_execute(&lock_background, args);
+	Task task = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
 
-	if (found)
-		return cancelled;
-	rows = aion_statement_execute(&lock_external, args);
+	if (rows.count == 0)
+		rows = aion_statement_execute(&lock_external, args);
 	if (rows.count == 0)
 	{
-		Task locked = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
-
-		know(run);
-		if (bms_is_member(ordinal, tasks_of(run)->handed_over))
-			aion_task_wake(&locked, "locked", aion_clock_now() + LOOK_AGAIN);
+		if (!is_known(run, ordinal))
+			return true;
+		if (aion_statement_execute(&select_task, args).count == 0)
+			return false;
+		aion_task_wake(&task, "locked", aion_clock_now() + LOOK_AGAIN);
 		return true;
 	}
 	aion_task_read(rows, 0, &task);
-	if (strcmp(task.state, "claimed") == 0)
+	if (!task.background && strcmp(task.state, "claimed") == 0)
 	{
 		NullableDatum mark[] = {args[0], args[1],
 								aion_arg_text(strcmp(task.policy.on_cancel, "abandon") == 0
@@ -424,32 +312,20 @@ aion_handover_cancel(Run *run, int32 ordinal)
 												  : "cancelled")};
 
 		(void) aion_statement_execute(&mark_cancelled, mark);
-		aion_task_watch(&task, aion_clock_now());
 	}
 	else if (strcmp(task.state, "cancelled") != 0 && strcmp(task.state, "abandoned") != 0)
-		delete_one(&task);
+		aion_task_delete(&task);
 	return true;
 }
 
 /*
- * Takes back an activity in the background.  Its statement is cancelled; an attempt that reaches
- * its end all the same is rolled back, since it is not wanted.
+ * Tells whether an activity has been handed over, by this share or before.
  */
 static bool
-cancel_background(Run *run, int32 ordinal, bool *found)
+is_known(Run *run, int32 ordinal)
 {
-	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
-	Rows rows = aion_statement_execute(&lock_background, args);
-	Task task;
-
-	*found = rows.count > 0;
-	if (!*found)
-		return false;
-	aion_task_read(rows, 0, &task);
-	if (strcmp(task.state, "settled") == 0)
-		return false;
-	delete_one(&task);
-	return true;
+	know(run);
+	return bms_is_member(ordinal, tasks_of(run)->handed_over);
 }
 
 /*
@@ -518,13 +394,25 @@ aion_handover_cancel_all(Run *run)
 
 	if (run->history->open_activities == 0)
 		return;
+	receive_outcomes(run, run->arrivals);
 	know(run);
 	while ((ordinal = bms_next_member(tasks_of(run)->handed_over, ordinal)) >= 0)
 		arrived = !aion_handover_cancel(run, ordinal) || arrived;
 	if (arrived)
+		receive_outcomes(run, aion_inbox_take_kind(run, ARRIVAL_OUTCOME));
+}
+
+static void
+receive_outcomes(Run *run, List *arrivals)
+{
+	ListCell *cell;
+
+	foreach (cell, arrivals)
 	{
-		take_outcomes(run);
-		record_settled(run);
+		const Arrival *arrival = lfirst(cell);
+
+		if (strcmp(arrival->kind, ARRIVAL_OUTCOME) == 0)
+			aion_handover_receive(run, arrival);
 	}
 }
 
@@ -559,7 +447,7 @@ aion_handover_reopen(Run *run)
 
 		aion_task_read(rows, row, &task);
 		if (aion_history_open(run->history, FAMILY_ACTIVITY, psprintf("%d", task.ordinal)) != NULL)
-			delete_one(&task);
+			aion_task_delete(&task);
 	}
 	(void) aion_statement_execute(&delete_watches, args);
 }
@@ -591,70 +479,22 @@ aion_handover_purge(int64 run_key)
  * Records an outcome, unless the activity was cancelled meanwhile.
  */
 static void
-handover_record(Run *run, Outcome *taken)
+handover_record(Run *run, int32 ordinal, const Jsonb *outcome)
 {
-	int32 ordinal = taken->ordinal;
-	Jsonb *outcome = taken->outcome;
 	char *key = psprintf("%d", ordinal);
-	Jsonb *error = aion_json_member(outcome, "error");
+	Jsonb *error;
 
-	if (taken->recorded)
-		return;
-	taken->recorded = true;
 	if (aion_run_is_closed(run) || aion_history_open(run->history, FAMILY_ACTIVITY, key) == NULL)
 		return;
+	error = aion_json_member(outcome, OUTCOME_ERROR);
 	if (error != NULL)
 		aion_recorder_append(run->history, EVENT_ACTIVITY_FAILED, key, aion_event_error(error));
 	else
-		aion_recorder_append(
-			run->history, EVENT_ACTIVITY_COMPLETED, key,
-			aion_event_attempted(aion_json_member(outcome, "ok"), taken->attempts));
-	if (!taken->watched)
+		aion_recorder_append(run->history, EVENT_ACTIVITY_COMPLETED, key,
+							 aion_event_attempted(aion_json_member(outcome, OUTCOME_RESULT),
+												  aion_json_int(outcome, OUTCOME_ATTEMPTS, 1)));
+	if (aion_json_int(outcome, OUTCOME_TIMERS, 0) == 0)
 		return;
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d start", ordinal));
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d close", ordinal));
-	for (int i = 1; i <= taken->attempts; i++)
-		aion_due_disarm(run, psprintf(TIMER_TASK "%d attempt %d", ordinal, i));
-}
-
-/*
- * Deletes a task; an executor that executes it is told to stop.
- */
-static void
-delete_one(const Task *task)
-{
-	NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal)};
-
-	(void) aion_statement_execute(&delete_task, args);
-	aion_queue_release(task->task_queue, task->permit, task->key);
-	if (task->background && strcmp(task->state, "claimed") == 0)
-		aion_wakeup_stop(task->run_key, task->ordinal);
-}
-
-/*
- * Ends an attempt, or a task, whose time is up.
- */
-static void
-expire(Task *task)
-{
-	TimestampTz now = aion_clock_now();
-
-	if (task->close_by <= now)
-		(void) aion_task_fail(
-			task, aion_task_timeout(task->activity, task->attempt, "schedule_to_close_timeout"),
-			false, 0, NULL);
-	else if (task->start_by <= now && strcmp(task->state, "waiting") == 0 && task->attempt == 0)
-		(void) aion_task_fail(
-			task, aion_task_timeout(task->activity, task->attempt, "schedule_to_start_timeout"),
-			false, 0, NULL);
-	else if (strcmp(task->state, "claimed") == 0)
-		(void) aion_task_fail(task,
-							  aion_task_timeout(task->activity, task->attempt,
-												task->attempt_by <= now ? "start_to_close_timeout"
-																		: "heartbeat_timeout"),
-							  true, -1, NULL);
-	else
-		return;
-	if (task->background && strcmp(task->state, "claimed") == 0)
-		aion_wakeup_stop(task->run_key, task->ordinal);
 }

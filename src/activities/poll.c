@@ -60,6 +60,7 @@ static bool is_on_hold(void);
 static bool has_tasks(const Poll *poll);
 static long wait_at_most(const Poll *poll, TimestampTz until);
 static TimestampTz read_wait(const Interval *wait, TimestampTz start, int64 most);
+static pg_uuid_t *read_token(FunctionCallInfo fcinfo, int64 *run_key, int32 *ordinal);
 static void hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task);
 pg_noreturn static void refuse_token(void);
 static void require_client(void);
@@ -193,7 +194,11 @@ wait_at_most(const Poll *poll, TimestampTz until)
 
 	aion_authority_assume(&authority);
 	for (int i = 0; i < poll->queue_count; i++)
-		until = Min(until, aion_claim_next(TextDatumGetCString(poll->queues[i])));
+	{
+		TimestampTz next = aion_claim_next(TextDatumGetCString(poll->queues[i]));
+
+		until = Min(until, next);
+	}
 	aion_authority_drop(&authority);
 	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 }
@@ -209,29 +214,40 @@ read_wait(const Interval *wait, TimestampTz start, int64 most)
 }
 
 /*
- * Locks the task that a token holds; a cancelled task only with even_cancelled: for the answer to a
- * heartbeat.
+ * Reads a token: which task it is about, and the attempt that holds it.
  */
-static void
-hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
+static pg_uuid_t *
+read_token(FunctionCallInfo fcinfo, int64 *run_key, int32 *ordinal)
 {
 	char *token = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char id[37];
-	long long run_key;
-	int ordinal;
+	long long key;
 	int length;
-	pg_uuid_t *uuid;
 	bool is_uuid = true;
 
 	if (token == NULL || strlen(token) > 100 ||
-		sscanf(token, "%lld.%d.%36[0-9a-f-]%n", &run_key, &ordinal, id, &length) != 3 ||
+		sscanf(token, "%lld.%d.%36[0-9a-f-]%n", &key, ordinal, id, &length) != 3 ||
 		strlen(id) != 36 || token[length] != '\0')
 		refuse_token();
 	for (int i = 0; i < 36; i++)
 		is_uuid = is_uuid && (id[i] == '-') == (i == 8 || i == 13 || i == 18 || i == 23);
 	if (!is_uuid)
 		refuse_token();
-	uuid = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(id)));
+	*run_key = key;
+	return DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(id)));
+}
+
+/*
+ * Locks the task that a token holds; a cancelled task only with even_cancelled: for the answer to a
+ * heartbeat.
+ */
+static void
+hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
+{
+	int64 run_key;
+	int32 ordinal;
+	pg_uuid_t *uuid = read_token(fcinfo, &run_key, &ordinal);
+
 	if (!aion_claim_hold(run_key, ordinal, uuid, even_cancelled, task) || task->background)
 		refuse_token();
 }
@@ -305,17 +321,18 @@ aion_complete_activity(PG_FUNCTION_ARGS)
 {
 	Jsonb *result = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 	Authority authority;
-	JsonObject outcome;
+	pg_uuid_t *uuid;
+	int64 run_key;
+	int32 ordinal;
 	Task task;
 
 	aion_guard_client_call("aion.complete_activity");
 	aion_payload_check(result, "result");
-	aion_object_begin(&outcome);
-	if (result != NULL)
-		aion_object_json(&outcome, "ok", result);
+	uuid = read_token(fcinfo, &run_key, &ordinal);
 	aion_authority_assume(&authority);
-	hold_task(fcinfo, false, &task);
-	aion_task_settle(&task, aion_object_end(&outcome));
+	if (!aion_claim_take(run_key, ordinal, uuid, &task))
+		refuse_token();
+	aion_task_send_result(&task, result);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }

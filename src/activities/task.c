@@ -2,15 +2,14 @@
  * task.c
  *		Tasks: rows of activities that workers or executors execute outside of turns.
  *
- * A row is made by the turn that asks for the activity and deleted by the turn that records its
- * outcome (activities/handover.c).  In between it belongs to the session that has locked it: a
- * worker that claims, completes or fails it, or the run, which skips what is locked.  A worker
- * never touches the run's row: the outcome is in the row of the task, and an arrival in the inbox
- * of the run says that it is there.
+ * A row is made by the turn that asks for the activity (activities/handover.c).  It belongs to the
+ * session that has locked it: a worker that claims, completes or fails it, or the run, which skips
+ * what is locked.  A worker never touches the run's row: it deletes the task and sends the outcome
+ * to the inbox of the run.
  *
- *		waiting -> claimed -> settled			deleted when it is recorded
+ *		waiting -> claimed -> deleted			the outcome is sent
  *		   ^          |  \-> cancelled			deleted when the time of the attempt is up
- *		   |          |   '-> abandoned			the same, or it is settled as usual
+ *		   |          |   '-> abandoned			the same, or its outcome is sent as usual
  *		   '----------'  (an attempt failed, and there will be another)
  */
 #include "postgres.h"
@@ -28,20 +27,17 @@
 #include "support/clock.h"
 #include "support/payload.h"
 
-static Statement settle_task =
-	STATEMENT(UPDATE,
-			  "UPDATE aion._task SET state = 'settled', outcome = $3, start_by = NULL,"
-			  " close_by = NULL, attempt_by = NULL, heartbeat_by = NULL, permit = NULL"
-			  " WHERE run_key = $1 AND ordinal = $2",
-			  INT8OID, INT4OID, JSONBOID);
+static Statement delete_task = STATEMENT(
+	DELETE, "DELETE FROM aion._task WHERE run_key = $1 AND ordinal = $2", INT8OID, INT4OID);
 static Statement retry_task = STATEMENT(
 	UPDATE,
 	"UPDATE aion._task SET state = 'waiting', next_attempt_at = $3, last_error = $4,"
 	" heartbeat_details = coalesce($5, heartbeat_details), attempt_by = NULL, heartbeat_by = NULL,"
-	" token = NULL, permit = NULL, failures = 0 WHERE run_key = $1 AND ordinal = $2",
+	" look_at = NULL, token = NULL, permit = NULL, failures = 0 WHERE run_key = $1 AND ordinal = "
+	"$2",
 	INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, JSONBOID);
 
-static void send_settled(const Task *task);
+static void send_outcome(const Task *task, JsonObject *outcome);
 
 void
 aion_task_read(Rows rows, uint64 row, Task *task)
@@ -66,44 +62,77 @@ aion_task_read(Rows rows, uint64 row, Task *task)
 }
 
 /*
- * Notes what came of an activity: {"ok": result} or {"error": failure}.
+ * Ends a task, whose lock is held, with the result of its activity; NULL: SQL NULL.
  */
 void
-aion_task_settle(const Task *task, const Jsonb *outcome)
+aion_task_complete(const Task *task, const Jsonb *result)
 {
-	NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal),
-							aion_arg_jsonb(outcome)};
-
-	(void) aion_statement_execute(&settle_task, args);
-	aion_queue_release(task->task_queue, task->permit, task->key);
-	aion_pace_end(task->owner_key, task->task_queue);
-	send_settled(task);
+	aion_task_remove(task);
+	aion_task_send_result(task, result);
 }
 
 /*
- * Tells the run that an activity is settled.
- */
-static void
-send_settled(const Task *task)
-{
-	FoundRun to = {.run_key = task->run_key, .owner_key = task->owner_key};
-	Arrival arrival = {.kind = ARRIVAL_SETTLED, .name = psprintf("%d", task->ordinal)};
-
-	aion_inbox_send(&to, &arrival);
-}
-
-/*
- * Settles an activity whose attempt did not happen, and which gets no other attempt because the
- * workflow is to be cancelled.
+ * Sends the result of an activity whose task was deleted to its run.
  */
 void
-aion_task_settle_cancelled(const Task *task)
+aion_task_send_result(const Task *task, const Jsonb *result)
 {
 	JsonObject outcome;
 
 	aion_object_begin(&outcome);
-	aion_object_json(&outcome, "error", aion_task_cancelled(task->activity));
-	aion_task_settle(task, aion_object_end(&outcome));
+	aion_object_json(&outcome, OUTCOME_RESULT, result);
+	send_outcome(task, &outcome);
+}
+
+/*
+ * Ends a task with a failure.
+ */
+void
+aion_task_end_failed(const Task *task, const Jsonb *error)
+{
+	JsonObject outcome;
+
+	aion_task_remove(task);
+	aion_object_begin(&outcome);
+	aion_object_json(&outcome, OUTCOME_ERROR, error);
+	send_outcome(task, &outcome);
+}
+
+static void
+send_outcome(const Task *task, JsonObject *outcome)
+{
+	FoundRun to = {.run_key = task->run_key, .owner_key = task->owner_key};
+	Arrival arrival = {.kind = ARRIVAL_OUTCOME, .name = psprintf("%d", task->ordinal)};
+
+	if (task->attempt != 1)
+		aion_object_int(outcome, OUTCOME_ATTEMPTS, task->attempt);
+	if (task->start_by != DT_NOEND || task->close_by != DT_NOEND)
+		aion_object_int(outcome, OUTCOME_TIMERS,
+						(task->start_by != DT_NOEND) + (task->close_by != DT_NOEND));
+	arrival.payload = aion_object_end(outcome);
+	aion_queue_release(task->task_queue, task->permit, task->key);
+	aion_pace_end(task->owner_key, task->task_queue);
+	aion_inbox_send(&to, &arrival);
+}
+
+void
+aion_task_remove(const Task *task)
+{
+	NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal)};
+
+	(void) aion_statement_execute(&delete_task, args);
+}
+
+/*
+ * Deletes a task that has no outcome; an executor that executes it is told to stop.
+ */
+void
+aion_task_delete(const Task *task)
+{
+	aion_task_remove(task);
+	aion_queue_release(task->task_queue, task->permit, task->key);
+	if (task->background && strcmp(task->state, "claimed") == 0)
+		aion_wakeup_stop(task->run_key, task->ordinal);
 }
 
 /*
@@ -131,7 +160,6 @@ aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry
 {
 	TimestampTz now = aion_clock_now();
 	TimestampTz next;
-	JsonObject object;
 
 	next =
 		now + (retry_after >= 0 ? retry_after : aion_policy_backoff(&task->policy, task->attempt));
@@ -147,20 +175,8 @@ aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry
 		aion_task_tell(task, task->task_queue, next);
 		return true;
 	}
-	aion_object_begin(&object);
-	aion_object_json(&object, "error", error);
-	aion_task_settle(task, aion_object_end(&object));
+	aion_task_end_failed(task, error);
 	return false;
-}
-
-/*
- * Arms a timer by which the run looks at a task when the time of its attempt may be up.
- */
-void
-aion_task_watch(const Task *task, TimestampTz not_before)
-{
-	aion_task_wake(task, psprintf("attempt %d", task->attempt),
-				   Max(Min(task->attempt_by, task->heartbeat_by), not_before));
 }
 
 /*

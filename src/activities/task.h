@@ -38,20 +38,26 @@ typedef struct Task
 	" t.heartbeat_by, t.cancel_requested"
 #define TASK_COLUMN_COUNT 17
 
-/* The kind of arrivals that say that an activity is settled; the name is its ordinal. */
-#define ARRIVAL_SETTLED "activity"
+/* The kind of arrivals that are outcomes of activities; the name is the ordinal. */
+#define ARRIVAL_OUTCOME "activity"
+#define OUTCOME_RESULT "ok" /* neither this nor an error: SQL NULL */
+#define OUTCOME_ERROR "error"
+#define OUTCOME_ATTEMPTS "attempts" /* if not one */
+#define OUTCOME_TIMERS "timers"		/* if it had any */
 
 /* For the session that executes a task, with the lock on it. */
 extern void aion_task_read(Rows rows, uint64 row, Task *task);
-extern void aion_task_settle(const Task *task, const Jsonb *outcome);
+extern void aion_task_complete(const Task *task, const Jsonb *result);
+extern void aion_task_send_result(const Task *task, const Jsonb *result);
+extern void aion_task_end_failed(const Task *task, const Jsonb *error);
+extern void aion_task_remove(const Task *task);
+extern void aion_task_delete(const Task *task);
 extern bool aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry_after,
 						   const Jsonb *details);
-extern void aion_task_settle_cancelled(const Task *task);
 extern Jsonb *aion_task_cancelled(const char *activity);
 extern Jsonb *aion_task_timeout(const char *activity, int32 attempts, const char *which);
 extern void aion_task_wake(const Task *task, const char *why, TimestampTz moment);
 extern void aion_task_tell(const Task *task, const char *queue, TimestampTz next);
 extern TimestampTz aion_task_deadline(TimestampTz start, int64 duration);
-extern void aion_task_watch(const Task *task, TimestampTz not_before);
 
 #endif

@@ -103,6 +103,7 @@ static List *waiting = NIL;
 static List *starting = NIL;
 static TimestampTz complained_at = 0;
 static TimestampTz errands_at = DT_NOEND; /* when to scan again for errands that were locked */
+static TimestampTz look_at = DT_NOEND;	  /* when tasks may be late */
 static TimestampTz names_at = DT_NOEND;	  /* when the names of owners are to be looked at */
 
 static bool scheduler_is_wanted(void);
@@ -111,6 +112,7 @@ static void note_version(void);
 static void note_crashes(void);
 static bool scheduler_look(void);
 static void look_at_timers(void);
+static void look_at_tasks(void);
 static void scan(void);
 static void execute_nothing(void);
 static void scheduler_refresh_names(void);
@@ -283,6 +285,7 @@ scheduler_look(void)
 		}
 		if (wanted && !outdated)
 		{
+			look_at_tasks();
 			look_at_timers();
 			if (executing)
 				aion_retention_serve();
@@ -321,6 +324,26 @@ look_at_timers(void)
 		read_timers();
 		point_out_due(GetCurrentTimestamp());
 	}
+}
+
+/*
+ * Tells runs that tasks may be late, by timers that are due at once.
+ */
+static void
+look_at_tasks(void)
+{
+	TimestampTz posted = aion_board_take_look();
+	Authority authority;
+
+	look_at = Min(look_at, posted);
+	if (!executing || look_at > GetCurrentTimestamp())
+		return;
+	aion_process_begin_work("looking for late activities");
+	aion_authority_assume(&authority);
+	look_at = aion_primitives_tell_late(NULL, 0);
+	aion_authority_drop(&authority);
+	aion_process_end_work();
+	MemoryContextSwitchTo(memory);
 }
 
 /*
@@ -397,6 +420,7 @@ scan(void)
 	list_free(runners);
 	list_free(executors);
 
+	look_at = DT_NOBEGIN;
 	if (executing)
 		read_again_from(DT_NOBEGIN);
 	else
@@ -756,6 +780,8 @@ next_wake(void)
 		wake = Min(wake, ((Waiting *) lfirst(cell))->again_at);
 	wake = Min(wake, names_at);
 	wake = Min(wake, errands_at);
+	if (executing)
+		wake = Min(wake, look_at);
 	return executing ? Min(wake, aion_retention_next()) : wake;
 }
 

@@ -214,7 +214,7 @@ drive_execute_one(Oid user, Budget *budget)
 }
 
 /*
- * Puts back what earlier calls have claimed and not finished.
+ * Puts back what earlier calls have claimed and not finished, and finds what may be late.
  */
 static void
 drive_recover(Oid user)
@@ -223,7 +223,10 @@ drive_recover(Oid user)
 
 	aion_authority_assume(&authority);
 	if (aion_adoption_require())
+	{
 		aion_primitives_recover(aion_owner_key(user));
+		(void) aion_primitives_tell_late(NULL, 0);
+	}
 	aion_authority_drop(&authority);
 	commit_turns(user, 0);
 }

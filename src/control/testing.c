@@ -52,6 +52,7 @@ static bool take_step(Budget *budget, MemoryContext scratch);
 static const Primitive *claim_work(const int64 *keys, int count, Oid *role);
 static int64 run_until_idle(int64 max_turns);
 static TimestampTz next_moment(void);
+static TimestampTz tell_late(void);
 
 /*
  * Refuses a function that only makes sense in a test.
@@ -184,6 +185,7 @@ run_until_idle(int64 max_turns)
 	bool more;
 
 	check_pending();
+	(void) tell_late();
 	do
 	{
 		MemoryContextReset(scratch);
@@ -207,12 +209,32 @@ next_moment(void)
 	int count;
 	const int64 *keys = aion_touched_started(&count);
 	NullableDatum args[] = {aion_arg_int64_array(keys, count)};
+	TimestampTz late = tell_late();
 	TimestampTz moment;
 
 	aion_authority_assume(&authority);
 	moment = aion_row_timestamp(aion_statement_execute(&next_due, args), 0, 1);
 	aion_authority_drop(&authority);
-	return moment;
+	return Min(moment, late);
+}
+
+/*
+ * Tells runs of the test that an activity may be late.  Returns when the next one may be.
+ */
+static TimestampTz
+tell_late(void)
+{
+	Authority authority;
+	int count;
+	const int64 *keys = aion_touched_started(&count);
+	TimestampTz next;
+
+	if (count == 0)
+		return DT_NOEND;
+	aion_authority_assume(&authority);
+	next = aion_primitives_tell_late(keys, count);
+	aion_authority_drop(&authority);
+	return next;
 }
 
 /* Functions that SQL calls. */

@@ -58,6 +58,12 @@ static Statement take_arrivals =
 			  " RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at",
 			  INT8OID, INT4OID);
 
+static Statement take_kind =
+	STATEMENT(DELETE_RETURNING,
+			  "DELETE FROM aion._inbox WHERE run_key = $1 AND kind = $2"
+			  " RETURNING arrival, kind, name, payload, dedup_id, sender, sent_at",
+			  INT8OID, TEXTOID);
+
 /* What was sent to any of a chain of runs: to the first one, or to one of its successors. */
 static Statement lock_first_arrivals = STATEMENT(
 	SELECT, "SELECT FROM aion._inbox WHERE run_key = $1 ORDER BY arrival FOR UPDATE", INT8OID);
@@ -152,6 +158,29 @@ aion_inbox_take(Run *run)
 	MemoryContextSwitchTo(caller);
 	if (rows.count == TAKE_MOST)
 		aion_wakeup_run(run->owner_key, run->run_key); /* there may be more */
+}
+
+/*
+ * Takes what has arrived since of one kind, and returns it.
+ */
+List *
+aion_inbox_take_kind(const Run *run, const char *kind)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_text(kind)};
+	Rows rows = aion_statement_execute(&take_kind, args);
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+	List *taken = NIL;
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		Arrival *arrival = palloc(sizeof(Arrival));
+
+		read_arrival(rows, row, arrival);
+		taken = lappend(taken, arrival);
+	}
+	list_sort(taken, by_number);
+	MemoryContextSwitchTo(caller);
+	return taken;
 }
 
 static void

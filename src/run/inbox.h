@@ -25,6 +25,7 @@ extern void aion_inbox_send(const FoundRun *to, const Arrival *arrival);
 
 /* With the run's lock. */
 extern void aion_inbox_take(Run *run);
+extern List *aion_inbox_take_kind(const Run *run, const char *kind);
 extern void aion_inbox_forget(int64 run_key);
 
 /* For runs that were purged after a sender found them, but before it committed. */

@@ -451,3 +451,23 @@ aion_primitives_find_errands(void)
 	}
 	return all;
 }
+
+/*
+ * Tells runs what may be late of what they have outside of turns.  Returns when to look again.
+ */
+TimestampTz
+aion_primitives_tell_late(const int64 *run_keys, int count)
+{
+	TimestampTz next = DT_NOEND;
+
+	for (int i = 0; primitives[i] != NULL; i++)
+	{
+		const Primitive *primitive = primitives[i];
+		TimestampTz again = DT_NOEND;
+
+		if (primitive->tell_late != NULL)
+			again = primitive->tell_late(run_keys, count);
+		next = Min(next, again);
+	}
+	return next;
+}

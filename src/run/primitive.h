@@ -132,6 +132,10 @@ typedef struct Primitive
 	/* Counts that a process died in an errand, if the key is that of one; with authority. */
 	void (*note_crash)(int64 key);
 
+	/* Tells runs, or those of some keys, that something of theirs outside of turns may be late;
+	 * returns when to call it again; with authority. */
+	TimestampTz (*tell_late)(const int64 *run_keys, int count);
+
 	/* Looks for errands that are due and of which no hint was given; false if it must do so again,
 	 * since sessions have locked some; with authority. */
 	bool (*find_errands)(void);
@@ -169,5 +173,6 @@ extern int64 aion_primitives_claim_errand(int32 owner_key, const int64 *keys, in
 										  const Primitive **found);
 extern void aion_primitives_note_crash(int64 key);
 extern bool aion_primitives_find_errands(void);
+extern TimestampTz aion_primitives_tell_late(const int64 *run_keys, int count);
 
 #endif

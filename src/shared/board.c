@@ -179,6 +179,27 @@ aion_board_post_timer(const BoardTimer *timer)
 }
 
 /*
+ * Says that from a moment on a task of this database may be late.
+ */
+void
+aion_board_post_look(TimestampTz moment)
+{
+	DatabaseSlot *slot;
+
+	if (board == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	if (slot != NULL && moment < slot->look_at)
+	{
+		slot->look_at = moment;
+		if (moment < slot->next_wake)
+			wake_scheduler(slot);
+	}
+	LWLockRelease(board->lock);
+}
+
+/*
  * Says that the tables of a database must be scanned: it is not known what has changed in them.
  */
 void
@@ -321,6 +342,23 @@ aion_board_take_owners(BoardOwner *owners, int most)
 	return count;
 }
 
+/*
+ * Returns the earliest moment that was posted since the last call; DT_NOEND: none was.
+ */
+TimestampTz
+aion_board_take_look(void)
+{
+	DatabaseSlot *slot;
+	TimestampTz moment;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	slot = aion_board_database(MyDatabaseId);
+	moment = slot->look_at;
+	slot->look_at = DT_NOEND;
+	LWLockRelease(board->lock);
+	return moment;
+}
+
 int
 aion_board_take_timers(BoardTimer *timers, int most)
 {
@@ -358,8 +396,8 @@ aion_board_begin_rest(TimestampTz until, bool serves_owners)
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	slot = aion_board_database(MyDatabaseId);
-	rest = !slot->scan && slot->timer_count == 0 && (slot->owner_count == 0 || !serves_owners) &&
-		   !aion_hold_is_on(MyDatabaseId);
+	rest = !slot->scan && slot->timer_count == 0 && slot->look_at >= until &&
+		   (slot->owner_count == 0 || !serves_owners) && !aion_hold_is_on(MyDatabaseId);
 	for (int i = 0; i < board->runner_count; i++)
 		rest = rest && !aion_board_must_relieve(&board->runners[i], MyDatabaseId);
 	if (rest)

@@ -25,6 +25,7 @@ typedef struct DatabaseSlot
 	bool crowded;  /* there is no room for its scheduler */
 	bool scan;
 	TimestampTz horizon;	/* the scheduler knows the timers before it */
+	TimestampTz look_at;	/* at tasks that may be late; DT_NOEND: the scheduler knows when */
 	TimestampTz next_wake;	/* until when it rests; DT_NOBEGIN: it works */
 	TimestampTz refused_at; /* the server had no process for a runner or executor; 0: never */
 	int owner_count;

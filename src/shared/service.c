@@ -66,6 +66,7 @@ aion_service_offer(Oid database)
 		slot->scan = true;
 		slot->horizon = DT_NOBEGIN;
 		slot->next_wake = DT_NOBEGIN;
+		slot->look_at = DT_NOEND;
 	}
 	LWLockRelease(board->lock);
 	return offer;

@@ -74,6 +74,7 @@ static News *pending = NULL;
 static int pending_count = 0;
 static int pending_room = 0;
 static bool pending_scan = false;
+static TimestampTz pending_look = DT_NOEND; /* the earliest */
 static bool pending_extension = false;
 static bool committed = false; /* what is pending is to be told when others can see it */
 static uint64 woken_for = 0;   /* a queue in which this session has found nothing yet */
@@ -142,6 +143,12 @@ void
 aion_wakeup_stop(int64 run_key, int32 ordinal)
 {
 	add_news((News){NEWS_STOP, {0, run_key, ordinal}});
+}
+
+void
+aion_wakeup_look(TimestampTz moment)
+{
+	pending_look = Min(pending_look, moment);
 }
 
 void
@@ -357,6 +364,7 @@ forget_news(void)
 	pending_count = 0;
 	pending_room = 0; /* it was in the transaction's memory */
 	pending_scan = pending_extension = false;
+	pending_look = DT_NOEND;
 }
 
 static void
@@ -394,6 +402,8 @@ wakeup_tell(void)
 				break;
 		}
 	}
+	if (pending_look != DT_NOEND)
+		aion_board_post_look(pending_look);
 	if (pending_scan)
 		aion_board_post_scan(MyDatabaseId);
 	if (pending_extension)

@@ -14,8 +14,9 @@ extern void aion_wakeup_waiters(int64 run_key);				 /* a run has ended */
 extern void aion_wakeup_published(int64 run_key);			 /* has published a new name */
 extern void aion_wakeup_run(int32 owner_key, int64 run_key); /* is ready */
 extern void aion_wakeup_timer(int32 owner_key, int64 run_key, TimestampTz fire_at); /* armed */
-extern void aion_wakeup_scan(void);		 /* anything may be ready */
-extern void aion_wakeup_extension(void); /* the extension came or went */
+extern void aion_wakeup_look(TimestampTz moment); /* at tasks, since one may be late */
+extern void aion_wakeup_scan(void);				  /* anything may be ready */
+extern void aion_wakeup_extension(void);		  /* the extension came or went */
 
 extern void aion_wakeup_queue(const char *name); /* a task queue has something */
 

@@ -26,7 +26,7 @@ BEGIN
 	PERFORM aion.sleep(long);
 	RETURN aion.scheduled_for();
 END $$;
-SELECT aion.register_activity('purge slow', mode => 'external', start_to_close_timeout => '400 days');
+SELECT aion.register_activity('purge slow', mode => 'external', start_to_close_timeout => '400 days', schedule_to_close_timeout => '500 days');
 SELECT aion.register_workflow('everything', 'everything(interval)') IS NOT NULL AS registered;
 CREATE FUNCTION start(id text, long interval DEFAULT '1 day') RETURNS text LANGUAGE sql AS $$
 	SELECT aion.start_workflow('everything', jsonb_build_object('long', long), workflow_id => id, timeout => '300 days', memo => '{"a": 1}', search_attributes => '{"b": 2}');

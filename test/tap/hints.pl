@@ -21,6 +21,8 @@ $node->safe_psql('postgres', q{
 	SELECT aion.register_activity('quick', 'quick()', mode => 'background'), aion.register_workflow('quick', 'quick()'),
 		aion.register_workflow('nap', 'nap()'), aion.register_workflow('aside', 'aside()')}, @alice);
 sub start { my ($type, $id) = @_; $node->safe_psql('postgres', "SELECT aion.start_workflow('$type', workflow_id => '$id')", @alice) }
+# Until a process waits where it is held.
+sub is_held { for (1 .. 3000) { return if -e $mark; usleep(10_000) } fail('no process has come to where it is held') }
 sub completes { wait_until($node, "$_[0] is done", "SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = '$_[0]'") }
 
 # Lets a process wait just before it rests, makes something for it to do, lets it go on, and sees whether it is done.
@@ -29,7 +31,7 @@ sub arrives
 	my ($process, $id, $type) = @_;
 	$node->safe_psql('postgres', "ALTER SYSTEM SET aion.crash_point = 'wait at $process about to rest'");
 	$node->reload;
-	usleep(10_000) until -e $mark;
+	is_held();
 	start($type, $id);
 	# The runner has told what it told, if it is not the one that waits.
 	wait_until($node, "$id waits", "SELECT count(*) = 1 FROM aion.pending_await WHERE workflow_id = '$id'") if $type ne 'quick';
@@ -45,5 +47,58 @@ arrives('scheduler', 'a timer', 'nap');
 start('aside', 'a first activity');
 completes('a first activity');
 arrives('executor', 'an activity', 'aside');
+
+# A claim says when its attempt may be late.
+sub hold { my ($place) = @_; $node->safe_psql('postgres', "ALTER SYSTEM SET aion.crash_point = 'wait at $place'"); $node->reload }
+sub end_processes { $node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'aion $_[0]'") }
+sub poll { $node->safe_psql('postgres', "SELECT task_token FROM aion.poll_activities('{default}', 'w', 1, '3 s')", @alice) }
+sub complete { $node->safe_psql('postgres', "SELECT aion.complete_activity('$_[0]', '1')", @alice) }
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION asks() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN aion.run('ext'); EXCEPTION WHEN SQLSTATE 'WA002' THEN RETURN '"late"'; END $$;
+	SELECT aion.register_workflow('asks', 'asks()');
+	SELECT aion.register_activity('ext', mode => 'external', start_to_close_timeout => '1 s', retry => '{"max_attempts": 1}');
+	SELECT aion.start_workflow('asks', workflow_id => 'a claim')}, @alice);
+wait_until($node, 'it waits', q{SELECT count(*) = 1 FROM aion.activity_task});
+end_processes('scheduler'); # another one has not waited yet
+hold('scheduler about to rest');
+is_held();
+poll();
+unlink $mark;
+completes('a claim');
+is($node->safe_psql('postgres', q{SELECT result FROM aion.workflow_run WHERE workflow_id = 'a claim'}), '"late"', 'the scheduler looks at a claim that was made before it rested');
+
+# The outcome of another activity commits after a share has read its inbox: whatever the turn does about that activity, the outcome is not lost,
+# and the activity is neither handed over nor executed again (R07, R14).
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION two(meanwhile text) RETURNS jsonb LANGUAGE plpgsql AS $$
+	DECLARE
+		a aion.handle := aion.start_activity('ext', options => '{"start_to_close_timeout": "1 hour"}');
+		b aion.handle := aion.start_activity('ext', options => '{"start_to_close_timeout": "1 hour"}');
+	BEGIN
+		PERFORM aion.await_first(ARRAY[a, b]);
+		CASE meanwhile
+			WHEN 'waits' THEN RETURN aion.await_all(ARRAY[a, b]);
+			WHEN 'cancels' THEN RETURN to_jsonb(aion.cancel(b));
+			WHEN 'returns' THEN RETURN NULL;
+		END CASE;
+	END $$;
+	SELECT aion.register_workflow('two', 'two(text)')}, @alice);
+for my $meanwhile (qw(waits cancels returns))
+{
+	$node->safe_psql('postgres', 'ALTER SYSTEM RESET aion.crash_point');
+	$node->reload;
+	end_processes('runner');
+	$node->safe_psql('postgres', "SELECT aion.start_workflow('two', '{\"meanwhile\": \"$meanwhile\"}', workflow_id => '$meanwhile')", @alice);
+	my @tokens = (poll(), poll());
+	hold('arrivals recorded');
+	complete($tokens[0]);
+	is_held();
+	complete($tokens[1]);
+	unlink $mark;
+	completes($meanwhile);
+	is($node->safe_psql('postgres', "SELECT string_agg(event_type, ' ' ORDER BY seq) FROM aion.history('$meanwhile') WHERE event_type ~ '^Activity'"),
+		'ActivityScheduled ActivityScheduled ActivityCompleted ActivityCompleted', "one that $meanwhile has both outcomes");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM aion.activity_task'), '0', 'and no activity is handed over again');
+}
 all_sound($node, 'in the end');
 done_testing();
