@@ -240,7 +240,7 @@ CREATE OR REPLACE VIEW aion._violation WITH (security_invoker) AS
 			AND EXISTS (SELECT FROM aion._standing e WHERE e.run_key = t.run_key AND e.key = t.ordinal::text AND e.seq > t.scheduled_seq
 				AND e.event_type IN ('ActivityCompleted', 'ActivityFailed', 'ActivityCancelled'))
 			AND NOT EXISTS (SELECT FROM aion._timer m -- it was locked when it was cancelled, and is taken back soon
-				WHERE m.run_key = t.run_key AND m.name = format('activity:%s locked', t.ordinal))
+				WHERE m.run_key = t.run_key AND m.name IN (format('activity:%s cancelled', t.ordinal), format('activity:%s locked', t.ordinal)))
 	UNION ALL
 	SELECT 'activity is with workers and its outcome was sent', t.run_key, format('activity %s, %s', t.ordinal, t.state)
 		FROM aion._task t JOIN aion._inbox i ON i.run_key = t.run_key AND i.kind = 'activity' AND i.name = t.ordinal::text

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "activities/activity.h"
+#include "activities/completion.h"
 #include "activities/handover.h"
 #include "activities/late.h"
 #include "activities/policy.h"
@@ -109,6 +110,7 @@ init(void)
 {
 	aion_registration_init();
 	aion_mock_init();
+	aion_completion_init();
 }
 
 /*

@@ -357,7 +357,7 @@ aion_claim_next(const char *queue)
 
 /*
  * Locks the task that a token holds; false if it holds none.  A cancelled task counts only with
- * even_cancelled: for the answer to a heartbeat.
+ * even_cancelled.
  */
 bool
 aion_claim_hold(int64 run_key, int32 ordinal, const pg_uuid_t *token, bool even_cancelled,

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "activities/completion.h"
 #include "activities/handover.h"
 #include "activities/late.h"
 #include "activities/queue.h"
@@ -110,8 +111,10 @@ static RunTasks *tasks_of(Run *run);
 static void know(Run *run);
 static void note_handed_over(Run *run, int32 ordinal);
 static void handover_record(Run *run, int32 ordinal, const Jsonb *outcome);
+static bool cancel_locked(Run *run, int32 ordinal);
 static bool is_known(Run *run, int32 ordinal);
 static void receive_outcomes(Run *run, List *arrivals);
+static void allow_completions(Run *run);
 static void cancel_again(Run *run);
 static void tell_unwanted(Run *run, int32 ordinal);
 static void tell_again(Run *run);
@@ -282,27 +285,27 @@ cancel_again(Run *run)
 
 /*
  * Takes back an activity that its workflow has cancelled; false if its outcome has arrived
- * meanwhile.  A task that a worker has locked to complete it is left alone; its outcome is not
- * recorded any more.  In the background an attempt may be about to commit, and is waited for.
+ * meanwhile.  A task that a worker has locked to complete it is left alone until later.  An attempt
+ * that commits at this moment is waited for.
  */
 bool
 aion_handover_cancel(Run *run, int32 ordinal)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
 	Rows rows = aion_statement_execute(&lock_background, args);
-	Task task = {.run_key = run->run_key, .ordinal = ordinal, .owner_key = run->owner_key};
+	Task task;
 
 	if (rows.count == 0)
 		rows = aion_statement_execute(&lock_external, args);
+	if (rows.count == 0 && !is_known(run, ordinal))
+		return true;
 	if (rows.count == 0)
 	{
-		if (!is_known(run, ordinal))
-			return true;
-		if (aion_statement_execute(&select_task, args).count == 0)
-			return false;
-		aion_task_wake(&task, "locked", aion_clock_now() + LOOK_AGAIN);
-		return true;
+		aion_completion_take_over(run->run_key, ordinal);
+		rows = aion_statement_execute(&lock_external, args);
 	}
+	if (rows.count == 0)
+		return cancel_locked(run, ordinal);
 	aion_task_read(rows, 0, &task);
 	if (!task.background && strcmp(task.state, "claimed") == 0)
 	{
@@ -315,6 +318,26 @@ aion_handover_cancel(Run *run, int32 ordinal)
 	}
 	else if (strcmp(task.state, "cancelled") != 0 && strcmp(task.state, "abandoned") != 0)
 		aion_task_delete(&task);
+	return true;
+}
+
+/*
+ * Takes back an activity whose task a worker has locked: its commit fails, unless the worker may
+ * complete what is abandoned.  False if there is no task any more.
+ */
+static bool
+cancel_locked(Run *run, int32 ordinal)
+{
+	NullableDatum args[] = {aion_arg_int64(run->run_key), aion_arg_int32(ordinal)};
+	Rows rows = aion_statement_execute(&select_task, args);
+	Task task;
+
+	if (rows.count == 0)
+		return false;
+	aion_task_read(rows, 0, &task);
+	aion_task_wake(&task,
+				   strcmp(task.policy.on_cancel, "abandon") == 0 ? "locked" : CANCELLED_LOCKED,
+				   aion_clock_now() + LOOK_AGAIN);
 	return true;
 }
 
@@ -449,7 +472,24 @@ aion_handover_reopen(Run *run)
 		if (aion_history_open(run->history, FAMILY_ACTIVITY, psprintf("%d", task.ordinal)) != NULL)
 			aion_task_delete(&task);
 	}
+	allow_completions(run);
 	(void) aion_statement_execute(&delete_watches, args);
+}
+
+/*
+ * Lets workers that have locked a task commit again, where the run is open to its outcome.
+ */
+static void
+allow_completions(Run *run)
+{
+	int ordinal = -1;
+
+	know(run);
+	while ((ordinal = bms_next_member(tasks_of(run)->handed_over, ordinal)) >= 0)
+	{
+		if (aion_history_open(run->history, FAMILY_ACTIVITY, psprintf("%d", ordinal)) != NULL)
+			aion_due_disarm(run, psprintf(TIMER_TASK "%d " CANCELLED_LOCKED, ordinal));
+	}
 }
 
 /*

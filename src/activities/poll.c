@@ -17,6 +17,7 @@
 #include "utils/uuid.h"
 
 #include "activities/claim.h"
+#include "activities/completion.h"
 #include "code/adoption.h"
 #include "code/guard.h"
 #include "code/owner.h"
@@ -238,8 +239,8 @@ read_token(FunctionCallInfo fcinfo, int64 *run_key, int32 *ordinal)
 }
 
 /*
- * Locks the task that a token holds; a cancelled task only with even_cancelled: for the answer to a
- * heartbeat.
+ * Locks the task that a token holds; a cancelled task only with even_cancelled: for a heartbeat, or
+ * to end the claim.
  */
 static void
 hold_task(FunctionCallInfo fcinfo, bool even_cancelled, Task *task)
@@ -333,6 +334,7 @@ aion_complete_activity(PG_FUNCTION_ARGS)
 	if (!aion_claim_take(run_key, ordinal, uuid, &task))
 		refuse_token();
 	aion_task_send_result(&task, result);
+	aion_completion_note(run_key, ordinal);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }
@@ -363,7 +365,13 @@ aion_fail_activity(PG_FUNCTION_ARGS)
 		retry_after = aion_duration_after(now, PG_GETARG_INTERVAL_P(4), "retry_after") - now;
 	}
 	aion_authority_assume(&authority);
-	hold_task(fcinfo, false, &task);
+	hold_task(fcinfo, true, &task);
+	if (strcmp(task.state, "cancelled") == 0)
+	{
+		aion_task_delete(&task); /* its worker has stopped: its queue has room again */
+		aion_authority_drop(&authority);
+		PG_RETURN_VOID();
+	}
 	aion_object_begin(&error);
 	aion_object_text(&error, "kind",
 					 PG_ARGISNULL(2) ? "error" : text_to_cstring(PG_GETARG_TEXT_PP(2)));
@@ -374,6 +382,7 @@ aion_fail_activity(PG_FUNCTION_ARGS)
 	aion_object_int(&error, "attempts", task.attempt);
 	(void) aion_task_fail(&task, aion_object_end(&error), PG_ARGISNULL(3) || PG_GETARG_BOOL(3),
 						  retry_after, NULL);
+	aion_completion_note(task.run_key, task.ordinal);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }

@@ -10,11 +10,20 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "run/due.h"
 #include "shared/wakeup.h"
 #include "support/clock.h"
+#include "support/extension.h"
 #include "support/payload.h"
 #include "support/statement.h"
 
@@ -47,6 +56,7 @@ static Statement delete_orphans =
 			  " AND (SELECT true FROM aion._schedule s WHERE s.run_key = t.run_key) IS NULL",
 			  INT8ARRAYOID);
 
+static bool is_timer(Relation table, int64 run_key, const char *name, Snapshot snapshot);
 static int by_due_moment(const ListCell *a, const ListCell *b);
 
 /*
@@ -85,6 +95,42 @@ aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz mome
 		aion_wakeup_run(owner_key, run_key);
 	else
 		aion_wakeup_timer(owner_key, run_key, moment);
+}
+
+/*
+ * Tells whether a run has a timer, as of now.  A worker's commit asks, with the rights of its role,
+ * so it executes no statement.
+ */
+bool
+aion_due_exists(int64 run_key, const char *name)
+{
+	Relation table =
+		table_open(get_relname_relid("_timer", aion_extension()->schema), AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool found = is_timer(table, run_key, name, snapshot);
+
+	UnregisterSnapshot(snapshot);
+	table_close(table, NoLock);
+	return found;
+}
+
+static bool
+is_timer(Relation table, int64 run_key, const char *name, Snapshot snapshot)
+{
+	Oid index = get_relname_relid("_timer_pkey", aion_extension()->schema);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	bool found;
+
+	ScanKeyInit(&keys[0], get_attnum(RelationGetRelid(table), "run_key"), BTEqualStrategyNumber,
+				F_INT8EQ, Int64GetDatum(run_key));
+	ScanKeyInit(&keys[1], get_attnum(RelationGetRelid(table), "name"), BTEqualStrategyNumber,
+				F_TEXTEQ, CStringGetTextDatum(name));
+	keys[1].sk_collation = DEFAULT_COLLATION_OID;
+	scan = systable_beginscan(table, index, true, snapshot, lengthof(keys), keys);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	return found;
 }
 
 /*

@@ -24,6 +24,7 @@ extern List *aion_due_take(Run *run);
 extern void aion_due_cancel_all(Run *run);
 
 /* Without the lock: no other caller uses the name. */
+extern bool aion_due_exists(int64 run_key, const char *name);
 extern void aion_due_wake(int64 run_key, int32 owner_key, const char *name, TimestampTz moment);
 extern void aion_due_sweep(const int64 *keys, int count);
 

@@ -47,6 +47,7 @@ extern void aion_crash_point(const char *name);
  * An executor:
  *		activity claimed, not committed: the task is claimed
  *		activity claimed: the same, committed; nothing is executed
+ *		completion checked, not committed: a worker's effects, and the outcome in the inbox
  *		background activity confirmed: its effects; no outcome is written
  *		activity executed, not committed: effects, outcome and its arrival in the inbox
  *		activity executed, committed: the same; the executor has not looked for more

@@ -38,6 +38,11 @@ SELECT aion_test.run_until_idle() > 0;
 SELECT status FROM aion.workflow_run; -- the failure ended it and cancelled the rest, of which one is still with its worker
 SELECT poll(5); SELECT aion.start_workflow('fan', '{"n": 9}', workflow_id => 'w2'); SELECT aion_test.run_until_idle();
 SELECT poll(5);
+SAVEPOINT s;
+SELECT aion.fail_activity(token, 'stopped') FROM held WHERE n = 3; -- unless its worker says that it has stopped, once
+SELECT poll(5);
+SELECT aion.fail_activity(token, 'stopped') FROM held WHERE n = 3;
+ROLLBACK TO s;
 SELECT aion_test.advance('2 min') >= 0; -- the time of the cancelled one is up
 SELECT poll(5);
 RESET SESSION AUTHORIZATION; SELECT * FROM aion.check_integrity();

@@ -100,5 +100,25 @@ for my $meanwhile (qw(waits cancels returns))
 		'ActivityScheduled ActivityScheduled ActivityCompleted ActivityCompleted', "one that $meanwhile has both outcomes");
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM aion.activity_task'), '0', 'and no activity is handed over again');
 }
+# A worker is about to commit: a session that ends the run waits, and the outcome that is committed first is recorded first (R08, R14).
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET aion.crash_point');
+$node->reload;
+$node->safe_psql('postgres', "CREATE TABLE paid (what text); SELECT aion.start_workflow('two', '{\"meanwhile\": \"waits\"}', workflow_id => 'ended')", @alice);
+my $token = poll();
+my $worker = session($node, 'alice');
+my $operator = session($node, 'alice');
+hold('completion checked, not committed');
+$worker->{in} .= "BEGIN; INSERT INTO paid VALUES ('once'); SELECT aion.complete_activity('$token', '1'); COMMIT;\\echo committed\n";
+$worker->{run}->pump_nb;
+is_held();
+$operator->{in} .= "SELECT aion.terminate_workflow('ended');\n";
+$operator->{run}->pump_nb;
+wait_until($node, 'the operator waits for the commit', "SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE pid = $operator->{pid}");
+unlink $mark;
+say_to($worker, '', qr/committed/);
+like($worker->{err} . say_to($operator, '', qr/terminated/), qr/^terminated$/m, 'both succeed');
+is($node->safe_psql('postgres', q{SELECT string_agg(event_type, ' ' ORDER BY seq), (SELECT count(*) FROM paid) FROM aion.history('ended') WHERE seq > 3}, @alice),
+	'ActivityCompleted ActivityCancelled WorkflowTerminated|1', 'what the worker has written is in the history');
+$_->{run}->finish for map { $_->{in} .= "\\q\n"; $_ } $worker, $operator;
 all_sound($node, 'in the end');
 done_testing();
