@@ -13,9 +13,22 @@ CREATE OR REPLACE FUNCTION aion._line(line text) RETURNS text
 $$;
 COMMENT ON FUNCTION aion._line(text) IS 'a text that may hold names and messages of users, as one line, so that none looks like another line';
 
+CREATE OR REPLACE FUNCTION aion._narrate_briefly(event_type text, key text) RETURNS text
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT b.phrase || CASE WHEN b.event_type ~ '^(Activity|Child|Signal)' THEN ' ' || _narrate_briefly.key ELSE '' END
+	FROM (VALUES ('WorkflowStarted', 'started'), ('WorkflowCompleted', 'completed'), ('WorkflowFailed', 'failed'), ('WorkflowTerminated', 'terminated'),
+		('WorkflowCancelRequested', '  asked to cancel'), ('WorkflowPaused', 'paused'), ('WorkflowResumed', 'resumed'), ('WorkflowReopened', 'reopened'),
+		('WorkflowBlocked', 'blocked'), ('WorkflowWatched', 'its end is awaited'), ('WorkflowContinuedAsNew', 'goes on as a new run'),
+		('VersionChanged', 'moved to another version'), ('SignalReceived', 'signal'), ('ActivityScheduled', 'run activity'), ('ActivityCompleted', '  result of activity'),
+		('ActivityFailed', '  failure of activity'), ('ChildWorkflowStarted', 'child'), ('ChildWorkflowCompleted', '  result of child'),
+		('ChildWorkflowFailed', '  failure of child')) b(event_type, phrase)
+	WHERE b.event_type = _narrate_briefly.event_type
+$$;
+COMMENT ON FUNCTION aion._narrate_briefly(text, text) IS 'an event of which payloads and names are not known, in a few words';
+
 CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT CASE event.event_type
+	SELECT coalesce(CASE WHEN event.attributes IS NULL THEN aion._narrate_briefly(event.event_type, event.key) END, CASE event.event_type
 		WHEN 'WorkflowStarted' THEN concat_ws(' ', 'started with', aion._abbreviate(attributes -> 'input'),
 			'by schedule ' || (attributes ->> 'schedule') || ' for ' || (attributes ->> 'scheduled_for'))
 			|| CASE WHEN attributes ? 'forked_from' THEN format(', forked from %s at event %s',
@@ -50,10 +63,12 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			aion._abbreviate(attributes -> 'input'))
 		WHEN 'ActivityCompleted' THEN concat_ws(' ', '  =',
 			coalesce(aion._abbreviate(attributes -> 'result'), CASE WHEN event.attributes IS NOT NULL THEN 'no result' END),
-			'(attempt ' || (attributes ->> 'attempts') || ')')
+			'(attempt ' || (attributes ->> 'attempts') || coalesce(', after ' || nullif(concat_ws(' ', attributes #>> '{last_error,sqlstate}',
+				attributes #>> '{last_error,message}'), ''), '') || ')')
 		WHEN 'ActivityFailed' THEN concat_ws(' ', '  failed' || CASE WHEN attributes #>> '{error,attempts}' <> '1'
 				THEN ' after ' || (attributes #>> '{error,attempts}') || ' attempts' ELSE '' END || ':',
-			attributes #>> '{error,sqlstate}', attributes #>> '{error,message}')
+			attributes #>> '{error,sqlstate}', attributes #>> '{error,message}',
+			'(kind ' || nullif(nullif(nullif(attributes #>> '{error,kind}', 'error'), 'timeout'), 'cancelled') || ')')
 		WHEN 'ActivityCancelled' THEN concat_ws(' ', '  cancelled', CASE WHEN attributes ? 'unawaited' THEN 'with the run, which has never awaited it'
 			WHEN attributes ->> 'cause' = 'close' THEN 'with the run' END)
 		WHEN 'TimerStarted' THEN concat_ws(' ', 'timer', event.key,
@@ -78,7 +93,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 			coalesce(aion._abbreviate(attributes -> 'input'), CASE WHEN event.attributes IS NOT NULL THEN 'no input' END))
 		WHEN 'CommandAnswered' THEN concat_ws(' ', attributes ->> 'command', event.key, '->',
 			coalesce(attributes ->> 'answer', attributes #>> '{error,message}', attributes #>> '{input,handler}'))
-		ELSE concat_ws(' ', event.event_type, event.key) END
+		ELSE concat_ws(' ', event.event_type, event.key) END)
 	FROM (SELECT coalesce(event.attributes, '{}')) x(attributes)
 $$;
 COMMENT ON FUNCTION aion._narrate(aion.event) IS 'an event in a few words; without attributes, what a role may know that sees no payloads';
@@ -124,6 +139,14 @@ CREATE OR REPLACE FUNCTION aion._explain_process(run_key bigint, worker text DEF
 $$;
 COMMENT ON FUNCTION aion._explain_process(bigint, text) IS 'the process that executes a run, or an activity of it in the background, and what holds it up; null if there is none';
 
+CREATE OR REPLACE FUNCTION aion._explain_lock(run_key bigint) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT min(coalesce(concat('process ', a.pid, ' of ' || a.usename, ', ' || a.state), 'a prepared transaction'))
+	FROM aion.pending_await p LEFT JOIN pg_stat_activity a ON a.pid = p.locked_by
+	WHERE p.run_key = _explain_lock.run_key AND p.locked_by IS NOT NULL AND NOT EXISTS (SELECT FROM aion.stat_runner s WHERE s.pid = p.locked_by)
+$$;
+COMMENT ON FUNCTION aion._explain_lock(bigint) IS 'the session, or prepared transaction, that has changed or locked a run and not committed; null if there is none';
+
 CREATE OR REPLACE FUNCTION aion._explain_activities(run_key bigint) RETURNS SETOF text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres SET datestyle = iso AS $$
 	WITH awaited AS (SELECT key, pollers FROM aion.pending_await p WHERE p.run_key = _explain_activities.run_key AND p.awaiting = 'activity'),
@@ -131,7 +154,8 @@ CREATE OR REPLACE FUNCTION aion._explain_activities(run_key bigint) RETURNS SETO
 		-- Where a run waits for very many, only the first of them are named.
 		SELECT t.*, (SELECT max(a.pollers) FROM awaited a WHERE a.key = t.ordinal::text) AS own_pollers
 		FROM aion.activity_task t WHERE t.run_key = _explain_activities.run_key AND t.state IN ('waiting', 'claimed')
-			AND (t.ordinal::text IN (SELECT key FROM awaited) OR EXISTS (SELECT FROM awaited WHERE key ~ ' more$'))),
+			AND (t.ordinal::text IN (SELECT key FROM awaited) OR EXISTS (SELECT FROM awaited WHERE key ~ ' more$')
+				OR t.state = 'claimed' AND NOT EXISTS (SELECT FROM awaited))),
 	alike AS (
 		SELECT activity, task_queue, background, CASE WHEN state = 'waiting' AND next_attempt_at > aion._clock() THEN 'delayed' ELSE state END AS state,
 			count(*) AS count, max(attempt) AS attempt, min(next_attempt_at) AS next_attempt_at, min(worker) AS worker,
@@ -160,7 +184,8 @@ CREATE OR REPLACE FUNCTION aion._explain_await(run_key bigint, awaiting text, ke
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres SET datestyle = iso AS $$
 	SELECT CASE awaiting
 		WHEN 'turn' THEN coalesce('in a turn, executed by ' || aion._explain_process(_explain_await.run_key),
-			format('waiting for a turn since %s, or in one', date_trunc('second', since)))
+			format('waiting for a turn since %s, or in one', date_trunc('second', since))
+				|| coalesce('; locked by ' || aion._explain_lock(_explain_await.run_key), ''))
 		WHEN 'retry' THEN format('waiting until %s, after %s because of the server; its log says why', until, _explain_await.key)
 		WHEN 'child' THEN concat_ws(' ', 'waiting for child', _explain_await.key || coalesce(', ' || (SELECT concat_ws(', ', w.workflow_type, w.status)
 			FROM aion.workflow_run w WHERE w.workflow_id = _explain_await.key ORDER BY w.closed_at DESC, w.run_key DESC LIMIT 1), ''))
@@ -190,6 +215,10 @@ BEGIN
 	RETURN NEXT aion._line(format('%s: %s, version %s, owner %s, %s%s', run.workflow_id, run.workflow_type,
 		run.version, run.owner, run.status, coalesce(' (' || run.blocked || ')', '')));
 	RETURN QUERY SELECT aion._line(h) FROM aion._explain_history(found, run.started_at, coalesce(show_all, false)) h;
+	FOR line IN SELECT format('%s: %s', d.key, d.value) FROM jsonb_each_text(run.error) WITH ORDINALITY d(key, value, n)
+			WHERE run.closed_at IS NOT NULL AND d.key IN ('kind', 'detail', 'hint', 'context') AND d.value <> 'error' ORDER BY d.n LOOP
+		RETURN NEXT aion._line(format('%16s      %s', '', line));
+	END LOOP;
 	FOR line IN SELECT aion._explain_activities(found) LOOP
 		RETURN NEXT aion._line(format('%16s  %s', '...', line));
 	END LOOP;

@@ -99,7 +99,9 @@ COMMENT ON FUNCTION aion._clock() IS 'the time by which the engine decides what 
 CREATE OR REPLACE VIEW aion.pending_await WITH (security_barrier) AS
 	SELECT r.workflow_id, w.awaiting, w.key, w.since, w.until, r.run_id, r.run_key,
 		t.activity, t.task_queue,
-		CASE WHEN NOT t.background THEN aion._queue_pollers(t.task_queue, r.owner_key) END AS pollers
+		CASE WHEN NOT t.background THEN aion._queue_pollers(t.task_queue, r.owner_key) END AS pollers,
+		CASE WHEN w.awaiting = 'turn' THEN (SELECT min(coalesce(l.pid, 0)) FROM pg_locks l
+			WHERE l.locktype = 'transactionid' AND l.transactionid = r.xmax AND l.granted) END AS locked_by
 	FROM aion._run r CROSS JOIN LATERAL (
 		SELECT a.value ->> 'awaiting' AS awaiting, a.value ->> 'key' AS key,
 			r.awaiting_since AS since, least((a.value ->> 'until')::timestamptz, (SELECT min(t.fire_at) FROM aion._timer t
@@ -142,6 +144,7 @@ COMMENT ON COLUMN aion.pending_await.run_key IS 'number of the run in this datab
 COMMENT ON COLUMN aion.pending_await.activity IS 'name of the activity that it waits for';
 COMMENT ON COLUMN aion.pending_await.task_queue IS 'task queue in which that activity waits, or was claimed from';
 COMMENT ON COLUMN aion.pending_await.pollers IS 'of an activity for workers, how many that may claim it have polled the queue in the last minute; null if the library is not preloaded';
+COMMENT ON COLUMN aion.pending_await.locked_by IS 'process that has locked the run, or changed it and not committed, while a turn is awaited; 0: a prepared transaction';
 
 CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
 	SELECT v.workflow_type, v.version, v.version_key = w.version_key AS routed, o.name AS owner,

@@ -19,6 +19,7 @@
 #include "utils/uuid.h"
 
 #include "activities/activity.h"
+#include "activities/registration.h"
 #include "activities/task.h"
 #include "code/cursors.h"
 #include "code/failure.h"
@@ -161,7 +162,10 @@ attempt_judge(const AttemptInfo *info, ErrorData *error, bool time_was_up, Attem
 		aion_object_text(
 			&object, "message",
 			psprintf("activity \"%s\" took longer than aion.turn_timeout", info->activity));
-		aion_object_text(&object, "hint", "Register it with mode => 'background'.");
+		aion_object_text(&object, "hint",
+						 strcmp(info->activity, ACTIVITY_RUN_SQL) == 0
+							 ? "Make a function of it, and register that with mode => 'background'."
+							 : "Register it with mode => 'background'.");
 		result->value = aion_object_end(&object);
 	}
 	else if (aion_failure_is_cancel(error) || aion_failure_is_infrastructure(error))

@@ -80,12 +80,12 @@ static Statement find_for_background[] = {
 			  INT4OID, INT4OID, INT4ARRAYOID),
 	STATEMENT(SELECT, FIND_WAITING(BACKGROUND("$6"), LEVEL("$7", "$8")), CLAIM_TYPES, INT4OID,
 			  INT4OID, TIMESTAMPTZOID, INT4ARRAYOID)};
-static Statement claim_task = STATEMENT(
-	UPDATE,
-	"UPDATE aion._task SET state = 'claimed', attempt = $3, worker = $4, token = $5,"
-	" attempt_by = $6, heartbeat_by = $7, permit = $8, look_at = least($6, $7), last_error = NULL"
-	" WHERE run_key = $1 AND ordinal = $2",
-	INT8OID, INT4OID, INT4OID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
+static Statement claim_task =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._task SET state = 'claimed', attempt = $3, worker = $4, token = $5,"
+			  " attempt_by = $6, heartbeat_by = $7, permit = $8, look_at = least($6, $7)"
+			  " WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID, INT4OID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
 static Statement select_next =
 	STATEMENT(SELECT,
 			  "SELECT min(next_attempt_at) FROM aion._task WHERE task_queue = $1"

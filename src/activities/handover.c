@@ -532,7 +532,8 @@ handover_record(Run *run, int32 ordinal, const Jsonb *outcome)
 	else
 		aion_recorder_append(run->history, EVENT_ACTIVITY_COMPLETED, key,
 							 aion_event_attempted(aion_json_member(outcome, OUTCOME_RESULT),
-												  aion_json_int(outcome, OUTCOME_ATTEMPTS, 1)));
+												  aion_json_int(outcome, OUTCOME_ATTEMPTS, 1),
+												  aion_json_member(outcome, OUTCOME_LAST_ERROR)));
 	if (aion_json_int(outcome, OUTCOME_TIMERS, 0) == 0)
 		return;
 	aion_due_disarm(run, psprintf(TIMER_TASK "%d start", ordinal));

@@ -9,6 +9,7 @@
 #include "utils/memutils.h"
 
 #include "activities/activity.h"
+#include "activities/registration.h"
 #include "code/failure.h"
 #include "control/testing.h"
 #include "support/clock.h"
@@ -32,6 +33,7 @@ static void forget_mocks(XactEvent event, void *argument);
 static void forget_rolled_back(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
 							   void *argument);
 static Mock *mock_find(const char *activity);
+static bool is_external(const char *activity);
 static Jsonb *mock_failure_of(const char *activity, const Jsonb *error);
 static void check_outcomes(const Jsonb *results);
 static Jsonb *outcomes_of(FunctionCallInfo fcinfo);
@@ -106,6 +108,19 @@ mock_find(const char *activity)
 }
 
 /*
+ * Tells whether workers would execute an activity: then it fails as by fail_activity().
+ */
+static bool
+is_external(const char *activity)
+{
+	const Handler *handler;
+	Obstacle obstacle;
+	const Registration *registered = aion_registration_find(activity, &handler, &obstacle);
+
+	return registered != NULL && registered->mode == MODE_EXTERNAL;
+}
+
+/*
  * Makes a failure from what the test has given: a message, or an object that may have more members.
  */
 static Jsonb *
@@ -121,7 +136,9 @@ mock_failure_of(const char *activity, const Jsonb *error)
 		scalar.type == jbvString)
 		message = pnstrdup(scalar.val.string.val, scalar.val.string.len);
 	aion_object_begin(&object);
-	aion_object_text(&object, "sqlstate", "P0001");
+	if (is_external(activity))
+		aion_object_text(&object, "kind", "error");
+	aion_object_text(&object, "sqlstate", is_external(activity) ? "WA001" : "P0001");
 	aion_object_text(&object, "message", message);
 	aion_object_text(&object, "activity", activity);
 	aion_object_int(&object, "attempts", 1);

@@ -59,6 +59,7 @@ aion_task_read(Rows rows, uint64 row, Task *task)
 	task->attempt_by = aion_row_timestamp(rows, row, 15);
 	task->heartbeat_by = aion_row_timestamp(rows, row, 16);
 	task->cancel_requested = aion_row_bool(rows, row, 17);
+	task->last_error = aion_row_jsonb(rows, row, 18);
 }
 
 /*
@@ -81,6 +82,8 @@ aion_task_send_result(const Task *task, const Jsonb *result)
 
 	aion_object_begin(&outcome);
 	aion_object_json(&outcome, OUTCOME_RESULT, result);
+	if (task->attempt > 1)
+		aion_object_json(&outcome, OUTCOME_LAST_ERROR, task->last_error);
 	send_outcome(task, &outcome);
 }
 

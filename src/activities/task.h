@@ -30,20 +30,22 @@ typedef struct Task
 	TimestampTz attempt_by;
 	TimestampTz heartbeat_by;
 	bool cancel_requested; /* the workflow waits for an outcome all the same */
+	Jsonb *last_error;	   /* of the attempt before; NULL: none has failed */
 } Task;
 
 #define TASK_COLUMNS                                                                               \
 	"t.run_key, t.ordinal, t.owner_key, t.activity, t.background, t.task_queue, t.key, t.state,"   \
 	" t.attempt, t.permit, t.failures, t.policy, t.start_by, t.close_by, t.attempt_by,"            \
-	" t.heartbeat_by, t.cancel_requested"
-#define TASK_COLUMN_COUNT 17
+	" t.heartbeat_by, t.cancel_requested, t.last_error"
+#define TASK_COLUMN_COUNT 18
 
 /* The kind of arrivals that are outcomes of activities; the name is the ordinal. */
 #define ARRIVAL_OUTCOME "activity"
 #define OUTCOME_RESULT "ok" /* neither this nor an error: SQL NULL */
 #define OUTCOME_ERROR "error"
 #define OUTCOME_ATTEMPTS "attempts" /* if not one */
-#define OUTCOME_TIMERS "timers"		/* if it had any */
+#define OUTCOME_LAST_ERROR "last_error"
+#define OUTCOME_TIMERS "timers" /* if it had any */
 
 /* For the session that executes a task, with the lock on it. */
 extern void aion_task_read(Rows rows, uint64 row, Task *task);

@@ -30,6 +30,7 @@
 #include "background/retention.h"
 #include "background/runner.h"
 #include "background/scheduler.h"
+#include "background/serving.h"
 #include "code/adoption.h"
 #include "code/failure.h"
 #include "code/owner.h"
@@ -49,37 +50,16 @@
 
 #define TIMERS_READ 5000
 #define TIMERS_MAX (10 * TIMERS_READ)
-#define NO_ROOM_MS 20
-#define NO_PROCESS_MS 500
-#define NO_START_MS (10 * 1000)
-#define COMPLAIN_MS (60 * 1000)
 #define NAMES_WAIT "50ms"
 #define ERRANDS_AGAIN_MS (10 * 1000)
 #define NAMES_AGAIN_MS (30 * 1000)
 #define VERSION_AGAIN_MS (10 * 1000)
-#define BLOCK_AT_ONCE 100
 
 typedef struct KnownTimer
 {
 	pairingheap_node node;
 	BoardTimer timer;
 } KnownTimer;
-
-/* An owner whose process could not be started. */
-typedef struct Waiting
-{
-	BoardOwner owner;
-	TimestampTz again_at;
-} Waiting;
-
-/* A process that has been started and was not seen to begin. */
-typedef struct Starting
-{
-	BackgroundWorkerHandle *handle;
-	int slot;
-	uint32 generation;
-	BoardOwner owner;
-} Starting;
 
 static Statement scan_owners =
 	STATEMENT(SELECT, "SELECT owner_key FROM aion._run WHERE ready_at IS NOT NULL"
@@ -98,10 +78,7 @@ static bool outdated = false;  /* its schema is of another version than the libr
 static int timer_count = 0;
 static TimestampTz horizon = DT_NOBEGIN; /* the table was read up to this timer */
 static int64 horizon_run = 0;
-static bool more = false; /* there may be later ones */
-static List *waiting = NIL;
-static List *starting = NIL;
-static TimestampTz complained_at = 0;
+static bool more = false;				  /* there may be later ones */
 static TimestampTz errands_at = DT_NOEND; /* when to scan again for errands that were locked */
 static TimestampTz look_at = DT_NOEND;	  /* when tasks may be late */
 static TimestampTz names_at = DT_NOEND;	  /* when the names of owners are to be looked at */
@@ -120,17 +97,8 @@ static void read_timers(void);
 static void hear_timers(void);
 static void know_timer(const BoardTimer *timer);
 static void point_out_due(TimestampTz now);
-static void serve_owners(void);
-static List *add_owner(List *owners, BoardOwner owner);
-static void try_to_serve(BoardOwner owner);
-static void serve(BoardOwner owner);
-static void start_process(BoardOwner owner, Oid role);
-static void complain(void);
-static void wait_with(BoardOwner owner, int milliseconds);
 static const BoardTimer *first_timer(void);
 static void read_again_from(TimestampTz moment);
-static void check_starting(void);
-static void block_runs(int32 owner_key, const char *reason);
 static TimestampTz next_wake(void);
 static int scheduler_compare(const pairingheap_node *a, const pairingheap_node *b, void *argument);
 
@@ -155,6 +123,7 @@ aion_scheduler_main(Datum argument)
 	MemoryContextSwitchTo(memory);
 	timer_memory = AllocSetContextCreate(memory, "aion timers", ALLOCSET_DEFAULT_SIZES);
 	timers = pairingheap_allocate(scheduler_compare, NULL);
+	aion_serving_begin();
 	if (!scheduler_is_wanted() || !aion_service_scheduler_begin())
 		proc_exit(0);
 	for (;;)
@@ -291,11 +260,12 @@ scheduler_look(void)
 				aion_retention_serve();
 			aion_worker_slots_relieve();
 			if (executing)
-				serve_owners(); /* else they stay on the board, and wake this process no more */
+				aion_serving_serve(); /* else they stay on the board, and wake this process no more
+									   */
 			if (names_at <= GetCurrentTimestamp())
 				scheduler_refresh_names();
 		}
-		check_starting(); /* last, since a wait for a lock hides that a process has ended */
+		aion_serving_check(executing); /* last: a wait for a lock hides that a process has ended */
 	}
 	PG_CATCH();
 	{
@@ -442,8 +412,7 @@ execute_nothing(void)
 	read_again_from(DT_NOBEGIN);
 	more = false;
 	aion_worker_slots_dismiss();
-	list_free_deep(waiting);
-	waiting = NIL;
+	aion_serving_forget();
 }
 
 /*
@@ -550,234 +519,17 @@ point_out_due(TimestampTz now)
 }
 
 /*
- * Serves the owners that want a process, and those that wanted one before and got none.
- */
-static void
-serve_owners(void)
-{
-	BoardOwner owners[16];
-	List *again = NIL;
-	ListCell *cell;
-	int count;
-
-	foreach (cell, waiting)
-	{
-		Waiting *patient = lfirst(cell);
-
-		if (!aion_process_is_due(patient->again_at, COMPLAIN_MS))
-			continue;
-		again = add_owner(again, patient->owner);
-		pfree(patient);
-		waiting = foreach_delete_current(waiting, cell);
-	}
-	do
-	{
-		count = aion_board_take_owners(owners, lengthof(owners));
-		for (int i = 0; i < count; i++)
-			again = add_owner(again, owners[i]);
-	} while (count > 0);
-	foreach (cell, again)
-		try_to_serve(*(BoardOwner *) lfirst(cell));
-	list_free_deep(again);
-}
-
-static List *
-add_owner(List *owners, BoardOwner owner)
-{
-	BoardOwner *added;
-	ListCell *cell;
-
-	foreach (cell, owners)
-	{
-		const BoardOwner *known = lfirst(cell);
-
-		if (known->owner_key == owner.owner_key && known->executor == owner.executor)
-			return owners;
-	}
-	added = palloc(sizeof(BoardOwner));
-	*added = owner;
-	return lappend(owners, added);
-}
-
-/*
- * Serves one owner; an error does not affect the others.
- */
-static void
-try_to_serve(BoardOwner owner)
-{
-	PG_TRY();
-	{
-		serve(owner);
-	}
-	PG_CATCH();
-	{
-		aion_process_fail_work(NULL);
-		MemoryContextSwitchTo(memory);
-		wait_with(owner, NO_START_MS);
-	}
-	PG_END_TRY();
-}
-
-static void
-serve(BoardOwner owner)
-{
-	Authority authority;
-	const char *reason = "does not exist";
-	bool errands = false;
-	Oid role;
-
-	aion_process_begin_work("starting a process");
-	aion_authority_assume(&authority);
-	role = aion_owner_role(owner.owner_key);
-	if (OidIsValid(role))
-		reason = aion_owner_ineligible(role);
-	if (reason != NULL && !owner.executor)
-	{
-		block_runs(owner.owner_key, reason);
-		errands = aion_primitives_have_errand(owner.owner_key); /* nothing else would look again */
-	}
-	aion_authority_drop(&authority);
-	if (reason != NULL)
-		CRASH_POINT("runs blocked, not committed");
-	aion_process_end_work();
-	if (reason != NULL)
-		CRASH_POINT("runs blocked");
-	MemoryContextSwitchTo(memory);
-	if (reason == NULL)
-		start_process(owner, role);
-	else if (errands)
-		wait_with(owner, NO_START_MS);
-	else if (owner.executor)
-		wait_with(owner, COMPLAIN_MS); /* its tasks stay, and no hint about them comes again */
-}
-
-/*
- * Starts a process for an owner, unless the owner has enough.
- */
-static void
-start_process(BoardOwner owner, Oid role)
-{
-	BackgroundWorker worker;
-	BackgroundWorkerHandle *handle;
-	Starting *started;
-	uint32 generation;
-	int slot;
-
-	slot = aion_room_reserve(owner, role, &generation);
-	if (slot < 0)
-	{
-		if (aion_room_make(owner))
-			wait_with(owner, NO_ROOM_MS);
-		return;
-	}
-	if (owner.executor)
-		aion_executor_describe(&worker, slot, generation);
-	else
-		aion_runner_describe(&worker, slot, generation);
-	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-	{
-		aion_worker_slots_free_runner(slot, generation);
-		if (aion_room_count(owner) > 0)
-			return;
-		aion_service_note_refusal();
-		complain();
-		(void) aion_room_make(owner);
-		wait_with(owner, NO_PROCESS_MS);
-		return;
-	}
-	started = palloc(sizeof(Starting));
-	*started = (Starting){handle, slot, generation, owner};
-	starting = lappend(starting, started);
-}
-
-/*
- * Logs at intervals that processes cannot be started.
- */
-static void
-complain(void)
-{
-	if (!aion_process_is_due(TimestampTzPlusMilliseconds(complained_at, COMPLAIN_MS), COMPLAIN_MS))
-		return;
-	complained_at = GetCurrentTimestamp();
-	ereport(WARNING, (errmsg("could not start aion runner: no free worker slot"),
-					  errhint("You might need to increase max_worker_processes.")));
-}
-
-/*
- * Notes when to try again to serve an owner that could not be served.
- */
-static void
-wait_with(BoardOwner owner, int milliseconds)
-{
-	Waiting *patient = palloc(sizeof(Waiting));
-
-	*patient = (Waiting){owner, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds)};
-	waiting = lappend(waiting, patient);
-}
-
-/*
- * Checks the processes that were started: one that ended before it began frees its slot, and its
- * owner has to wait.
- */
-static void
-check_starting(void)
-{
-	ListCell *cell;
-
-	foreach (cell, starting)
-	{
-		Starting *runner = lfirst(cell);
-		pid_t pid;
-
-		if (GetBackgroundWorkerPid(runner->handle, &pid) != BGWH_STOPPED)
-			continue;
-		if (aion_worker_slots_free_runner(runner->slot, runner->generation) && executing)
-			wait_with(runner->owner, NO_START_MS);
-		pfree(runner->handle);
-		pfree(runner);
-		starting = foreach_delete_current(starting, cell);
-	}
-}
-
-/*
- * Blocks the ready runs of an owner that cannot have a runner.  They are retried at intervals, and
- * go on when the cause is fixed.  What needs no code (a run that is paused, or has ended) is done
- * here.
- */
-static void
-block_runs(int32 owner_key, const char *reason)
-{
-	for (int i = 0; i < BLOCK_AT_ONCE; i++)
-	{
-		Run *run = aion_ready_claim(owner_key, NULL, 0, CurrentMemoryContext);
-
-		if (run == NULL)
-			return;
-		aion_run_take_arrivals(run);
-		if (run->status == RUN_RUNNING || run->status == RUN_BLOCKED)
-			aion_run_block(run, BLOCKED_MISSING_RIGHT,
-						   aion_failure_make("42501", psprintf("the owner of the run %s", reason),
-											 "It is looked at again from time to time."));
-		aion_run_save(run);
-	}
-	aion_board_post_scan(MyDatabaseId);
-}
-
-/*
  * Returns when there will be work that no hint announces.
  */
 static TimestampTz
 next_wake(void)
 {
-	TimestampTz wake = DT_NOEND;
-	ListCell *cell;
+	TimestampTz wake = aion_serving_next();
 
 	if (outdated)
 		return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VERSION_AGAIN_MS);
 	if (first_timer() != NULL)
-		wake = first_timer()->fire_at;
-	foreach (cell, waiting)
-		wake = Min(wake, ((Waiting *) lfirst(cell))->again_at);
+		wake = Min(wake, first_timer()->fire_at);
 	wake = Min(wake, names_at);
 	wake = Min(wake, errands_at);
 	if (executing)

@@ -501,8 +501,12 @@ aion_lint_report(Oid function, bool may_refuse)
 		else if (finding->severity != LINT_NOTICE)
 			ereport(WARNING, (errmsg("function %s, line %d: %s", format_procedure(function),
 									 finding->line, finding->message),
-							  errdetail("A comment \"-- %s %s\" on the line before silences this.",
-										ALLOW, finding->code),
+							  finding->severity == LINT_ERROR && !may_refuse
+								  ? errdetail("It is deployed all the same. "
+											  "aion.route_workflow() goes back to another version.")
+								  : errdetail("A comment \"-- %s %s\" on the line before silences "
+											  "this.",
+											  ALLOW, finding->code),
 							  finding->hint != NULL ? errhint("%s", finding->hint) : 0));
 	}
 	if (wrong.len > 0)

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "code/definition.h"
 #include "code/guard.h"
 #include "control/control.h"
 #include "run/due.h"
@@ -28,8 +29,12 @@
 #include "support/payload.h"
 #include "support/pg_compat.h"
 
+#define NAMED_MOST 5 /* commands in a message */
+
 static void check_reopenable(const Run *run);
-pg_noreturn static void reopen_refuse(const Run *run, const char *detail, int32 seq);
+pg_noreturn static void reopen_refuse(const Run *run, const char *detail, const char *hint);
+static char *asked_for_after(const History *history, int32 seq);
+static void tell_version(const Run *run, const Version *version);
 static List *what_to_take_back(const Run *run);
 static void reopen_save(Run *run);
 static void arm_timers(const Run *run);
@@ -50,7 +55,10 @@ check_reopenable(const Run *run)
 								  "be.")));
 	if (run->status == RUN_COMPLETED || run->status == RUN_TIMED_OUT)
 		reopen_refuse(run, "Only a run that has failed, was cancelled or was terminated can be.",
-					  terminal->seq - 1);
+					  run->status == RUN_COMPLETED
+						  ? "Use aion.fork_workflow() with seq => 1 to do all of it again."
+						  : psprintf("Use aion.fork_workflow() with seq => %d to go on from there.",
+									 terminal->seq - 1));
 	if (aion_event_read_went_on(terminal))
 	{
 		List *ended_on = aion_event_read_ended_on(terminal);
@@ -61,20 +69,64 @@ check_reopenable(const Run *run)
 			first = Min(first, lfirst_int(cell));
 		reopen_refuse(
 			run,
-			psprintf("It ended on event %d, and its code had asked for something after that.",
-					 first),
-			first - 1);
+			psprintf("It ended on event %d, and its code had asked for something after that: %s.",
+					 first, asked_for_after(run->history, first)),
+			psprintf(
+				"Use aion.fork_workflow() with seq => %d to go on as if that had not been done, "
+				"or with seq => 1 to do all of it again.",
+				first - 1));
 	}
 }
 
 static void
-reopen_refuse(const Run *run, const char *detail, int32 seq)
+reopen_refuse(const Run *run, const char *detail, const char *hint)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_WORKFLOW_STATE),
 					errmsg("workflow \"%s\" is %s and cannot be reopened", run->workflow_id,
 						   aion_status_name(run->status)),
-					errdetail_internal("%s", detail),
-					errhint("Use aion.fork_workflow() with seq => %d.", seq)));
+					errdetail_internal("%s", detail), errhint("%s", hint)));
+}
+
+/*
+ * Names the first of the commands that were recorded after an event.
+ */
+static char *
+asked_for_after(const History *history, int32 seq)
+{
+	StringInfoData names;
+	int count = 0;
+
+	initStringInfo(&names);
+	for (int i = 0; i < history->command_count; i++)
+	{
+		const RecordedCommand *command = history->commands[i];
+
+		if (command->event->seq < seq || count++ > NAMED_MOST)
+			continue;
+		appendStringInfo(&names, "%s%s", count > 1 ? ", " : "",
+						 count > NAMED_MOST		 ? "..."
+						 : command->name != NULL ? command->name
+												 : aion_command_word(command->kind));
+	}
+	return names.data;
+}
+
+/*
+ * Tells an operator who expects a reopened run to have the latest code that it has not.
+ */
+static void
+tell_version(const Run *run, const Version *version)
+{
+	const Version *latest;
+	const Workflow *workflow = aion_workflow_find(version->workflow_type);
+
+	if (workflow == NULL || workflow->version_key == version->version_key)
+		return;
+	latest = aion_version_get(workflow->version_key);
+	ereport(NOTICE, (errmsg("workflow \"%s\" goes on with version %s, and new ones begin with %s",
+							run->workflow_id, version->version, latest->version),
+					 errhint("Use aion.set_workflow_version() to move it, or the parameter "
+							 "\"version\".")));
 }
 
 /*
@@ -191,6 +243,8 @@ aion_reopen_workflow(PG_FUNCTION_ARGS)
 	reopen_save(run);
 	arm_timers(run);
 	aion_primitives_reopen(run);
+	if (wanted == NULL)
+		tell_version(run, version);
 	aion_touched_note(run->run_key);
 	status = run->status;
 	aion_authority_drop(&authority);

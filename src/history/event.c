@@ -216,14 +216,15 @@ aion_event_read_workflow_started(const Event *event, WorkflowStarted *started)
 Jsonb *
 aion_event_result(const Jsonb *result)
 {
-	return aion_event_attempted(result, 1);
+	return aion_event_attempted(result, 1, NULL);
 }
 
 /*
- * The same of an activity, with the number of attempts if there were several.
+ * The same of an activity, with the number of attempts if there were several, and why the last but
+ * one failed.
  */
 Jsonb *
-aion_event_attempted(const Jsonb *result, int32 attempts)
+aion_event_attempted(const Jsonb *result, int32 attempts, const Jsonb *last_error)
 {
 	JsonObject object;
 
@@ -234,6 +235,7 @@ aion_event_attempted(const Jsonb *result, int32 attempts)
 		aion_object_json(&object, "result", result);
 	if (attempts > 1)
 		aion_object_int(&object, "attempts", attempts);
+	aion_object_json(&object, "last_error", last_error);
 	return aion_object_end(&object);
 }
 

@@ -200,7 +200,7 @@ extern const char *aion_command_word(CommandKind kind);
 extern Jsonb *aion_event_workflow_started(const WorkflowStarted *started);
 extern void aion_event_read_workflow_started(const Event *event, WorkflowStarted *started);
 extern Jsonb *aion_event_result(const Jsonb *result);
-extern Jsonb *aion_event_attempted(const Jsonb *result, int32 attempts);
+extern Jsonb *aion_event_attempted(const Jsonb *result, int32 attempts, const Jsonb *last_error);
 extern Jsonb *aion_event_read_result(const Event *event);
 extern Jsonb *aion_event_error(const Jsonb *error);
 extern Jsonb *aion_event_read_error(const Event *event);

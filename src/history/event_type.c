@@ -77,7 +77,7 @@ static const EventKind kinds[EVENT_TYPES] = {
 								  MEMBERS(REQUIRED("activity", TEXT), OPTIONAL("input", ANY),
 										  OPTIONAL("options", OBJECT))},
 	[EVENT_ACTIVITY_COMPLETED] = {"ActivityCompleted", ROLE_OUTCOME, FAMILY_ACTIVITY,
-								  MEMBERS(OPTIONAL("result", ANY))},
+								  MEMBERS(OPTIONAL("result", ANY), OPTIONAL("last_error", OBJECT))},
 	[EVENT_ACTIVITY_FAILED] = {"ActivityFailed", ROLE_OUTCOME, FAMILY_ACTIVITY,
 							   MEMBERS(REQUIRED("error", FAILURE))},
 	[EVENT_ACTIVITY_CANCELLED] = {"ActivityCancelled", ROLE_OUTCOME, FAMILY_ACTIVITY,

@@ -366,7 +366,8 @@ refuse_closed(const char *workflow_id)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_WORKFLOW_CLOSED), errmsg("workflow \"%s\" has ended", workflow_id),
-			 errhint("Use aion.signal_with_start() with if_closed => 'allow' to start it again.")));
+			 errhint("Use aion.reopen_workflow() if it has failed and is to go on, or "
+					 "aion.signal_with_start() with if_closed => 'allow' to start it anew.")));
 }
 
 /*

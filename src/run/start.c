@@ -299,7 +299,8 @@ check_input_of_other(StartRequest *request, const Jsonb *input)
 
 /*
  * A function that runs with its definer's rights would make the definer owner of a run that the
- * caller has chosen.
+ * caller has chosen.  That does not hold if the owner of the run is another role, which has granted
+ * the start to the definer or to the caller.
  */
 static void
 check_definer_frame(const StartRequest *request)
@@ -309,14 +310,17 @@ check_definer_frame(const StartRequest *request)
 	if (aion_allow_definer_start || !InLocalUserIdChange() || GetUserId() == caller)
 		return;
 	if (request->may_be_granted &&
-		aion_grant_owner(request->workflow_type, caller) == request->owner)
+		(aion_grant_owner(request->workflow_type, caller) == request->owner ||
+		 (request->owner != GetUserId() &&
+		  aion_grant_owner(request->workflow_type, GetUserId()) == request->owner)))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("cannot start a workflow inside a security-definer function"),
 					errdetail("The run would belong to role \"%s\".",
-							  GetUserNameFromId(GetUserId(), false)),
-					errhint("Let the owner of the workflow use aion.grant_start(), make the "
-							"function SECURITY INVOKER, or set aion.allow_definer_start.")));
+							  GetUserNameFromId(request->owner, false)),
+					errhint("Let the owner of the workflow use aion.grant_start() for role \"%s\" "
+							"and name the owner by run_as, or make the function SECURITY INVOKER.",
+							GetUserNameFromId(GetUserId(), false))));
 }
 
 /*

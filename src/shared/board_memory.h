@@ -16,6 +16,7 @@
 #define RUNS 4096
 #define CROWD 64 /* hints of one runner at which another is wanted */
 #define HOLDERS 8
+#define SLOW_OWNERS 128
 
 typedef struct DatabaseSlot
 {
@@ -82,6 +83,14 @@ typedef struct Call
 	TimestampTz until; /* owners that have more leave the room to it */
 } Call;
 
+/* An owner whose process was told to leave and took its time. */
+typedef struct Slow
+{
+	Oid database;
+	BoardOwner owner;
+	TimestampTz until; /* others that want a process come first */
+} Slow;
+
 typedef struct Board
 {
 	LWLock *lock;
@@ -96,6 +105,8 @@ typedef struct Board
 	DatabaseSlot *databases;				/* behind the runners */
 	InflightRun casualties[INFLIGHT_SLOTS]; /* executed when the server crashed before this start */
 	Call call;
+	Slow slow[SLOW_OWNERS]; /* a ring */
+	int slow_next;
 	int runner_count; /* of slots: those of stuck processes are replaced */
 	RunnerSlot runners[FLEXIBLE_ARRAY_MEMBER];
 } Board;

@@ -38,7 +38,7 @@
 #define AT_ONCE (UINT64CONST(1) << 63) /* beside the key */
 #define TICK_MS 20
 #define TICKS 8			/* at least, while it waits for a lock */
-#define GIVE_UP_MS 5000 /* after which a process of the engine ends */
+#define GIVE_UP_MS 1000 /* after which a process of the engine ends */
 #define DEAF_MS 1000	/* after which the process is called deaf */
 
 typedef struct WantedSlots

@@ -36,6 +36,9 @@
 #define LAST_GRACE_TURNS 6	   /* the same of an owner's last one, times aion.turn_timeout */
 #define LAST_TURN_MS 250	   /* the same until the turn in an owner's last one is interrupted */
 #define CALL_MS 500			   /* how long a freed slot is kept for the owner it was freed for */
+#define LEAVE_MS 300		   /* the same until another one is told to leave, too */
+#define SLOW_MS 60000		   /* how long its owner then comes after others */
+#define FRESH_MS 500		   /* from when a process is started until it may be told to end */
 #define STUCK_MS 10000		   /* from when a process is interrupted until it is taken for stuck */
 
 /* What an owner has of one kind. */
@@ -55,10 +58,12 @@ typedef struct Standing
 static bool is_like(const RunnerSlot *runner, Oid database, BoardOwner owner);
 static bool is_room(bool executor);
 static Standing standing_of(Oid database, BoardOwner owner);
+static void note_slow_owner(const RunnerSlot *runner);
 static int count_of_role(const RunnerSlot *like);
 static bool may_have_more(BoardOwner owner, const Standing *mine);
 static int count_processes(bool executor);
 static bool is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine);
+static bool is_fresh(const RunnerSlot *runner);
 static int price(const RunnerSlot *runner);
 static bool is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim);
 static void hurry(RunnerSlot *runner, const Standing *mine);
@@ -123,6 +128,67 @@ aion_room_reserve(BoardOwner owner, Oid role, uint32 *generation)
 }
 
 /*
+ * Notes the owner of a process that is to leave and takes its time.
+ */
+static void
+note_slow_owner(const RunnerSlot *runner)
+{
+	Board *board = aion_board_memory();
+	Slow *found = NULL;
+
+	for (int i = 0; i < SLOW_OWNERS && found == NULL; i++)
+	{
+		if (is_like(runner, board->slow[i].database, board->slow[i].owner))
+			found = &board->slow[i];
+	}
+	if (found == NULL)
+		found = &board->slow[board->slow_next++ % SLOW_OWNERS];
+	*found = (Slow){runner->database,
+					{runner->owner_key, runner->executor},
+					TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SLOW_MS)};
+}
+
+/*
+ * Returns as of when an owner that wants a process now is to be served: later if what its last one
+ * did took long, so that the work of others which does not is done in between.
+ */
+TimestampTz
+aion_room_rank(BoardOwner owner)
+{
+	Board *board = aion_board_memory();
+	TimestampTz rank = GetCurrentTimestamp();
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	for (int i = 0; i < SLOW_OWNERS; i++)
+	{
+		const Slow *slow = &board->slow[i];
+
+		if (slow->database == MyDatabaseId && slow->owner.owner_key == owner.owner_key &&
+			slow->owner.executor == owner.executor)
+			rank = Max(rank, slow->until);
+	}
+	LWLockRelease(board->lock);
+	return rank;
+}
+
+/*
+ * Tells whether there is a slot that an owner may take.
+ */
+bool
+aion_room_is_there(BoardOwner owner)
+{
+	Board *board = aion_board_memory();
+	Standing mine;
+	bool is_there;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	mine = standing_of(MyDatabaseId, owner);
+	is_there = may_have_more(owner, &mine);
+	LWLockRelease(board->lock);
+	return is_there;
+}
+
+/*
  * Lets a process end so that an owner gets one, or one more, if it has too few of them.  Returns
  * whether there may be room soon.
  */
@@ -133,6 +199,7 @@ aion_room_make(BoardOwner owner)
 	TimestampTz now = GetCurrentTimestamp();
 	RunnerSlot *victim = NULL;
 	bool leaving = false;
+	int slowly = 0;
 	Standing mine;
 	bool soon;
 
@@ -148,7 +215,13 @@ aion_room_make(BoardOwner owner)
 			continue;
 		if (runner->dismissed)
 		{
-			leaving = leaving || !aion_room_is_stuck(runner);
+			bool is_slow = !runner->executor &&
+						   TimestampDifferenceExceeds(runner->dismissed_at, now, LEAVE_MS);
+
+			slowly += is_slow && !aion_room_is_stuck(runner);
+			leaving = leaving || !(is_slow || aion_room_is_stuck(runner));
+			if (is_slow)
+				note_slow_owner(runner);
 			hurry(runner, &mine);
 		}
 		else if (is_welcome(runner, owner, &mine) && (victim == NULL || is_cheaper(runner, victim)))
@@ -156,9 +229,11 @@ aion_room_make(BoardOwner owner)
 	}
 	if (victim == NULL && mine.able == 0)
 		victim = own_deaf(owner);
+	leaving = leaving || slowly >= Max(aion_max_runners / 2, 1);
 	if (mine.is_new || (mine.limit > 0 && mine.all >= mine.limit) ||
 		(leaving && victim != NULL && !victim->idle))
 		victim = NULL;
+	leaving = leaving || slowly > 0;
 	if (victim != NULL)
 	{
 		victim->dismissed = true;
@@ -299,7 +374,7 @@ is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine)
 	int theirs =
 		standing_of(runner->database, (BoardOwner){runner->owner_key, runner->executor}).all;
 
-	if (is_like(runner, MyDatabaseId, owner))
+	if (is_like(runner, MyDatabaseId, owner) || is_fresh(runner))
 		return false;
 	if (mine->alike == 0)
 		return true;
@@ -308,6 +383,17 @@ is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine)
 	if (runner->role != mine->role)
 		return mine->free == 0 && count_of_role(runner) > mine->of_role + 1;
 	return mine->free == 0 && theirs > mine->all + 1;
+}
+
+/*
+ * Tells whether a process was just started and has done nothing yet.  If it ended now its owner
+ * would wait for its turn again, and the start was in vain.
+ */
+static bool
+is_fresh(const RunnerSlot *runner)
+{
+	return runner->batches == 0 && !runner->idle && !runner->engaged && runner->task_run == 0 &&
+		   !TimestampDifferenceExceeds(runner->since, GetCurrentTimestamp(), FRESH_MS);
 }
 
 /*

@@ -11,6 +11,8 @@
 extern int aion_room_count(BoardOwner owner);
 extern int aion_room_reserve(BoardOwner owner, Oid role, uint32 *generation);
 extern bool aion_room_make(BoardOwner owner);
+extern bool aion_room_is_there(BoardOwner owner);
+extern TimestampTz aion_room_rank(BoardOwner owner);
 
 /* For holders of the lock. */
 extern bool aion_room_is_stuck(const RunnerSlot *runner);

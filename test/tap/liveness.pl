@@ -99,6 +99,37 @@ wait_until($one, 'the process is stuck', q{SELECT count(*) = 1 FROM aion.stat_ru
 $one->safe_psql('postgres', q{SET SESSION AUTHORIZATION alice; SELECT aion.start_workflow('quick', workflow_id => 'beside')});
 wait_until($one, 'another run of its owner is executed', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'beside'});
 
+# Far more owners than slots, all with code that swallows each cancel for ever: each has its turn, also an owner that only has a timer, or an activity
+# in the background.
+my $many = new_node('many', 'aion.max_runners = 4', 'max_worker_processes = 24');
+install($many);
+$many->safe_psql('postgres', q{
+	DO $$
+	BEGIN
+		FOR i IN 1..12 LOOP
+			EXECUTE format('CREATE ROLE many%s LOGIN', i);
+			PERFORM aion.grant_usage('many' || i);
+			EXECUTE format('CREATE SCHEMA many%1$s AUTHORIZATION many%1$s', i);
+		END LOOP;
+	END $$;
+	SET SESSION AUTHORIZATION alice;
+	CREATE FUNCTION alice.nap() RETURNS void LANGUAGE sql AS $$ SELECT aion.sleep('3 s') $$;
+	CREATE FUNCTION alice.work() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	CREATE FUNCTION alice.aside() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('work') $$;
+	SELECT aion.register_activity('work', 'alice.work()', mode => 'background'), aion.register_workflow('aside', 'alice.aside()'), aion.register_workflow('nap', 'alice.nap()');
+	SELECT aion.start_workflow('nap', workflow_id => 'a timer')});
+wait_until($many, 'alice waits for a timer', q{SELECT count(*) = 1 FROM aion.pending_await WHERE awaiting = 'timer'});
+$many->safe_psql('postgres', qq{
+	CREATE FUNCTION many$_.swallows() RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN LOOP BEGIN PERFORM pg_sleep(9); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END \$\$;
+	CREATE FUNCTION many$_.holds() RETURNS jsonb LANGUAGE sql AS \$\$ SELECT aion.run('swallows $_') \$\$;
+	SELECT aion.register_activity('swallows $_', 'many$_.swallows()'), aion.register_workflow('holds $_', 'many$_.holds()');
+	SELECT count(aion.start_workflow('holds $_')) FROM generate_series(1, 30)}, connstr => $many->connstr('postgres') . " user=many$_") for 1 .. 12;
+wait_until($many, 'alice has no process any more', q{SELECT count(*) = 0 FROM aion.stat_runner WHERE owner = 'alice'});
+$many->safe_psql('postgres', q{SET SESSION AUTHORIZATION alice; SELECT aion.start_workflow('aside', workflow_id => 'an activity')});
+wait_until($many, "$_ of an owner is served among many others", qq{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = '$_'}) for 'a timer', 'an activity';
+is($many->safe_psql('postgres', q{SELECT count(*) > 300 FROM aion.workflow_run WHERE workflow_type ~ '^holds' AND status = 'running'}), 't', 'while those hold on');
+$many->stop('immediate');
+
 # A tick that ends its process counts as a crash: its schedule is paused.
 my $ticks = new_node('ticks', 'aion.max_runners = 2');
 install($ticks);
