@@ -141,7 +141,7 @@ COMMENT ON FUNCTION aion._explain_process(bigint, text) IS 'the process that exe
 
 CREATE OR REPLACE FUNCTION aion._explain_lock(run_key bigint) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT min(coalesce(concat('process ', a.pid, ' of ' || a.usename, ', ' || a.state), 'a prepared transaction'))
+	SELECT min(CASE p.locked_by WHEN 0 THEN 'a prepared transaction' ELSE concat('process ', p.locked_by, ' of ' || a.usename, ', ' || a.state) END)
 	FROM aion.pending_await p LEFT JOIN pg_stat_activity a ON a.pid = p.locked_by
 	WHERE p.run_key = _explain_lock.run_key AND p.locked_by IS NOT NULL AND NOT EXISTS (SELECT FROM aion.stat_runner s WHERE s.pid = p.locked_by)
 $$;

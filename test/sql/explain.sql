@@ -160,6 +160,40 @@ SET SESSION AUTHORIZATION explain_user;
 SELECT plain(line) AS line FROM aion.explain('held') line;
 RESET SESSION AUTHORIZATION;
 SELECT aion.resume_engine();
+-- What has locked a run, or changed it and not committed.
+BEGIN; SELECT aion.signal_workflow('held', 'go'), aion.set_workflow_version('held'); PREPARE TRANSACTION 'explain';
+SET SESSION AUTHORIZATION explain_user;
+SELECT line FROM (SELECT plain(line) AS line FROM aion.explain('held') line) x WHERE line ~ 'locked';
+SELECT awaiting, locked_by FROM aion.pending_await WHERE workflow_id = 'held';
+RESET SESSION AUTHORIZATION;
+COMMIT PREPARED 'explain';
+-- A run that has failed: where and why, and how often what was tried before.
+SET SESSION AUTHORIZATION explain_user;
+CREATE FUNCTION explain_ask() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aion.run('explain ask', options => '{"retry": {"initial_interval": "1 ms"}}');
+	BEGIN PERFORM aion.run('explain ask'); EXCEPTION WHEN SQLSTATE 'WA000' THEN NULL; END;
+	RAISE 'no more' USING DETAIL = 'All was asked.', HINT = 'Ask others.';
+END $$;
+SELECT aion.register_workflow('explain ask', 'explain_ask()') IS NOT NULL;
+SELECT aion.register_activity('explain ask', mode => 'external', start_to_close_timeout => '1 min');
+SELECT aion.start_workflow('explain ask', workflow_id => 'asks');
+CALL aion.drive();
+SELECT aion.fail_activity(task_token, 'the line is busy', kind => 'busy') FROM aion.poll_activities('{default}', 'w', activities => '{explain ask}');
+SELECT pg_sleep(0.05);
+SELECT count(aion.complete_activity(task_token, '1')) FROM aion.poll_activities('{default}', 'w', activities => '{explain ask}');
+CALL aion.drive();
+SELECT aion.pause_workflow('asks');
+SELECT attempt FROM aion.poll_activities('{default}', 'w', activities => '{explain ask}');
+SELECT aion.resume_workflow('asks');
+SELECT task_token AS token FROM aion.poll_activities('{default}', 'w', activities => '{explain ask}') \gset
+SELECT aion.pause_workflow('asks');
+SELECT plain(line) AS line FROM aion.explain('asks') line;
+SELECT aion.resume_workflow('asks');
+SELECT aion.fail_activity(:'token', 'it is not there', kind => 'absent', retryable => false);
+CALL aion.drive();
+SELECT plain(line) AS line FROM aion.explain('asks') line;
+RESET SESSION AUTHORIZATION;
 SELECT * FROM aion.check_integrity();
 -- Names belong to the whole database: the next test begins with none.
 RESET SESSION AUTHORIZATION;
