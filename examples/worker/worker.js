@@ -88,7 +88,7 @@ async function report(task, statement, values) {
   }
 }
 
-// A task that is no longer wanted fails, too: with on_cancel => 'wait' the workflow waits until it hears so.
+// A task that is no longer wanted fails, too: its queue has room again, and with on_cancel => 'wait' the workflow waits for it.
 async function fail(task, error) {
   if (error.code === 'WF018') return 'lost';
   const kind = error.kind || error.code || error.name;

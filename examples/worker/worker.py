@@ -63,7 +63,7 @@ def report(connect, db, task, tell):
 
 
 def fail(connect, db, task, error):
-    """A task that is no longer wanted fails, too: with on_cancel => 'wait' the workflow waits until it hears so."""
+    """A task that is no longer wanted fails, too: its queue has room again, and with on_cancel => 'wait' the workflow waits for it."""
     if getattr(error, "sqlstate", None) == "WF018":
         return "lost"
     kind = getattr(error, "kind", None) or getattr(error, "sqlstate", None) or type(error).__name__

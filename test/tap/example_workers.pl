@@ -217,7 +217,7 @@ sub unwanted
 	my $id = ingest('slow page');
 	wait_for('a worker is at it', task($id, "state = 'claimed' AND activity = 'summarise'"));
 	sql("SELECT aion.terminate_workflow('doc$id')");
-	wait_for_word('T90: it hears that no run wants it', $worker, qr/summarise of doc$id, attempt 1: no longer wanted/);
+	wait_for_word('T90: it hears that no run wants it', $worker, qr/summarise of doc$id, attempt 1: failed: cancelled/);
 	my $next = ingest('quick page');
 	wait_for('and does other things', ended('completed', $next));
 	return;
