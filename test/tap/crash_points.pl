@@ -78,6 +78,9 @@ $node->safe_psql('postgres', q{
 		IF n < 20 THEN PERFORM aion.continue_as_new(jsonb_build_object('n', n + 10)); END IF;
 		RETURN got;
 	END $$;
+	CREATE FUNCTION asks() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('remote', jsonb_build_object('who', aion.workflow_id())) $$;
+	SELECT aion.register_activity('remote', mode => 'external', start_to_close_timeout => '1 s', retry => '{"max_attempts": 1000, "initial_interval": "1 ms"}');
+	SELECT aion.register_workflow('asks', 'asks()');
 	SELECT aion.register_activity('act', 'act(text, int, boolean)');
 	SELECT aion.register_activity('troubled', 'troubled(text, int)');
 	SELECT aion.register_activity('slow', 'slow(text, int)');
@@ -151,6 +154,14 @@ sub slow_one
 		WHERE backend_type = 'aion runner' AND l.relation = 'alice.effect'::regclass AND wait_event = 'PgSleep' LIMIT 1}); $pid }, 2);
 	return $pid || 0;
 }
+# What a worker does: its effect and the outcome are one commit.
+sub do_remote
+{
+	my $task = asked(q{SET SESSION AUTHORIZATION alice; SELECT task_token, input ->> 'who' FROM aion.poll_activities('{default}', 'worker', 1, '1 s')});
+	my ($token, $who) = $task =~ /^(.+)\|(.+)$/m or return;
+	asked(qq{SET SESSION AUTHORIZATION alice; BEGIN; INSERT INTO alice.effect VALUES ('$who', 1); SELECT aion.complete_activity('$token', '1'); COMMIT});
+	return;
+}
 # Makes some process come by a place. Where that takes good timing it may fail.
 sub provoke
 {
@@ -162,6 +173,11 @@ sub provoke
 	{
 		asked(q{SELECT setval('alice.trouble', 20)});
 		start('troubled', 1, 'alice');
+	}
+	elsif ($point =~ /^completion/)
+	{
+		asked(q{SET SESSION AUTHORIZATION alice; SELECT aion.start_workflow('asks', workflow_id => 'e' || txid_current())});
+		do_remote();
 	}
 	elsif ($point =~ /^drive/)
 	{
@@ -232,11 +248,12 @@ wait_for(sub { start_again(); !@doubtful });
 is(scalar(@doubtful), 0, 'every client got an answer in the end');
 # A run that was there too often when a process died waits until an operator lets it go on.
 asked(q{SELECT aion.set_workflow_version(workflow_id) FROM aion.workflow_run WHERE blocked = 'quarantined'});
+wait_for(sub { do_remote(); asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_type = 'asks' AND closed_at IS NULL}) eq '0' });
 wait_until($node, 'all runs end', 'SELECT count(*) = 0 FROM aion.workflow_run WHERE closed_at IS NULL')
 	or diag(asked('SELECT workflow_id, status, blocked, failures, ready_at, retry_at FROM aion._run WHERE closed_at IS NULL'));
 cmp_ok(asked('SELECT count(*) FROM alice.acknowledged'), '>', 2 * @points, 'enough starts were acknowledged');
 is(asked(q{SELECT count(*) FROM alice.acknowledged a FULL JOIN aion.workflow_run w ON w.workflow_id = a.id AND w.workflow_id ~ '^w'
-	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^(b|f|tick/)'}),
+	WHERE a.id IS NULL OR w.workflow_id IS NULL AND w.workflow_id ~ '^w'}), asked(q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^(b|e|f|tick/)'}),
 	'what was acknowledged has a run, and nothing else has');
 is(asked(q{SELECT count(*) - count(DISTINCT workflow_id) FROM aion.workflow_run WHERE status <> 'continued_as_new'}), '0', 'T04: trying again starts nothing twice');
 is(asked(q{SELECT DISTINCT status FROM aion.workflow_run WHERE status <> 'continued_as_new'}), 'completed', 'which completed');
@@ -246,6 +263,8 @@ is(asked(q{SELECT count(*) FROM aion.workflow_run w WHERE workflow_type = 'famil
 	OR (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{10,11,12,20,21,22}'
 	OR (SELECT array_agg(status ORDER BY k.run_key) FROM aion.workflow_run k WHERE k.parent_workflow_id = w.workflow_id)
 		IS DISTINCT FROM '{continued_as_new,continued_as_new,completed,continued_as_new,continued_as_new,completed}')}), '0', 'each with all effects once');
+is(asked(q{SELECT count(*) > 0, bool_and((SELECT count(*) FROM alice.effect e WHERE e.who = w.workflow_id) = 1) FROM aion.workflow_run w WHERE workflow_type = 'asks'}),
+	't|t', 'what workers write with an outcome is there once');
 is(asked(q{SELECT count(*) FROM aion.workflow_run w
 	WHERE workflow_type = 'work' AND (SELECT array_agg(step ORDER BY step) FROM alice.effect e WHERE e.who = w.workflow_id) IS DISTINCT FROM '{1,2,3,4}'}), '0', 'every step of each has its effect once');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run WHERE workflow_id ~ '^w' AND (aion.query_workflow(workflow_id, 'step') <> '3'
