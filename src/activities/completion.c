@@ -7,10 +7,15 @@
  * looks for that timer right before it commits, and its commit fails if there is one: otherwise
  * what it has written would stay, and its outcome would not be history.  Both hold a lock from then
  * on until they have committed, so one of them is the first.
+ *
+ * A worker may complete very many activities at once, so their locks are few and shared, by a hash.
+ * A transaction that is prepared keeps its locks for as long as it likes, so it has one for each
+ * activity, and is in the way of no other.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
@@ -20,7 +25,11 @@
 #include "support/crash_point.h"
 #include "support/errors.h"
 
-#define COMPLETION_LOCK 0x6172 /* class of advisory locks; clients' own have 1 and 2 */
+/* Classes of advisory locks; clients' own have 1 and 2. */
+#define COMMIT_LOCK 0x6172
+#define PREPARE_LOCK 0x6173
+
+#define COMMIT_LOCKS 64
 
 typedef struct Completion
 {
@@ -37,8 +46,9 @@ static int completion_room = 0;
 static void completion_transaction_ends(XactEvent event, void *argument);
 static void completion_subtransaction_ends(SubXactEvent event, SubTransactionId sub,
 										   SubTransactionId parent, void *argument);
-static void check_completions(void);
-static void completion_lock(int64 run_key, int32 ordinal);
+static void check_completions(bool is_prepared);
+static void lock_commit(int64 run_key, LOCKMODE mode);
+static void lock_prepare(int64 run_key, int32 ordinal);
 
 void
 aion_completion_init(void)
@@ -71,14 +81,15 @@ aion_completion_note(int64 run_key, int32 ordinal)
 void
 aion_completion_take_over(int64 run_key, int32 ordinal)
 {
-	completion_lock(run_key, ordinal);
+	lock_prepare(run_key, ordinal);
+	lock_commit(run_key, ExclusiveLock);
 }
 
 static void
 completion_transaction_ends(XactEvent event, void *argument)
 {
 	if ((event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) && completion_count > 0)
-		check_completions();
+		check_completions(event == XACT_EVENT_PRE_PREPARE);
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		completions = NULL; /* it was in the transaction's memory */
@@ -101,20 +112,25 @@ completion_subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTran
 }
 
 static void
-check_completions(void)
+check_completions(bool is_prepared)
 {
 	for (int i = 0; i < completion_count; i++)
 	{
-		const Completion *completion = &completions[i];
+		if (is_prepared)
+			lock_prepare(completions[i].run_key, completions[i].ordinal);
+		else
+			lock_commit(completions[i].run_key, ShareLock);
+	}
+	for (int i = 0; i < completion_count; i++)
+	{
 		char name[64];
 
-		snprintf(name, sizeof(name), TIMER_TASK "%d " CANCELLED_LOCKED, completion->ordinal);
-		completion_lock(completion->run_key, completion->ordinal);
-		if (aion_due_exists(completion->run_key, name))
+		snprintf(name, sizeof(name), TIMER_TASK "%d " CANCELLED_LOCKED, completions[i].ordinal);
+		if (aion_due_exists(completions[i].run_key, name))
 			ereport(ERROR, (errcode(ERRCODE_TASK_CLOSED),
 							errmsg("the workflow has cancelled activity %d before this transaction "
 								   "committed",
-								   completion->ordinal),
+								   completions[i].ordinal),
 							errdetail("The transaction is rolled back with all that it has "
 									  "written.")));
 	}
@@ -122,14 +138,27 @@ check_completions(void)
 }
 
 /*
- * Takes the lock that orders the commits of a worker and of the run.
+ * Takes the lock that orders the commits of workers, who share it, and of a run.
  */
 static void
-completion_lock(int64 run_key, int32 ordinal)
+lock_commit(int64 run_key, LOCKMODE mode)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, murmurhash32((uint32) run_key) % COMMIT_LOCKS,
+						 COMMIT_LOCK);
+	(void) LockAcquire(&tag, mode, false, false);
+}
+
+/*
+ * The same for a transaction that is about to be prepared.
+ */
+static void
+lock_prepare(int64 run_key, int32 ordinal)
 {
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) run_key,
-						 (uint32) (run_key >> 32) ^ (uint32) ordinal, COMPLETION_LOCK);
+						 (uint32) (run_key >> 32) ^ (uint32) ordinal, PREPARE_LOCK);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }

@@ -239,6 +239,7 @@ aion_handover_arrive(Run *run)
 	tell_again(run);
 	aion_late_end(run);
 	aion_wakeup_background(run->owner_key); /* another attempt may be due */
+	receive_outcomes(run, aion_inbox_take_kind(run, ARRIVAL_OUTCOME));
 	rows = aion_statement_execute(&take_settled, args);
 	for (uint64 row = 0; row < rows.count; row++)
 		handover_record(run, aion_row_int32(rows, row, 1), aion_row_jsonb(rows, row, 2));

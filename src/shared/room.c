@@ -64,10 +64,11 @@ static bool may_have_more(BoardOwner owner, const Standing *mine);
 static int count_processes(bool executor);
 static bool is_welcome(const RunnerSlot *runner, BoardOwner owner, const Standing *mine);
 static bool is_fresh(const RunnerSlot *runner);
+static bool is_oldest(const RunnerSlot *runner);
 static int price(const RunnerSlot *runner);
 static bool is_cheaper(const RunnerSlot *runner, const RunnerSlot *victim);
 static void hurry(RunnerSlot *runner, const Standing *mine);
-static bool may_interrupt_last(const RunnerSlot *runner);
+static bool may_interrupt(const RunnerSlot *runner, bool is_last);
 static RunnerSlot *own_deaf(BoardOwner owner);
 
 /*
@@ -215,13 +216,15 @@ aion_room_make(BoardOwner owner)
 			continue;
 		if (runner->dismissed)
 		{
-			bool is_slow = !runner->executor &&
-						   TimestampDifferenceExceeds(runner->dismissed_at, now, LEAVE_MS);
+			bool is_slow = TimestampDifferenceExceeds(runner->dismissed_at, now, LEAVE_MS);
 
-			slowly += is_slow && !aion_room_is_stuck(runner);
-			leaving = leaving || !(is_slow || aion_room_is_stuck(runner));
 			if (is_slow)
 				note_slow_owner(runner);
+			if (runner->executor && owner.executor)
+				is_slow = false; /* it may well take long, and one of its kind is enough */
+			slowly +=
+				is_slow && !runner->executor && !is_oldest(runner) && !aion_room_is_stuck(runner);
+			leaving = leaving || !(is_slow || aion_room_is_stuck(runner));
 			hurry(runner, &mine);
 		}
 		else if (is_welcome(runner, owner, &mine) && (victim == NULL || is_cheaper(runner, victim)))
@@ -397,6 +400,27 @@ is_fresh(const RunnerSlot *runner)
 }
 
 /*
+ * Tells whether what a runner does was begun before what all others do that are in the way.
+ */
+static bool
+is_oldest(const RunnerSlot *runner)
+{
+	const Board *board = aion_board_memory();
+
+	if (runner->executor)
+		return false;
+	for (int i = 0; i < board->runner_count; i++)
+	{
+		const RunnerSlot *other = &board->runners[i];
+
+		if (OidIsValid(other->database) && !other->executor && !other->idle && !other->deaf &&
+			(other->engaged || other->dismissed) && other->since < runner->since)
+			return false;
+	}
+	return true;
+}
+
+/*
  * Tells what it costs to let a process end: of one that is deaf only the slot is taken, one that is
  * idle costs nothing, the last of an owner much, and one that executes an activity may take long to
  * end.
@@ -443,7 +467,7 @@ hurry(RunnerSlot *runner, const Standing *mine)
 		runner->stuck_at = interrupted_at;
 	if (mine->alike > 0 || runner->deaf)
 		return;
-	if (!runner->executor && (!is_last || may_interrupt_last(runner)))
+	if (!runner->executor && may_interrupt(runner, is_last))
 		runner->make_room = true;
 	else if (!runner->executor)
 		interrupted_at = TimestampTzPlusMilliseconds(runner->dismissed_at, aion_turn_timeout);
@@ -456,13 +480,15 @@ hurry(RunnerSlot *runner, const Standing *mine)
 }
 
 /*
- * Tells whether the turn in the last process of an owner may be interrupted: an older turn goes on.
+ * Tells whether the turn in a runner may be interrupted: an older one goes on.  If the runner is
+ * the last one of its owner it has a moment more.
  */
 static bool
-may_interrupt_last(const RunnerSlot *runner)
+may_interrupt(const RunnerSlot *runner, bool is_last)
 {
-	return count_processes(false) > 1 &&
-		   TimestampDifferenceExceeds(runner->dismissed_at, GetCurrentTimestamp(), LAST_TURN_MS);
+	return count_processes(false) > 1 && !is_oldest(runner) &&
+		   (!is_last ||
+			TimestampDifferenceExceeds(runner->dismissed_at, GetCurrentTimestamp(), LAST_TURN_MS));
 }
 
 /*

@@ -149,6 +149,25 @@ SELECT * FROM task;
 SELECT aion_test.replay('w');
 ROLLBACK;
 
+-- A cancel request and the last timeout of the awaited activity meet in one share: what was recorded first decides, and the run ends. So do two
+-- timeouts of a group, of which the first one cancels the rest.
+BEGIN;
+SELECT aion_test.begin() IS NOT NULL;
+SELECT aion.start_workflow('ask', jsonb_build_object('options', jsonb_build_object(o, '1 min')), workflow_id => o) FROM unnest('{schedule_to_start_timeout,schedule_to_close_timeout}'::text[]) o;
+SELECT aion.start_workflow('ask', '{"options": {"schedule_to_close_timeout": "1 min"}}', workflow_id => 'late');
+CREATE FUNCTION both_late() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.map('charge', '[{}, {}, {}]', '{"schedule_to_close_timeout": "1 min"}') $$;
+SELECT aion.register_workflow('both_late', 'both_late()') IS NOT NULL;
+SELECT aion.start_workflow('both_late', workflow_id => 'group');
+SELECT aion_test.run_until_idle();
+SELECT aion.cancel_workflow(w) FROM unnest('{schedule_to_start_timeout,schedule_to_close_timeout}'::text[]) w;
+RESET SESSION AUTHORIZATION;
+UPDATE aion._timer SET fire_at = aion._clock() WHERE name ~ '^activity:1 ';
+UPDATE aion._task SET start_by = least(start_by, aion._clock()), close_by = least(close_by, aion._clock()) WHERE ordinal = 1;
+SET SESSION AUTHORIZATION alice; SET search_path = alice;
+SELECT aion_test.run_until_idle();
+SELECT aion_test.advance('1 min');
+SELECT workflow_id, status, blocked, turn_failures, error ->> 'sqlstate' AS sqlstate FROM aion.workflow_run ORDER BY 1;
+ROLLBACK;
 -- No worker claims it in time, or it takes too long altogether.
 BEGIN;
 SELECT aion_test.begin() IS NOT NULL;
