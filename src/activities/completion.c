@@ -9,6 +9,7 @@
  * on until they have committed, so one of them is the first.
  *
  * A worker may complete very many activities at once, so their locks are few and shared, by a hash.
+ * They belong to an owner, since the transaction that cancels may stay open for long.
  * A transaction that is prepared keeps its locks for as long as it likes, so it has one for each
  * activity, and is in the way of no other.
  */
@@ -34,6 +35,7 @@
 typedef struct Completion
 {
 	int64 run_key;
+	int32 owner_key;
 	int32 ordinal;
 	SubTransactionId made_in;
 } Completion;
@@ -47,7 +49,7 @@ static void completion_transaction_ends(XactEvent event, void *argument);
 static void completion_subtransaction_ends(SubXactEvent event, SubTransactionId sub,
 										   SubTransactionId parent, void *argument);
 static void check_completions(bool is_prepared);
-static void lock_commit(int64 run_key, LOCKMODE mode);
+static void lock_commit(int64 run_key, int32 owner_key, LOCKMODE mode);
 static void lock_prepare(int64 run_key, int32 ordinal);
 
 void
@@ -61,7 +63,7 @@ aion_completion_init(void)
  * Notes that this transaction has sent the outcome of an activity.
  */
 void
-aion_completion_note(int64 run_key, int32 ordinal)
+aion_completion_note(int64 run_key, int32 owner_key, int32 ordinal)
 {
 	if (completion_count == completion_room)
 	{
@@ -71,7 +73,8 @@ aion_completion_note(int64 run_key, int32 ordinal)
 				? MemoryContextAlloc(TopTransactionContext, completion_room * sizeof(Completion))
 				: repalloc_huge(completions, completion_room * sizeof(Completion));
 	}
-	completions[completion_count++] = (Completion){run_key, ordinal, GetCurrentSubTransactionId()};
+	completions[completion_count++] =
+		(Completion){run_key, owner_key, ordinal, GetCurrentSubTransactionId()};
 }
 
 /*
@@ -79,10 +82,10 @@ aion_completion_note(int64 run_key, int32 ordinal)
  * so.  If the worker commits at this moment, waits until it has.
  */
 void
-aion_completion_take_over(int64 run_key, int32 ordinal)
+aion_completion_take_over(int64 run_key, int32 owner_key, int32 ordinal)
 {
 	lock_prepare(run_key, ordinal);
-	lock_commit(run_key, ExclusiveLock);
+	lock_commit(run_key, owner_key, ExclusiveLock);
 }
 
 static void
@@ -119,7 +122,7 @@ check_completions(bool is_prepared)
 		if (is_prepared)
 			lock_prepare(completions[i].run_key, completions[i].ordinal);
 		else
-			lock_commit(completions[i].run_key, ShareLock);
+			lock_commit(completions[i].run_key, completions[i].owner_key, ShareLock);
 	}
 	for (int i = 0; i < completion_count; i++)
 	{
@@ -141,12 +144,12 @@ check_completions(bool is_prepared)
  * Takes the lock that orders the commits of workers, who share it, and of a run.
  */
 static void
-lock_commit(int64 run_key, LOCKMODE mode)
+lock_commit(int64 run_key, int32 owner_key, LOCKMODE mode)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, murmurhash32((uint32) run_key) % COMMIT_LOCKS,
-						 COMMIT_LOCK);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) owner_key,
+						 murmurhash32((uint32) run_key) % COMMIT_LOCKS, COMMIT_LOCK);
 	(void) LockAcquire(&tag, mode, false, false);
 }
 

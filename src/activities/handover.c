@@ -302,7 +302,7 @@ aion_handover_cancel(Run *run, int32 ordinal)
 		return true;
 	if (rows.count == 0)
 	{
-		aion_completion_take_over(run->run_key, ordinal);
+		aion_completion_take_over(run->run_key, run->owner_key, ordinal);
 		rows = aion_statement_execute(&lock_external, args);
 	}
 	if (rows.count == 0)

@@ -334,7 +334,7 @@ aion_complete_activity(PG_FUNCTION_ARGS)
 	if (!aion_claim_take(run_key, ordinal, uuid, &task))
 		refuse_token();
 	aion_task_send_result(&task, result);
-	aion_completion_note(run_key, ordinal);
+	aion_completion_note(run_key, task.owner_key, ordinal);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }
@@ -382,7 +382,7 @@ aion_fail_activity(PG_FUNCTION_ARGS)
 	aion_object_int(&error, "attempts", task.attempt);
 	(void) aion_task_fail(&task, aion_object_end(&error), PG_ARGISNULL(3) || PG_GETARG_BOOL(3),
 						  retry_after, NULL);
-	aion_completion_note(task.run_key, task.ordinal);
+	aion_completion_note(task.run_key, task.owner_key, task.ordinal);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
 }
