@@ -25,6 +25,7 @@
 #include "run/due.h"
 #include "support/crash_point.h"
 #include "support/errors.h"
+#include "support/extension.h"
 
 /* Classes of advisory locks; clients' own have 1 and 2. */
 #define COMMIT_LOCK 0x6172
@@ -117,6 +118,8 @@ completion_subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTran
 static void
 check_completions(bool is_prepared)
 {
+	if (!aion_extension_exists())
+		return; /* this transaction has dropped it */
 	for (int i = 0; i < completion_count; i++)
 	{
 		if (is_prepared)

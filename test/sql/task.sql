@@ -435,6 +435,14 @@ INSERT INTO aion._inbox (run_key, sent_at, owner_key, kind, sender) SELECT run_k
 SELECT DISTINCT violation, workflow_id FROM aion.check_integrity() ORDER BY 1;
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
-DROP EXTENSION aion CASCADE; DROP SCHEMA alice CASCADE;
+-- A transaction that completes an activity and drops the extension commits.
+SET SESSION AUTHORIZATION alice;
+SELECT aion.start_workflow('ask', workflow_id => 'last');
+CALL aion.drive();
+RESET SESSION AUTHORIZATION;
+BEGIN;
+SELECT count(aion.complete_activity(task_token)) FROM aion.poll_activities('{bank}', 'w', 1);
+DROP EXTENSION aion CASCADE;
+COMMIT; DROP SCHEMA alice CASCADE;
 DROP ROLE alice; DROP ROLE bob; DROP ROLE worker;
 CREATE EXTENSION aion;

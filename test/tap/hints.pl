@@ -120,5 +120,22 @@ like($worker->{err} . say_to($operator, '', qr/terminated/), qr/^terminated$/m, 
 is($node->safe_psql('postgres', q{SELECT string_agg(event_type, ' ' ORDER BY seq), (SELECT count(*) FROM paid) FROM aion.history('ended') WHERE seq > 3}, @alice),
 	'ActivityCompleted ActivityCancelled WorkflowTerminated|1', 'what the worker has written is in the history');
 $_->{run}->finish for map { $_->{in} .= "\\q\n"; $_ } $worker, $operator;
+# An owner ends runs whose tasks a worker has locked, in a transaction that stays open: workers of other owners commit (C13).
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET aion.crash_point');
+$node->reload;
+$node->safe_psql('postgres', q{CREATE ROLE bob LOGIN; SELECT aion.grant_usage('bob'); CREATE SCHEMA bob AUTHORIZATION bob; SET SESSION AUTHORIZATION bob;
+	CREATE FUNCTION bob.asks() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('of bob') $$;
+	SELECT aion.register_activity('of bob', mode => 'external', task_queue => 'bob', start_to_close_timeout => '1 h'), aion.register_workflow('bob asks', 'bob.asks()');
+	SELECT aion.start_workflow('bob asks', workflow_id => 'of bob')});
+$node->safe_psql('postgres', q{SELECT count(aion.start_workflow('two', '{"meanwhile": "waits"}', workflow_id => 'many ' || i)) FROM generate_series(1, 300) i}, @alice);
+wait_until($node, 'all wait for workers', q{SELECT count(*) = 601 FROM aion.activity_task});
+$node->safe_psql('postgres', q{CREATE TABLE held AS SELECT task_token FROM aion.poll_activities('{default}', 'w', 1000)}, @alice);
+($worker, $operator) = (session($node, 'alice'), session($node, 'alice'));
+say_to($worker, "BEGIN; SELECT 'sent', count(aion.complete_activity(task_token)) FROM held;\n", qr/sent\|600/);
+say_to($operator, "BEGIN; SELECT 'ended', count(aion.terminate_workflow('many ' || i)) FROM generate_series(1, 300) i;\n", qr/ended\|300/);
+is($node->safe_psql('postgres', q{SET lock_timeout = '10 s'; SELECT count(aion.complete_activity(task_token)) FROM aion.poll_activities('{bob}', 'w', 1)}, connstr => $node->connstr('postgres') . ' user=bob'),
+	'1', 'the worker of another owner commits');
+$_->{run}->finish for map { $_->{in} .= "ROLLBACK;\n\\q\n"; $_ } $operator, $worker;
+$node->safe_psql('postgres', q{SELECT count(aion.terminate_workflow('many ' || i)) FROM generate_series(1, 300) i}, @alice);
 all_sound($node, 'in the end');
 done_testing();
