@@ -16,7 +16,7 @@ MODULE_big = aion
 EXTENSION_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" aion.control)
 
 # State comes first, in this order; then whatever can be replaced at any time.
-SCHEMA_PARTS = schema owner adoption deploy run search event timer inbox signal activity task query schedule inspect
+SCHEMA_PARTS = schema owner adoption deploy run count search event timer inbox signal activity task query schedule inspect
 API_PARTS = $(sort $(wildcard sql/api/*.sql)) sql/privileges.sql
 SQL_PARTS = $(SCHEMA_PARTS:%=sql/schema/%.sql) $(API_PARTS)
 UPGRADES = $(sort $(wildcard sql/upgrade/*--$(EXTENSION_VERSION).sql))

@@ -67,6 +67,8 @@ INSERT INTO bench.query (what, query) VALUES
 	('health()', 'SELECT * FROM aion.health()'),
 	('pending_await, 50 rows', 'SELECT * FROM aion.pending_await LIMIT 50'),
 	('the view, ten that failed', 'SELECT workflow_id FROM aion.workflow_run WHERE status = ''failed'' ORDER BY run_key DESC LIMIT 10'),
+	('counts by type and status', 'SELECT workflow_type, status, sum(runs) FROM aion.workflow_count GROUP BY 1, 2'),
+	('check_integrity(), one run', 'SELECT * FROM aion.check_integrity((SELECT workflow_id FROM aion.find_workflows(max_runs => 1)))'),
 	('the view, counts by type and status', 'SELECT workflow_type, status, count(*) FROM aion.workflow_run GROUP BY 1, 2');
 CREATE TABLE bench.taken (n int, superuser numeric, owner numeric);
 INSERT INTO bench.taken SELECT n, bench.ms(query) FROM bench.query ORDER BY n;

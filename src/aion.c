@@ -15,6 +15,7 @@
 #include "code/owner.h"
 #include "guc.h"
 #include "primitives/primitives.h"
+#include "run/count.h"
 #include "run/touched.h"
 #include "shared/board.h"
 #include "shared/incident.h"
@@ -58,6 +59,7 @@ _PG_init(void)
 	aion_definition_init();
 	aion_adoption_init();
 	aion_touched_init();
+	aion_count_init();
 	aion_primitives_init(primitives);
 	aion_lifecycle_init();
 	aion_launcher_register();

@@ -149,8 +149,9 @@ COMMENT ON COLUMN aion.pending_await.locked_by IS 'process that has locked the r
 CREATE OR REPLACE VIEW aion.workflow_version WITH (security_barrier) AS
 	SELECT v.workflow_type, v.version, v.version_key = w.version_key AS routed, o.name AS owner,
 		v.handler, v.copied AS pinned, v.settings, w.timeout, w.task_queue, v.registered_at,
-		(SELECT count(*) FROM aion._run r
-			WHERE r.version_key = v.version_key AND r.closed_at IS NULL) AS open_runs
+		(SELECT coalesce(sum(c.runs), 0)::bigint FROM aion._count c
+			WHERE c.version_key = v.version_key
+				AND c.status IN ('scheduled', 'running', 'blocked', 'paused')) AS open_runs
 	FROM aion._version v
 		JOIN aion._workflow w ON w.name = v.workflow_type
 		JOIN aion._owner o ON o.owner_key = v.owner_key

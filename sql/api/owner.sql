@@ -13,7 +13,7 @@ CREATE OR REPLACE FUNCTION aion._functions_of(level text) RETURNS SETOF oid
 					'value')
 				WHEN 'start' THEN p.proname IN ('start_workflow', 'start_workflows')
 				WHEN 'monitor' THEN p.proname IN ('describe_workflow', 'find_workflows', 'history', 'explain', 'value', '_search',
-					'check_integrity', 'health', '_find_run', '_missing_bells', '_queue_pace', '_queue_pollers', '_stat_engine', '_stat_runner', '_executing', '_stat_workers', '_incidents', '_visible_owners', '_abbreviate', '_clock',
+					'check_integrity', 'health', '_find_run', '_missing_bells', '_queue_pace', '_queue_pollers', '_stat_engine', '_stat_runner', '_executing', '_stat_workers', '_incidents', '_visible_owners', '_abbreviate', '_clock', '_count_changes',
 					'_explain_activities', '_explain_await', '_explain_history', '_explain_lock', '_explain_process', '_line', '_narrate', '_narrate_briefly')
 				ELSE false END
 $$;

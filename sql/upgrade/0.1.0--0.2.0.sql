@@ -23,9 +23,13 @@ SELECT pg_extension_config_dump('aion._start_grant', '');
 ALTER TABLE aion._start_grant ENABLE ROW LEVEL SECURITY;
 
 /* Take more parameters. */
+DROP FUNCTION aion.check_integrity();
 DROP FUNCTION aion.explain(text, uuid);
 DROP FUNCTION aion.find_workflows(jsonb, text, text[], bigint);
 DROP FUNCTION aion._search(jsonb, text, text[], bigint);
+
+/* Rules about runs are those of a function, which can check some of them. */
+DROP VIEW aion._violation, aion._lifecycle, aion._live_timer, aion._standing;
 
 /* A level of access that comprises only what was granted by aion.grant_start(). */
 ALTER TABLE aion._grant DROP CONSTRAINT _grant_level_check, ADD CONSTRAINT _grant_level_check CHECK (level IN ('user', 'start', 'worker', 'monitor', 'admin'));
@@ -63,6 +67,19 @@ CREATE INDEX _run_blocked_idx ON aion._run (owner_key) WHERE blocked IS NOT NULL
 /* Runs are found in the order of their keys, however many there are. */
 CREATE INDEX _run_status_idx ON aion._run (owner_key, status, run_key) WHERE status <> 'completed';
 CREATE INDEX _run_version_idx ON aion._run (owner_key, version_key, run_key) WHERE closed_at IS NOT NULL;
+
+/* How many runs there are is kept. */
+CREATE TABLE aion._run_count (
+	owner_key int NOT NULL,
+	version_key int NOT NULL,
+	status varchar(20) NOT NULL,
+	runs bigint NOT NULL
+);
+COMMENT ON TABLE aion._run_count IS 'by how many the number of runs has changed; summed up, how many there are';
+SELECT pg_extension_config_dump('aion._run_count', '');
+ALTER TABLE aion._run_count ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON aion._run_count FOR SELECT USING (owner_key = ANY ((SELECT aion._visible_owners(true))::int[]));
+INSERT INTO aion._run_count SELECT owner_key, version_key, status, count(*) FROM aion._run GROUP BY 1, 2, 3;
 
 /* Comments that have changed. */
 COMMENT ON SCHEMA aion_code IS 'pinned copies of workflow code; only the engine uses them';

@@ -35,6 +35,7 @@
 #include "code/failure.h"
 #include "code/owner.h"
 #include "guc.h"
+#include "run/count.h"
 #include "run/primitive.h"
 #include "run/ready.h"
 #include "run/transition.h"
@@ -54,6 +55,7 @@
 #define ERRANDS_AGAIN_MS (10 * 1000)
 #define NAMES_AGAIN_MS (30 * 1000)
 #define VERSION_AGAIN_MS (10 * 1000)
+#define COUNTS_AGAIN_MS 500
 
 typedef struct KnownTimer
 {
@@ -78,10 +80,12 @@ static bool outdated = false;  /* its schema is of another version than the libr
 static int timer_count = 0;
 static TimestampTz horizon = DT_NOBEGIN; /* the table was read up to this timer */
 static int64 horizon_run = 0;
-static bool more = false;				  /* there may be later ones */
-static TimestampTz errands_at = DT_NOEND; /* when to scan again for errands that were locked */
-static TimestampTz look_at = DT_NOEND;	  /* when tasks may be late */
-static TimestampTz names_at = DT_NOEND;	  /* when the names of owners are to be looked at */
+static bool more = false;				   /* there may be later ones */
+static TimestampTz errands_at = DT_NOEND;  /* when to scan again for errands that were locked */
+static TimestampTz look_at = DT_NOEND;	   /* when tasks may be late */
+static TimestampTz names_at = DT_NOEND;	   /* when the names of owners are to be looked at */
+static TimestampTz counts_at = DT_NOBEGIN; /* not before then the counts of runs are summed up */
+static bool counts_wait = false;		   /* there is more to sum up */
 
 static bool scheduler_is_wanted(void);
 static bool scheduler_is_template(void);
@@ -90,6 +94,7 @@ static void note_crashes(void);
 static bool scheduler_look(void);
 static void look_at_timers(void);
 static void look_at_tasks(void);
+static void sum_up_counts(void);
 static void scan(void);
 static void execute_nothing(void);
 static void scheduler_refresh_names(void);
@@ -258,6 +263,7 @@ scheduler_look(void)
 			look_at_timers();
 			if (executing)
 				aion_retention_serve();
+			sum_up_counts();
 			aion_worker_slots_relieve();
 			if (executing)
 				aion_serving_serve(); /* else they stay on the board, and wake this process no more
@@ -519,6 +525,26 @@ point_out_due(TimestampTz now)
 }
 
 /*
+ * Sums up the counts of runs, if they were not summed up just now.  This process does not wake for
+ * that alone: the rows are few until it has something else to do.
+ */
+static void
+sum_up_counts(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Authority authority;
+
+	if (counts_at > now)
+		return;
+	aion_process_begin_work("summing up how many runs there are");
+	aion_authority_assume(&authority);
+	counts_wait = aion_count_sum_up();
+	aion_authority_drop(&authority);
+	aion_process_end_work();
+	counts_at = TimestampTzPlusMilliseconds(now, counts_wait ? 0 : COUNTS_AGAIN_MS);
+}
+
+/*
  * Returns when there will be work that no hint announces.
  */
 static TimestampTz
@@ -532,6 +558,8 @@ next_wake(void)
 		wake = Min(wake, first_timer()->fire_at);
 	wake = Min(wake, names_at);
 	wake = Min(wake, errands_at);
+	if (counts_wait)
+		wake = Min(wake, counts_at);
 	if (executing)
 		wake = Min(wake, look_at);
 	return executing ? Min(wake, aion_retention_next()) : wake;

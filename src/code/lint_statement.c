@@ -16,6 +16,7 @@
 #include "code/divergence.h"
 #include "code/guard.h"
 #include "code/lint.h"
+#include "code/moment.h"
 #include "support/pg_compat.h"
 
 static int beginning_of(const char *text, int location);
@@ -28,6 +29,7 @@ static void look_at_common(Lint *lint, const WithClause *with);
 static bool has_aggregate(Node *node, void *argument);
 static void look_at_relation(Lint *lint, const RangeVar *relation);
 static void look_at_name(Lint *lint, const ColumnRef *column);
+static void look_at_cast(Lint *lint, const TypeCast *cast);
 static void look_at_clock(Lint *lint, int operation);
 static bool query_walker(Node *node, void *argument);
 
@@ -157,6 +159,9 @@ look_at_node(Node *node, void *argument)
 			aion_lint_place(lint, ((SQLValueFunction *) node)->location);
 			look_at_clock(lint, ((SQLValueFunction *) node)->op);
 			return false;
+		case T_TypeCast:
+			look_at_cast(lint, (TypeCast *) node);
+			return raw_expression_tree_walker(node, look_at_node, lint);
 		case T_FuncCall:
 			aion_lint_call(lint, (FuncCall *) node, false);
 			return raw_expression_tree_walker(node, look_at_node, lint);
@@ -303,6 +308,29 @@ look_at_clock(Lint *lint, int operation)
 
 	if (name != NULL)
 		aion_lint_difference(lint, LINT_ERROR, "Use aion.now().", psprintf("call %s", name));
+}
+
+/*
+ * Looks at a constant that is read as a date or time.
+ */
+static void
+look_at_cast(Lint *lint, const TypeCast *cast)
+{
+	static const char *const types[] = {"timestamptz", "timestamp", "date", "timetz", "time"};
+	const char *type = strVal(llast(cast->typeName->names));
+	A_Const *constant = IsA(cast->arg, A_Const) ? (A_Const *) cast->arg : NULL;
+	const char *text = NULL;
+
+	if (constant != NULL && !constant->isnull && IsA(&constant->val, String))
+		text = strVal(&constant->val);
+	for (size_t i = 0; text != NULL && i < lengthof(types); i++)
+	{
+		if (strcmp(type, types[i]) != 0 || !aion_moment_is_moving(text))
+			continue;
+		aion_lint_place(lint, cast->location);
+		aion_lint_difference(lint, LINT_ERROR, "Use aion.now().",
+							 psprintf("read '%s' as a moment", text));
+	}
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "code/code.h"
 #include "code/guard.h"
 #include "code/owner.h"
+#include "run/count.h"
 #include "shared/wakeup.h"
 #include "support/errors.h"
 #include "support/extension.h"
@@ -75,6 +76,7 @@ aion_adopt_database(PG_FUNCTION_ARGS)
 		if (was_copy)
 			aion_owner_readopt(same_server);
 		aion_code_adopt();
+		aion_count_again(); /* a dump of 0.1.0 has no counts */
 		aion_wakeup_scan();
 	}
 	aion_authority_drop(&authority);

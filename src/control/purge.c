@@ -18,6 +18,7 @@
 #include "code/owner.h"
 #include "control/purge.h"
 #include "guc.h"
+#include "run/count.h"
 #include "run/due.h"
 #include "run/inbox.h"
 #include "run/primitive.h"
@@ -26,17 +27,18 @@
 #include "support/errors.h"
 #include "support/extension.h"
 
-static Statement select_closed = STATEMENT(
-	SELECT,
-	"SELECT run_key, head, closed_at, chain_key FROM aion._run r WHERE closed_at BETWEEN $6 AND $1"
-	" AND ($2 IS NULL OR owner_key = ANY ($2))"
-	" AND ($3 IS NULL OR version_key IN"
-	" (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
-	" AND ($4 IS NULL OR status = ANY ($4))"
-	" AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key"
-	" AND i.kind <> 'activity' LIMIT 1) IS NULL" /* an outcome is of no use to it */
-	" ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED",
-	TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID, TIMESTAMPTZOID);
+static Statement select_closed =
+	STATEMENT(SELECT,
+			  "SELECT run_key, head, closed_at, chain_key, owner_key, version_key, status FROM "
+			  "aion._run r WHERE closed_at BETWEEN $6 AND $1"
+			  " AND ($2 IS NULL OR owner_key = ANY ($2))"
+			  " AND ($3 IS NULL OR version_key IN"
+			  " (SELECT version_key FROM aion._version WHERE workflow_type = $3))"
+			  " AND ($4 IS NULL OR status = ANY ($4))"
+			  " AND (SELECT true FROM aion._inbox i WHERE i.run_key = r.run_key"
+			  " AND i.kind <> 'activity' LIMIT 1) IS NULL" /* an outcome is of no use to it */
+			  " ORDER BY closed_at LIMIT $5 FOR UPDATE SKIP LOCKED",
+			  TIMESTAMPTZOID, INT4ARRAYOID, TEXTOID, TEXTARRAYOID, INT8OID, TIMESTAMPTZOID);
 static Statement select_oldest =
 	STATEMENT(SELECT, "SELECT closed_at FROM aion._run WHERE closed_at IS NOT NULL"
 					  " ORDER BY closed_at LIMIT 1");
@@ -51,6 +53,9 @@ typedef struct Closed
 	int32 head;
 	TimestampTz closed_at;
 	int64 chain_key; /* 0: none */
+	int32 owner_key;
+	int32 version_key;
+	char *status;
 } Closed;
 
 static void purge(int64 run_key);
@@ -76,9 +81,13 @@ aion_purge(PurgeRequest *request)
 	int64 purged = 0;
 
 	for (int64 i = 0; i < count; i++)
-		closed[i] = (Closed){aion_row_int64(rows, i, 1), aion_row_int32(rows, i, 2),
+		closed[i] = (Closed){aion_row_int64(rows, i, 1),
+							 aion_row_int32(rows, i, 2),
 							 aion_row_timestamp(rows, i, 3),
-							 aion_row_isnull(rows, i, 4) ? 0 : aion_row_int64(rows, i, 4)};
+							 aion_row_isnull(rows, i, 4) ? 0 : aion_row_int64(rows, i, 4),
+							 aion_row_int32(rows, i, 5),
+							 aion_row_int32(rows, i, 6),
+							 aion_row_text(rows, i, 7)};
 	request->more = count == request->max_runs;
 	for (int64 i = 0; i < count; i++)
 	{
@@ -92,6 +101,7 @@ aion_purge(PurgeRequest *request)
 		if (aion_primitives_keep(closed[i].run_key))
 			continue;
 		purge(closed[i].run_key);
+		aion_count_note(closed[i].owner_key, closed[i].version_key, closed[i].status, -1);
 		if (closed[i].chain_key != 0)
 			purge_chain(closed[i].chain_key);
 		events += closed[i].head;

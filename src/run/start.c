@@ -26,10 +26,12 @@
 
 #include "code/cursors.h"
 #include "code/guard.h"
+#include "code/moment.h"
 #include "code/owner.h"
 #include "guc.h"
 #include "history/attributes.h"
 #include "history/received.h"
+#include "run/count.h"
 #include "run/deploy.h"
 #include "run/due.h"
 #include "run/grant.h"
@@ -254,6 +256,7 @@ check_input(StartRequest *request, const Jsonb *input, bool trusted)
 	input = trusted ? aion_handler_complete(request->handler, input)
 					: aion_handler_complete_purely(request->handler, input, request->owner);
 	aion_handler_check_input(request->handler, input);
+	input = aion_moment_fix(request->handler, unconstify(Jsonb *, input));
 	begin = aion_clock_now();
 	if (request->start_at != DT_NOEND && request->start_at > begin)
 		begin = request->start_at;
@@ -406,7 +409,10 @@ aion_start_insert(const Run *run)
 							aion_arg_jsonb(aion_received_unread(run->history)),
 							aion_arg_key(run->chain_key)};
 
-	return aion_statement_execute(&insert_run, args).count == 1;
+	if (aion_statement_execute(&insert_run, args).count == 0)
+		return false;
+	aion_count_note(run->owner_key, run->version_key, aion_status_name(run->status), 1);
+	return true;
 }
 
 /*
@@ -498,14 +504,15 @@ answer_for_closed(const StartRequest *request, const Run *run, StartRefusal *ref
 }
 
 /*
- * Deletes the row of a run that is not started after all.
+ * Deletes the row of a run that is not started after all, if it was inserted.
  */
 static void
 forget_row(const Run *run)
 {
 	NullableDatum args[] = {aion_arg_int64(run->run_key)};
 
-	(void) aion_statement_execute(&delete_run, args);
+	if (aion_statement_execute(&delete_run, args).count > 0)
+		aion_count_note(run->owner_key, run->version_key, aion_status_name(run->status), -1);
 }
 
 /*

@@ -19,11 +19,13 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "run/count.h"
 #include "run/store.h"
 #include "support/extension.h"
 #include "support/pg_compat.h"
 
 static HeapTuple change(Relation table, int64 run_key, NewRow *row, bool *indexed);
+static void note_change(Relation table, HeapTuple old, HeapTuple tuple);
 static void insert_into_indexes(Relation table, HeapTuple tuple);
 
 /*
@@ -75,9 +77,39 @@ change(Relation table, int64 run_key, NewRow *row, bool *indexed)
 		elog(ERROR, "run " INT64_FORMAT " does not exist", run_key);
 	tuple = heap_modify_tuple(old, RelationGetDescr(table), row->values, row->nulls, row->replaced);
 	*indexed = aion_compat_heap_update(table, &old->t_self, tuple);
+	note_change(table, old, tuple);
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	return tuple;
+}
+
+/*
+ * Notes that there is one run less of what it was before, and one more of what it is now.
+ */
+static void
+note_change(Relation table, HeapTuple old, HeapTuple tuple)
+{
+	TupleDesc description = RelationGetDescr(table);
+	HeapTuple tuples[] = {old, tuple};
+	int32 versions[2];
+	char *statuses[2];
+	int32 owner_key = 0;
+
+	for (int i = 0; i < 2; i++)
+	{
+		bool isnull;
+
+		owner_key =
+			DatumGetInt32(heap_getattr(tuples[i], RUN_COLUMN_OWNER_KEY, description, &isnull));
+		versions[i] =
+			DatumGetInt32(heap_getattr(tuples[i], RUN_COLUMN_VERSION_KEY, description, &isnull));
+		statuses[i] =
+			TextDatumGetCString(heap_getattr(tuples[i], RUN_COLUMN_STATUS, description, &isnull));
+	}
+	if (versions[0] == versions[1] && strcmp(statuses[0], statuses[1]) == 0)
+		return;
+	aion_count_note(owner_key, versions[0], statuses[0], -1);
+	aion_count_note(owner_key, versions[1], statuses[1], 1);
 }
 
 static void

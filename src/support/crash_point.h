@@ -67,6 +67,7 @@ extern void aion_crash_point(const char *name);
  *		runs blocked: the same, committed
  *		old runs removed, not committed: what retention has purged
  *		old runs removed, committed: the same
+ *		counts summed up, not committed: many rows of aion._run_count are replaced by sums
  */
 
 #endif

@@ -61,18 +61,21 @@ SELECT aion_test.replay('n');
 RESET SESSION AUTHORIZATION;
 
 -- What is wrong is found: each thing that must not be, planted by hand (5).
-CREATE FUNCTION planted(what text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+CREATE FUNCTION planted(what text, alone boolean DEFAULT false) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	run bigint := (SELECT run_key FROM aion._run WHERE workflow_id = 'n');
 BEGIN
 	BEGIN
 		ALTER TABLE aion._event DISABLE TRIGGER guard;
-		EXECUTE replace(what, '$run', (SELECT run_key::text FROM aion._run WHERE workflow_id = 'n'));
-		RETURN QUERY SELECT DISTINCT c.violation FROM aion.check_integrity() c ORDER BY 1;
+		EXECUTE replace(what, '$run', run::text);
+		RETURN QUERY SELECT DISTINCT c.violation FROM aion.check_integrity(NULL, CASE WHEN alone THEN run END, CASE WHEN alone THEN run END) c ORDER BY 1;
 		RAISE EXCEPTION USING ERRCODE = 'XX999';
 	EXCEPTION WHEN SQLSTATE 'XX999' THEN
 		NULL;
 	END;
 END $$;
-SELECT w AS planted, array(SELECT planted(w)) AS found FROM unnest(ARRAY[
+SELECT w AS planted, array(SELECT planted(w)) AS found,
+	array(SELECT planted(w) EXCEPT SELECT planted(w, true)) AS not_found_in_the_run_alone FROM unnest(ARRAY[
 	$$DELETE FROM aion._event WHERE run_key = $run AND seq = 3$$,
 	$$DELETE FROM aion._event WHERE run_key = $run AND seq = 1$$,
 	$$DELETE FROM aion._event WHERE run_key = $run AND seq = (SELECT max(seq) FROM aion._event WHERE run_key = $run)$$,

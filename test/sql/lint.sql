@@ -134,6 +134,12 @@ BEGIN
 		-- aion:allow nondeterministic
 		3, clock_timestamp());
 END') f;
+SELECT f.line, f.severity, f.message FROM findings('
+BEGIN
+	RETURN concat(''now'', ''today''::text, date ''2026-01-01'', ''epoch''::date,
+		''now''::timestamptz, timestamp with time zone ''Tomorrow 10:00'',
+		CAST(''yesterday'' AS pg_catalog.date), time '' now'');
+END') f;
 SELECT f.line, f.message FROM findings(E'\n\t-- two lines\n\t/* aion:allow nondeterministic */\n\tSELECT now()::text;\n\n-- more\n\tSELECT random()::text', 'sql') f;
 
 -- Functions that call themselves, or each other, or look at themselves while they are executed.

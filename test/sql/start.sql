@@ -38,6 +38,15 @@ SELECT aion_test.run_until_idle();
 SELECT workflow_id, status, input, result, result IS NULL AS is_null FROM aion.workflow_run ORDER BY 1;
 ROLLBACK;
 
+-- A word that means the present is replaced by the moment that it means at the start: the code is executed again later.
+BEGIN;
+SELECT aion_test.begin('2026-01-01 00:00+00');
+SELECT aion.start_workflow('typed', '{"id": 1, "amount": 1, "day": "Tomorrow", "tags": ["now"], "at": "now"}', workflow_id => 'moving');
+SELECT aion.start_workflow('typed', '{"id": 1, "amount": 1, "day": "2026-05-06", "at": "epoch"}', workflow_id => 'fixed');
+SELECT workflow_id, input -> 'day' = to_jsonb('tomorrow'::date) AS day, input -> 'tags' AS tags,
+	abs(extract(epoch FROM (input ->> 'at')::timestamptz - clock_timestamp())) < 600 AND input ->> 'at' ~ '^\d{4}-' AS at FROM aion.workflow_run ORDER BY 1;
+ROLLBACK;
+
 -- Bad input is refused at start, with the rights of the role that starts it, and leaves nothing (T47).
 SELECT aion.start_workflow('typed', '{"id": 1}');
 SELECT aion.start_workflow('typed', '{"id": 1, "amount": 2, "amuont": 3}');

@@ -206,6 +206,12 @@ sub provoke
 		wait_for(sub { asked("UPDATE aion._run SET closed_at = '2000-01-01' WHERE workflow_id = '$old' AND closed_at IS NOT NULL RETURNING 'done'") =~ /done/ });
 		$node->reload;
 	}
+	elsif ($point =~ /^counts/)
+	{
+		# Many rows that change nothing; a reload lets the scheduler look.
+		asked(q{INSERT INTO aion._run_count SELECT 1, 1, 'running', 1 - 2 * (n % 2) FROM generate_series(1, 1200) n});
+		$node->reload;
+	}
 	elsif ($point =~ /^crash noted/)
 	{
 		my $pid = slow_one();
@@ -237,6 +243,7 @@ for my $point (@points)
 	ok($dies, "a process dies here: $point");
 	ok($dies && wait_for(sub { crashes() > $crashes && asked('SELECT 1') eq '1' }), 'and the server comes back');
 	wait_for(sub { asked(q{SELECT count(*) FROM aion._run WHERE closed_at = '2000-01-01'}) eq '0' });
+	wait_for(sub { asked('SELECT count(*) < 1000 FROM aion._run_count') eq 't' }) or diag('counts are not summed up') if $point =~ /^counts/;
 	start_again();
 	start('act', 1, 'alice');
 	wait_for(sub { $sound = asked('SELECT count(*) FROM aion.check_integrity()'); $sound ne '' });
