@@ -104,8 +104,8 @@ BEGIN
 		PERFORM aion.register_workflow(workflow_type, handler);
 		PERFORM pg_catalog.set_config('aion.determinism', determinism, true);
 		SELECT coalesce(pg_catalog.jsonb_agg(r), '[]') INTO outcomes FROM aion_test.replay_all(workflow_type, NULL, closed_runs) r;
-		RAISE EXCEPTION USING ERRCODE = 'WF000';
-	EXCEPTION WHEN SQLSTATE 'WF000' THEN
+		RAISE EXCEPTION USING ERRCODE = 'WF0DC'; -- no class of errors, which would catch others
+	EXCEPTION WHEN SQLSTATE 'WF0DC' THEN
 		RETURN QUERY SELECT r.* FROM pg_catalog.jsonb_to_recordset(outcomes)
 			AS r (workflow_id text, run_id uuid, verdict text, seq int, expected text, found text);
 	END;

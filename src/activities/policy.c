@@ -121,6 +121,7 @@ read_retry(const Jsonb *retry, int32 attempts, Policy *policy)
 {
 	Jsonb *coefficient = aion_json_member(retry, "coefficient");
 
+	aion_payload_check(retry, "retry policy");
 	if (retry != NULL)
 		policy_check_keys(retry, retry_keys, lengthof(retry_keys), "retry option");
 	policy->max_attempts = read_count(retry, "max_attempts", attempts, 1);

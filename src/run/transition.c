@@ -227,10 +227,19 @@ aion_run_postpone(Run *run)
 void
 aion_run_forget_failures(Run *run)
 {
+	aion_run_forget_retry(run);
+	run->failures = 0;
+}
+
+/*
+ * Lets a run be claimed whenever it is ready.
+ */
+void
+aion_run_forget_retry(Run *run)
+{
 	if (run->retry_at != DT_NOEND)
 		aion_due_disarm(run, TIMER_RETRY);
 	run->retry_at = DT_NOEND;
-	run->failures = 0;
 }
 
 /*

@@ -19,5 +19,6 @@ extern void aion_run_reopen(Run *run, const Jsonb *attributes);
 extern void aion_run_close(Run *run, EventType terminal, const Jsonb *attributes);
 extern void aion_run_postpone(Run *run);
 extern void aion_run_forget_failures(Run *run);
+extern void aion_run_forget_retry(Run *run);
 
 #endif

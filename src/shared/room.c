@@ -19,7 +19,9 @@
  * such code, or was told to leave and does not react, is stuck where its slot is wanted: another
  * one takes its place, for an owner that has fewer processes than the server may have, stuck ones
  * included.  An owner that has no other gets the slot of an idle process, or one more than there
- * should be while the server has processes to spare; others' code is not interrupted for it.
+ * should be while the server has processes to spare; others' code is not interrupted for it.  No
+ * owner with such code gets more than half of the processes that the server can have, together with
+ * all that are stuck.
  */
 #include "postgres.h"
 
@@ -50,6 +52,8 @@ typedef struct Standing
 	int stuck;	 /* of both kinds; they are not among all */
 	int alike;	 /* all, and the stuck ones of this kind */
 	int able;	 /* all that are not deaf */
+	int deaf;	 /* of both kinds, and those that are stuck */
+	int sound;	 /* of both kinds, all others that are not to leave */
 	int free;	 /* to take work */
 	int limit;	 /* 0: none */
 	bool is_new; /* one has not posted its limit */
@@ -59,6 +63,8 @@ static bool is_like(const RunnerSlot *runner, Oid database, BoardOwner owner);
 static bool is_room(bool executor);
 static Standing standing_of(Oid database, BoardOwner owner);
 static void note_slow_owner(const RunnerSlot *runner);
+static bool is_held_back(const Standing *mine);
+static int most_processes(void);
 static int count_of_role(const RunnerSlot *like);
 static bool may_have_more(BoardOwner owner, const Standing *mine);
 static int count_processes(bool executor);
@@ -202,10 +208,12 @@ aion_room_make(BoardOwner owner)
 	bool leaving = false;
 	int slowly = 0;
 	Standing mine;
+	bool held_back;
 	bool soon;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	mine = standing_of(MyDatabaseId, owner);
+	held_back = is_held_back(&mine);
 	for (int i = 0; i < board->runner_count; i++)
 	{
 		RunnerSlot *runner = &board->runners[i];
@@ -218,8 +226,8 @@ aion_room_make(BoardOwner owner)
 		{
 			bool is_slow = TimestampDifferenceExceeds(runner->dismissed_at, now, LEAVE_MS);
 
-			if (is_slow)
-				note_slow_owner(runner);
+			if (is_slow && (runner->executing != 0 || runner->task_run != 0))
+				note_slow_owner(runner); /* else the process itself takes its time to end */
 			if (runner->executor && owner.executor)
 				is_slow = false; /* it may well take long, and one of its kind is enough */
 			slowly +=
@@ -233,7 +241,7 @@ aion_room_make(BoardOwner owner)
 	if (victim == NULL && mine.able == 0)
 		victim = own_deaf(owner);
 	leaving = leaving || slowly >= Max(aion_max_runners / 2, 1);
-	if (mine.is_new || (mine.limit > 0 && mine.all >= mine.limit) ||
+	if (mine.is_new || held_back || (mine.limit > 0 && mine.all >= mine.limit) ||
 		(leaving && victim != NULL && !victim->idle))
 		victim = NULL;
 	leaving = leaving || slowly > 0;
@@ -245,8 +253,9 @@ aion_room_make(BoardOwner owner)
 		aion_board_set_latch(victim->process);
 		hurry(victim, &mine);
 	}
-	soon = mine.is_new || mine.able == 0 || victim != NULL || (leaving && mine.free == 0);
-	if (!mine.is_new && (mine.able == 0 || victim != NULL))
+	soon =
+		mine.is_new || held_back || mine.able == 0 || victim != NULL || (leaving && mine.free == 0);
+	if (!mine.is_new && !held_back && (mine.able == 0 || victim != NULL))
 		board->call =
 			(Call){MyDatabaseId, owner, mine.alike, TimestampTzPlusMilliseconds(now, CALL_MS)};
 	LWLockRelease(board->lock);
@@ -297,7 +306,11 @@ standing_of(Oid database, BoardOwner owner)
 		const RunnerSlot *runner = &board->runners[i];
 
 		if (runner->database == database && runner->owner_key == owner.owner_key)
+		{
 			standing.stuck += aion_room_is_stuck(runner);
+			standing.deaf += runner->deaf || aion_room_is_stuck(runner);
+			standing.sound += !(runner->deaf || runner->dismissed || aion_room_is_stuck(runner));
+		}
 		if (!is_like(runner, database, owner))
 			continue;
 		standing.alike += !runner->dismissed || aion_room_is_stuck(runner);
@@ -344,13 +357,46 @@ may_have_more(BoardOwner owner, const Standing *mine)
 
 	if (!is_room(owner.executor) || mine->all + mine->stuck >= Max(aion_max_runners, 2))
 		return false;
-	if (mine->is_new || (mine->limit > 0 && mine->all >= mine->limit))
+	if (mine->is_new || is_held_back(mine) || (mine->limit > 0 && mine->all >= mine->limit))
 		return false;
 	if (board->call.until > GetCurrentTimestamp() && mine->all > board->call.has)
 		return false;
 	if (owner.executor && mine->all > 0 && most > 2)
 		most--;
 	return !owner.executor || count_processes(true) < most;
+}
+
+/*
+ * Tells whether an owner has code that cannot be interrupted, and its processes would, together
+ * with all that are stuck, be more than half of those that there can be: what it starts may become
+ * like that, too.
+ */
+static bool
+is_held_back(const Standing *mine)
+{
+	const Board *board = aion_board_memory();
+	int deaf = 0;
+
+	if (mine->deaf == 0)
+		return false;
+	for (int i = 0; i < board->runner_count; i++)
+		deaf += OidIsValid(board->runners[i].database) &&
+				(board->runners[i].deaf || aion_room_is_stuck(&board->runners[i]));
+	return deaf + mine->sound >= (most_processes() + 1) / 2;
+}
+
+/*
+ * Returns how many runners and executors the server can have, stuck ones included.
+ */
+static int
+most_processes(void)
+{
+	const Board *board = aion_board_memory();
+	int most = max_worker_processes - 1 - (max_logical_replication_workers > 0);
+
+	for (int i = 0; i < board->database_count; i++)
+		most -= board->databases[i].scheduler >= 0;
+	return most;
 }
 
 /*
@@ -499,12 +545,10 @@ static RunnerSlot *
 own_deaf(BoardOwner owner)
 {
 	Board *board = aion_board_memory();
-	int spare = max_worker_processes - 1 - (max_logical_replication_workers > 0) - aion_max_runners;
+	int spare = most_processes() - aion_max_runners;
 	RunnerSlot *found = NULL;
 	int stuck = 0;
 
-	for (int i = 0; i < board->database_count; i++)
-		spare -= board->databases[i].scheduler >= 0;
 	for (int i = 0; i < board->runner_count; i++)
 	{
 		RunnerSlot *runner = &board->runners[i];

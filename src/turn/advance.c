@@ -290,7 +290,8 @@ advance_work(Run *run, const Code *code, Budget *budget)
 			block_for_mistakes(run);
 			return false;
 		}
-		if (budget->turns <= 0 || (!must_run && time_is_up(budget)))
+		/* Mistakes are known in this share only: the code gets them now, or never. */
+		if (budget->turns <= 0 || (!must_run && run->mistakes == NIL && time_is_up(budget)))
 			return true;
 		effect = take_turn(run, code, budget);
 		budget->turns--;
@@ -514,6 +515,8 @@ end_share(Run *run, bool unfinished)
 	aion_authority_assume(&authority);
 	if (!aion_run_is_closed(run))
 		run->ready_at = unfinished ? aion_clock_now() : DT_NOEND;
+	if (unfinished)
+		aion_run_forget_retry(run); /* its timer has fired, or need not */
 	aion_primitives_save(run);
 	if (run->successor != NULL)
 		aion_primitives_carry_over(run, run->successor);

@@ -378,6 +378,7 @@ SELECT f, workflow_id, verdict, seq, expected, found FROM unnest('{all_first,all
 SHOW aion.determinism;
 SET aion.determinism = off;
 SELECT * FROM aion_test.deploy_check('nothing of the kind', 'all_first(int)');
+SELECT * FROM aion_test.deploy_check(repeat('x', 300), 'all_first(int)');
 SELECT * FROM aion_test.replay_all('nothing of the kind');
 SELECT count(*) AS versions FROM aion.workflow_version WHERE workflow_type IN ('all', 'nothing of the kind');
 

@@ -117,6 +117,16 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM aion.workflow_run w JOIN 
 all_sound($node, 'a batch that changes itself');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM alice.effect e JOIN aion.workflow_run w ON w.workflow_id = e.who WHERE w.status = 'paused'}), '0', 'a paused run does nothing');
 
+# A run whose code takes longer than a batch, and then asks for what does not exist, is blocked all the same, and tried again after a while.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION mistaken() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM count(*) FROM generate_series(1, 2000000); RETURN aion.run_child('none of the kind'); END $$;
+	SELECT aion.register_workflow('mistaken', 'mistaken()');
+	SELECT aion.start_workflow('mistaken', workflow_id => 'm' || i) FROM generate_series(1, 3) i}, @alice);
+wait_until($node, 'slow code with a mistake is blocked', q{SELECT count(*) = 3 FROM aion._run WHERE workflow_id ~ '^m' AND blocked = 'missing code' AND failures > 2});
+all_sound($node, 'while it is tried again');
+$node->safe_psql('postgres', q{CREATE FUNCTION here() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT aion.register_workflow('none of the kind', 'here()')}, @alice);
+wait_until($node, 'and goes on when it is mended', q{SELECT count(*) = 3 FROM aion.workflow_run WHERE workflow_type = 'mistaken' AND status = 'completed'});
+
 # More becomes ready at once than there is room for hints, and there is one runner, which is there already.
 my $small = new_node('small', 'aion.max_runners = 1');
 install($small);

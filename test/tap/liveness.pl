@@ -130,6 +130,59 @@ wait_until($many, "$_ of an owner is served among many others", qq{SELECT status
 is($many->safe_psql('postgres', q{SELECT count(*) > 300 FROM aion.workflow_run WHERE workflow_type ~ '^holds' AND status = 'running'}), 't', 'while those hold on');
 $many->stop('immediate');
 
+# As many processes as the server has by default. One role has code that cannot be interrupted, in turns and then in the background:
+# it gets no more than half of them.
+my $few = new_node('few', 'aion.max_runners = 4', 'max_worker_processes = 8');
+install($few);
+$few->safe_psql('postgres', q{CREATE EXTENSION plperl; CREATE ROLE bob LOGIN; SELECT aion.grant_usage('bob'); CREATE SCHEMA bob AUTHORIZATION bob;
+	CREATE FUNCTION alice.busy() RETURNS int LANGUAGE plperl AS $$ my $end = time + 300; select(undef, undef, undef, 0.1) while time < $end; return 1 $$;
+	ALTER FUNCTION alice.busy() OWNER TO alice;
+	SET SESSION AUTHORIZATION alice;
+	CREATE FUNCTION alice.aside() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('busy') $$;
+	SELECT aion.register_activity('busy', 'alice.busy()', mode => 'background'), aion.register_workflow('busy', 'alice.busy()'), aion.register_workflow('aside', 'alice.aside()');
+	SET SESSION AUTHORIZATION bob;
+	CREATE FUNCTION bob.quick() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	SELECT aion.register_workflow('quick', 'bob.quick()')});
+for my $stuck (1 .. 2)
+{
+	$few->safe_psql('postgres', q{SET SESSION AUTHORIZATION alice; SELECT aion.start_workflow('busy')});
+	wait_until($few, "stuck: $stuck", "SELECT count(*) >= $stuck FROM aion.stat_runner WHERE state = 'stuck'");
+}
+$few->safe_psql('postgres', q{SET SESSION AUTHORIZATION alice; SELECT aion.start_workflow('aside') FROM generate_series(1, 6)});
+$few->safe_psql('postgres', 'SELECT pg_sleep(3)');
+for my $n (1 .. 5)
+{
+	$few->safe_psql('postgres', qq{SET SESSION AUTHORIZATION bob; SELECT aion.start_workflow('quick', workflow_id => 'q$n')});
+	wait_until($few, "a run of another role is executed beside that: $n", "SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'q$n'");
+	cmp_ok($few->safe_psql('postgres', q{SELECT count(*) FROM aion.stat_runner WHERE owner = 'alice' AND state <> 'idle'}), '<=', 3, 'and half of the processes are left');
+	$few->safe_psql('postgres', 'SELECT pg_sleep(1.5)');
+}
+$few->stop('immediate');
+
+# Owners whose activities end their process need one after the other. An owner whose idle process took its time to leave for them comes in between.
+my $slow = new_node('slow', 'aion.max_runners = 2', 'aion.turn_attempts = 1000');
+install($slow);
+my %slow = map { $_ => [ connstr => $slow->connstr('postgres') . " user=$_" ] } qw(alice bad1 bad2 bad3);
+$slow->safe_psql('postgres', q{CREATE FUNCTION quick() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT aion.register_workflow('quick', 'quick()'); SELECT aion.start_workflow('quick')}, @{ $slow{alice} });
+wait_until($slow, 'alice has a process', q{SELECT count(*) = 1 FROM aion.stat_runner WHERE owner = 'alice' AND state = 'idle'});
+my $slow_pid = $slow->safe_psql('postgres', q{SELECT pid FROM aion.stat_runner WHERE owner = 'alice'});
+kill 'STOP', $slow_pid;
+for my $bad (grep { /bad/ } sort keys %slow)
+{
+	$slow->safe_psql('postgres', qq{CREATE ROLE $bad LOGIN; SELECT aion.grant_usage('$bad'); CREATE SCHEMA $bad AUTHORIZATION $bad});
+	$slow->safe_psql('postgres', qq{CREATE FUNCTION dies() RETURNS void LANGUAGE sql AS 'SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(1)';
+		CREATE FUNCTION is_dying() RETURNS jsonb LANGUAGE sql AS \$\$ SELECT aion.run('dies $bad') \$\$;
+		SELECT aion.register_activity('dies $bad', 'dies()'), aion.register_workflow('dying $bad', 'is_dying()');
+		SELECT count(aion.start_workflow('dying $bad')) FROM generate_series(1, 40)}, @{ $slow{$bad} });
+}
+$slow->safe_psql('postgres', 'SELECT pg_sleep(2)');
+kill 'CONT', $slow_pid;
+wait_until($slow, 'it has left', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $slow_pid");
+$slow->safe_psql('postgres', q{SELECT aion.start_workflow('quick', workflow_id => 'q')}, @{ $slow{alice} });
+wait_until($slow, 'alice is served', q{SELECT status = 'completed' FROM aion.workflow_run WHERE workflow_id = 'q'});
+cmp_ok($slow->safe_psql('postgres', q{SELECT extract(epoch FROM closed_at - started_at)::int FROM aion.workflow_run WHERE workflow_id = 'q'}), '<', 50, 'before the others have come to an end');
+$slow->stop('immediate');
+
 # A tick that ends its process counts as a crash: its schedule is paused.
 my $ticks = new_node('ticks', 'aion.max_runners = 2');
 install($ticks);
