@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION aion._violations(first_key bigint, last_key bigint, w
 	WITH
 	run AS NOT MATERIALIZED (SELECT * FROM aion._run t WHERE t.run_key BETWEEN first_key AND last_key),
 	event AS NOT MATERIALIZED (SELECT * FROM aion._event t WHERE t.run_key BETWEEN first_key AND last_key),
-	task AS NOT MATERIALIZED (SELECT * FROM aion._task t WHERE t.run_key BETWEEN first_key AND last_key),
+	task AS NOT MATERIALIZED (SELECT t.run_key, t.ordinal, t.scheduled_seq, t.background, t.state, t.attempt, t.look_at FROM aion._task t WHERE t.run_key BETWEEN first_key AND last_key),
 	timer AS NOT MATERIALIZED (SELECT * FROM aion._timer t WHERE t.run_key BETWEEN first_key AND last_key),
 	inbox AS NOT MATERIALIZED (SELECT * FROM aion._inbox t WHERE t.run_key BETWEEN first_key AND last_key),
 	attribute AS NOT MATERIALIZED (SELECT * FROM aion._attribute t WHERE t.run_key BETWEEN first_key AND last_key),
@@ -346,6 +346,6 @@ COMMENT ON FUNCTION aion._violations(bigint, bigint, boolean)
 CREATE OR REPLACE FUNCTION aion.check_integrity(workflow_id text DEFAULT NULL, first_run_key bigint DEFAULT NULL,
 	last_run_key bigint DEFAULT NULL, OUT violation text, OUT workflow_id text,
 	OUT run_id uuid, OUT detail text) RETURNS SETOF record
-	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_check_integrity_of';
+	LANGUAGE c AS 'MODULE_PATHNAME', 'aion_check_integrity';
 COMMENT ON FUNCTION aion.check_integrity(text, bigint, bigint)
 	IS 'violations of what must always hold, in all runs, in those of a workflow id, or in those whose keys are in a range; no rows means sound';

@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "code/adoption.h"
 #include "code/owner.h"
 #include "run/run.h"
 #include "support/errors.h"
@@ -67,20 +68,21 @@ check_runs(char *workflow_id, Tuplestorestate *result)
 
 /* Functions that SQL calls. */
 
-PG_FUNCTION_INFO_V1(aion_check_integrity_of);
+PG_FUNCTION_INFO_V1(aion_check_integrity);
 
 /*
  * check_integrity(workflow_id, first_run_key, last_run_key)
  * -> (violation, workflow_id, run_id, detail)
  */
 Datum
-aion_check_integrity_of(PG_FUNCTION_ARGS)
+aion_check_integrity(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid user = GetUserId();
-	int64 first_key = PG_ARGISNULL(1) ? PG_INT64_MIN : PG_GETARG_INT64(1);
-	int64 last_key = PG_ARGISNULL(2) ? PG_INT64_MAX : PG_GETARG_INT64(2);
 	Authority authority;
+	bool is_copy;
+	int64 first_key;
+	int64 last_key;
 
 	InitMaterializedSRF(fcinfo, 0);
 	aion_authority_assume(&authority);
@@ -88,8 +90,12 @@ aion_check_integrity_of(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("only administrators and monitors of aion can check its integrity")));
+	is_copy = aion_adoption_state() == ADOPTION_COPY; /* a dump of 0.1.0 has no counts */
+	first_key = PG_ARGISNULL(1) ? PG_INT64_MIN : PG_GETARG_INT64(1);
+	last_key = PG_ARGISNULL(2) ? PG_INT64_MAX : PG_GETARG_INT64(2);
 	if (PG_ARGISNULL(0))
-		check_range(first_key, last_key, PG_ARGISNULL(1) && PG_ARGISNULL(2), set->setResult);
+		check_range(first_key, last_key, PG_ARGISNULL(1) && PG_ARGISNULL(2) && !is_copy,
+					set->setResult);
 	else if (PG_ARGISNULL(1) && PG_ARGISNULL(2))
 		check_runs(text_to_cstring(PG_GETARG_TEXT_PP(0)), set->setResult);
 	else

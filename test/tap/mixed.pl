@@ -60,7 +60,7 @@ my $sweep = q{
 	SELECT called FROM pg_temp.sweep() WHERE state <> 'WF010'; -- "can only be called in workflow code": there is none now
 	ROLLBACK};
 # They need no table, or read what every version has.
-my $harmless = qr/^aion(?:_test)?\.(_abbreviate|_apply_grant|_assert_replay|_clock|_cron_ticks|_explain_\w+|_functions_of|_line|_missing_bells|_narrate|_narrate_briefly|_plpgsql_check|_queue_pace|_queue_pollers|_stat_engine|_stat_runner|_executing|_stat_workers|_incidents|_visible_owners|health|replay_all|value)$/;
+my $harmless = qr/^aion(?:_test)?\.(_abbreviate|_apply_grant|_assert_replay|_clock|_count_changes|_cron_ticks|_explain_\w+|_functions_of|_line|_missing_bells|_narrate|_narrate_briefly|_plpgsql_check|_queue_pace|_queue_pollers|_stat_engine|_stat_runner|_executing|_stat_workers|_incidents|_violations|_visible_owners|health|replay_all|value)$/;
 
 # An older schema: the server was restarted with a new library.
 my @released = split /\n/, $node->safe_psql('postgres', qq{SELECT version FROM pg_available_extension_versions WHERE name = 'aion' AND version <> '$current' ORDER BY 1});
