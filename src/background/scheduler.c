@@ -55,7 +55,8 @@
 #define ERRANDS_AGAIN_MS (10 * 1000)
 #define NAMES_AGAIN_MS (30 * 1000)
 #define VERSION_AGAIN_MS (10 * 1000)
-#define COUNTS_AGAIN_MS 500
+#define COUNTS_AGAIN_MS 5000
+#define COUNTS_SHARE 50 /* of the time of this process, at most one in so many */
 
 typedef struct KnownTimer
 {
@@ -85,7 +86,6 @@ static TimestampTz errands_at = DT_NOEND;  /* when to scan again for errands tha
 static TimestampTz look_at = DT_NOEND;	   /* when tasks may be late */
 static TimestampTz names_at = DT_NOEND;	   /* when the names of owners are to be looked at */
 static TimestampTz counts_at = DT_NOBEGIN; /* not before then the counts of runs are summed up */
-static bool counts_wait = false;		   /* there is more to sum up */
 
 static bool scheduler_is_wanted(void);
 static bool scheduler_is_template(void);
@@ -525,23 +525,25 @@ point_out_due(TimestampTz now)
 }
 
 /*
- * Sums up the counts of runs, if they were not summed up just now.  This process does not wake for
- * that alone: the rows are few until it has something else to do.
+ * Sums up the counts of runs, if they were not summed up lately.  This process does not wake for
+ * that alone.  While a snapshot is held there are dead rows to step over, so it may take longer.
  */
 static void
 sum_up_counts(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	Authority authority;
+	int64 took;
 
 	if (counts_at > now)
 		return;
 	aion_process_begin_work("summing up how many runs there are");
 	aion_authority_assume(&authority);
-	counts_wait = aion_count_sum_up();
+	aion_count_sum_up();
 	aion_authority_drop(&authority);
 	aion_process_end_work();
-	counts_at = TimestampTzPlusMilliseconds(now, counts_wait ? 0 : COUNTS_AGAIN_MS);
+	took = TimestampDifferenceMilliseconds(now, GetCurrentTimestamp());
+	counts_at = TimestampTzPlusMilliseconds(now, Max(COUNTS_AGAIN_MS, COUNTS_SHARE * took));
 }
 
 /*
@@ -558,8 +560,6 @@ next_wake(void)
 		wake = Min(wake, first_timer()->fire_at);
 	wake = Min(wake, names_at);
 	wake = Min(wake, errands_at);
-	if (counts_wait)
-		wake = Min(wake, counts_at);
 	if (executing)
 		wake = Min(wake, look_at);
 	return executing ? Min(wake, aion_retention_next()) : wake;

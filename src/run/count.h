@@ -7,7 +7,7 @@
 
 extern void aion_count_init(void);
 extern void aion_count_note(int32 owner_key, int32 version_key, const char *status, int runs);
-extern bool aion_count_sum_up(void);
+extern void aion_count_sum_up(void);
 extern void aion_count_again(void);
 
 #endif
