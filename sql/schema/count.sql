@@ -11,6 +11,7 @@ CREATE TABLE aion._run_count (
 	runs bigint NOT NULL
 );
 COMMENT ON TABLE aion._run_count IS 'by how many the number of runs has changed; summed up, how many there are';
+ALTER TABLE aion._run_count REPLICA IDENTITY FULL; -- or a publication of all tables would forbid to remove rows
 SELECT pg_extension_config_dump('aion._run_count', '');
 
 ALTER TABLE aion._run_count ENABLE ROW LEVEL SECURITY;

@@ -527,21 +527,32 @@ point_out_due(TimestampTz now)
 /*
  * Sums up the counts of runs, if they were not summed up lately.  This process does not wake for
  * that alone.  While a snapshot is held there are dead rows to step over, so it may take longer.
+ * An error keeps it from nothing else.
  */
 static void
 sum_up_counts(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	MemoryContext caller = CurrentMemoryContext;
 	Authority authority;
 	int64 took;
 
 	if (counts_at > now)
 		return;
-	aion_process_begin_work("summing up how many runs there are");
-	aion_authority_assume(&authority);
-	aion_count_sum_up();
-	aion_authority_drop(&authority);
-	aion_process_end_work();
+	PG_TRY();
+	{
+		aion_process_begin_work("summing up how many runs there are");
+		aion_authority_assume(&authority);
+		aion_count_sum_up();
+		aion_authority_drop(&authority);
+		aion_process_end_work();
+	}
+	PG_CATCH();
+	{
+		aion_process_fail_work(NULL);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
 	took = TimestampDifferenceMilliseconds(now, GetCurrentTimestamp());
 	counts_at = TimestampTzPlusMilliseconds(now, Max(COUNTS_AGAIN_MS, COUNTS_SHARE * took));
 }
