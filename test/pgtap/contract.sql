@@ -24,11 +24,13 @@ SELECT is_empty($$SELECT oid::regprocedure, a FROM routine, unnest(proargnames[1
 SELECT is_empty($$SELECT oid::regprocedure FROM routine WHERE prosecdef$$, 'no function is SECURITY DEFINER');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM routine p JOIN pg_language l ON l.oid = p.prolang
 	WHERE l.lanname <> 'c' AND p.proname <> 'deploy_check' -- it registers under the settings of the session, and qualifies its names
+		AND p.prosqlbody IS NULL -- else names were looked up when it was made
 		AND coalesce(array_to_string(p.proconfig, ',') !~ 'search_path=pg_catalog, pg_temp', true)$$, 'every function in SQL or plpgsql pins its search path');
 SELECT is_empty($$SELECT oid::regclass FROM tables t WHERE NOT relrowsecurity$$, 'every table is row-secured');
 SELECT is_empty($$SELECT polrelid::regclass, polname FROM pg_policy p JOIN tables t ON t.oid = polrelid WHERE polcmd <> 'r'$$, 'no policy lets any role write');
-SELECT is_empty($$SELECT oid::regclass FROM tables t WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary)$$,
-	'every table has a primary key, so a publication FOR ALL TABLES stops nothing (T108)');
+SELECT is_empty($$SELECT oid::regclass FROM tables t WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary)
+	AND (SELECT c.relreplident FROM pg_class c WHERE c.oid = t.oid) <> 'f'$$,
+	'every table has a primary key, or says by what its rows are identified, so a publication FOR ALL TABLES stops nothing (T108)');
 SELECT is_empty($$SELECT conrelid::regclass FROM pg_constraint c JOIN tables t ON t.oid = conrelid WHERE contype = 'f'$$, 'no table has a foreign key');
 SELECT is_empty($$SELECT tgrelid::regclass, tgname FROM pg_trigger g JOIN tables t ON t.oid = tgrelid WHERE NOT tgisinternal AND tgname <> 'guard'$$, 'no table has a trigger but the guard of history');
 SELECT is_empty($$SELECT a.attrelid::regclass, a.attname FROM pg_attribute a JOIN tables t ON t.oid = a.attrelid
