@@ -26,7 +26,6 @@
 #include "support/statement.h"
 
 #define STATUS_ROOM 21	 /* as in the table */
-#define LOOK_BACK 8		 /* entries that may be about the same runs */
 #define ROWS_TO_SUM 1000 /* beyond twice as many as there are sums */
 #define ROWS_AT_ONCE 50000
 
@@ -49,7 +48,7 @@ typedef struct Change
 	SubTransactionId made_in;
 } Change;
 
-/* In the order in which they were made. */
+/* One for all runs that are alike in each subtransaction, the innermost last. */
 static Change *changes = NULL;
 static int change_count = 0;
 static int change_room = 0;
@@ -78,7 +77,7 @@ static Statement count_runs = {
 static void count_transaction_ends(XactEvent event, void *argument);
 static void count_subtransaction_ends(SubXactEvent event, SubTransactionId sub,
 									  SubTransactionId parent, void *argument);
-static Change *find_change(int32 owner_key, int32 version_key, const char *status);
+static void add_change(const Change *added);
 static void take_back(void);
 static Oid count_table(void);
 static void forget_dropped(void);
@@ -99,13 +98,13 @@ aion_count_init(void)
 void
 aion_count_note(int32 owner_key, int32 version_key, const char *status, int runs)
 {
-	Change *change = find_change(owner_key, version_key, status);
+	Change change = {.owner_key = owner_key,
+					 .version_key = version_key,
+					 .runs = runs,
+					 .extension = aion_extension()->oid,
+					 .made_in = GetCurrentSubTransactionId()};
 
-	if (change != NULL)
-	{
-		change->runs += runs;
-		return;
-	}
+	strlcpy(change.status, status, STATUS_ROOM);
 	if (change_count == change_room)
 	{
 		change_room = Max(16, change_room * 2);
@@ -113,10 +112,27 @@ aion_count_note(int32 owner_key, int32 version_key, const char *status, int runs
 					  ? MemoryContextAlloc(TopTransactionContext, change_room * sizeof(Change))
 					  : repalloc_huge(changes, change_room * sizeof(Change));
 	}
-	change = &changes[change_count++];
-	*change = (Change){owner_key, version_key,			 "",
-					   runs,	  aion_extension()->oid, GetCurrentSubTransactionId()};
-	strlcpy(change->status, status, STATUS_ROOM);
+	add_change(&change);
+}
+
+/*
+ * Adds a change to the entry about runs that are alike, or as a new one, for which there is room.
+ * The entries of the innermost subtransaction are at the end.
+ */
+static void
+add_change(const Change *added)
+{
+	for (int i = change_count - 1; i >= 0 && changes[i].made_in == added->made_in; i--)
+	{
+		Change *change = &changes[i];
+
+		if (change->version_key != added->version_key || change->owner_key != added->owner_key ||
+			change->extension != added->extension || strcmp(change->status, added->status) != 0)
+			continue;
+		change->runs += added->runs;
+		return;
+	}
+	changes[change_count++] = *added;
 }
 
 /*
@@ -158,28 +174,9 @@ take_back(void)
 	{
 		Change change = changes[i];
 
-		if (change.runs != 0)
+		if (change.runs != 0 && change.extension == aion_extension()->oid)
 			aion_count_note(change.owner_key, change.version_key, change.status, -change.runs);
 	}
-}
-
-/*
- * Finds what this subtransaction has noted last about runs that are alike.
- */
-static Change *
-find_change(int32 owner_key, int32 version_key, const char *status)
-{
-	SubTransactionId here = GetCurrentSubTransactionId();
-
-	for (int i = change_count - 1; i >= Max(0, change_count - LOOK_BACK); i--)
-	{
-		Change *change = &changes[i];
-
-		if (change->made_in == here && change->version_key == version_key &&
-			change->owner_key == owner_key && strcmp(change->status, status) == 0)
-			return change;
-	}
-	return NULL;
 }
 
 static void
@@ -195,17 +192,29 @@ count_transaction_ends(XactEvent event, void *argument)
 }
 
 /*
- * Removes the entries of a subtransaction that is rolled back: the end of the list, from its own id
- * on, since ids of subtransactions only grow.
+ * Removes the entries of a subtransaction that is rolled back, and makes those of one that is
+ * released entries of the one around it.  They are at the end of the list, since ids of
+ * subtransactions only grow.
  */
 static void
 count_subtransaction_ends(SubXactEvent event, SubTransactionId sub, SubTransactionId parent,
 						  void *argument)
 {
-	if (event != SUBXACT_EVENT_ABORT_SUB)
+	int end = change_count;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
 	while (change_count > 0 && changes[change_count - 1].made_in >= sub)
 		change_count--;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		return;
+	for (int i = change_count; i < end; i++)
+	{
+		Change change = changes[i];
+
+		change.made_in = parent;
+		add_change(&change);
+	}
 }
 
 static Oid
@@ -232,7 +241,7 @@ forget_dropped(void)
 }
 
 /*
- * Writes a row for all entries about runs that are alike, at the end of the transaction.
+ * Writes a row for each entry, at the end of the transaction.
  */
 static void
 write_changes(void)
@@ -245,21 +254,8 @@ write_changes(void)
 	table = table_open(count_table(), RowExclusiveLock);
 	for (int i = 0; i < change_count; i++)
 	{
-		Change *sum = &changes[i];
-
-		for (int j = i + 1; j < change_count; j++)
-		{
-			Change *other = &changes[j];
-
-			if (other->owner_key == sum->owner_key && other->version_key == sum->version_key &&
-				strcmp(other->status, sum->status) == 0)
-			{
-				sum->runs += other->runs;
-				other->runs = 0;
-			}
-		}
-		if (sum->runs != 0)
-			write_change(table, sum);
+		if (changes[i].runs != 0)
+			write_change(table, &changes[i]);
 	}
 	table_close(table, NoLock);
 }

@@ -91,6 +91,20 @@ SELECT * FROM aion.check_integrity();
 SELECT aion.terminate_workflow('one');
 COMMIT;
 SELECT owner, status, runs FROM aion.workflow_count WHERE owner = 'count_bob' ORDER BY status;
+-- However many parts a transaction has, what it notes does not grow with them.
+BEGIN;
+DO $$ BEGIN
+	FOR i IN 1..50 LOOP
+		BEGIN
+			PERFORM aion.start_workflow('of bob', '{}', 'part ' || i, run_as => 'count_bob');
+			IF i % 2 = 0 THEN RAISE division_by_zero; END IF;
+		EXCEPTION WHEN division_by_zero THEN NULL;
+		END;
+	END LOOP;
+END $$;
+SELECT status, runs FROM aion._count_changes();
+SELECT * FROM aion.check_integrity();
+ROLLBACK;
 -- Some runs only.
 SELECT * FROM aion.check_integrity('wait1');
 SELECT * FROM aion.check_integrity(first_run_key => 1, last_run_key => 5);
