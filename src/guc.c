@@ -77,9 +77,11 @@ aion_guc_define(void)
 							"After that it is executed again in a transaction of its own.",
 							&aion_batch_lock_timeout, 5, 1, 10000, PGC_SIGHUP, GUC_UNIT_MS, NULL,
 							NULL, NULL);
-	DefineCustomIntVariable(
-		"aion.batch_time", "Sets how long the turns of one transaction may take before it commits.",
-		NULL, &aion_batch_time, 10, 1, 10000, PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("aion.batch_time",
+							"Sets how long the turns, or short activities, of one transaction may "
+							"take before it commits.",
+							NULL, &aion_batch_time, 10, 1, 10000, PGC_SUSET, GUC_UNIT_MS, NULL,
+							NULL, NULL);
 	DefineCustomIntVariable("aion.batch_turns",
 							"Sets how many runs may share one transaction of a runner.", NULL,
 							&aion_batch_turns, 100, 1, 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);

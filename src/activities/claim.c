@@ -141,6 +141,8 @@ claim_ruled(const ClaimRequest *request, Queue *queue, int most)
 {
 	if (queue->paused || most == 0 || !has_keys(queue))
 		return NIL;
+	if (request->only_lock && (queue->is_limited || queue->max_per_key > 0))
+		return NIL;
 	return queue->is_limited ? claim_limited(request, queue, most)
 							 : claim_any(request, queue, most);
 }
@@ -231,10 +233,14 @@ claim_range(const ClaimRequest *request, Queue *queue, int most, ScanStart *star
 		Claim *claim = read_claim(rows, row);
 
 		aion_scan_start_met(start, claim->task.policy.priority);
-		if (!aion_queue_has_room_for(queue, claim->task.key))
-			continue;
-		claim->task.permit = aion_queue_use_permit(queue);
-		claim_take(request, claim);
+		claim->only_locked = request->only_lock;
+		if (!claim->only_locked)
+		{
+			if (!aion_queue_has_room_for(queue, claim->task.key))
+				continue;
+			claim->task.permit = aion_queue_use_permit(queue);
+			claim_take(request, claim);
+		}
 		claims = lappend(claims, claim);
 	}
 	return claims;
@@ -420,17 +426,10 @@ read_claim(Rows rows, uint64 row)
 static void
 claim_take(const ClaimRequest *request, Claim *claim)
 {
-	TimestampTz now = aion_clock_now();
 	Task *task = &claim->task;
-	const Policy *policy = &task->policy;
 
 	claim->token = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
-	task->attempt++;
-	task->state = "claimed";
-	task->attempt_by = policy->start_to_close > 0 ? now + policy->start_to_close : DT_NOEND;
-	task->attempt_by = Min(task->attempt_by, task->close_by);
-	if (policy->heartbeat > 0 && !task->background)
-		task->heartbeat_by = now + policy->heartbeat;
+	aion_claim_begin_attempt(claim);
 	{
 		NullableDatum args[] = {aion_arg_int64(task->run_key),
 								aion_arg_int32(task->ordinal),
@@ -444,5 +443,23 @@ claim_take(const ClaimRequest *request, Claim *claim)
 		(void) aion_statement_execute(&claim_task, args);
 	}
 	aion_wakeup_look(Min(task->attempt_by, task->heartbeat_by));
+}
+
+/*
+ * Counts one more attempt of a task that is locked, in memory only.
+ */
+void
+aion_claim_begin_attempt(Claim *claim)
+{
+	TimestampTz now = aion_clock_now();
+	Task *task = &claim->task;
+	const Policy *policy = &task->policy;
+
+	task->attempt++;
+	task->state = "claimed";
+	task->attempt_by = policy->start_to_close > 0 ? now + policy->start_to_close : DT_NOEND;
+	task->attempt_by = Min(task->attempt_by, task->close_by);
+	if (policy->heartbeat > 0 && !task->background)
+		task->heartbeat_by = now + policy->heartbeat;
 	aion_pace_begin(task->owner_key, task->task_queue);
 }

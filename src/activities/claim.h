@@ -20,6 +20,7 @@ typedef struct Claim
 	Jsonb *input;
 	Jsonb *heartbeat_details;
 	const char *owner; /* of the run */
+	bool only_locked;  /* by this transaction; its row does not show the attempt */
 } Claim;
 
 /* What a worker or an executor wants to claim. */
@@ -31,10 +32,12 @@ typedef struct ClaimRequest
 	int32 background_of;	  /* of this owner, in the background; 0: for workers */
 	NullableDatum activities; /* text[]: which, null: any */
 	NullableDatum run_keys;	  /* int8[]: of which runs, null: of any */
+	bool only_lock;			  /* what no limit of the queue holds back; does not begin attempts */
 } ClaimRequest;
 
 /* All require the engine's authority. */
-extern List *aion_claim(const ClaimRequest *wish, const char *queue_name);
+extern List *aion_claim(const ClaimRequest *request, const char *queue_name);
+extern void aion_claim_begin_attempt(Claim *claim);
 extern bool aion_claim_exists(const char *queue_name, Datum owner_keys);
 extern bool aion_claim_is_due(const char *queue_name, int32 background_of);
 extern TimestampTz aion_claim_next(const char *queue);

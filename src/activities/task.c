@@ -33,9 +33,9 @@ static Statement retry_task = STATEMENT(
 	UPDATE,
 	"UPDATE aion._task SET state = 'waiting', next_attempt_at = $3, last_error = $4,"
 	" heartbeat_details = coalesce($5, heartbeat_details), attempt_by = NULL, heartbeat_by = NULL,"
-	" look_at = NULL, token = NULL, permit = NULL, failures = 0 WHERE run_key = $1 AND ordinal = "
-	"$2",
-	INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, JSONBOID);
+	" look_at = NULL, token = NULL, permit = NULL, failures = 0, attempt = $6"
+	" WHERE run_key = $1 AND ordinal = $2",
+	INT8OID, INT4OID, TIMESTAMPTZOID, JSONBOID, JSONBOID, INT4OID);
 
 static void send_outcome(const Task *task, JsonObject *outcome);
 
@@ -170,8 +170,8 @@ aion_task_fail(const Task *task, const Jsonb *error, bool retryable, int64 retry
 		aion_policy_retries(&task->policy, task->attempt, error) && next < task->close_by)
 	{
 		NullableDatum args[] = {aion_arg_int64(task->run_key), aion_arg_int32(task->ordinal),
-								aion_arg_timestamp(next), aion_arg_jsonb(error),
-								aion_arg_jsonb(details)};
+								aion_arg_timestamp(next),	   aion_arg_jsonb(error),
+								aion_arg_jsonb(details),	   aion_arg_int32(task->attempt)};
 
 		(void) aion_statement_execute(&retry_task, args);
 		aion_queue_release(task->task_queue, task->permit, task->key);

@@ -4,7 +4,8 @@
  *
  * Like a runner it is connected as the owner.  It executes no turns, so no run is delayed, however
  * long an activity takes.  One transaction claims a task and another one executes it; a claim that
- * is lost when the server crashes was never made, so its commit does not wait for the disk.
+ * is lost when the server crashes was never made, so its commit does not wait for the disk.  Short
+ * activities are claimed and executed in one transaction, several at a time.
  */
 #include "postgres.h"
 
@@ -32,7 +33,8 @@
 static WorkerSlot self;
 
 static bool executor_work(bool recover, TimestampTz *again);
-static const Primitive *executor_claim(bool recover, TimestampTz *again);
+static int execute_short(bool recover);
+static const Primitive *executor_claim(TimestampTz *again);
 static void rest(TimestampTz idle_since, TimestampTz again);
 
 pg_noreturn PGDLLEXPORT void aion_executor_main(Datum argument);
@@ -83,11 +85,14 @@ static bool
 executor_work(bool recover, TimestampTz *again)
 {
 	const Primitive *volatile found = NULL;
+	volatile int executed = 0;
 	volatile bool failed = false;
 
 	PG_TRY();
 	{
-		found = executor_claim(recover, again);
+		executed = execute_short(recover);
+		if (executed == 0)
+			found = executor_claim(again);
 		if (found != NULL)
 		{
 			CRASH_POINT("activity claimed");
@@ -112,11 +117,39 @@ executor_work(bool recover, TimestampTz *again)
 		aion_process_wait(FAILED_MS);
 		aion_board_scan_owner((BoardOwner){self.owner_key, true}); /* what it has claimed is free */
 	}
-	return found != NULL || failed;
+	return found != NULL || executed > 0 || failed;
+}
+
+/*
+ * Executes in one transaction what is known to be short.  Returns how much.
+ */
+static int
+execute_short(bool recover)
+{
+	Authority authority;
+	int executed = 0;
+	bool executes;
+
+	aion_process_begin_work("looking for short activities");
+	aion_authority_assume(&authority);
+	executes = aion_engine_executes();
+	if (executes && recover)
+		aion_primitives_recover(self.owner_key);
+	aion_authority_drop(&authority);
+	if (executes)
+		executed = aion_primitives_execute_short(self.owner_key);
+	if (executed > 0)
+		CRASH_POINT("short activities executed, not committed");
+	aion_process_end_work();
+	if (executed == 0)
+		return 0;
+	CRASH_POINT("short activities executed, committed");
+	aion_worker_slots_count_batch(executed);
+	return executed;
 }
 
 static const Primitive *
-executor_claim(bool recover, TimestampTz *again)
+executor_claim(TimestampTz *again)
 {
 	Authority authority;
 	const Primitive *found = NULL;
@@ -126,11 +159,7 @@ executor_claim(bool recover, TimestampTz *again)
 							 GUC_ACTION_LOCAL, true, 0, false);
 	aion_authority_assume(&authority);
 	if (aion_engine_executes())
-	{
-		if (recover)
-			aion_primitives_recover(self.owner_key);
 		found = aion_primitives_claim(self.owner_key, NULL, 0, again);
-	}
 	aion_authority_drop(&authority);
 	CRASH_POINT("activity claimed, not committed");
 	aion_process_end_work();

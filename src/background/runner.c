@@ -22,7 +22,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
-#include "storage/proc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -45,6 +44,7 @@
 #include "support/crash_point.h"
 #include "support/extension.h"
 #include "support/pg_compat.h"
+#include "support/subtransaction.h"
 #include "turn/advance.h"
 
 #define QUEUE 1000
@@ -57,8 +57,7 @@
 #define LOCK_WAIT_ONLY_MS 20 /* if there are no other runners */
 #define SLOW_VERSIONS 32
 #define SLOW_FOR_MS 60000
-#define MEASURED_MS 1000   /* between two looks at how large this process is */
-#define SUBTRANSACTIONS 50 /* more than 64 overflow what other backends' snapshots hold */
+#define MEASURED_MS 1000 /* between two looks at how large this process is */
 
 /* A run that has left its batch. */
 typedef struct Alone
@@ -711,8 +710,8 @@ execute_share(Run *run, Budget *budget)
 static bool
 batch_is_full(TimestampTz until)
 {
-	return MyProc->subxidStatus.count >= SUBTRANSACTIONS || MyProc->subxidStatus.overflowed ||
-		   !aion_guard_session_is_clean() || GetCurrentTimestamp() >= until;
+	return aion_subtransactions_are_many() || !aion_guard_session_is_clean() ||
+		   GetCurrentTimestamp() >= until;
 }
 
 /*

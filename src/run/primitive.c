@@ -259,6 +259,19 @@ aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count, Timesta
 	return NULL;
 }
 
+int
+aion_primitives_execute_short(int32 owner_key)
+{
+	int executed = 0;
+
+	for (int i = 0; primitives[i] != NULL && executed == 0; i++)
+	{
+		if (primitives[i]->execute_short != NULL)
+			executed = primitives[i]->execute_short(owner_key);
+	}
+	return executed;
+}
+
 void
 aion_primitives_mended(Datum owner_keys)
 {

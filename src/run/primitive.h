@@ -72,6 +72,10 @@ typedef struct Primitive
 	bool (*claim)(int32 owner_key, const int64 *run_keys, int count, TimestampTz *again);
 	void (*execute)(void);
 
+	/* Executes such work of an owner that is known to be short, in this transaction; as the owner,
+	 * without authority.  Returns how many pieces: none if the next one is not short. */
+	int (*execute_short)(int32 owner_key);
+
 	/* Looks again at work that waits for a function or a registration, of some owners (int4[]),
 	 * since one has changed; with authority. */
 	void (*mended)(Datum owner_keys);
@@ -158,6 +162,7 @@ extern void aion_primitives_carry_over(Run *run, Run *successor);
 extern const Primitive *aion_primitives_claim(int32 owner_key, const int64 *run_keys, int count,
 											  TimestampTz *again);
 extern void aion_primitives_mended(Datum owner_keys);
+extern int aion_primitives_execute_short(int32 owner_key);
 extern void aion_primitives_recover(int32 owner_key);
 extern List *aion_primitives_owners_with_work(void);
 extern void aion_primitives_apply(Run *run, struct Turn *turn);

@@ -47,6 +47,8 @@ extern void aion_crash_point(const char *name);
  * An executor:
  *		activity claimed, not committed: the task is claimed
  *		activity claimed: the same, committed; nothing is executed
+ *		short activities executed, not committed: the effects and outcomes of some activities
+ *		short activities executed, committed: the same; the executor has not looked for more
  *		completion checked, not committed: a worker's effects, and the outcome in the inbox
  *		background activity confirmed: its effects; no outcome is written
  *		activity executed, not committed: effects, outcome and its arrival in the inbox

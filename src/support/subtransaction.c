@@ -5,8 +5,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "storage/proc.h"
 
 #include "support/subtransaction.h"
+
+#define MANY 50 /* more than 64 overflow what other backends' snapshots hold */
 
 static void restore(const Subtransaction *sub);
 
@@ -73,4 +76,13 @@ restore(const Subtransaction *sub)
 {
 	MemoryContextSwitchTo(sub->context);
 	CurrentResourceOwner = sub->owner;
+}
+
+/*
+ * Tells whether this transaction has so many subtransactions that it should end.
+ */
+bool
+aion_subtransactions_are_many(void)
+{
+	return MyProc->subxidStatus.count >= MANY || MyProc->subxidStatus.overflowed;
 }

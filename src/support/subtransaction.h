@@ -39,5 +39,6 @@ extern void aion_subtransaction_release(const Subtransaction *sub);
 extern void aion_subtransaction_undo(const Subtransaction *sub);
 extern ErrorData *aion_subtransaction_abort(const Subtransaction *sub);
 pg_noreturn extern void aion_subtransaction_fail(const Subtransaction *sub);
+extern bool aion_subtransactions_are_many(void);
 
 #endif

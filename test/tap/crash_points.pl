@@ -40,8 +40,9 @@ $node->safe_psql('postgres', q{
 	END $$;
 	CREATE FUNCTION slow(who text, step int) RETURNS int LANGUAGE sql AS $$
 		INSERT INTO alice.effect VALUES (who, step); SELECT pg_sleep(0.5); SELECT step $$;
+	-- Every second one is too slow to share its transaction.
 	CREATE FUNCTION aside(who text, step int) RETURNS int LANGUAGE sql AS $$
-		INSERT INTO alice.effect VALUES (who, step); SELECT step $$;
+		INSERT INTO alice.effect VALUES (who, step); SELECT pg_sleep(0.005 * (hashtext(who) & 1)); SELECT step $$;
 	CREATE FUNCTION echo(state jsonb, args jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT state $$;
 	CREATE FUNCTION work(kind text) RETURNS text LANGUAGE plpgsql AS $$
 	DECLARE
