@@ -45,7 +45,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'WorkflowCancelRequested' THEN concat_ws(' ', '  asked to cancel by', attributes ->> 'by')
 			|| coalesce(': ' || (attributes ->> 'reason'), '')
 		WHEN 'CancelRequestSent' THEN concat_ws(' ', 'asks', event.key, 'to cancel')
-		WHEN 'ActivityCancelRequested' THEN format('  activity %s is asked to stop', event.key)
+		WHEN 'ActivityCancelRequested' THEN format('  %s is asked to stop', coalesce(attributes ->> 'activity', 'activity ' || event.key))
 		WHEN 'WorkflowPaused' THEN concat_ws(' ', 'paused by', attributes ->> 'by')
 			|| coalesce(': ' || (attributes ->> 'reason'), '')
 		WHEN 'WorkflowResumed' THEN concat_ws(' ', 'resumed by', attributes ->> 'by')
@@ -69,7 +69,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 				THEN ' after ' || (attributes #>> '{error,attempts}') || ' attempts' ELSE '' END || ':',
 			attributes #>> '{error,sqlstate}', attributes #>> '{error,message}',
 			'(kind ' || nullif(nullif(nullif(attributes #>> '{error,kind}', 'error'), 'timeout'), 'cancelled') || ')')
-		WHEN 'ActivityCancelled' THEN concat_ws(' ', '  cancelled', CASE WHEN attributes ? 'unawaited' THEN 'with the run, which has never awaited it'
+		WHEN 'ActivityCancelled' THEN concat_ws(' ', '  ' || coalesce(attributes ->> 'activity', 'activity ' || event.key), 'cancelled', CASE WHEN attributes ? 'unawaited' THEN 'with the run, which has never awaited it'
 			WHEN attributes ->> 'cause' = 'close' THEN 'with the run' END)
 		WHEN 'TimerStarted' THEN concat_ws(' ', 'timer', event.key,
 			coalesce('for ' || (attributes ->> 'duration'), 'until ' || (attributes ->> 'fire_at')))
@@ -102,16 +102,16 @@ CREATE OR REPLACE FUNCTION aion._explain_history(run_key bigint, since timestamp
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres SET datestyle = iso AS $$
 	-- Events of one shape differ in numbers and payloads only. Of each shape the first two and the last are shown.
 	WITH event AS (
-		SELECT h.*, concat_ws(' ', h.event_type, coalesce(
-				max(CASE h.event_type WHEN 'ActivityScheduled' THEN h.attributes ->> 'activity' WHEN 'ChildWorkflowStarted' THEN h.attributes ->> 'workflow_type' END)
-					OVER (PARTITION BY substring(h.event_type FROM '^(Activity|ChildWorkflow)'), h.key),
-				regexp_replace(h.key, '[0-9]+', 'N', 'g'))) AS shape
+		SELECT h.*, max(CASE h.event_type WHEN 'ActivityScheduled' THEN h.attributes ->> 'activity' WHEN 'ChildWorkflowStarted' THEN h.attributes ->> 'workflow_type' END)
+			OVER (PARTITION BY substring(h.event_type FROM '^(Activity|ChildWorkflow)'), h.key) AS name
 		FROM aion.history_event h WHERE h.run_key = _explain_history.run_key),
+	named AS (
+		SELECT *, concat_ws(' ', event_type, coalesce(name, regexp_replace(key, '[0-9]+', 'N', 'g'))) AS shape FROM event),
 	shaped AS (
 		SELECT *, row_number() OVER (PARTITION BY shape ORDER BY seq) AS nth, row_number() OVER (PARTITION BY shape ORDER BY seq DESC) AS nth_last,
 			count(*) OVER () AS total, row_number() OVER (ORDER BY seq DESC) AS from_end,
 			-- The first event says something, unless the current user may not see it.
-			bool_or(seq = 1 AND attributes IS NOT NULL) OVER () AS is_visible FROM event),
+			bool_or(seq = 1 AND attributes IS NOT NULL) OVER () AS is_visible FROM named),
 	chosen AS (
 		SELECT *, show_all OR total <= 40 OR nth <= 2 OR nth_last = 1 OR from_end <= 6 AS is_shown FROM shaped),
 	stretch AS (SELECT *, count(*) FILTER (WHERE is_shown) OVER (ORDER BY seq) AS number FROM chosen),
@@ -119,7 +119,8 @@ CREATE OR REPLACE FUNCTION aion._explain_history(run_key bigint, since timestamp
 	line AS (
 		SELECT seq, format('%16s  %s', date_trunc('milliseconds', recorded_at - since),
 			aion._narrate(ROW(run_id, seq, recorded_at, event_type, key,
-				CASE WHEN is_visible THEN coalesce(attributes, '{}') END)::aion.event)) AS text
+				CASE WHEN is_visible THEN coalesce(attributes, '{}') || CASE WHEN event_type LIKE 'ActivityCancel%' THEN jsonb_build_object('activity', name) ELSE '{}' END END
+				)::aion.event)) AS text
 		FROM shortened WHERE is_shown OR left_out < 3
 		UNION ALL
 		SELECT min(seq), format('%16s  %s more events: %s', '...', sum(count), string_agg(shape || ' (' || count || ')', ', ' ORDER BY count DESC, seq))

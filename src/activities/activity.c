@@ -83,6 +83,7 @@ const Primitive aion_activity_primitive = {.name = "activity",
 										   .purge = aion_handover_purge,
 										   .close = cancel_open,
 										   .tell_late = aion_late_tell,
+										   .excuse_late = aion_late_excuse,
 										   .resume = aion_handover_offer,
 										   .reopen = reopen};
 

@@ -50,6 +50,6 @@ extern Jsonb *aion_attempt_call(AttemptInfo *info, const Handler *handler, const
 extern bool aion_mock_exists(const char *activity);
 extern bool aion_mock_attempt(const char *activity, Attempt *attempt);
 extern void aion_mock_init(void);
-extern Jsonb *aion_sql_execute(const Jsonb *input);
+extern Jsonb *aion_sql_execute(const Jsonb *input, bool *entered);
 
 #endif

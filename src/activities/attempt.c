@@ -99,9 +99,8 @@ aion_attempt_call(AttemptInfo *info, const Handler *handler, const Jsonb *input)
 		(void) aion_code_enter_settings(info->settings);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	start_stopwatch(info);
-	info->entered = handler == NULL;
 	if (handler == NULL)
-		result = aion_sql_execute(input);
+		result = aion_sql_execute(input, &info->entered);
 	else if (info->only_fits)
 		aion_handler_check_input(handler, aion_handler_complete(handler, input));
 	else

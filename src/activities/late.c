@@ -62,6 +62,17 @@ static Statement select_unwatched =
 			  " AND least(attempt_by, heartbeat_by) IS NOT NULL",
 			  INT8OID);
 
+static Statement lock_silent =
+	STATEMENT(SELECT,
+			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE state = 'claimed'"
+			  " AND NOT background AND heartbeat_by <= $1 FOR UPDATE SKIP LOCKED",
+			  TIMESTAMPTZOID);
+static Statement expect_heartbeat =
+	STATEMENT(UPDATE,
+			  "UPDATE aion._task SET heartbeat_by = $3, look_at = least(attempt_by, $3)"
+			  " WHERE run_key = $1 AND ordinal = $2",
+			  INT8OID, INT4OID, TIMESTAMPTZOID);
+
 static void expire(const Task *task);
 
 /*
@@ -85,6 +96,30 @@ aion_late_tell(const int64 *run_keys, int count)
 					  now);
 	next = aion_row_timestamp(aion_statement_execute(&select_next_look, &keys), 0, 1);
 	return next > now || rows.count == TELL_MOST ? next : now + LATE_AGAIN;
+}
+
+/*
+ * Lets workers that could send no heartbeat while the engine was not at work send the next one in
+ * time.
+ */
+void
+aion_late_excuse(void)
+{
+	TimestampTz now = aion_clock_now();
+	NullableDatum silent[] = {aion_arg_timestamp(now)};
+	Rows rows = aion_statement_execute(&lock_silent, silent);
+	Task task;
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		NullableDatum args[3];
+
+		aion_task_read(rows, row, &task);
+		args[0] = aion_arg_int64(task.run_key);
+		args[1] = aion_arg_int32(task.ordinal);
+		args[2] = aion_arg_timestamp(now + task.policy.heartbeat);
+		(void) aion_statement_execute(&expect_heartbeat, args);
+	}
 }
 
 /*

@@ -30,10 +30,11 @@ static void run_sql_convert(const Jsonb *args, Parameters *parameters);
 static Jsonb *rows(void);
 
 /*
- * Executes a statement as the current user and returns its rows as an array of objects.
+ * Executes a statement as the current user and returns its rows as an array of objects.  Until it
+ * is entered an error means that the arguments do not fit.
  */
 Jsonb *
-aion_sql_execute(const Jsonb *input)
+aion_sql_execute(const Jsonb *input, bool *entered)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	char *query = aion_json_text(input, "query");
@@ -42,8 +43,11 @@ aion_sql_execute(const Jsonb *input)
 	int status;
 	Jsonb *result;
 
+	*entered = true;
 	find_types(query, &parameters);
+	*entered = false;
 	run_sql_convert(aion_json_member(input, "args"), &parameters);
+	*entered = true;
 	SPI_connect();
 	plan = SPI_prepare(query, parameters.count, parameters.types);
 	if (plan == NULL)
@@ -95,8 +99,9 @@ run_sql_convert(const Jsonb *args, Parameters *parameters)
 		args = aion_json_array(NULL, 0);
 	if (!JB_ROOT_IS_ARRAY(args) || JB_ROOT_IS_SCALAR(args) || (int) JB_ROOT_COUNT(args) != count)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT),
-						errmsg("args must be an array of %d elements", count),
-						errdetail("The statement has %d parameters.", count)));
+						errmsg_plural("args must be an array of %d element",
+									  "args must be an array of %d elements", count, count),
+						errdetail("They are the values of the parameters of the statement.")));
 	if (count == 0)
 		return;
 	aion_object_begin(&object);

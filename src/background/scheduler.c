@@ -366,12 +366,15 @@ scan(void)
 	List *found;
 	ListCell *cell;
 	Rows rows;
+	bool was_executing = executing;
 
 	aion_process_begin_work("looking for ready runs");
 	aion_authority_assume(&authority);
 	aion_engine_forget_pause();
 	executing = aion_engine_executes();
 	names_at = aion_adoption_state() == ADOPTION_DONE ? DT_NOBEGIN : DT_NOEND;
+	if (executing && !was_executing)
+		aion_primitives_excuse_late();
 	if (executing)
 	{
 		errands_at = aion_primitives_find_errands()

@@ -9,10 +9,12 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
+#include "utils/varlena.h"
 
 #include "code/divergence.h"
 #include "code/guard.h"
 #include "code/lint.h"
+#include "code/owner.h"
 #include "code/server_function.h"
 #include "support/extension.h"
 #include "support/pg_compat.h"
@@ -20,6 +22,7 @@
 #include "support/subtransaction.h"
 
 #define CALL_DEPTH 50
+#define MISSPELT 3 /* changes of a name that are taken for mistakes */
 
 /* The functions of aion that are for workflow code. */
 typedef struct AionFunction
@@ -94,10 +97,16 @@ static Statement find_activity =
 	STATEMENT(SELECT, "SELECT FROM aion._activity WHERE name = $1", TEXTOID);
 static Statement find_workflow_type =
 	STATEMENT(SELECT, "SELECT FROM aion._workflow WHERE name = $1", TEXTOID);
+static Statement find_names_of =
+	STATEMENT(SELECT,
+			  "SELECT name FROM aion._activity WHERE owner_key = $1 AND NOT $2"
+			  " UNION ALL SELECT name FROM aion._workflow WHERE owner_key = $1 AND $2 ORDER BY 1",
+			  INT4OID, BOOLOID);
 
 static void look_at_aion_function(Lint *lint, const char *name, const AionFunction *function);
 static void look_at_aion_call(Lint *lint, const char *name, const FuncCall *call);
 static void look_at_name(Lint *lint, const char *function, const FuncCall *call);
+static const char *similar_name(const char *name, bool of_workflow, int32 owner_key);
 static void look_at_user_call(Lint *lint, Oid function);
 static Callee *add_callee(Lint *lint, Oid function);
 static void look_into(Lint *lint, Callee *callee);
@@ -253,6 +262,8 @@ look_at_name(Lint *lint, const char *function, const FuncCall *call)
 	for (size_t i = 0; i < lengthof(naming); i++)
 	{
 		bool of_workflow = naming[i].names_workflow;
+		Oid user = GetUserId();
+		const char *similar = NULL;
 		const char *name;
 		NullableDatum args[1];
 		Authority authority;
@@ -266,16 +277,44 @@ look_at_name(Lint *lint, const char *function, const FuncCall *call)
 		args[0] = aion_arg_text(name);
 		aion_authority_assume(&authority);
 		rows = aion_statement_execute(of_workflow ? &find_workflow_type : &find_activity, args);
+		if (rows.count == 0)
+			similar = similar_name(name, of_workflow, aion_owner_known_key(user));
 		aion_authority_drop(&authority);
 		if (rows.count == 0)
-			aion_lint_add(lint, LINT_NOTICE, "not_registered",
-						  of_workflow
+			aion_lint_add(lint, similar != NULL ? LINT_WARNING : LINT_NOTICE, "not_registered",
+						  similar != NULL ? psprintf("Did you mean \"%s\"?", similar)
+						  : of_workflow
 							  ? "Use aion.register_workflow() before the code comes by here."
 							  : "Use aion.register_activity() before the code comes by here.",
 						  psprintf("%s \"%s\" is not registered",
 								   of_workflow ? "workflow type" : "activity", name));
 		return;
 	}
+}
+
+/*
+ * Returns a name that the owner has registered and that is spelt almost alike; NULL: there is none.
+ */
+static const char *
+similar_name(const char *name, bool of_workflow, int32 owner_key)
+{
+	NullableDatum args[] = {aion_arg_int32(owner_key), aion_arg_bool(of_workflow)};
+	Rows rows = aion_statement_execute(&find_names_of, args);
+	int most = Min((int) strlen(name) / 3, MISSPELT);
+	const char *similar = NULL;
+
+	for (uint64 row = 0; row < rows.count; row++)
+	{
+		const char *other = aion_row_text(rows, row, 1);
+		int distance = varstr_levenshtein_less_equal(name, (int) strlen(name), other,
+													 (int) strlen(other), 1, 1, 1, most, true);
+
+		if (distance > most)
+			continue;
+		most = distance - 1;
+		similar = other;
+	}
+	return similar;
 }
 
 /*

@@ -8,6 +8,7 @@
 
 #include "code/lint.h"
 #include "code/plpgsql_tree.h"
+#include "support/errors.h"
 
 /* A list of statements, while it is looked at. */
 typedef struct Body
@@ -44,6 +45,7 @@ static void look_at_returned(Body *body, PLpgSQL_stmt *statement);
 static void look_at_timers(Lint *lint, List **live);
 static void look_at_loop(Body *body, PLpgSQL_stmt *statement);
 static void look_at_handlers(Body *body, const PLpgSQL_stmt_block *block);
+static void look_at_condition(Lint *lint, int sqlstate);
 static bool catches_all(const PLpgSQL_exception *handler);
 static void find_raise(List *statements, void *found);
 static bool is_raise(const PLpgSQL_stmt *statement);
@@ -299,16 +301,17 @@ look_at_handlers(Body *body, const PLpgSQL_stmt_block *block)
 {
 	ListCell *cell;
 
-	if (block->exceptions == NULL || (body->lint->calls & CALLS_COMMAND) == 0 ||
-		(body->lint->calls & CALLS_CLASSIFIER) != 0)
+	if (block->exceptions == NULL || (body->lint->calls & CALLS_COMMAND) == 0)
 		return;
 	foreach (cell, block->exceptions->exc_list)
 	{
 		const PLpgSQL_exception *handler = lfirst(cell);
-		bool raises = false;
+		bool raises = (body->lint->calls & CALLS_CLASSIFIER) != 0;
 
 		find_raise(handler->action, &raises);
 		body->lint->line = handler->lineno;
+		for (const PLpgSQL_condition *c = handler->conditions; c != NULL; c = c->next)
+			look_at_condition(body->lint, c->sqlerrstate);
 		if (catches_all(handler) && !raises)
 			aion_lint_add(body->lint, LINT_WARNING, "catch_all",
 						  "Name the errors that are meant, such as SQLSTATE 'WA000', or RAISE it "
@@ -316,6 +319,33 @@ look_at_handlers(Body *body, const PLpgSQL_stmt_block *block)
 						  pstrdup("WHEN OTHERS also catches a request to cancel, a deadline and "
 								  "mistakes of the program"));
 	}
+}
+
+/*
+ * Looks whether aion raises the error that a handler is for, if it is of one of its classes.
+ */
+static void
+look_at_condition(Lint *lint, int sqlstate)
+{
+	static const int classes[] = {MAKE_SQLSTATE('W', 'A', '0', '0', '0'),
+								  MAKE_SQLSTATE('W', 'C', '0', '0', '0'),
+								  MAKE_SQLSTATE('W', 'F', '0', '0', '0')};
+	static const int raised[] = {ERRCODES_OF_AION};
+	bool is_of_aion = false;
+	bool is_known = false;
+
+	for (size_t i = 0; i < lengthof(classes); i++)
+	{
+		is_of_aion = is_of_aion || ERRCODE_TO_CATEGORY(sqlstate) == classes[i];
+		is_known = is_known || sqlstate == classes[i];
+	}
+	for (size_t i = 0; i < lengthof(raised); i++)
+		is_known = is_known || sqlstate == raised[i];
+	if (is_of_aion && !is_known)
+		aion_lint_add(lint, LINT_WARNING, "unknown_sqlstate",
+					  "A request to cancel is WF028, a deadline WF026; activities fail with class "
+					  "WA000, children with WC000.",
+					  psprintf("aion raises no error of SQLSTATE %s", unpack_sql_state(sqlstate)));
 }
 
 static bool

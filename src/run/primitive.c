@@ -484,3 +484,15 @@ aion_primitives_tell_late(const int64 *run_keys, int count)
 	}
 	return next;
 }
+
+void
+aion_primitives_excuse_late(void)
+{
+	for (int i = 0; primitives[i] != NULL; i++)
+	{
+		const Primitive *primitive = primitives[i];
+
+		if (primitive->excuse_late != NULL)
+			primitive->excuse_late();
+	}
+}

@@ -140,6 +140,10 @@ typedef struct Primitive
 	 * returns when to call it again; with authority. */
 	TimestampTz (*tell_late)(const int64 *run_keys, int count);
 
+	/* Gives more time to what could not report, now that the engine is at work again; with
+	 * authority. */
+	void (*excuse_late)(void);
+
 	/* Looks for errands that are due and of which no hint was given; false if it must do so again,
 	 * since sessions have locked some; with authority. */
 	bool (*find_errands)(void);
@@ -179,5 +183,6 @@ extern int64 aion_primitives_claim_errand(int32 owner_key, const int64 *keys, in
 extern void aion_primitives_note_crash(int64 key);
 extern bool aion_primitives_find_errands(void);
 extern TimestampTz aion_primitives_tell_late(const int64 *run_keys, int count);
+extern void aion_primitives_excuse_late(void);
 
 #endif

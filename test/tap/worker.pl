@@ -38,6 +38,20 @@ is($node->safe_psql('postgres', "SELECT aion.heartbeat_activity('$token')", @ali
 $node->safe_psql('postgres', "SELECT aion.complete_activity('$token', '{\"paid\": 1}')", @alice);
 wait_until($node, 'T85: completed from a third', completed(1, 'plain'));
 
+# A heartbeat that fell into a downtime was not missed.
+pay(1, 'down');
+wait_until($node, 'a task waits again', q{SELECT count(*) = 1 FROM aion.activity_task WHERE state = 'waiting'});
+$token = $node->safe_psql('postgres', q{SELECT task_token FROM aion.poll_activities('{bank}', 'by hand')}, @alice);
+$node->safe_psql('postgres', 'ALTER SYSTEM SET aion.execution = off');
+$node->restart;
+$node->safe_psql('postgres', q{UPDATE aion._task SET heartbeat_by = now() - interval '1 h', look_at = now() - interval '1 h'});
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET aion.execution');
+$node->restart;
+wait_until($node, 'a worker has time for its next heartbeat', q{SELECT heartbeat_by > now() FROM aion._task});
+is($node->safe_psql('postgres', "SELECT aion.heartbeat_activity('$token')", @alice), 'f', 'and sends it');
+$node->safe_psql('postgres', "SELECT aion.complete_activity('$token', '{\"paid\": 1}')", @alice);
+wait_until($node, 'in its first attempt', q{SELECT count(*) = 1 FROM aion.history('down1') WHERE event_type = 'ActivityCompleted' AND attributes -> 'attempts' IS NULL});
+
 # T88: fifty pollers, an empty queue, then a burst.
 my $poller = $node->basedir . '/poller.sql';
 append_to_file($poller, q{
