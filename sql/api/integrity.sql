@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION aion._violations(first_key bigint, last_key bigint, w
 	WITH
 	run AS NOT MATERIALIZED (SELECT * FROM aion._run t WHERE t.run_key BETWEEN first_key AND last_key),
 	event AS NOT MATERIALIZED (SELECT * FROM aion._event t WHERE t.run_key BETWEEN first_key AND last_key),
-	task AS NOT MATERIALIZED (SELECT t.run_key, t.ordinal, t.scheduled_seq, t.background, t.state, t.attempt, t.look_at FROM aion._task t WHERE t.run_key BETWEEN first_key AND last_key),
+	task AS NOT MATERIALIZED (SELECT t.run_key, t.ordinal, t.scheduled_seq, t.background, t.state, t.attempt, t.look_at, t.close_by FROM aion._task t WHERE t.run_key BETWEEN first_key AND last_key),
 	timer AS NOT MATERIALIZED (SELECT * FROM aion._timer t WHERE t.run_key BETWEEN first_key AND last_key),
 	inbox AS NOT MATERIALIZED (SELECT * FROM aion._inbox t WHERE t.run_key BETWEEN first_key AND last_key),
 	attribute AS NOT MATERIALIZED (SELECT * FROM aion._attribute t WHERE t.run_key BETWEEN first_key AND last_key),
@@ -261,6 +261,8 @@ CREATE OR REPLACE FUNCTION aion._violations(first_key bigint, last_key bigint, w
 		WHERE t.state IN ('waiting', 'claimed')
 				AND NOT EXISTS (SELECT FROM event e WHERE e.run_key = t.run_key AND e.seq = t.scheduled_seq
 					AND e.event_type = 'ActivityScheduled' AND e.key = t.ordinal::text)
+			OR t.state = 'waiting' AND t.close_by IS NOT NULL
+				AND NOT EXISTS (SELECT FROM timer m WHERE m.run_key = t.run_key AND m.name IN (format('activity:%s close', t.ordinal), format('activity:%s locked', t.ordinal)))
 			OR t.state IN ('claimed', 'cancelled', 'abandoned') AND NOT t.background AND t.look_at IS NULL
 				AND NOT EXISTS (SELECT FROM timer m -- its run is about to look; 0.1.0 had a timer for each attempt
 				WHERE m.run_key = t.run_key AND m.name IN (format('activity:%s late %s', t.ordinal, t.attempt),

@@ -58,9 +58,10 @@ static Statement watch_again =
 static Statement select_unwatched =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1"
-			  " AND state IN ('claimed', 'cancelled', 'abandoned') AND look_at IS NULL"
-			  " AND least(attempt_by, heartbeat_by) IS NOT NULL",
-			  INT8OID);
+			  " AND (state IN ('claimed', 'cancelled', 'abandoned') AND look_at IS NULL"
+			  " AND least(attempt_by, heartbeat_by) IS NOT NULL OR state = 'waiting'"
+			  " AND (close_by <= $2 OR start_by <= $2 AND attempt = 0))",
+			  INT8OID, TIMESTAMPTZOID);
 
 static Statement lock_silent =
 	STATEMENT(SELECT,

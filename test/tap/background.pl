@@ -49,7 +49,8 @@ EXCEPTION WHEN SQLSTATE 'WF028' THEN
 END $$;
 CREATE FUNCTION many(n int) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_agg(DISTINCT x) FROM jsonb_array_elements(
 	aion.map('short', (SELECT jsonb_agg(jsonb_build_object('what', 'many')) FROM generate_series(1, n)))) AS x $$;
-SELECT aion.register_workflow('one', 'one(text)'), aion.register_workflow('race', 'race(text)'), aion.register_workflow('many', 'many(int)'), aion.register_workflow('waiting', 'waiting()');
+CREATE FUNCTION limited() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('short', '{"what": "limited"}', '{"schedule_to_close_timeout": "0.5 s", "task_queue": "held"}') $$;
+SELECT aion.register_workflow('limited', 'limited()'), aion.register_workflow('one', 'one(text)'), aion.register_workflow('race', 'race(text)'), aion.register_workflow('many', 'many(int)'), aion.register_workflow('waiting', 'waiting()');
 SELECT aion.register_activity('short', 'short(text)', mode => 'background'), aion.register_activity('long', 'long(text)', mode => 'background'),
 	aion.register_activity('inline', 'short(text)'),
 	aion.register_activity('stubborn', 'stubborn(text)', mode => 'background', start_to_close_timeout => '0.2 s', retry => '{"max_attempts": 2, "initial_interval": "1 ms"}');
@@ -72,6 +73,15 @@ is(as_alice('SELECT count(*) FROM alice.seen'), '2', 'both are there');
 as_alice(q{SELECT aion.start_workflow('many', '{"n": 200}', workflow_id => 'many')});
 wait_for(status('many'), 'completed', 'two hundred activities are executed');
 is(as_alice(q{SELECT count(*) FROM effect WHERE what = 'many'}), 200, 'each once');
+
+# One that is locked when its time is up is looked at again, if it still waits then.
+$node->safe_psql('postgres', q{SELECT aion.pause_task_queue('held')});
+my $locker = session($node, 'postgres');
+as_alice(q{SELECT aion.start_workflow('limited', workflow_id => 'limited')});
+say_to($locker, "BEGIN; DO \$\$ BEGIN LOOP PERFORM FROM aion._task WHERE task_queue = 'held' FOR UPDATE; EXIT WHEN FOUND; PERFORM pg_sleep(0.01); END LOOP; END \$\$; SELECT 'lo' || 'cked';\n", qr/locked/);
+wait_for(q{SELECT count(*) FROM aion._timer WHERE name ~ '^activity:1 close'}, '0', 'its time is up');
+say_to($locker, "ROLLBACK; SELECT 're' || 'leased';\n", qr/released/);
+wait_for(q{SELECT error ->> 'sqlstate' FROM aion.workflow_run WHERE workflow_id = 'limited'}, 'WA002', 'an activity that was locked when its time was up fails');
 
 # A long one holds up nothing: neither other runs of the same owner nor other activities.
 as_alice(q{SELECT aion.start_workflow('one', '{"activity": "long"}', workflow_id => 'long')});

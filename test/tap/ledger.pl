@@ -1,5 +1,5 @@
 # The ledger: money is moved by activities of all three modes, while processes, workers and the server are killed, frozen and
-# restarted. What was completed has happened once, what was not has not. AION_CYCLES faults (make test: 50), AION_SEED repeats.
+# restarted. What was completed has happened once, what was not has not. AION_CYCLES faults (make test: 35), AION_SEED repeats.
 # I1, I2, I3, I9, I11, I12, I13; T84, T87, T89, T91; invariants 43, 47.
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(usleep time);
 
 my $seed = $ENV{AION_SEED} // int(time);
-my $cycles = $ENV{AION_CYCLES} // 50;
+my $cycles = $ENV{AION_CYCLES} // 35;
 srand($seed);
 note("seed $seed, $cycles cycles");
 
