@@ -45,7 +45,7 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'WorkflowCancelRequested' THEN concat_ws(' ', '  asked to cancel by', attributes ->> 'by')
 			|| coalesce(': ' || (attributes ->> 'reason'), '')
 		WHEN 'CancelRequestSent' THEN concat_ws(' ', 'asks', event.key, 'to cancel')
-		WHEN 'ActivityCancelRequested' THEN format('  %s is asked to stop', coalesce(attributes ->> 'activity', 'activity ' || event.key))
+		WHEN 'ActivityCancelRequested' THEN format('  %s is asked to stop', concat_ws(' ', attributes ->> 'number', attributes ->> 'name'))
 		WHEN 'WorkflowPaused' THEN concat_ws(' ', 'paused by', attributes ->> 'by')
 			|| coalesce(': ' || (attributes ->> 'reason'), '')
 		WHEN 'WorkflowResumed' THEN concat_ws(' ', 'resumed by', attributes ->> 'by')
@@ -60,16 +60,16 @@ CREATE OR REPLACE FUNCTION aion._narrate(event aion.event) RETURNS text
 		WHEN 'VersionChanged' THEN format('moved from version %s to %s', attributes ->> 'from', attributes ->> 'to')
 		WHEN 'VersionMarked' THEN concat_ws(' ', 'patched', event.key)
 		WHEN 'ActivityScheduled' THEN concat_ws(' ', 'run', attributes ->> 'activity',
-			aion._abbreviate(attributes -> 'input'))
-		WHEN 'ActivityCompleted' THEN concat_ws(' ', '  =',
+			aion._abbreviate(attributes -> 'input'), '(' || (attributes ->> 'number') || ')')
+		WHEN 'ActivityCompleted' THEN concat_ws(' ', '  ' || concat_ws(' ', attributes ->> 'number', '='),
 			coalesce(aion._abbreviate(attributes -> 'result'), CASE WHEN event.attributes IS NOT NULL THEN 'no result' END),
 			'(attempt ' || (attributes ->> 'attempts') || coalesce(', after ' || nullif(concat_ws(' ', attributes #>> '{last_error,sqlstate}',
 				attributes #>> '{last_error,message}'), ''), '') || ')')
-		WHEN 'ActivityFailed' THEN concat_ws(' ', '  failed' || CASE WHEN attributes #>> '{error,attempts}' <> '1'
+		WHEN 'ActivityFailed' THEN concat_ws(' ', '  ' || concat_ws(' ', attributes ->> 'number', 'failed') || CASE WHEN attributes #>> '{error,attempts}' <> '1'
 				THEN ' after ' || (attributes #>> '{error,attempts}') || ' attempts' ELSE '' END || ':',
 			attributes #>> '{error,sqlstate}', attributes #>> '{error,message}',
 			'(kind ' || nullif(nullif(nullif(attributes #>> '{error,kind}', 'error'), 'timeout'), 'cancelled') || ')')
-		WHEN 'ActivityCancelled' THEN concat_ws(' ', '  ' || coalesce(attributes ->> 'activity', 'activity ' || event.key), 'cancelled', CASE WHEN attributes ? 'unawaited' THEN 'with the run, which has never awaited it'
+		WHEN 'ActivityCancelled' THEN concat_ws(' ', '  ' || concat_ws(' ', attributes ->> 'number', attributes ->> 'name'), 'cancelled', CASE WHEN attributes ? 'unawaited' THEN 'with the run, which has never awaited it'
 			WHEN attributes ->> 'cause' = 'close' THEN 'with the run' END)
 		WHEN 'TimerStarted' THEN concat_ws(' ', 'timer', event.key,
 			coalesce('for ' || (attributes ->> 'duration'), 'until ' || (attributes ->> 'fire_at')))
@@ -103,10 +103,15 @@ CREATE OR REPLACE FUNCTION aion._explain_history(run_key bigint, since timestamp
 	-- Events of one shape differ in numbers and payloads only. Of each shape the first two and the last are shown.
 	WITH event AS (
 		SELECT h.*, max(CASE h.event_type WHEN 'ActivityScheduled' THEN h.attributes ->> 'activity' WHEN 'ChildWorkflowStarted' THEN h.attributes ->> 'workflow_type' END)
-			OVER (PARTITION BY substring(h.event_type FROM '^(Activity|ChildWorkflow)'), h.key) AS name
+			OVER (PARTITION BY substring(h.event_type FROM '^(Activity|ChildWorkflow)'), h.key) AS name,
+			h.event_type = 'ActivityScheduled' AND 'ActivityScheduled' IN (lag(h.event_type) OVER (ORDER BY h.seq), lead(h.event_type) OVER (ORDER BY h.seq)) AS in_parallel
 		FROM aion.history_event h WHERE h.run_key = _explain_history.run_key),
 	named AS (
-		SELECT *, concat_ws(' ', event_type, coalesce(name, regexp_replace(key, '[0-9]+', 'N', 'g'))) AS shape FROM event),
+		SELECT *, concat_ws(' ', event_type, coalesce(name, regexp_replace(key, '[0-9]+', 'N', 'g'))) AS shape,
+			-- Of activities that were asked for together a number says which outcome belongs to which.
+			CASE WHEN event_type LIKE 'Activity%' THEN jsonb_build_object('name', name, 'number',
+				CASE WHEN bool_or(in_parallel) OVER (PARTITION BY substring(event_type FROM '^Activity'), key) THEN '#' || key END) ELSE '{}' END AS told
+		FROM event),
 	shaped AS (
 		SELECT *, row_number() OVER (PARTITION BY shape ORDER BY seq) AS nth, row_number() OVER (PARTITION BY shape ORDER BY seq DESC) AS nth_last,
 			count(*) OVER () AS total, row_number() OVER (ORDER BY seq DESC) AS from_end,
@@ -119,7 +124,7 @@ CREATE OR REPLACE FUNCTION aion._explain_history(run_key bigint, since timestamp
 	line AS (
 		SELECT seq, format('%16s  %s', date_trunc('milliseconds', recorded_at - since),
 			aion._narrate(ROW(run_id, seq, recorded_at, event_type, key,
-				CASE WHEN is_visible THEN coalesce(attributes, '{}') || CASE WHEN event_type LIKE 'ActivityCancel%' THEN jsonb_build_object('activity', name) ELSE '{}' END END
+				CASE WHEN is_visible THEN coalesce(attributes, '{}') || told END
 				)::aion.event)) AS text
 		FROM shortened WHERE is_shown OR left_out < 3
 		UNION ALL

@@ -97,6 +97,9 @@ DECLARE
 	determinism text := pg_catalog.current_setting('aion.determinism');
 	outcomes jsonb;
 BEGIN
+	IF NOT EXISTS (SELECT FROM aion.workflow_version v WHERE v.workflow_type = deploy_check.workflow_type) THEN
+		RAISE WARNING 'workflow type "%" is not registered, so there are no runs to compare with', workflow_type;
+	END IF;
 	RETURN QUERY SELECT NULL::text, NULL::uuid, l.severity, l.line, l.hint, l.message FROM aion.lint(handler) l;
 	BEGIN
 		-- What aion.lint() has found is no reason not to replay.

@@ -196,7 +196,9 @@ start_many(Turn *turn, FunctionCallInfo fcinfo, bool all_wanted, int *count)
 	int left = 0;
 
 	if (inputs == NULL || !JB_ROOT_IS_ARRAY(inputs) || JB_ROOT_IS_SCALAR(inputs))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("inputs must be an array")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("inputs must be an array"),
+						errhint("Where jsonb_agg() may find no rows, use coalesce(jsonb_agg(...), "
+								"'[]').")));
 	*count = JB_ROOT_COUNT(inputs);
 	concurrency = concurrency_of(options, *count);
 	commands = palloc(Max(*count, 1) * sizeof(Command *));

@@ -207,7 +207,8 @@ read_interval(const Jsonb *json, const char *key, int64 absent)
 	if (!aion_json_has_member(json, key))
 		return absent;
 	if (text == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("%s must be an interval", key)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_INPUT), errmsg("%s must be an interval", key),
+						errhint("Write it as a text, such as \"5 s\".")));
 	interval = aion_duration_parse(text, key);
 	aion_duration_check(interval, false, key);
 	return aion_duration_after(start, interval, key) - start;

@@ -56,6 +56,7 @@ static ActivityMode mode_of(const char *word);
 static Jsonb *registration_policy_of(FunctionCallInfo fcinfo, const char *task_queue,
 									 ActivityMode mode);
 static void check_policy(const Policy *policy, ActivityMode mode);
+static void report_settings(const Registration *last, const CodeSettings *settings);
 
 void
 aion_registration_init(void)
@@ -283,7 +284,8 @@ aion_register_activity(PG_FUNCTION_ARGS)
 	if (!has_handler && OidIsValid(function))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_INPUT), errmsg("an external activity has no handler"),
-				 errdetail("Workers that poll its task queue execute it.")));
+				 errdetail("Workers that poll its task queue execute it."),
+				 errhint("Leave out the handler.")));
 	policy = registration_policy_of(fcinfo, task_queue, mode);
 	if (has_handler)
 	{
@@ -305,12 +307,29 @@ aion_register_activity(PG_FUNCTION_ARGS)
 		rows = aion_statement_execute(&lock_activity, row);
 		row[1] =
 			aion_arg_int32(aion_owner_of_name(role, aion_row_int32(rows, 0, 1), "activity", name));
+		if (has_handler)
+			report_settings(registration_find(name), &settings);
 		(void) aion_statement_execute(&update_activity, row);
 	}
 	aion_registry_changed(&registrations);
 	aion_deploy_wake_blocked(role, true);
 	aion_authority_drop(&authority);
 	PG_RETURN_VOID();
+}
+
+/*
+ * Says that an activity will be executed under other settings, since that may be an accident.
+ */
+static void
+report_settings(const Registration *last, const CodeSettings *settings)
+{
+	const char *differences = aion_code_compare_settings(&last->settings, settings);
+
+	if (*differences != '\0')
+		ereport(NOTICE, (errmsg("the settings differ from those of the last registration of "
+								"activity \"%s\"",
+								last->name),
+						 errdetail("%s.", differences)));
 }
 
 /*

@@ -49,12 +49,15 @@ static const char *const pinned[CODE_SETTINGS] = {"DateStyle", "IntervalStyle", 
 												  "extra_float_digits", "search_path"};
 
 /* What the text of a definition must not depend on. */
-static const CodeSettings neutral = {CODE_SETTINGS + 1,
+static const CodeSettings neutral = {CODE_SETTINGS + 4,
 									 {{"DateStyle", "ISO, YMD"},
 									  {"IntervalStyle", "postgres"},
 									  {"TimeZone", "UTC"},
 									  {"extra_float_digits", "1"},
+									  {"bytea_output", "hex"},
+									  {"lc_monetary", "C"},
 									  {"quote_all_identifiers", "off"},
+									  {"standard_conforming_strings", "on"},
 									  {"search_path", "pg_catalog, pg_temp"}}};
 
 static const char *value_here(const CodeSetting *setting);
@@ -284,6 +287,32 @@ value_here(const CodeSetting *setting)
 		}
 	}
 	return psprintf("%s, pg_temp", setting->value);
+}
+
+/*
+ * Says which settings have other values than before; an empty text if none has.
+ */
+const char *
+aion_code_compare_settings(const CodeSettings *then, const CodeSettings *now)
+{
+	StringInfoData differences;
+
+	initStringInfo(&differences);
+	for (int i = 0; i < now->count; i++)
+	{
+		const CodeSetting *new = &now->setting[i];
+
+		for (int j = 0; j < then->count; j++)
+		{
+			const CodeSetting *old = &then->setting[j];
+
+			if (strcmp(new->name, old->name) == 0 && strcmp(new->value, old->value) != 0)
+				appendStringInfo(&differences, "%s%s is %s instead of %s",
+								 differences.len > 0 ? ", " : "", new->name, new->value,
+								 old->value);
+		}
+	}
+	return differences.data;
 }
 
 /*

@@ -19,7 +19,7 @@ typedef struct CodeSetting
 typedef struct CodeSettings
 {
 	int count;
-	CodeSetting setting[CODE_SETTINGS + 1]; /* room for one more where texts are made */
+	CodeSetting setting[CODE_SETTINGS + 4]; /* room for more where texts are made */
 } CodeSettings;
 
 /* These need the engine's authority. */
@@ -36,5 +36,6 @@ extern void aion_code_settings_from_json(const Jsonb *json, CodeSettings *settin
 extern int aion_code_enter_settings(const CodeSettings *settings);
 extern int aion_code_enter_settings_over(const CodeSettings *below, const CodeSettings *settings);
 extern void aion_code_leave_settings(int level);
+extern const char *aion_code_compare_settings(const CodeSettings *then, const CodeSettings *now);
 
 #endif

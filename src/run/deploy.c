@@ -247,7 +247,7 @@ report_changes(const char *name, Oid function, const CodeSettings *settings)
 {
 	const Workflow *workflow = aion_workflow_find(name);
 	const CodeSettings *last;
-	StringInfoData differences;
+	const char *differences;
 
 	if (workflow == NULL || workflow->version_key == 0)
 		return;
@@ -255,26 +255,12 @@ report_changes(const char *name, Oid function, const CodeSettings *settings)
 		ereport(NOTICE, (errmsg("workflow \"%s\" was registered with function %s before", name,
 								workflow->handler)));
 	last = &aion_version_get(workflow->version_key)->settings;
-	initStringInfo(&differences);
-	for (int i = 0; i < settings->count; i++)
-	{
-		const CodeSetting *now = &settings->setting[i];
-
-		for (int j = 0; j < last->count; j++)
-		{
-			const CodeSetting *then = &last->setting[j];
-
-			if (strcmp(now->name, then->name) == 0 && strcmp(now->value, then->value) != 0)
-				appendStringInfo(&differences, "%s%s is %s instead of %s",
-								 differences.len > 0 ? ", " : "", now->name, now->value,
-								 then->value);
-		}
-	}
-	if (differences.len > 0)
+	differences = aion_code_compare_settings(last, settings);
+	if (*differences != '\0')
 		ereport(NOTICE, (errmsg("the settings differ from those of the last registration of "
 								"workflow \"%s\"",
 								name),
-						 errdetail("%s.", differences.data)));
+						 errdetail("%s.", differences)));
 }
 
 /*

@@ -413,6 +413,16 @@ SELECT ctid AS woken, ready_at IS NOT NULL AS ready FROM aion._run WHERE workflo
 DO $$ BEGIN FOR i IN 1 .. 5 LOOP EXECUTE format('CREATE FUNCTION deploy_many(%s) RETURNS int LANGUAGE sql AS $x$ SELECT 1 $x$', array_to_string(array_fill('int'::text, ARRAY[i]), ', ')); END LOOP; END $$;
 SELECT :'ready' AS ready, ctid = :'woken' AS as_it_was FROM aion._run WHERE workflow_id = 'held up';
 ROLLBACK;
+-- A definition is the same for every session, however that writes constants.
+SET SESSION AUTHORIZATION deploy_user;
+CREATE FUNCTION constants(a bytea DEFAULT '\x00ff', b text DEFAULT 'C:\tmp', c money DEFAULT 1.5, d interval DEFAULT '1 day', e float8 DEFAULT 0.1, f xml DEFAULT '<a/>') RETURNS text LANGUAGE sql AS 'SELECT encode(a, ''hex'') || b';
+SELECT aion.register_workflow('constants', 'constants(bytea,text,money,interval,float8,xml)') IS NOT NULL AS registered;
+SET bytea_output = 'escape'; SET standard_conforming_strings = off; SET escape_string_warning = off; SET quote_all_identifiers = on; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = -10;
+SELECT aion.start_workflow('constants', workflow_id => 'constants');
+RESET bytea_output; RESET standard_conforming_strings; RESET escape_string_warning; RESET quote_all_identifiers; RESET IntervalStyle; RESET extra_float_digits;
+CALL aion.drive();
+SELECT status, blocked, result, (SELECT count(*) FROM aion.workflow_version v WHERE v.workflow_type = 'constants') AS versions FROM aion.workflow_run WHERE workflow_id = 'constants';
+RESET SESSION AUTHORIZATION;
 -- One command wakes a thousand of each owner, so that those of one owner neither take long nor keep others waiting.
 SET SESSION AUTHORIZATION deploy_user;
 SELECT count(*) FROM aion.start_workflows('held_up', array_fill('{}'::jsonb, ARRAY[1100]));
