@@ -151,11 +151,13 @@ static int
 background_execute_short(int32 owner_key)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), aion_batch_time);
+	bool has_limits = false;
 	ClaimRequest request = {.most = fitting,
 							.background_of = owner_key,
 							.activities = aion_arg_null(),
 							.run_keys = aion_arg_null(),
-							.only_lock = true};
+							.only_lock = true,
+							.has_limits = &has_limits};
 	Authority authority;
 	TimestampTz again;
 	List *claims;
@@ -205,7 +207,8 @@ claim_next(ClaimRequest *request, char **queue, TimestampTz *again)
 			continue;
 		}
 		claims = claim_from(request, *queue, again);
-		if (wrapped && strcmp(*queue, begin) >= 0)
+		if ((wrapped && strcmp(*queue, begin) >= 0) ||
+			(request->only_lock && *request->has_limits)) /* it is this queue's turn */
 			break;
 	}
 	return claims;

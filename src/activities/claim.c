@@ -142,7 +142,10 @@ claim_ruled(const ClaimRequest *request, Queue *queue, int most)
 	if (queue->paused || most == 0 || !has_keys(queue))
 		return NIL;
 	if (request->only_lock && (queue->is_limited || queue->max_per_key > 0))
+	{
+		*request->has_limits = true;
 		return NIL;
+	}
 	return queue->is_limited ? claim_limited(request, queue, most)
 							 : claim_any(request, queue, most);
 }

@@ -32,7 +32,8 @@ typedef struct ClaimRequest
 	int32 background_of;	  /* of this owner, in the background; 0: for workers */
 	NullableDatum activities; /* text[]: which, null: any */
 	NullableDatum run_keys;	  /* int8[]: of which runs, null: of any */
-	bool only_lock;			  /* what no limit of the queue holds back; does not begin attempts */
+	bool only_lock;			  /* of queues without limits; does not begin attempts */
+	bool *has_limits;		  /* with only_lock, out: so nothing was locked */
 } ClaimRequest;
 
 /* All require the engine's authority. */

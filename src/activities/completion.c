@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/twophase.h"
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -85,7 +86,8 @@ aion_completion_note(int64 run_key, int32 owner_key, int32 ordinal)
 void
 aion_completion_take_over(int64 run_key, int32 owner_key, int32 ordinal)
 {
-	lock_prepare(run_key, ordinal);
+	if (max_prepared_xacts > 0)
+		lock_prepare(run_key, ordinal);
 	lock_commit(run_key, owner_key, ExclusiveLock);
 }
 

@@ -300,6 +300,8 @@ aion_handover_cancel(Run *run, int32 ordinal)
 		rows = aion_statement_execute(&lock_external, args);
 	if (rows.count == 0 && !is_known(run, ordinal))
 		return true;
+	if (rows.count == 0 && aion_statement_execute(&select_task, args).count == 0)
+		return false;
 	if (rows.count == 0)
 	{
 		aion_completion_take_over(run->run_key, run->owner_key, ordinal);

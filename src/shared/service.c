@@ -175,7 +175,10 @@ aion_service_scheduler_begin(void)
 		own_scheduler = false;
 	}
 	if (own_scheduler)
+	{
 		slot->scheduler = AION_COMPAT_MY_PROC_NUMBER;
+		aion_board_set_latch(board->launcher); /* which starts one that has begun again at once */
+	}
 	LWLockRelease(board->lock);
 	return own_scheduler;
 }

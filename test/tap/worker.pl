@@ -140,6 +140,16 @@ $node->safe_psql('postgres', q{SELECT aion.start_workflow('wide', '{"activity": 
 wait_until($node, 'the same in the background', completed(1, 'here'));
 ask($holder, 'COMMIT');
 
+# A run ends while outcomes of more activities have arrived than the server has room for locks.
+$node->safe_psql('postgres', q{SELECT aion.register_activity('quiet', mode => 'external', task_queue => 'quiet', start_to_close_timeout => '1 h');
+	SELECT aion.start_workflow('wide', '{"activity": "quiet", "n": 15000}', workflow_id => 'arrived')}, @alice);
+wait_until($node, 'many wait', q{SELECT count(*) = 15000 FROM aion._task});
+$node->safe_psql('postgres', q{CREATE TABLE claimed AS SELECT t.task_token FROM generate_series(1, 15) i, LATERAL (SELECT * FROM aion.poll_activities('{quiet}', 'w' || i, 1000)) t;
+	SELECT aion.pause_workflow('arrived')}, @alice);
+is($node->safe_psql('postgres', 'SELECT count(aion.complete_activity(task_token)) FROM claimed', @alice), 15000, 'their outcomes arrive');
+is($node->safe_psql('postgres', q{SELECT aion.terminate_workflow('arrived')}, @alice), 'terminated', 'the run is terminated');
+
+$node->safe_psql('postgres', 'ANALYZE');
 all_sound($node, 'in the end');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM aion._task'), '0', 'no task is left');
 wait_until($node, 'and no timer', 'SELECT count(*) = 0 FROM aion._timer');
