@@ -40,7 +40,7 @@ $node->safe_psql('postgres', q{
 			FROM aion._task WHERE state = 'claimed';
 		RETURN NULL;
 	END $$;
-	CREATE TRIGGER note_claim AFTER UPDATE OF attempt ON aion._task FOR EACH ROW EXECUTE FUNCTION note_claim()});
+	CREATE TRIGGER note_claim AFTER UPDATE OF attempt ON aion._task FOR EACH ROW WHEN (new.state = 'claimed') EXECUTE FUNCTION note_claim()});
 
 sub patience
 {

@@ -112,7 +112,7 @@ $node->safe_psql('postgres', q{
 		INSERT INTO public.claimed SELECT count(*) FROM aion._task WHERE state = 'claimed' AND task_queue = 'etl';
 		RETURN NULL;
 	END $$;
-	CREATE TRIGGER note_claim AFTER UPDATE OF attempt ON aion._task FOR EACH ROW EXECUTE FUNCTION note_claim()});
+	CREATE TRIGGER note_claim AFTER UPDATE OF attempt ON aion._task FOR EACH ROW WHEN (new.state = 'claimed') EXECUTE FUNCTION note_claim()});
 wait_until($node, 'a night has begun', q{SELECT count(*) = 20 FROM aion.activity_task WHERE task_queue = 'etl'});
 $node->safe_psql('postgres', q{
 	CREATE OR REPLACE FUNCTION etl.load_partition(partition text, day date) RETURNS numeric LANGUAGE plpgsql AS $$
