@@ -423,16 +423,16 @@ BEGIN
 		|| coalesce(regexp_replace(E'\n' || failures, E'\n', E'\n# ', 'g'), '');
 END $$;
 
--- Seeds that once failed, seeds 1 to 500, and in a long run fresh ones.
+-- Seeds that once failed, seeds 1 to 300, and in a long run 200 more and fresh ones.
 \set cycles 0
 \getenv cycles AION_CYCLES
 \set kept '{57523063,58944015,76191509,76191873}'
-SELECT (extract(epoch FROM clock_timestamp())::bigint % 1000000) * 1000 AS fresh \gset
+SELECT (extract(epoch FROM clock_timestamp())::bigint % 1000000) * 1000 AS fresh, CASE WHEN :cycles > 0 THEN 500 ELSE 300 END AS last \gset
 CREATE VIEW seed AS SELECT row_number() OVER (ORDER BY min(n)) AS number, array_agg(s ORDER BY n) AS seeds
-	FROM unnest(:'kept'::bigint[] || ARRAY(SELECT generate_series(1, 500)) || ARRAY(SELECT generate_series(:fresh, :fresh + 20 * :cycles - 1))) WITH ORDINALITY x(s, n) GROUP BY (n - 1) / 20;
+	FROM unnest(:'kept'::bigint[] || ARRAY(SELECT generate_series(1, :last)) || ARRAY(SELECT generate_series(:fresh, :fresh + 20 * :cycles - 1))) WITH ORDINALITY x(s, n) GROUP BY (n - 1) / 20;
 SELECT '1..' || count(*) + 1 FROM seed;
 SELECT unnest(ARRAY['BEGIN', format('SELECT property.test(number, seeds) FROM property.seed WHERE number = %s', number), 'ROLLBACK']) FROM seed ORDER BY number \gexec
 -- The programs are worth their while: they do all of what there is to do.
 SELECT CASE WHEN count(*) = 31 AND bool_and((SELECT every(last_value IS NOT NULL) FROM pg_sequences WHERE schemaname = 'property' AND sequencename ~ '^ended')) THEN '' ELSE 'not ' END || 'ok ' || (SELECT count(*) + 1 FROM seed) || ' - the programs use everything'
-FROM (SELECT DISTINCT op #>> '{}' AS op FROM generate_series(1, 500) s, LATERAL random_program(s) p, LATERAL jsonb_path_query(p, 'strict $.**') op WHERE jsonb_typeof(op) = 'string') x
+FROM (SELECT DISTINCT op #>> '{}' AS op FROM generate_series(1, :last) s, LATERAL random_program(s) p, LATERAL jsonb_path_query(p, 'strict $.**') op WHERE jsonb_typeof(op) = 'string') x
 WHERE op IN ('sleep', 'until', 'start', 'cancel', 'await', 'act', 'fail', 'sql', 'deferred', 'know', 'chance', 'raise', 'loop', 'block', 'either', 'call', 'fan', 'map', 'timeout', 'publish', 'handler', 'receive', 'try', 'signals', 'send', 'asked', 'scope', 'with', 'shield', 'mistake', 'mistaken');
