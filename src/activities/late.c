@@ -59,10 +59,9 @@ static Statement select_unwatched =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE run_key = $1"
 			  " AND (state IN ('claimed', 'cancelled', 'abandoned') AND look_at IS NULL"
-			  " AND least(attempt_by, heartbeat_by) IS NOT NULL OR state = 'waiting'"
-			  " AND (close_by <= $2 OR start_by <= $2 AND attempt = 0))",
+			  " AND least(attempt_by, heartbeat_by) IS NOT NULL OR close_by <= $2"
+			  " OR state = 'waiting' AND start_by <= $2 AND attempt = 0)",
 			  INT8OID, TIMESTAMPTZOID);
-
 static Statement lock_silent =
 	STATEMENT(SELECT,
 			  "SELECT " TASK_COLUMNS " FROM aion._task t WHERE state = 'claimed'"
@@ -147,6 +146,7 @@ aion_late_end(Run *run)
 	rows = aion_statement_execute(&watch_again, args);
 	for (uint64 row = 0; row < rows.count; row++)
 		aion_wakeup_look(aion_row_timestamp(rows, row, 1));
+	/* What is locked may be left as it is, or be tried again. */
 	rows = aion_statement_execute(&select_unwatched, args);
 	for (uint64 row = 0; row < rows.count; row++)
 	{

@@ -299,6 +299,7 @@ look_at_loop(Body *body, PLpgSQL_stmt *statement)
 static void
 look_at_handlers(Body *body, const PLpgSQL_stmt_block *block)
 {
+	bool classifies = (body->lint->calls & CALLS_CLASSIFIER) != 0;
 	ListCell *cell;
 
 	if (block->exceptions == NULL || (body->lint->calls & CALLS_COMMAND) == 0)
@@ -306,13 +307,13 @@ look_at_handlers(Body *body, const PLpgSQL_stmt_block *block)
 	foreach (cell, block->exceptions->exc_list)
 	{
 		const PLpgSQL_exception *handler = lfirst(cell);
-		bool raises = (body->lint->calls & CALLS_CLASSIFIER) != 0;
+		bool raises = false;
 
 		find_raise(handler->action, &raises);
 		body->lint->line = handler->lineno;
 		for (const PLpgSQL_condition *c = handler->conditions; c != NULL; c = c->next)
 			look_at_condition(body->lint, c->sqlerrstate);
-		if (catches_all(handler) && !raises)
+		if (catches_all(handler) && !raises && !classifies)
 			aion_lint_add(body->lint, LINT_WARNING, "catch_all",
 						  "Name the errors that are meant, such as SQLSTATE 'WA000', or RAISE it "
 						  "again.",

@@ -52,6 +52,18 @@ is($node->safe_psql('postgres', "SELECT aion.heartbeat_activity('$token')", @ali
 $node->safe_psql('postgres', "SELECT aion.complete_activity('$token', '{\"paid\": 1}')", @alice);
 wait_until($node, 'in its first attempt', q{SELECT count(*) = 1 FROM aion.history('down1') WHERE event_type = 'ActivityCompleted' AND attributes -> 'attempts' IS NULL});
 
+# A worker that has locked a task when the time of its activity is up, and then fails the attempt: no other may have it any more.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION hurries() RETURNS jsonb LANGUAGE sql AS $$ SELECT aion.run('charge', '{}', '{"schedule_to_close_timeout": "1 s", "retry": {"initial_interval": "1 ms"}}') $$;
+	SELECT aion.register_workflow('hurries', 'hurries()'), aion.start_workflow('hurries', workflow_id => 'hurries')}, @alice);
+my $failing = session($node, 'alice');
+say_to($failing, "BEGIN; SELECT 'begun';\n", qr/begun/);
+$token = $node->safe_psql('postgres', q{SELECT task_token FROM aion.poll_activities('{bank}', 'by hand', 1, '5 s')}, @alice);
+say_to($failing, "SELECT aion.fail_activity('$token', 'no'); SELECT 'fai' || 'led';\n", qr/failed/);
+wait_until($node, 'its time is up', q{SELECT count(*) = 0 FROM aion._timer WHERE name ~ ' close$'});
+say_to($failing, "COMMIT; SELECT 'comm' || 'itted';\n", qr/committed/);
+wait_until($node, 'and the activity has failed', q{SELECT error ->> 'sqlstate' = 'WA002' FROM aion.workflow_run WHERE workflow_id = 'hurries'});
+
 # T88: fifty pollers, an empty queue, then a burst.
 my $poller = $node->basedir . '/poller.sql';
 append_to_file($poller, q{
